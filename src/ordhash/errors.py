@@ -1,0 +1,49 @@
+"""The few exceptions a caller can catch.
+
+Everything that ``ordhash`` raises on purpose derives from [OrdhashError][ordhash.errors.OrdhashError]; its
+message is one sentence that says what was given, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = ["DataError", "ImageError", "InputError", "MissingPartError", "ModelFileError", "OrdhashError"]
+
+
+class OrdhashError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class InputError(OrdhashError, ValueError):
+    """An argument or an option is wrong: the call cannot work with any data."""
+
+
+class DataError(OrdhashError):
+    """A data set, a manifest, an index or a protocol is missing, incomplete or contradicts itself."""
+
+
+class ImageError(OrdhashError):
+    """One image cannot be used.
+
+    Args:
+        source: The name under which the user knows the image (a path, or ``image 17``).
+        reason: What is wrong with it and what to do, without the name.
+
+    >>> str(ImageError("cat.jpg", "the file is empty; replace or remove it"))
+    'cat.jpg: the file is empty; replace or remove it'
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
+
+
+class ModelFileError(OrdhashError):
+    """A file is not a model of this package, or was written by a newer version of it."""
+
+
+class MissingPartError(OrdhashError, ImportError):
+    """An optional part (an extra, a weights package, an external command) is not installed."""

@@ -1,0 +1,147 @@
+"""What is trained (DOHConfig) and how (TrainConfig). Both are frozen, checked when made, and stored in the model file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ordhash.codes import CodeSpec
+from ordhash.errors import InputError
+from ordhash.learn.objectives import Objective, find_objective
+
+__all__ = ["DOHConfig", "TrainConfig"]
+
+
+@dataclass(frozen=True)
+class DOHConfig:
+    """The network and its objective.
+
+    Attributes:
+        code_bits: Length of a code in bits.
+        arity: K, the scores that compete in a segment; a power of two from 2 to 256.
+        objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
+        backbone: A timm name; ``efficientnet_lite0``, ``1`` and ``2`` need no network.
+        weights: ``pretrained``, a file of weights for the backbone, or None for random ones.
+        image_size: Side of the square image that the backbone sees, in pixels.
+        fit: ``squash`` shows the whole photograph, ``crop`` its middle square.
+        hidden: Width of the global stream (fc6, fc7).
+        local_hidden: Channels of the local stream (conv6, conv7).
+        use_global: Switch of the global stream.
+        use_local: Switch of the local stream.
+        use_attention: Switch of the spatial attention inside the local stream.
+        dropout: Share of features dropped in training.
+
+    Raises:
+        InputError: A value outside what is allowed.
+
+    >>> DOHConfig(code_bits=48, arity=4).spec.n_segments
+    24
+    """
+
+    code_bits: int = 48
+    arity: int = 4
+    objective: str | Objective = "winners"
+    backbone: str = "efficientnet_lite0"
+    weights: Literal["pretrained"] | Path | None = "pretrained"
+    image_size: int = 160
+    fit: Literal["squash", "crop"] = "squash"
+    hidden: int = 512
+    local_hidden: int = 256
+    use_global: bool = True
+    use_local: bool = True
+    use_attention: bool = True
+    dropout: float = 0.5
+    spec: CodeSpec = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spec", CodeSpec(self.code_bits, self.arity))
+        object.__setattr__(self, "objective", find_objective(self.objective))
+        if not (self.use_global or self.use_local):
+            raise InputError("both streams are switched off; leave use_global or use_local on")
+        if self.use_attention and not self.use_local:
+            # Attention lives in the local stream; without it the switch would be an argument that does nothing.
+            object.__setattr__(self, "use_attention", False)
+        _check_range("dropout", self.dropout, 0.0, 0.95)
+        _check_range("image_size", self.image_size, 32, 1024)
+        _check_range("hidden", self.hidden, 1, 65536)
+        _check_range("local_hidden", self.local_hidden, 1, 65536)
+        if self.fit not in ("squash", "crop"):
+            raise InputError(f"fit is {self.fit!r}; allowed are 'squash' and 'crop'")
+
+    def to_json(self) -> dict[str, Any]:
+        """Settings as JSON values; the objective with its name and settings."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        objective = find_objective(self.objective)
+        values["objective"] = {"name": objective.name, **dataclasses.asdict(objective)}  # type: ignore[call-overload]
+        values["weights"] = None if self.weights is None else str(self.weights)
+        return values
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    Attributes:
+        seed: Seed of the split, the initial weights, the order and the augmentation.
+        mode: ``frozen`` trains the head on features computed once, ``finetune`` trains everything, ``auto`` is
+            ``finetune`` where there is an accelerator and ``frozen`` on a CPU.
+        epochs: Passes over the training images.
+        batch_size: Images a step, over all processes together.
+        learning_rate: Highest learning rate of the head (AdamW).
+        backbone_learning_rate: Highest learning rate of the backbone when fine-tuning.
+        weight_decay: Of AdamW.
+        warmup: Share of all steps in which the learning rate rises; afterwards it falls along a cosine to 0.
+        clip_norm: Largest norm of the gradient.
+        augment: Mirror images, and when fine-tuning also crop them at random.
+        validation_fraction: Share of the images, a class, held out to choose the checkpoint, where no validation set is
+            given.
+        validate_every: Epochs between two looks at the validation set; the last epoch is always looked at.
+        precision: As Lightning Fabric names it: ``32-true``, ``bf16-mixed``, ``16-mixed``.
+        accelerator: As Lightning Fabric names it: ``auto``, ``cpu``, ``cuda``.
+        devices: Processes on this machine, or ``auto``; under ``fabric run`` its options decide.
+        workers: Processes that decode images when fine-tuning.
+
+    Raises:
+        InputError: A value outside what is allowed.
+    """
+
+    seed: int = 0
+    mode: Literal["auto", "frozen", "finetune"] = "auto"
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    backbone_learning_rate: float = 2e-4
+    weight_decay: float = 1e-2
+    warmup: float = 0.1
+    clip_norm: float = 5.0
+    augment: bool = True
+    validation_fraction: float = 0.1
+    validate_every: int = 5
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: str = "auto"
+    devices: int | Literal["auto"] = 1
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "frozen", "finetune"):
+            raise InputError(f"mode is {self.mode!r}; allowed are 'auto', 'frozen' and 'finetune'")
+        _check_range("epochs", self.epochs, 1, 100_000)
+        _check_range("batch_size", self.batch_size, 2, 1_000_000)
+        _check_range("warmup", self.warmup, 0.0, 1.0)
+        _check_range("validation_fraction", self.validation_fraction, 0.0, 0.9)
+        _check_range("validate_every", self.validate_every, 1, 100_000)
+        _check_range("workers", self.workers, 0, 1024)
+        for name in ("learning_rate", "backbone_learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+
+    def to_json(self) -> dict[str, Any]:
+        """Settings as JSON values."""
+        return dataclasses.asdict(self)
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{name} is {value}; allowed is {low} to {high}")

@@ -1,0 +1,231 @@
+"""The DOH head: two streams over one feature map, joined in the rank correlation space.
+
+What the paper (arXiv:1805.02459) fixes: a global stream of two fully connected layers (fc6, fc7); a local,
+fully convolutional stream (conv6, conv7) with a class layer on its global average pool, so that the weights of
+that layer give a class activation map at every location; spatial attention from that map; ranking outputs of
+both streams; a code symbol is the argmax of a segment. What is our reading: both streams share the trunk of one
+backbone, the attention is a softmax over locations of the activation map averaged under the predicted class
+probabilities, and the two ranking outputs are added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ordhash.codes import CodeSpec
+from ordhash.errors import InputError
+
+__all__ = ["GlobalStream", "HashingHead", "HashingNetwork", "HeadOutput", "LocalStream", "spatial_attention"]
+
+
+@dataclass(frozen=True)
+class HeadOutput:
+    """What a head says about n images.
+
+    Attributes:
+        scores: float32 (n, n_segments, arity), the rank correlation space z = z_g + z_l.
+        class_logits: float32 (n, n_classes) of every stream that is switched on, global first.
+        attention: float32 (n, h, w), sums to 1 over (h, w); uniform without attention.
+    """
+
+    scores: Tensor
+    class_logits: tuple[Tensor, ...]
+    attention: Tensor
+
+
+def spatial_attention(activation_maps: Tensor, class_probabilities: Tensor, temperature: float = 1.0) -> Tensor:
+    """Attention over locations: softmax of the activation maps averaged under the class probabilities.
+
+    a = softmax over (h, w) of (sum_c p_c M_c) / temperature.
+
+    Args:
+        activation_maps: float (n, n_classes, h, w), M_c = w_c . L at every location.
+        class_probabilities: float (n, n_classes); rows need not sum to 1 (many labels).
+        temperature: Above 1 spreads the attention, below 1 sharpens it.
+
+    Returns:
+        float (n, h, w), sums to 1 over (h, w).
+
+    >>> maps = torch.zeros(1, 2, 1, 2); maps[0, 1, 0, 1] = 50.0
+    >>> spatial_attention(maps, torch.tensor([[0.0, 1.0]])).tolist()
+    [[[0.0, 1.0]]]
+    """
+    n, _, h, w = activation_maps.shape
+    evidence = (activation_maps * class_probabilities[:, :, None, None]).sum(dim=1)
+    return torch.softmax(evidence.reshape(n, h * w) / temperature, dim=1).reshape(n, h, w)
+
+
+class GlobalStream(nn.Module):
+    """fc6-fc7 on the pooled features, a class layer and a ranking layer.
+
+    Args:
+        in_dim: D, channels of the feature map.
+        hidden: Width of fc6 and fc7.
+        n_classes: Outputs of the class layer.
+        spec: Shape of the code.
+        dropout: Share of pooled features dropped in training.
+    """
+
+    def __init__(self, in_dim: int, hidden: int, n_classes: int, spec: CodeSpec, *, dropout: float) -> None:
+        super().__init__()
+        self.spec = spec
+        self.drop = nn.Dropout(dropout)
+        self.fc6 = nn.Linear(in_dim, hidden)
+        self.fc7 = nn.Linear(hidden, hidden)
+        self.classes = nn.Linear(hidden, n_classes)
+        self.ranking = nn.Linear(hidden, spec.n_segments * spec.arity)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Ranking scores (n, R, K) and class logits (n, C) of features (n, D, h, w)."""
+        pooled = self.drop(features.mean(dim=(2, 3)))
+        hidden = torch.relu(self.fc7(torch.relu(self.fc6(pooled))))
+        return _segments(self.ranking(hidden), self.spec), self.classes(hidden)
+
+
+class LocalStream(nn.Module):
+    """conv6-conv7 over the feature map, a class layer on the average pool, attention, a ranking layer.
+
+    Args:
+        in_dim: D, channels of the feature map.
+        hidden: Channels of conv6 and conv7.
+        n_classes: Outputs of the class layer.
+        spec: Shape of the code.
+        multilabel: Class probabilities are sigmoids instead of a softmax.
+        attention: False replaces the attention by the average over locations (an ablation).
+        dropout: Share of channels dropped in training.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        hidden: int,
+        n_classes: int,
+        spec: CodeSpec,
+        *,
+        multilabel: bool,
+        attention: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.multilabel = multilabel
+        self.attention = attention
+        self.drop = nn.Dropout2d(dropout)
+        self.conv6 = nn.Conv2d(in_dim, hidden, kernel_size=1)
+        self.conv7 = nn.Conv2d(hidden, hidden, kernel_size=1)
+        self.classes = nn.Linear(hidden, n_classes)
+        self.ranking = nn.Linear(hidden, spec.n_segments * spec.arity)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ranking scores (n, R, K), class logits (n, C) and attention (n, h, w) of features (n, D, h, w)."""
+        local = torch.relu(self.conv7(torch.relu(self.conv6(self.drop(features)))))
+        logits = self.classes(local.mean(dim=(2, 3)))
+        if self.attention:
+            maps = torch.einsum("nchw,kc->nkhw", local, self.classes.weight)
+            # The attention follows the class layer but does not train it: the class loss alone does, as in CAM.
+            probabilities = torch.sigmoid(logits) if self.multilabel else torch.softmax(logits, dim=1)
+            weights = spatial_attention(maps.detach(), probabilities.detach())
+        else:
+            weights = uniform_attention(features)
+        descriptor = (local * weights[:, None]).sum(dim=(2, 3))
+        return _segments(self.ranking(descriptor), self.spec), logits, weights
+
+
+class HashingHead(nn.Module):
+    """Both streams over one feature map; either can be switched off.
+
+    Args:
+        in_dim: D, channels of the feature map.
+        n_classes: Classes of the training set.
+        spec: Shape of the code.
+        multilabel: Whether images carry several labels.
+        hidden: Width of the global stream.
+        local_hidden: Channels of the local stream.
+        use_global: Switch of the global stream.
+        use_local: Switch of the local stream.
+        use_attention: Switch of the attention inside the local stream.
+        dropout: Share of features dropped in training.
+
+    Raises:
+        InputError: Both streams are switched off.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        spec: CodeSpec,
+        *,
+        multilabel: bool = False,
+        hidden: int = 512,
+        local_hidden: int = 256,
+        use_global: bool = True,
+        use_local: bool = True,
+        use_attention: bool = True,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if not (use_global or use_local):
+            raise InputError("both streams are switched off; leave use_global or use_local on")
+        self.spec = spec
+        self.global_stream = GlobalStream(in_dim, hidden, n_classes, spec, dropout=dropout) if use_global else None
+        self.local_stream = (
+            LocalStream(
+                in_dim,
+                local_hidden,
+                n_classes,
+                spec,
+                multilabel=multilabel,
+                attention=use_attention,
+                dropout=dropout,
+            )
+            if use_local
+            else None
+        )
+
+    def forward(self, features: Tensor) -> HeadOutput:
+        """Scores, class logits and attention of features (n, D, h, w)."""
+        scores: list[Tensor] = []
+        logits: list[Tensor] = []
+        attention = uniform_attention(features)
+        if self.global_stream is not None:
+            z_global, classes = self.global_stream(features)
+            scores.append(z_global)
+            logits.append(classes)
+        if self.local_stream is not None:
+            z_local, classes, attention = self.local_stream(features)
+            scores.append(z_local)
+            logits.append(classes)
+        return HeadOutput(sum(scores[1:], scores[0]), tuple(logits), attention)
+
+
+class HashingNetwork(nn.Module):
+    """A backbone and a head, for training end to end.
+
+    Args:
+        backbone: Images to features (n, D, h, w).
+        head: Features to HeadOutput.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> HeadOutput:
+        """HeadOutput of normalised images, float32 (n, 3, S, S)."""
+        output: HeadOutput = self.head(self.backbone(images))
+        return output
+
+
+def uniform_attention(features: Tensor) -> Tensor:
+    """Attention (n, h, w) that gives every location of features (n, D, h, w) the same weight."""
+    n, _, h, w = features.shape
+    return torch.full((1, h, w), 1.0 / (h * w), dtype=features.dtype, device=features.device).expand(n, h, w)
+
+
+def _segments(flat: Tensor, spec: CodeSpec) -> Tensor:
+    return flat.reshape(-1, spec.n_segments, spec.arity)
