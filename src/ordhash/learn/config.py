@@ -22,7 +22,7 @@ class DOHConfig:
         code_bits: Length of a code in bits.
         arity: K, the scores that compete in a segment; a power of two from 2 to 256.
         objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
-        backbone: A timm name; ``efficientnet_lite0``, ``1`` and ``2`` need no network.
+        backbone: A timm name; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no network.
         weights: ``pretrained``, a file of weights for the backbone, or None for random ones.
         image_size: Side of the square image that the backbone sees, in pixels.
         fit: ``squash`` shows the whole photograph, ``crop`` its middle square.
@@ -43,7 +43,7 @@ class DOHConfig:
     code_bits: int = 48
     arity: int = 4
     objective: str | Objective = "winners"
-    backbone: str = "efficientnet_lite0"
+    backbone: str = "tf_efficientnet_lite0"
     weights: Literal["pretrained"] | Path | None = "pretrained"
     image_size: int = 160
     fit: Literal["squash", "crop"] = "squash"

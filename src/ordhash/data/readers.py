@@ -1,0 +1,131 @@
+"""Readers of a user's own images: a folder, a folder with one sub-folder per class, a CSV or Parquet manifest."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from ordhash.data.imageset import ImageSet, label_matrix
+from ordhash.errors import DataError
+
+__all__ = ["IMAGE_SUFFIXES", "read_folder", "read_images", "read_manifest"]
+
+IMAGE_SUFFIXES = frozenset(
+    ".apng .avif .bmp .gif .heic .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()
+)
+"""File names that are taken for pictures. A picture in a format that cannot be read is reported, not passed over."""
+
+_MANIFEST_SUFFIXES = (".csv", ".parquet")
+
+
+def read_images(path: Path) -> ImageSet:
+    """Images of a folder or of a manifest.
+
+    Raises:
+        DataError: There is nothing there, or it is neither.
+    """
+    if path.is_dir():
+        return read_folder(path)
+    if path.suffix.lower() in _MANIFEST_SUFFIXES:
+        return read_manifest(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder of images, or a manifest (.csv or .parquet)")
+    raise DataError(f"{path} is neither a folder nor a manifest (.csv or .parquet); give one of these")
+
+
+def read_folder(folder: Path) -> ImageSet:
+    """Images below a folder; where there are sub-folders, the first level of them names the classes.
+
+    Hidden files and folders are passed over, links to folders are not followed (they can loop). Keys are paths
+    relative to ``folder`` with forward slashes. Images directly in a folder that also has class folders carry no
+    label and are left out, which the error for an empty folder explains.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Images in the order of their keys; ``labels`` is None where the folder has no sub-folder with images.
+
+    Raises:
+        DataError: The folder cannot be read, or holds no image.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give a folder of images")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(f"{folder} cannot be read; check its permissions")
+    paths = sorted(_walk(folder), key=lambda path: path.relative_to(folder).parts)
+    inside = [path for path in paths if len(path.relative_to(folder).parts) > 1]
+    if not paths:
+        raise DataError(
+            f"{folder} holds no image; it must hold images, or one sub-folder per class "
+            f"({', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})"
+        )
+    chosen = inside or paths
+    keys = np.array([path.relative_to(folder).as_posix() for path in chosen])
+    if not inside:
+        return ImageSet(chosen, keys)
+    labels, classes = label_matrix([[path.relative_to(folder).parts[0]] for path in chosen])
+    return ImageSet(chosen, keys, labels, classes)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                yield Path(parent, name)
+
+
+def read_manifest(path: Path) -> ImageSet:
+    """Images of a table: ``path`` (relative to the table), optional ``key``, optional ``labels``, metadata.
+
+    Args:
+        path: A CSV file (UTF-8, with a header) or a Parquet file. ``labels`` are separated by ``;``; a row may have
+            none. Every other column is kept as metadata.
+
+    Returns:
+        Images in the order of the rows; ``labels`` is None where there is no such column. A file that is missing is
+        reported when it is decoded, like any other broken image.
+
+    Raises:
+        DataError: The table cannot be read, has no row, no ``path`` column, or a column that looks like a misspelt one.
+    """
+    try:
+        table = pa.csv.read_csv(path) if path.suffix.lower() == ".csv" else pa.parquet.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} cannot be read as a {path.suffix[1:].lower()} table ({error}); repair it") from error
+    names = table.column_names
+    if len(set(names)) < len(names):
+        raise DataError(f"{path} has two columns of one name among {', '.join(names)}; rename one")
+    for wanted in ("path", "labels"):
+        if wanted not in names:
+            close = difflib.get_close_matches(wanted, [name.strip().lower() for name in names], n=1, cutoff=0.7)
+            if wanted == "path" or close:
+                hint = f"; rename {close[0]!r} to {wanted!r}" if close else ""
+                raise DataError(
+                    f"{path} has the columns {', '.join(map(repr, names))}; a manifest has 'path', optionally 'labels' "
+                    f"(separated by ;) and 'key', and any metadata{hint or '; add a column of that name'}"
+                )
+    if table.num_rows == 0:
+        raise DataError(f"{path} has no row; add one row per image")
+    given = [str(value) if value is not None else "" for value in table.column("path").to_pylist()]
+    if "" in given:
+        raise DataError(f"{path} has no path in row {given.index('') + 1}; fill it in or remove the row")
+    keys = np.array([str(v) for v in table.column("key").to_pylist()] if "key" in names else given)
+    unique, counts = np.unique(keys, return_counts=True)
+    if len(unique) < len(keys):
+        raise DataError(f"{path} names {unique[counts > 1][0]!r} in several rows; give each image one row")
+    labels, classes = None, ()
+    if "labels" in names:
+        cells = [str(value) if value is not None else "" for value in table.column("labels").to_pylist()]
+        labels, classes = label_matrix([[part.strip() for part in cell.split(";") if part.strip()] for cell in cells])
+    metadata = table.drop_columns([name for name in ("path", "key", "labels") if name in names])
+    images = [path.parent / name for name in given]
+    return ImageSet(images, keys, labels, classes, metadata if metadata.num_columns else None)

@@ -1,0 +1,185 @@
+"""Encoder: a model file, images in, scores, codes and attention maps out. Needs no PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.data.imageset import Images, ImageSet, as_image_set
+from ordhash.errors import ImageError
+from ordhash.features import FeatureStore
+from ordhash.inference import Batch, open_session, run_images
+from ordhash.modelfile import Model, ModelInfo, load_model
+from ordhash.progress import progress_bar
+
+__all__ = ["Encoded", "Encoder"]
+
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What a model said about some images.
+
+    Attributes:
+        rows: Positions of the usable images in what was given, int (m,), ascending.
+        scores: float32 (m, n_segments, arity).
+        attention: float32 (m, h, w), sums to 1 over (h, w).
+        failures: The images that could not be used, and why.
+        model_id: The model.
+    """
+
+    rows: npt.NDArray[np.intp]
+    scores: Scores
+    attention: npt.NDArray[np.float32]
+    failures: list[ImageError]
+    model_id: str
+
+    @property
+    def codes(self) -> OrdinalCodes:
+        """Ordinal codes of the usable images."""
+        return OrdinalCodes.from_scores(self.scores, model_id=self.model_id)
+
+
+class Encoder:
+    """Turns images into scores, ordinal codes and attention maps with a model file.
+
+    Args:
+        model: Path of a model file.
+        features: Cache of feature maps; images whose maps are in it skip the backbone, others are added to it. Maps are
+            kept as float16, so scores differ from those without a cache in the third decimal.
+        batch_size: Images a run of the network; small batches stay in the processor's cache.
+        threads: Threads of the network; None takes every core.
+        progress: Whether to show bars on stderr.
+
+    Raises:
+        ModelFileError: The file is not a model of this package.
+
+    Example::
+
+        encoder = Encoder("runs/c10-48/model.onnx")
+        codes = encoder.encode(["cat.jpg"])  # OrdinalCodes (1, 24)
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        features: FeatureStore | None = None,
+        batch_size: int = 8,
+        threads: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self._model: Model = load_model(model)
+        self._features = features
+        self._batch_size = batch_size
+        self._progress = progress
+        self._session = open_session(self._model.graph if features is None else self._model.head(), threads=threads)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model file says of itself."""
+        return self._model.info
+
+    @property
+    def path(self) -> Path:
+        """Path of the model file."""
+        return self._model.path
+
+    @property
+    def spec(self) -> CodeSpec:
+        """Shape of the codes."""
+        return self.info.spec
+
+    @property
+    def model_id(self) -> str:
+        """Digest of the model file."""
+        return self._model.id
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.path}: {self.spec.code_bits} bits, {self.info.backbone} at {self.info.form.size} px)"
+
+    def run(self, images: Images) -> Encoded:
+        """Scores and attention of every usable image; the others are reported, not raised.
+
+        Args:
+            images: An ImageSet, a list of paths, file contents or open pictures, or uint8 (n, h, w, 3).
+        """
+        wanted = as_image_set(images)
+        height, width = (-(-self.info.form.size // 32),) * 2
+        rows: list[npt.NDArray[np.intp]] = [np.zeros(0, np.intp)]
+        parts: list[list[npt.NDArray[Any]]] = []
+        failures: list[ImageError] = []
+        for batch in self.stream(wanted):
+            rows.append(batch.rows)
+            failures += batch.failures
+            if len(batch.rows):
+                parts.append(batch.outputs)
+        if not parts:
+            empty = np.zeros((0, self.spec.n_segments, self.spec.arity), np.float32)
+            return Encoded(rows[0], empty, np.zeros((0, height, width), np.float32), failures, self.model_id)
+        scores, attention = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return Encoded(np.concatenate(rows), scores, attention, failures, self.model_id)
+
+    def stream(self, images: ImageSet) -> Iterator[Batch]:
+        """Batches of (scores, attention), in order, for sets that do not fit in memory."""
+        outputs = ["scores", "attention"]
+        if self._features is not None:
+            yield from self._stream_from_features(images, self._features, outputs)
+            return
+        with progress_bar("Encoding", len(images), show=self._progress) as advance:
+            for batch in run_images(self._session, outputs, images, self.info.form, batch_size=self._batch_size):
+                yield batch
+                advance(batch.size)
+
+    def _stream_from_features(self, images: ImageSet, store: FeatureStore, outputs: list[str]) -> Iterator[Batch]:
+        if len(images) == 0:
+            return
+        maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
+        failures = maps.failures
+        with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
+            start = 0
+            for values in maps.batches(256):
+                stop = start + len(values)
+                yield Batch(maps.rows[start:stop], self._session.run(outputs, {"features": values}), failures, len(values))
+                failures, start = [], stop
+                advance(len(values))
+
+    def scores(self, images: Images) -> Scores:
+        """Scores float32 (n, n_segments, arity).
+
+        Raises:
+            ImageError: An image cannot be used; ``run`` goes on past it.
+        """
+        return self._all(images).scores
+
+    def encode(self, images: Images) -> OrdinalCodes:
+        """Ordinal codes of n images.
+
+        Raises:
+            ImageError: An image cannot be used; ``run`` goes on past it.
+        """
+        return self._all(images).codes
+
+    def attention(self, images: Images) -> npt.NDArray[np.float32]:
+        """Attention maps float32 (n, h, w), each summing to 1.
+
+        Raises:
+            ImageError: An image cannot be used; ``run`` goes on past it.
+        """
+        return self._all(images).attention
+
+    def _all(self, images: Images) -> Encoded:
+        encoded = self.run(images)
+        if encoded.failures:
+            first, others = encoded.failures[0], len(encoded.failures) - 1
+            if not others:
+                raise first
+            raise ImageError(first.source, f"{first.reason} (and {others} more images cannot be used)") from first
+        return encoded

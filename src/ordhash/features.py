@@ -1,0 +1,186 @@
+"""Spatial feature maps of a frozen backbone, computed once and kept on disk.
+
+A map is found again by what it was made from: the content of the image, the backbone (its weights too) and the
+preprocessing. Any set of images that shares pictures with an earlier one shares their maps.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.data.imageset import ImageSet
+from ordhash.errors import DataError, ImageError, InputError
+from ordhash.inference import ImageInput, open_session, run_images
+from ordhash.progress import progress_bar
+
+__all__ = ["FeatureMaps", "FeatureStore", "FrozenBackbone"]
+
+_DIGEST = 16  # bytes
+
+
+@dataclass(frozen=True)
+class FrozenBackbone:
+    """A backbone as an ONNX graph with the output ``features`` (n, D, h, w), and how it wants its pictures.
+
+    Attributes:
+        graph: The graph.
+        form: Preprocessing.
+        name: timm's name of it.
+        weights_id: Digest of its weights: with the name and the preprocessing it names the maps on disk.
+    """
+
+    graph: bytes = field(repr=False)
+    form: ImageInput
+    name: str
+    weights_id: str
+
+    @property
+    def folder_name(self) -> str:
+        """Where its maps are kept: readable, and different for whatever gives different maps."""
+        mirror = "-mirror" if self.form.mirror else ""
+        return f"{self.name}-{self.form.size}-{self.form.fit}{mirror}-{self.weights_id}"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMaps:
+    """Feature maps of the images of a set that could be used.
+
+    Attributes:
+        store: float16 (m, D, h, w), on disk.
+        positions: Row of ``store`` for each usable image.
+        rows: Rows of the image set that could be used, ascending.
+        failures: The others.
+        computed: How many maps were computed now; the rest was on disk already.
+    """
+
+    store: npt.NDArray[np.float16]
+    positions: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.intp]
+    failures: list[ImageError]
+    computed: int
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(D, h, w) of a map."""
+        depth, height, width = self.store.shape[1:]
+        return depth, height, width
+
+    def read(self, picked: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Maps of some of the usable images, float32 (len(picked), D, h, w)."""
+        return self.store[self.positions[np.asarray(picked, dtype=np.intp)]].astype(np.float32)
+
+    def batches(self, batch_size: int = 256) -> Iterator[npt.NDArray[np.float32]]:
+        """All maps in order, some at a time."""
+        for start in range(0, len(self), batch_size):
+            yield self.read(np.arange(start, min(start + batch_size, len(self))))
+
+    def pooled(self) -> npt.NDArray[np.float32]:
+        """Average over locations, float32 (n, D)."""
+        parts = [batch.mean(axis=(2, 3)) for batch in self.batches()]
+        return np.concatenate(parts) if parts else np.zeros((0, self.shape[0]), np.float32)
+
+
+class FeatureStore:
+    """A folder of feature maps, one sub-folder a backbone.
+
+    Maps are appended to one file and their digests to another, maps first: an interruption leaves at most maps without
+    a digest, which the next opening cuts off. One process appends at a time; a second waits.
+
+    Args:
+        folder: Made if missing. It is a cache: deleting it costs time and nothing else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def maps(
+        self, images: ImageSet, backbone: FrozenBackbone, *, progress: bool = False, batch_size: int = 8
+    ) -> FeatureMaps:
+        """Feature maps of ``images``, computed where they are not on disk yet.
+
+        Args:
+            images: n images.
+            backbone: The graph that makes the maps.
+            progress: Whether to show a bar.
+            batch_size: Images a run.
+
+        Raises:
+            InputError: None of the images can be used.
+        """
+        folder = self.folder / backbone.folder_name
+        folder.mkdir(parents=True, exist_ok=True)
+        ids = images.content_ids()
+        with _exclusive(folder / "lock"):
+            known = _read_digests(folder)
+            missing = [row for row, digest in enumerate(ids) if digest not in known]
+            # Equal pictures inside one set are computed once.
+            missing = list({ids[row]: row for row in reversed(missing)}.values())[::-1]
+            failures = self._append(folder, images.subset(missing), backbone, progress, batch_size) if missing else []
+            known = _read_digests(folder)
+        rows = np.array([row for row, digest in enumerate(ids) if digest in known], dtype=np.intp)
+        if len(rows) == 0:
+            reason = f" ({failures[0]})" if failures else ""
+            raise InputError(f"none of the {len(images)} images can be used{reason}; give images that can be read")
+        positions = np.array([known[ids[row]] for row in rows], dtype=np.int64)
+        shape = tuple(int(part) for part in (folder / "shape").read_text().split())
+        store = np.memmap(folder / "maps.f16", dtype=np.float16, mode="r", shape=(len(known), *shape))
+        return FeatureMaps(store, positions, rows, failures, len(missing) - len(failures))
+
+    def _append(
+        self, folder: Path, images: ImageSet, backbone: FrozenBackbone, progress: bool, batch_size: int
+    ) -> list[ImageError]:
+        session = open_session(backbone.graph)
+        failures: list[ImageError] = []
+        ids = images.content_ids()
+        with (
+            progress_bar(f"Features ({backbone.name})", len(images), show=progress) as advance,
+            (folder / "maps.f16").open("ab") as maps,
+            (folder / "digests").open("ab") as digests,
+        ):
+            for batch in run_images(session, ["features"], images, backbone.form, batch_size=batch_size):
+                if len(batch.rows):
+                    values = batch.outputs[0]
+                    if not np.isfinite(values).all() or np.abs(values).max() > np.finfo(np.float16).max:
+                        raise DataError(f"{backbone.name} gives features that float16 cannot hold; use another backbone")
+                    (folder / "shape").write_text(" ".join(str(part) for part in values.shape[1:]))
+                    maps.write(values.astype(np.float16).tobytes())
+                    maps.flush()
+                    digests.write(b"".join(ids[row] for row in batch.rows))
+                    digests.flush()
+                failures += batch.failures
+                advance(batch.size)
+        return failures
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, also by a crash
+        yield
+
+
+def _read_digests(folder: Path) -> dict[bytes, int]:
+    """Digest -> row of the maps on disk; what an interruption left half written is cut off."""
+    maps, digests = folder / "maps.f16", folder / "digests"
+    if not (folder / "shape").exists() or not maps.exists() or not digests.exists():
+        for path in (maps, digests):
+            path.write_bytes(b"")
+        return {}
+    row_bytes = 2 * int(np.prod([int(part) for part in (folder / "shape").read_text().split()]))
+    complete = min(maps.stat().st_size // row_bytes, digests.stat().st_size // _DIGEST)
+    for path, width in ((maps, row_bytes), (digests, _DIGEST)):
+        if path.stat().st_size != complete * width:
+            with path.open("rb+") as file:
+                file.truncate(complete * width)
+    raw = digests.read_bytes()
+    return {raw[i * _DIGEST : (i + 1) * _DIGEST]: i for i in range(complete)}

@@ -1,0 +1,131 @@
+"""Images through an ONNX graph: decoding in threads beside ONNX Runtime, in order, past images that cannot be used."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from ordhash.data.images import open_rgb, prepare
+from ordhash.data.imageset import ImageSet
+from ordhash.errors import ImageError, ModelFileError
+
+__all__ = ["Batch", "ImageInput", "open_session", "run_images"]
+
+_AHEAD = 3  # batches prepared while one is computed
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """What a graph takes: uint8 (n, size, size, 3) under the name ``images``; normalisation is inside the graph.
+
+    Attributes:
+        size: Side of the square, in pixels.
+        fit: ``squash`` shows the whole picture, ``crop`` its middle square.
+        mirror: Whether pictures are mirrored left to right.
+    """
+
+    size: int
+    fit: Literal["squash", "crop"] = "squash"
+    mirror: bool = False
+
+    def read(self, images: ImageSet, row: int) -> npt.NDArray[np.uint8]:
+        """Picture at ``row``, ready for the graph: uint8 (size, size, 3).
+
+        Raises:
+            ImageError: It cannot be used.
+        """
+        name = images.name(row)
+        pixels = prepare(open_rgb(images.images[row], name=name), self.size, self.fit)
+        return pixels[:, ::-1] if self.mirror else pixels
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a graph said about some images.
+
+    Attributes:
+        rows: Positions in the image set, ascending; broken images are left out.
+        outputs: One array (len(rows), ...) for every output asked for.
+        failures: Images of this batch that could not be used.
+        size: Images of the batch, broken ones counted.
+    """
+
+    rows: npt.NDArray[np.intp]
+    outputs: list[npt.NDArray[Any]]
+    failures: list[ImageError]
+    size: int
+
+
+def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """ONNX Runtime session on the CPU.
+
+    Args:
+        model: A file, or its content.
+        threads: Threads of a run; None takes every core this process may use.
+
+    Raises:
+        ModelFileError: It is not an ONNX model that this runtime can run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime raises its own classes, which derive from Exception alone
+        name = "the model" if isinstance(model, bytes) else str(model)
+        raise ModelFileError(f"{name} cannot be run by ONNX Runtime ({str(error)[:200]}); write it again") from error
+
+
+def run_images(
+    session: onnxruntime.InferenceSession,
+    outputs: Sequence[str],
+    images: ImageSet,
+    form: ImageInput,
+    *,
+    batch_size: int = 8,
+) -> Iterator[Batch]:
+    """Batches of outputs, in the order of the images.
+
+    Small batches are the fast ones on a CPU: activations of 8 pictures stay in the cache, those of 32 run at a third of
+    the speed (EfficientNet-Lite2 at 224 px on two cores: 100 against 36 images/s).
+
+    Pictures are decoded and resized in two threads ahead of the network, which gets every core: Pillow and ONNX Runtime
+    both release the interpreter's lock, so the network is kept busy.
+    """
+
+    def load(start: int) -> tuple[list[int], list[npt.NDArray[np.uint8]], list[ImageError], int]:
+        stop = min(start + batch_size, len(images))
+        rows, pixels, failures = [], [], []
+        for row in range(start, stop):
+            try:
+                pixels.append(form.read(images, row))
+                rows.append(row)
+            except ImageError as error:
+                failures.append(error)
+        return rows, pixels, failures, stop - start
+
+    starts = iter(range(0, len(images), batch_size))
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as pool:
+        waiting: deque[Future[Any]] = deque(pool.submit(load, start) for _, start in zip(range(_AHEAD), starts, strict=False))
+        try:
+            while waiting:
+                rows, pixels, failures, size = waiting.popleft().result()
+                for start in starts:
+                    waiting.append(pool.submit(load, start))
+                    break
+                values = session.run(list(outputs), {"images": np.stack(pixels)}) if rows else []
+                yield Batch(np.array(rows, dtype=np.intp), values, failures, size)
+        finally:
+            for future in waiting:
+                future.cancel()

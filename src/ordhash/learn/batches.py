@@ -1,0 +1,153 @@
+"""Batches for training: feature maps of a frozen backbone from disk, or pictures that are decoded and augmented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from ordhash.data.images import open_rgb
+from ordhash.data.imageset import ImageSet
+from ordhash.features import FeatureMaps
+from ordhash.inference import ImageInput
+
+__all__ = ["Batches", "FeatureBatches", "PictureBatches", "Share", "epoch_order"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that one process takes: rows ``rank``, ``rank + processes``, ..."""
+
+    rank: int = 0
+    processes: int = 1
+
+
+class Batches(Protocol):
+    """Where the trainer gets its batches from; the labels are those of the whole set."""
+
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """Number of training images."""
+        ...
+
+    def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
+        """Inputs of every batch of rows, augmented by ``seed``, with the rows."""
+        ...
+
+
+def epoch_order(n: int, batch_size: int, seed: int, share: Share) -> list[npt.NDArray[np.intp]]:
+    """Rows of every batch of an epoch, this process's share of them.
+
+    Every process draws the same order. All batches but perhaps the last are whole; a rest that cannot be divided among
+    the processes, or that has no pair in it, waits for another epoch's order.
+
+    >>> [batch.tolist() for batch in epoch_order(5, 2, 0, Share())]
+    [[2, 4], [3, 0]]
+    """
+    order = np.random.default_rng(seed).permutation(n)
+    batches = [order[start : start + batch_size] for start in range(0, n, batch_size)]
+    rest = len(batches[-1]) - len(batches[-1]) % share.processes
+    batches[-1] = batches[-1][:rest]
+    if len(batches[-1]) < 2 and len(batches) > 1:
+        batches.pop()
+    return [batch[share.rank :: share.processes] for batch in batches]
+
+
+class FeatureBatches:
+    """Feature maps, optionally those of the picture or of its mirror image, by the toss of a coin.
+
+    Args:
+        maps: Maps of n images.
+        mirrored: Maps of their mirror images, or None.
+        labels: bool (n, n_classes).
+    """
+
+    def __init__(self, maps: FeatureMaps, mirrored: FeatureMaps | None, labels: npt.NDArray[np.bool_]) -> None:
+        self.maps = maps
+        self.mirrored = mirrored
+        self.labels = torch.from_numpy(labels.astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
+        """See ``Batches``."""
+        flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
+        for rows in order:
+            values = self.maps.read(rows)
+            if self.mirrored is not None and flipped[rows].any():
+                values[flipped[rows]] = self.mirrored.read(rows[flipped[rows]])
+            yield torch.from_numpy(values), rows
+
+
+class _Pictures(Dataset[Tensor]):
+    def __init__(self, images: ImageSet, form: ImageInput, augment: bool, seed: int) -> None:
+        self.images = images
+        self.form = form
+        self.seed = seed
+        self.transform = (
+            v2.Compose(
+                [
+                    v2.RandomResizedCrop(form.size, scale=(0.4, 1.0), antialias=True),
+                    v2.RandomHorizontalFlip(),
+                    v2.ColorJitter(0.3, 0.3, 0.3),
+                    v2.PILToTensor(),
+                ]
+            )
+            if augment
+            else None
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int) -> Tensor:
+        if self.transform is None:
+            return torch.from_numpy(np.ascontiguousarray(self.form.read(self.images, row)))
+        picture = open_rgb(self.images.images[row], name=self.images.name(row))
+        # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed * 1_000_003 + row)
+            channels_first: Tensor = self.transform(picture)
+        return channels_first.permute(1, 2, 0).contiguous()
+
+
+class PictureBatches:
+    """Pictures uint8 (b, size, size, 3), decoded by worker processes, cropped and mirrored at random.
+
+    Args:
+        images: n images with labels, all of them usable.
+        form: Preprocessing.
+        augment: Whether to change pictures at random.
+        workers: Processes that decode.
+    """
+
+    def __init__(self, images: ImageSet, form: ImageInput, *, augment: bool, workers: int) -> None:
+        if images.labels is None:
+            raise ValueError("images need labels")  # the trainer has checked
+        self.images = images
+        self.form = form
+        self.augment = augment
+        self.workers = workers
+        self.labels = torch.from_numpy(images.labels.astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
+        """See ``Batches``."""
+        loader: DataLoader[Any] = DataLoader(
+            _Pictures(self.images, self.form, self.augment, seed),
+            batch_sampler=[rows.tolist() for rows in order],
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+        yield from zip(loader, order, strict=True)

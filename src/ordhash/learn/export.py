@@ -1,0 +1,92 @@
+"""From PyTorch modules to ONNX graphs, and from those to model.onnx."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ordhash.features import FrozenBackbone
+from ordhash.inference import ImageInput
+from ordhash.learn.backbones import Backbone
+
+__all__ = ["export_backbone", "export_head", "weights_digest"]
+
+
+def weights_digest(module: nn.Module) -> str:
+    """16 hexadecimal digits over the names and values of a module's weights."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def export_backbone(backbone: Backbone, form: ImageInput, name: str, cache: Path | None = None) -> FrozenBackbone:
+    """Graph ``images`` -> ``features`` of a backbone.
+
+    Args:
+        backbone: In evaluation mode.
+        form: Preprocessing.
+        name: timm's name of it.
+        cache: Folder that keeps graphs, since tracing a backbone takes a quarter of a minute; None keeps none.
+    """
+    weights_id = weights_digest(backbone)
+    kept = cache / f"{name}-{form.size}-{weights_id}.onnx" if cache else None
+    if kept and kept.exists():
+        return FrozenBackbone(kept.read_bytes(), form, name, weights_id)
+    example = torch.zeros(2, form.size, form.size, 3, dtype=torch.uint8)
+    graph = _to_onnx(backbone, example, "images", ["features"])
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(".partial")
+        partial.write_bytes(graph)
+        partial.replace(kept)
+    return FrozenBackbone(graph, form, name, weights_id)
+
+
+class _HeadForExport(nn.Module):
+    """A head with its two public outputs alone."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.head(features)
+        return output.scores, output.attention
+
+
+def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
+    """Graph ``features`` -> ``scores``, ``attention`` of a head.
+
+    Args:
+        head: A module that gives a HeadOutput, in evaluation mode.
+        shape: (D, h, w) of its features.
+    """
+    return _to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", ["scores", "attention"])
+
+
+def _to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: list[str]) -> bytes:
+    # The exporter logs its own housekeeping as warnings (a missing torchaudio, for one), which say nothing to a user.
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            input_names=[input_name],
+            output_names=output_names,
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            verbose=False,
+        )
+    finally:
+        logger.setLevel(level)
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing")
+    return bytes(program.model_proto.SerializeToString())

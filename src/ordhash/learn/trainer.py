@@ -1,0 +1,427 @@
+"""Training: one loop, whether the backbone is frozen or learns too.
+
+``train`` reads top to bottom: prepare the images, build the network, loop over epochs, keep the epoch that is best on
+validation images, write model.onnx.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+import ordhash
+from ordhash import metrics
+from ordhash.codes import OrdinalCodes
+from ordhash.data.images import open_rgb
+from ordhash.data.imageset import ImageSet
+from ordhash.distances import ordinal_distances
+from ordhash.errors import DataError, ImageError, InputError, ModelFileError
+from ordhash.features import FeatureMaps, FeatureStore
+from ordhash.inference import ImageInput
+from ordhash.learn.backbones import Backbone, build_backbone
+from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches, Share, epoch_order
+from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.export import export_backbone, export_head, weights_digest
+from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
+from ordhash.learn.objectives import Task, find_objective
+from ordhash.modelfile import ModelInfo, load_model, save_model
+from ordhash.progress import progress_bar
+
+__all__ = ["TrainResult", "held_out", "leave_one_out_map", "train"]
+
+DEFAULT_CACHE = Path(".cache")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gave.
+
+    Attributes:
+        model: Path of the model file.
+        validation_map: Tie-aware mAP of the kept epoch on the validation images, each searched among the others; None
+            without validation images.
+        best_epoch: The kept epoch, from 1.
+        seconds: Time of the training loop.
+        reused: Whether a finished model of exactly this training was there already.
+        failures: Images that could not be used.
+        history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
+    """
+
+    model: Path
+    validation_map: float | None
+    best_epoch: int
+    seconds: float
+    reused: bool = False
+    failures: tuple[ImageError, ...] = ()
+    history: tuple[dict[str, float], ...] = field(default=(), repr=False)
+
+
+def train(
+    images: ImageSet,
+    config: DOHConfig | None = None,
+    settings: TrainConfig | None = None,
+    *,
+    out: str | Path,
+    validation: ImageSet | None = None,
+    protocol: str = "",
+    cache: Path = DEFAULT_CACHE,
+    progress: bool = False,
+) -> TrainResult:
+    """Learn codes from labelled images and write ``out/model.onnx``.
+
+    An interrupted training goes on where it was when it is called again with the same arguments, to the same result. A
+    finished one is not done again.
+
+    Args:
+        images: Training images with labels. Those without a label, and those that cannot be read, are left out.
+        config: The network and its objective.
+        settings: How to train.
+        out: Folder for ``model.onnx`` (and, on the way, ``checkpoint.pt``).
+        validation: Images that choose the epoch; None holds some of ``images`` out.
+        protocol: Name of the data, for the model file.
+        cache: Folder of feature maps and exported backbones.
+        progress: Whether to show bars.
+
+    Returns:
+        Where the model is and how good it is on validation images.
+
+    Raises:
+        InputError: The images have no labels, fewer than two classes, or ``out`` holds another unfinished training.
+        MissingPartError: The backbone's weights are not at hand.
+    """
+    config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
+    images = _labelled(images)
+    fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    fabric.launch()
+    share = Share(fabric.global_rank, fabric.world_size)
+    finetune = settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
+    fingerprint = _fingerprint(images, validation, config, settings, finetune)
+    finished = _finished(out, fingerprint)
+    if finished:
+        return finished
+
+    form = ImageInput(config.image_size, config.fit)
+    backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size)
+    multilabel = images.multilabel
+    failures: list[ImageError] = []
+    validation_inputs: FeatureMaps | PictureBatches
+    if finetune:
+        with progress_bar("Checking images", len(images), show=progress) as advance:
+            images, failures = _usable(images, advance)
+        if validation is None:
+            images, validation = held_out(images, settings.validation_fraction, settings.seed)
+        batches: Batches = PictureBatches(images, form, augment=settings.augment, workers=settings.workers)
+        validation_inputs = PictureBatches(validation, form, augment=False, workers=settings.workers)
+        with torch.inference_mode():
+            shape = tuple(backbone(torch.zeros(1, form.size, form.size, 3, dtype=torch.uint8)).shape[1:])
+    else:
+        frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+        store = FeatureStore(cache / "features")
+        maps = store.maps(images, frozen, progress=progress)
+        images, failures = images.subset(maps.rows), maps.failures
+        if validation is None:
+            images, validation = held_out(images, settings.validation_fraction, settings.seed)
+        mirrored = None
+        if settings.augment:
+            other_way = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=True))
+            mirrored = store.maps(images, other_way, progress=progress)
+        validation_inputs = store.maps(validation, frozen, progress=progress) if len(validation) else maps
+        validation = validation.subset(validation_inputs.rows) if len(validation) else validation
+        batches = FeatureBatches(store.maps(images, frozen), mirrored, _labels(images))
+        shape = maps.shape
+
+    device_seeds = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=device_seeds):  # the caller's random state stays as it was
+        torch.manual_seed(settings.seed)
+        head = HashingHead(
+            shape[0],
+            len(images.class_names),
+            config.spec,
+            multilabel=multilabel,
+            hidden=config.hidden,
+            local_hidden=config.local_hidden,
+            use_global=config.use_global,
+            use_local=config.use_local,
+            use_attention=config.use_attention,
+            dropout=config.dropout,
+        )
+        objective = find_objective(config.objective)
+        loss = objective.build(Task(config.spec, len(images.class_names), multilabel, settings.seed))
+        learner = _Learner(HashingNetwork(backbone, head) if finetune else head, loss, fabric)
+        groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
+        if finetune:
+            groups.append({"params": list(backbone.parameters()), "lr": settings.backbone_learning_rate})
+        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        model, optimizer = fabric.setup(learner, optimizer)
+        state = _State(fingerprint)
+        state.load(out, fabric, learner, optimizer)
+
+        started, peaks = time.perf_counter(), [group["lr"] for group in optimizer.param_groups]
+        steps_an_epoch = len(epoch_order(len(batches), settings.batch_size, 0, share))
+        total = steps_an_epoch * settings.epochs
+        with progress_bar("Training", total, show=progress) as advance:
+            advance(state.epoch * steps_an_epoch)
+            for epoch in range(state.epoch + 1, settings.epochs + 1):
+                # An epoch's randomness depends on seed and epoch alone, so a resumed run repeats what was lost.
+                seed = settings.seed * 100_003 + epoch
+                torch.manual_seed(seed * share.processes + share.rank)
+                model.train()
+                terms_of_epoch: dict[str, float] = {}
+                order = epoch_order(len(batches), settings.batch_size, seed, share)
+                for step, (inputs, rows) in enumerate(batches.epoch(order, seed)):
+                    factor = _learning_rate_factor(((epoch - 1) * steps_an_epoch + step) / total, settings.warmup)
+                    for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                        group["lr"] = peak * factor
+                    terms = model(inputs.to(fabric.device), batches.labels[rows].to(fabric.device))
+                    fabric.backward(torch.stack(list(terms.values())).sum())
+                    fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    advance(1)
+                    for name, value in terms.items():
+                        terms_of_epoch[name] = terms_of_epoch.get(name, 0.0) + float(value.detach()) / len(order)
+                if not all(math.isfinite(value) for value in terms_of_epoch.values()):
+                    raise DataError(f"the loss is no number any more in epoch {epoch}; lower the learning rate")
+                if epoch % settings.validate_every == 0 or epoch == settings.epochs:
+                    quality = _validate(learner, validation_inputs, validation, fabric) if len(validation) else None
+                    state.keep(epoch, quality, learner, terms_of_epoch)
+                    state.epoch = epoch
+                    state.seconds += time.perf_counter() - started
+                    started = time.perf_counter()
+                    state.save(out, fabric, learner, optimizer)
+
+    learner.load_state_dict(state.best)
+    learner.cpu().eval()
+    if finetune:
+        frozen = export_backbone(backbone, form, config.backbone)
+    info = ModelInfo(
+        spec=config.spec,
+        form=form,
+        normalisation=backbone.normalisation,
+        class_names=images.class_names,
+        multilabel=multilabel,
+        backbone=config.backbone,
+        weights_id=frozen.weights_id,
+        method=config.to_json()["objective"],
+        protocol=protocol,
+        training={
+            "fingerprint": fingerprint,
+            "config": config.to_json(),
+            "settings": settings.to_json(),
+            "mode": "finetune" if finetune else "frozen",
+            "images": len(images),
+            "validation_images": len(validation),
+            "validation_map": state.best_map,
+            "best_epoch": state.best_epoch,
+            "seconds": round(state.seconds, 2),
+            "history": state.history,
+            "versions": {"ordhash": ordhash.__version__, "torch": torch.__version__},
+        },
+    )
+    path = out / "model.onnx"
+    if fabric.is_global_zero:
+        save_model(path, frozen, export_head(head, (shape[0], shape[1], shape[2])), info)
+        (out / "checkpoint.pt").unlink(missing_ok=True)
+    fabric.barrier()
+    return TrainResult(
+        path, state.best_map, state.best_epoch, state.seconds, failures=tuple(failures), history=tuple(state.history)
+    )
+
+
+def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Divide images into training and validation images; a share of every class, and never a class's last image.
+
+    Images with many labels count for the rarest of them. The order is given by digests of the keys.
+    """
+    labels = _labels(images)
+    counts = labels.sum(axis=0)
+    rarest = np.where(labels, counts, np.inf).argmin(axis=1)
+    digests = [hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest() for key in images.keys]
+    chosen = np.zeros(len(images), dtype=bool)
+    for label in range(labels.shape[1]):
+        rows = sorted(np.flatnonzero(rarest == label), key=lambda row: digests[row])
+        chosen[rows[: min(round(fraction * len(rows)), len(rows) - 1) if rows else 0]] = True
+    return images.subset(~chosen), images.subset(chosen)
+
+
+def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> float | None:
+    """Tie-aware mAP of every image searched among the others; None where no image has a relevant other.
+
+    Args:
+        codes: n codes.
+        labels: bool (n, n_classes).
+    """
+    others = ~np.eye(len(codes), dtype=bool)
+    relevance = (labels.astype(np.float32) @ labels.T.astype(np.float32) > 0) & others
+    rows = np.flatnonzero(relevance.any(axis=1))
+    if len(rows) == 0:
+        return None
+    # Leaving out the diagonal shifts what is right of it by one.
+    distances = ordinal_distances(codes[rows], codes)[others[rows]].reshape(len(rows), -1)
+    relevance = relevance[rows][others[rows]].reshape(len(rows), -1)
+    return float(np.mean(metrics.average_precision(distances, relevance)))
+
+
+class _Learner(nn.Module):
+    """Network and loss in one, so that they are wrapped together when several processes train."""
+
+    def __init__(self, network: nn.Module, loss: nn.Module, fabric: Fabric) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self._fabric = fabric
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        output: HeadOutput = self.network(inputs)
+        parts = [output.scores, *output.class_logits, output.attention]
+        if self._fabric.world_size > 1:
+            # Pairs are formed over the batch of all processes, so their number does not change what is learned.
+            gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]
+            *parts, labels = (part.flatten(0, 1) for part in gathered)  # type: ignore[union-attr]
+        with torch.autocast(inputs.device.type, enabled=False):
+            scores, *logits, attention = (part.float() for part in parts)
+            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
+        return terms
+
+
+@dataclass
+class _State:
+    """Where a training stands; what a checkpoint holds."""
+
+    fingerprint: str
+    epoch: int = 0
+    best_map: float | None = None
+    best_epoch: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def keep(self, epoch: int, quality: float | None, learner: nn.Module, terms: dict[str, float]) -> None:
+        entry = {"epoch": float(epoch), **{name: round(value, 5) for name, value in terms.items()}}
+        if quality is not None:
+            entry["validation_map"] = round(quality, 5)
+        self.history.append(entry)
+        # Of equals the later one: it has learned longer.
+        if quality is None or self.best_map is None or quality >= self.best_map:
+            self.best_map, self.best_epoch = quality, epoch
+            self.best = {name: value.detach().cpu().clone() for name, value in learner.state_dict().items()}
+
+    def save(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        if fabric.is_global_zero:
+            out.mkdir(parents=True, exist_ok=True)
+            partial = out / "checkpoint.pt.partial"
+            values = {"state": dataclasses.asdict(self), "learner": learner.state_dict(), "optimizer": optimizer.state_dict()}
+            torch.save(values, partial)
+            os.replace(partial, out / "checkpoint.pt")
+        fabric.barrier()
+
+    def load(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        path = out / "checkpoint.pt"
+        if not path.exists():
+            return
+        try:
+            values: dict[str, Any] = torch.load(path, map_location=fabric.device, weights_only=True)
+        except Exception as error:  # torch raises half a dozen unrelated classes here
+            raise DataError(f"{path} is damaged ({str(error)[:80]}); delete it to start again") from error
+        if values["state"]["fingerprint"] != self.fingerprint:
+            raise InputError(
+                f"{path} belongs to an unfinished training with other images or settings; finish that one, choose another "
+                "folder, or delete the file"
+            )
+        for name, value in values["state"].items():
+            setattr(self, name, value)
+        learner.load_state_dict(values["learner"])
+        optimizer.load_state_dict(values["optimizer"])
+
+
+def _validate(
+    learner: _Learner, inputs: FeatureMaps | PictureBatches, validation: ImageSet, fabric: Fabric
+) -> float | None:
+    learner.eval()
+    if isinstance(inputs, FeatureMaps):
+        parts = (torch.from_numpy(values) for values in inputs.batches())
+    else:
+        order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
+        parts = (pictures for pictures, _ in inputs.epoch(order, 0))
+    with torch.inference_mode(), fabric.autocast():
+        scores = [learner.network(part.to(fabric.device)).scores.float().cpu().numpy() for part in parts]
+    return leave_one_out_map(OrdinalCodes.from_scores(np.concatenate(scores)), _labels(validation))
+
+
+def _learning_rate_factor(done: float, warmup: float) -> float:
+    """Share of the highest learning rate when ``done`` of all steps are over: a rise, then half a cosine."""
+    if done < warmup:
+        return max(done, 1e-3) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1e-9, 1 - warmup)))
+
+
+def _labels(images: ImageSet) -> npt.NDArray[np.bool_]:
+    if images.labels is None:
+        raise InputError("the images have no labels; give one sub-folder per class, or a manifest with a column 'labels'")
+    return images.labels
+
+
+def _labelled(images: ImageSet) -> ImageSet:
+    labels = _labels(images)
+    if (labels.any(axis=0)).sum() < 2:
+        raise InputError(
+            f"the images have {int(labels.any(axis=0).sum())} classes; learning needs at least two, with images in each"
+        )
+    return images.subset(labels.any(axis=1))
+
+
+def _usable(images: ImageSet, advance: Any) -> tuple[ImageSet, list[ImageError]]:
+    rows, failures = [], []
+    for row, source in enumerate(images.images):
+        try:
+            open_rgb(source, name=images.name(row))
+            rows.append(row)
+        except ImageError as error:
+            failures.append(error)
+        advance(1)
+    if not rows:
+        raise InputError(f"none of the {len(images)} images can be used ({failures[0]}); give images that can be read")
+    return images.subset(rows), failures
+
+
+def _fingerprint(
+    images: ImageSet, validation: ImageSet | None, config: DOHConfig, settings: TrainConfig, finetune: bool
+) -> str:
+    """Digest of everything that decides the result."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(json.dumps([config.to_json(), settings.to_json(), finetune, ordhash.__version__], sort_keys=True).encode())
+    for part in (images, validation):
+        if part is not None:
+            digest.update("\0".join(str(key) for key in part.keys).encode() + b"".join(part.content_ids()))
+            digest.update(np.packbits(_labels(part), axis=1).tobytes())
+    return digest.hexdigest()
+
+
+def _finished(out: Path, fingerprint: str) -> TrainResult | None:
+    try:
+        training = load_model(out / "model.onnx").info.training
+    except ModelFileError:
+        return None
+    if training.get("fingerprint") != fingerprint:
+        return None
+    return TrainResult(
+        out / "model.onnx",
+        training["validation_map"],
+        training["best_epoch"],
+        training["seconds"],
+        reused=True,
+        history=tuple(training["history"]),
+    )

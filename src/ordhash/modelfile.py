@@ -1,0 +1,163 @@
+"""model.onnx: the one file between the learning half, which writes it, and the search half, which reads it.
+
+An ONNX graph with the input ``images`` uint8 (n, size, size, 3), the outputs ``scores`` float32 (n, R, K) and
+``attention`` float32 (n, h, w), and an inner value ``features`` (n, D, h, w) where the backbone ends and the head begins.
+Everything else that a reader needs is JSON in its metadata. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.compose
+import onnx.utils
+
+from ordhash.codes import CodeSpec
+from ordhash.errors import InputError, ModelFileError
+from ordhash.features import FrozenBackbone
+from ordhash.inference import ImageInput
+
+__all__ = ["FORMAT_VERSION", "Model", "ModelInfo", "load_model", "save_model"]
+
+FORMAT_VERSION = 1
+_FIELD = "ordhash"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says of itself.
+
+    Attributes:
+        spec: Shape of the codes.
+        form: How pictures are prepared.
+        normalisation: ``mean`` and ``std`` in pixel values; the graph applies them itself.
+        class_names: Classes of the training set.
+        multilabel: Whether training images carried several labels.
+        backbone: timm's name of the backbone.
+        weights_id: Digest of the backbone's weights, under which its feature maps are cached.
+        method: Objective or shallow method that made the codes, and its settings.
+        protocol: Name of the protocol or data that it learned from.
+        training: Summary of the training: settings, epochs, seed, validation mAP, versions.
+    """
+
+    spec: CodeSpec
+    form: ImageInput
+    normalisation: dict[str, list[float]]
+    class_names: tuple[str, ...]
+    multilabel: bool
+    backbone: str
+    weights_id: str
+    method: dict[str, Any]
+    protocol: str
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ModelInfo:
+        """Inverse of ``to_json``.
+
+        Raises:
+            KeyError: A value is missing.
+        """
+        parts = {name: values[name] for name in (f.name for f in dataclasses.fields(cls))}
+        parts["spec"] = CodeSpec(**values["spec"])
+        parts["form"] = ImageInput(**values["form"])
+        parts["class_names"] = tuple(values["class_names"])
+        return cls(**parts)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model file.
+
+    Attributes:
+        graph: Content of the file.
+        info: What it says of itself.
+        id: Digest of the content: codes of two different ids are never compared.
+        path: Where it was.
+    """
+
+    graph: bytes = field(repr=False)
+    info: ModelInfo
+    id: str
+    path: Path
+
+    def head(self) -> bytes:
+        """Graph of the head alone, from ``features`` to ``scores`` and ``attention``."""
+        extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
+        return extractor.extract_model(["features"], ["scores", "attention"]).SerializeToString()
+
+    def backbone(self) -> FrozenBackbone:
+        """The backbone alone, from ``images`` to ``features``."""
+        extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
+        graph = extractor.extract_model(["images"], ["features"]).SerializeToString()
+        return FrozenBackbone(graph, self.info.form, self.info.backbone, self.info.weights_id)
+
+
+def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInfo) -> Path:
+    """Join two graphs at ``features`` and write them with what is known of them.
+
+    The file appears under its name only when it is complete.
+
+    Args:
+        path: The file, ``.onnx``.
+        backbone: ``images`` to ``features``.
+        head: ``features`` to ``scores`` and ``attention``.
+        info: Metadata.
+    """
+    if path.suffix != ".onnx":
+        raise InputError(f"{path} is no name for a model; it must end in .onnx")
+    joined = onnx.compose.merge_models(
+        onnx.load_from_string(backbone.graph),
+        onnx.compose.add_prefix(
+            onnx.load_from_string(head), "head/", rename_inputs=False, rename_outputs=False, rename_value_infos=False
+        ),
+        io_map=[("features", "features")],
+        producer_name="ordhash",
+    )
+    onnx.helper.set_model_props(joined, {_FIELD: json.dumps(info.to_json(), default=str)})
+    onnx.checker.check_model(joined)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(joined.SerializeToString())
+    os.replace(partial, path)
+    return path
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model file.
+
+    Raises:
+        ModelFileError: It is missing, not a model of this package, or of a newer format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path} is not a file; give a model.onnx that `ordhash train` wrote")
+    graph = path.read_bytes()
+    try:
+        properties = {entry.key: entry.value for entry in onnx.load_from_string(graph).metadata_props}
+    except Exception as error:  # protobuf's errors derive from Exception alone
+        raise ModelFileError(f"{path} is not an ONNX file; give a model.onnx that `ordhash train` wrote") from error
+    if _FIELD not in properties:
+        raise ModelFileError(f"{path} is an ONNX file of something else; give a model.onnx that `ordhash train` wrote")
+    try:
+        values = json.loads(properties[_FIELD])
+        version = int(values["format_version"])
+        if version > FORMAT_VERSION:
+            raise ModelFileError(
+                f"{path} has format {version} and this version of ordhash reads up to {FORMAT_VERSION}; upgrade ordhash"
+            )
+        info = ModelInfo.from_json(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} has damaged metadata ({error!r}); train or export it again") from error
+    return Model(graph, info, hashlib.blake2b(graph, digest_size=8).hexdigest(), path)

@@ -1,0 +1,41 @@
+"""Progress bars on stderr, for whatever takes longer than a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+__all__ = ["Advance", "progress_bar"]
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def progress_bar(description: str, total: int, *, show: bool) -> Iterator[Advance]:
+    """Bar with count, rate of progress and time left; yields the function that moves it on by n steps.
+
+    Args:
+        description: What is going on.
+        total: Steps in all.
+        show: False shows nothing (the default of every library call; the command line shows).
+
+    >>> with progress_bar("Counting", 3, show=False) as advance:
+    ...     advance(3)
+    """
+    if not show or total == 0:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(description, total=total)
+        yield lambda steps: bars.advance(task, steps)

@@ -1,0 +1,54 @@
+"""Pictures that several tests need, made on the spot."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CLASS_COLOURS = {"apple": (200, 40, 40), "banana": (220, 200, 50), "carrot": (40, 90, 200)}
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Folder `photos` of three classes, one sub-folder each, with six JPEGs of 48x40 pixels that differ by colour."""
+    rng = np.random.default_rng(7)
+    root = tmp_path / "photos"
+    for label, colour in CLASS_COLOURS.items():
+        (root / label).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.clip(np.array(colour) + rng.normal(0, 18, (40, 48, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{label}_{number}.jpg", quality=90)
+    return root
+
+
+@pytest.fixture
+def bad_files(tmp_path: Path) -> dict[str, Path]:
+    """One bad file per kind: `empty`, `text`, `truncated` and `bomb` (all but the last named .jpg)."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    whole = io.BytesIO()
+    noise = np.random.default_rng(8).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(whole, "JPEG")
+    contents = {
+        "empty.jpg": b"",
+        "text.jpg": b"This is a shopping list: apples, bananas, carrots.\n" * 20,
+        "truncated.jpg": whole.getvalue()[: len(whole.getvalue()) // 2],
+        "bomb.png": _png(60_000, 60_000, zlib.compress(bytes(1000))),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return {name.split(".")[0]: folder / name for name in contents}
+
+
+def _png(width: int, height: int, data: bytes) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")

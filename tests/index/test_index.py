@@ -1,0 +1,234 @@
+import os
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ordhash.codefile import codes_to_table, write_codes
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.distances import asymmetric_distances, ordinal_distances
+from ordhash.errors import DataError, InputError
+from ordhash.index import OrdinalIndex
+from ordhash.index import index as module
+
+SPEC = CodeSpec(12, 4)
+
+
+def random_codes(n, seed=0, model_id="m1", spec=SPEC):
+    symbols = np.random.default_rng(seed).integers(0, spec.arity, (n, spec.n_segments))
+    return OrdinalCodes(symbols.astype(np.uint8), spec, model_id)
+
+
+@pytest.fixture
+def index():
+    return OrdinalIndex(
+        random_codes(40), [f"img{i}" for i in range(40)], {"label": np.arange(40) % 3}, model_path="m.onnx"
+    )
+
+
+def check_nearest(result, distances, keys, k):
+    """A result against a full sort of all distances."""
+    n = distances.shape[1]
+    wanted = np.array([np.lexsort((np.arange(n), d))[:k] for d in distances]).reshape(len(distances), min(k, n))
+    np.testing.assert_array_equal(result.rows, wanted)
+    np.testing.assert_array_equal(result.distances, np.take_along_axis(distances, result.rows, axis=1))
+    np.testing.assert_array_equal(result.keys, keys[result.rows])
+    assert (result.rows.dtype, result.distances.dtype) == (np.int64, distances.dtype)
+
+
+@pytest.mark.parametrize("k", [0, 1, 7, 40, 99])
+def test_search_gives_the_nearest_by_distance_then_row(index, k):
+    queries = random_codes(9, seed=1)
+    check_nearest(index.search(queries, top_k=k), ordinal_distances(queries, index.codes), index.keys, k)
+
+
+@pytest.mark.parametrize("of", ["probabilities", "log-probabilities"])
+def test_asymmetric_search_gives_the_nearest_by_distance_then_row(index, of):
+    scores = np.random.default_rng(1).normal(size=(9, 6, 4))
+    result = index.search_asymmetric(scores, top_k=7, of=of, model_id="m1")
+    check_nearest(result, asymmetric_distances(scores, index.codes, of=of), index.keys, 7)
+
+
+def test_blocks_of_queries_do_not_change_a_result(index, monkeypatch):
+    queries, scores = random_codes(9, seed=1), np.random.default_rng(1).normal(size=(9, 6, 4))
+    before = index.search(queries), index.search_asymmetric(scores), index.search_radius(queries, radius=4)
+    monkeypatch.setattr(module, "_BLOCK_DISTANCES", 100)  # two queries a block
+    after = index.search(queries), index.search_asymmetric(scores), index.search_radius(queries, radius=4)
+    for one, other in zip([*before[:2], *before[2]], [*after[:2], *after[2]], strict=True):
+        np.testing.assert_array_equal(one.rows, other.rows)
+        np.testing.assert_array_equal(one.distances, other.distances)
+    assert len(before[2]) == len(after[2]) == 9
+
+
+def test_radius_search_gives_everything_within(index):
+    queries = random_codes(9, seed=1)
+    for radius in (0, 3, 6):
+        results = index.search_radius(queries, radius=radius)
+        for result, d in zip(results, ordinal_distances(queries, index.codes), strict=True):
+            order = np.lexsort((np.arange(40), d))
+            wanted = order[d[order] <= radius]
+            np.testing.assert_array_equal(result.rows, wanted)
+            np.testing.assert_array_equal(result.distances, d[wanted])
+            assert result.keys.tolist() == [f"img{row}" for row in wanted]
+            assert len(result) == len(wanted)
+    assert len(results[0]) == 40
+
+
+def test_an_empty_index_one_item_and_no_queries(index):
+    empty, one, queries = OrdinalIndex(random_codes(0)), OrdinalIndex(random_codes(1)), random_codes(2, seed=1)
+    scores = np.zeros((2, 6, 4))
+    assert empty.search(queries).keys.shape == empty.search_asymmetric(scores).rows.shape == (2, 0)
+    assert [len(result) for result in empty.search_radius(queries, radius=6)] == [0, 0]
+    assert one.search(queries).keys.tolist() == [[0], [0]]
+    assert index.search(queries[:0]).distances.shape == (0, 10)
+    assert index.search_asymmetric(scores[:0], top_k=3).keys.shape == (0, 3)
+    assert index.search_radius(queries[:0], radius=1) == []
+
+
+def test_what_an_index_tells_about_itself(index):
+    assert (len(index), index.model_id, index.model_path) == (40, "m1", "m.onnx")
+    assert index.metadata.column_names == ["label"]
+    assert repr(index) == "OrdinalIndex(OrdinalCodes(40 codes of 12 bits: 6 segments of arity 4), metadata: label)"
+    assert "metadata: none" in repr(OrdinalIndex(random_codes(1)))
+
+
+def test_queries_of_another_model_or_spec_are_refused(index):
+    for search in (index.search, lambda queries: index.search_radius(queries, radius=1)):
+        with pytest.raises(InputError, match="encode the query with the model of the index"):
+            search(random_codes(1, model_id="m2"))
+        with pytest.raises(InputError, match="equal specs"):
+            search(random_codes(1, spec=CodeSpec(12, 2)))
+        with pytest.raises(InputError, match="equal specs"):
+            search(random_codes(0, spec=CodeSpec(12, 2)))
+        search(random_codes(1, model_id=None))
+    with pytest.raises(InputError, match="encode the query with the model of the index"):
+        index.search_asymmetric(np.zeros((1, 6, 4)), model_id="m2")
+    index.search_asymmetric(np.zeros((1, 6, 4)))
+
+
+def test_bad_options_are_refused(index):
+    queries = random_codes(1)
+    for k in (-1, 2.0):
+        with pytest.raises(InputError, match="allowed are integers of at least 0"):
+            index.search(queries, top_k=k)
+        with pytest.raises(InputError, match=f"radius is {k}; allowed are integers of at least 0"):
+            index.search_radius(queries, radius=k)
+    for scores in (np.zeros((1, 4, 6)), np.zeros((6, 4)), np.array(1.0)):
+        with pytest.raises(InputError, match=r"needs \(q, 6, 4\)"):
+            index.search_asymmetric(scores)
+    with pytest.raises(InputError, match="there are 2 keys for 1 codes"):
+        OrdinalIndex(queries, ["a", "b"])
+
+
+def test_a_saved_index_comes_back_whole(index, tmp_path):
+    path = tmp_path / "photos.index"
+    index.save(path)
+    assert list(tmp_path.iterdir()) == [path]
+    loaded = OrdinalIndex.load(path)
+    np.testing.assert_array_equal(loaded.codes.symbols, index.codes.symbols)
+    assert (loaded.codes.spec, loaded.model_id, loaded.model_path) == (index.codes.spec, "m1", "m.onnx")
+    assert loaded.keys.tolist() == index.keys.tolist()
+    assert loaded.metadata.equals(index.metadata)
+    queries = random_codes(3, seed=1)
+    np.testing.assert_array_equal(loaded.search(queries).rows, index.search(queries).rows)
+
+
+def test_other_programs_find_the_documented_columns(index, tmp_path):
+    index.save(tmp_path / "photos.index")
+    with pa.memory_map(str(tmp_path / "photos.index")) as source:
+        table = pa.ipc.open_file(source).read_all()
+        assert table.column_names == ["key", "code", "label"]
+        assert (table["key"].type, table["code"].type) == (pa.string(), pa.binary(2))
+        assert table.schema.metadata[b"ordhash.format"] == b"index/1"
+
+
+def test_saving_over_a_loaded_index_leaves_it_readable(index, tmp_path):
+    path = tmp_path / "photos.index"
+    index.save(path)
+    loaded = OrdinalIndex.load(path)
+    OrdinalIndex(random_codes(2)).save(path)
+    assert loaded.metadata["label"].to_pylist() == [i % 3 for i in range(40)]
+    loaded.save(path)
+    assert len(OrdinalIndex.load(path)) == 40
+
+
+def test_empty_index_and_metadata_in_pieces_with_their_own_dictionaries(tmp_path):
+    path = tmp_path / "photos.index"
+    OrdinalIndex(random_codes(0, model_id=None)).save(path)
+    loaded = OrdinalIndex.load(path)
+    assert (len(loaded), loaded.model_id, loaded.model_path, loaded.metadata) == (0, None, None, None)
+    pieces = [pa.array(["a", "b"]).dictionary_encode(), pa.array(["c", "a"]).dictionary_encode()]
+    OrdinalIndex(random_codes(4), metadata=pa.table({"label": pa.chunked_array(pieces)})).save(path)
+    assert OrdinalIndex.load(path).metadata["label"].to_pylist() == ["a", "b", "c", "a"]
+
+
+def test_a_failed_save_leaves_the_old_index(index, tmp_path, monkeypatch):
+    path = tmp_path / "photos.index"
+    index.save(path)
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no space left"):
+        OrdinalIndex(random_codes(2)).save(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert len(OrdinalIndex.load(path)) == 40
+
+
+def test_files_that_are_not_an_index_are_refused_by_name(tmp_path):
+    path = tmp_path / "photos.index"
+    with pytest.raises(DataError, match=r"photos\.index is missing: check the path"):
+        OrdinalIndex.load(path)
+    with pytest.raises(DataError, match="is a folder, not a file"):
+        OrdinalIndex.load(tmp_path)
+    for content in (b"", b"hello", b"ARROW1\0\0" * 9):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"photos\.index is not an index or is damaged"):
+            OrdinalIndex.load(path)
+    write_codes(path, random_codes(2))
+    with pytest.raises(DataError, match=r"photos\.index is not an index or is damaged"):
+        OrdinalIndex.load(path)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "sentence"),
+    [("codes/1", "format is 'codes/1', and 'index/1' is needed"), ("index/2", "'index/2' is newer.*upgrade ordhash")],
+)
+def test_an_arrow_file_of_another_format_is_refused(tmp_path, file_format, sentence):
+    path = tmp_path / "photos.index"
+    table = codes_to_table(random_codes(2), file_format=file_format)
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(DataError, match=rf"photos\.index: .*{sentence}"):
+        OrdinalIndex.load(path)
+
+
+def test_a_truncated_index_is_refused(index, tmp_path):
+    path = tmp_path / "photos.index"
+    index.save(path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 29):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match="is not an index or is damaged"):
+            OrdinalIndex.load(path)
+
+
+def test_damaged_bytes_are_refused_or_harmless(index, tmp_path):
+    path = tmp_path / "photos.index"
+    index.save(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    name_of_column = whole.index(b"label")
+    for position in [name_of_column, *rng.choice(len(whole), 300, replace=False)]:
+        damaged = bytearray(whole)
+        damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            loaded = OrdinalIndex.load(path)
+        except DataError:
+            refused += 1
+        else:
+            loaded.search(loaded.codes[:1], top_k=2)
+    assert refused > 0
