@@ -17,8 +17,25 @@ CLASS_COLOURS = {"apple": (200, 40, 40), "banana": (220, 200, 50), "carrot": (40
 @pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
     """Folder `photos` of three classes, one sub-folder each, with six JPEGs of 48x40 pixels that differ by colour."""
+    return _photos(tmp_path / "photos")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `model.onnx` (48 bits, arity 4, 64 px) that learned for two epochs from photographs like `photo_folder`'s."""
+    learn = pytest.importorskip("ordhash.learn", reason="needs ordhash[learn]", exc_type=ImportError)
+    from ordhash.data import read_folder
+
+    folder = tmp_path_factory.mktemp("tiny_model")
+    config = learn.DOHConfig(weights=None, image_size=64, hidden=16, local_hidden=16)
+    settings = learn.TrainConfig(epochs=2, batch_size=8, accelerator="cpu")
+    images = read_folder(_photos(folder / "photos"))
+    model: Path = learn.train(images, config, settings, out=folder / "run", cache=folder / "cache").model
+    return model
+
+
+def _photos(root: Path) -> Path:
     rng = np.random.default_rng(7)
-    root = tmp_path / "photos"
     for label, colour in CLASS_COLOURS.items():
         (root / label).mkdir(parents=True)
         for number in range(6):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ordhash.codes import CodeSpec, OrdinalCodes
     from ordhash.encoder import Encoder
-    from ordhash.evaluate import Report, evaluate
+    from ordhash.evaluation import Report, evaluate
     from ordhash.features import FeatureStore
     from ordhash.index import OrdinalIndex
 
@@ -25,8 +25,8 @@ _HOMES = {
     "Encoder": "encoder",
     "FeatureStore": "features",
     "OrdinalIndex": "index",
-    "Report": "evaluate",
-    "evaluate": "evaluate",
+    "Report": "evaluation",
+    "evaluate": "evaluation",
 }
 
 

@@ -126,7 +126,8 @@ def pack(symbols: npt.ArrayLike, spec: CodeSpec) -> npt.NDArray[np.uint8]:
         raise InputError(f"symbols have {checked.shape[1]} columns; {spec} has {spec.n_segments} segments")
     shifts = np.arange(spec.bits_per_symbol - 1, -1, -1, dtype=np.uint8)
     bits = (checked[:, :, None] >> shifts) & 1
-    return np.packbits(bits.reshape(len(checked), spec.code_bits), axis=1)
+    packed: npt.NDArray[np.uint8] = np.packbits(bits.reshape(len(checked), spec.code_bits), axis=1)
+    return packed
 
 
 def unpack(packed: npt.ArrayLike, spec: CodeSpec) -> Symbols:
@@ -147,9 +148,7 @@ def unpack(packed: npt.ArrayLike, spec: CodeSpec) -> Symbols:
     """
     given = np.asarray(packed)
     if given.dtype != np.uint8 or given.ndim != 2 or given.shape[1] != spec.packed_bytes:
-        raise InputError(
-            f"packed codes are {given.dtype} {given.shape}; {spec} needs uint8 (n, {spec.packed_bytes})"
-        )
+        raise InputError(f"packed codes are {given.dtype} {given.shape}; {spec} needs uint8 (n, {spec.packed_bytes})")
     bits = np.unpackbits(given, axis=1, count=spec.code_bits)
     weights = 1 << np.arange(spec.bits_per_symbol - 1, -1, -1)
     shaped = bits.reshape(len(given), spec.n_segments, spec.bits_per_symbol)
@@ -190,7 +189,9 @@ class OrdinalCodes:
     def __post_init__(self) -> None:
         checked = _check_symbols(self.symbols, self.spec.arity)
         if checked.shape[1] != self.spec.n_segments:
-            raise InputError(f"symbols have {checked.shape[1]} columns; {self.spec} has {self.spec.n_segments} segments")
+            raise InputError(
+                f"symbols have {checked.shape[1]} columns; {self.spec} has {self.spec.n_segments} segments"
+            )
         object.__setattr__(self, "symbols", checked)
 
     @classmethod

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data.imageset import Images, ImageSet, as_image_set
-from ordhash.errors import ImageError
-from ordhash.features import FeatureStore
+from ordhash.errors import ImageError, InputError
+from ordhash.features import FeatureStore, FrozenBackbone
 from ordhash.inference import Batch, open_session, run_images
 from ordhash.modelfile import Model, ModelInfo, load_model
 from ordhash.progress import progress_bar
@@ -102,6 +102,10 @@ class Encoder:
         """Digest of the model file."""
         return self._model.id
 
+    def frozen_backbone(self) -> FrozenBackbone:
+        """The backbone inside the model, for its feature maps."""
+        return self._model.backbone()
+
     def __repr__(self) -> str:
         return f"Encoder({self.path}: {self.spec.code_bits} bits, {self.info.backbone} at {self.info.form.size} px)"
 
@@ -141,13 +145,20 @@ class Encoder:
     def _stream_from_features(self, images: ImageSet, store: FeatureStore, outputs: list[str]) -> Iterator[Batch]:
         if len(images) == 0:
             return
-        maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
+        try:
+            maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
+        except InputError:  # not one usable image: there are no maps, only failures to report
+            session = open_session(self._model.graph)
+            yield from run_images(session, outputs, images, self.info.form, batch_size=self._batch_size)
+            return
         failures = maps.failures
         with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
             start = 0
             for values in maps.batches(256):
                 stop = start + len(values)
-                yield Batch(maps.rows[start:stop], self._session.run(outputs, {"features": values}), failures, len(values))
+                yield Batch(
+                    maps.rows[start:stop], self._session.run(outputs, {"features": values}), failures, len(values)
+                )
                 failures, start = [], stop
                 advance(len(values))
 

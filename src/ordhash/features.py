@@ -7,6 +7,7 @@ preprocessing. Any set of images that shares pictures with an earlier one shares
 from __future__ import annotations
 
 import fcntl
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,23 +126,34 @@ class FeatureStore:
             missing = [row for row, digest in enumerate(ids) if digest not in known]
             # Equal pictures inside one set are computed once.
             missing = list({ids[row]: row for row in reversed(missing)}.values())[::-1]
-            failures = self._append(folder, images.subset(missing), backbone, progress, batch_size) if missing else []
-            known = _read_digests(folder)
+            errors: list[ImageError] = []
+            if missing:
+                wanted = [ids[row] for row in missing]
+                errors = self._append(folder, images.subset(missing), wanted, backbone, progress, batch_size)
+                known = _read_digests(folder)
+        broken = [ids[row] for row in missing if ids[row] not in known]
+        reasons = {digest: error.reason for digest, error in zip(broken, errors, strict=True)}
+        failures = [ImageError(images.name(row), reasons[ids[row]]) for row in range(len(ids)) if ids[row] in reasons]
         rows = np.array([row for row, digest in enumerate(ids) if digest in known], dtype=np.intp)
         if len(rows) == 0:
             reason = f" ({failures[0]})" if failures else ""
             raise InputError(f"none of the {len(images)} images can be used{reason}; give images that can be read")
         positions = np.array([known[ids[row]] for row in rows], dtype=np.int64)
-        shape = tuple(int(part) for part in (folder / "shape").read_text().split())
+        shape = _read_shape(folder)
         store = np.memmap(folder / "maps.f16", dtype=np.float16, mode="r", shape=(len(known), *shape))
-        return FeatureMaps(store, positions, rows, failures, len(missing) - len(failures))
+        return FeatureMaps(store, positions, rows, failures, len(missing) - len(errors))
 
     def _append(
-        self, folder: Path, images: ImageSet, backbone: FrozenBackbone, progress: bool, batch_size: int
+        self,
+        folder: Path,
+        images: ImageSet,
+        ids: list[bytes],
+        backbone: FrozenBackbone,
+        progress: bool,
+        batch_size: int,
     ) -> list[ImageError]:
         session = open_session(backbone.graph)
         failures: list[ImageError] = []
-        ids = images.content_ids()
         with (
             progress_bar(f"Features ({backbone.name})", len(images), show=progress) as advance,
             (folder / "maps.f16").open("ab") as maps,
@@ -151,8 +163,10 @@ class FeatureStore:
                 if len(batch.rows):
                     values = batch.outputs[0]
                     if not np.isfinite(values).all() or np.abs(values).max() > np.finfo(np.float16).max:
-                        raise DataError(f"{backbone.name} gives features that float16 cannot hold; use another backbone")
-                    (folder / "shape").write_text(" ".join(str(part) for part in values.shape[1:]))
+                        raise DataError(
+                            f"{backbone.name} gives features that float16 cannot hold; use another backbone"
+                        )
+                    _write_shape(folder, values.shape[1:])
                     maps.write(values.astype(np.float16).tobytes())
                     maps.flush()
                     digests.write(b"".join(ids[row] for row in batch.rows))
@@ -169,14 +183,28 @@ def _exclusive(path: Path) -> Iterator[None]:
         yield
 
 
+def _read_shape(folder: Path) -> tuple[int, ...]:
+    path = folder / "shape"
+    return tuple(int(part) for part in path.read_text().split()) if path.exists() else ()
+
+
+def _write_shape(folder: Path, shape: tuple[int, ...]) -> None:
+    # Once and whole: others read it without the lock, and half a shape would cut good maps to pieces.
+    if _read_shape(folder) != shape:
+        partial = folder / "shape.partial"
+        partial.write_text(" ".join(str(part) for part in shape))
+        partial.replace(folder / "shape")
+
+
 def _read_digests(folder: Path) -> dict[bytes, int]:
     """Digest -> row of the maps on disk; what an interruption left half written is cut off."""
     maps, digests = folder / "maps.f16", folder / "digests"
-    if not (folder / "shape").exists() or not maps.exists() or not digests.exists():
+    shape = _read_shape(folder)
+    if not shape or not maps.exists() or not digests.exists():
         for path in (maps, digests):
             path.write_bytes(b"")
         return {}
-    row_bytes = 2 * int(np.prod([int(part) for part in (folder / "shape").read_text().split()]))
+    row_bytes = 2 * math.prod(shape)
     complete = min(maps.stat().st_size // row_bytes, digests.stat().st_size // _DIGEST)
     for path, width in ((maps, row_bytes), (digests, _DIGEST)):
         if path.stat().st_size != complete * width:

@@ -117,7 +117,9 @@ def run_images(
 
     starts = iter(range(0, len(images), batch_size))
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as pool:
-        waiting: deque[Future[Any]] = deque(pool.submit(load, start) for _, start in zip(range(_AHEAD), starts, strict=False))
+        waiting: deque[Future[Any]] = deque(
+            pool.submit(load, start) for _, start in zip(range(_AHEAD), starts, strict=False)
+        )
         try:
             while waiting:
                 rows, pixels, failures, size = waiting.popleft().result()

@@ -24,6 +24,7 @@ from ordhash.errors import InputError
 __all__ = [
     "PRCurve",
     "average_precision",
+    "dense_ranks",
     "mean_average_precision",
     "precision_at",
     "precision_recall_curve",
@@ -225,6 +226,27 @@ def precision_recall_curve(distances: Distances, relevance: Relevance, *, points
         needed = -(-steps * total[row] // (points - 1))
         sums += best_from_here[np.searchsorted(found, needed)]
     return PRCurve(steps / (points - 1), sums / len(distances))
+
+
+def dense_ranks(distances: Distances) -> npt.NDArray[np.int32]:
+    """Position of every distance among the distinct distances of its query: the same order and the same ties.
+
+    Several metrics of one set of float distances cost one sort this way, instead of one each.
+
+    Args:
+        distances: Integers or floats (q, n).
+
+    Returns:
+        int32 (q, n).
+
+    >>> dense_ranks(np.array([[0.5, 0.1, 0.5, 2.0]]))
+    array([[1, 0, 1, 2]], dtype=int32)
+    """
+    distances = np.asarray(distances)
+    ranks = np.empty(distances.shape, dtype=np.int32)
+    for row, values in enumerate(distances):
+        ranks[row] = np.unique(values, return_inverse=True)[1]
+    return ranks
 
 
 def _precision_sum(

@@ -1,8 +1,8 @@
 """model.onnx: the one file between the learning half, which writes it, and the search half, which reads it.
 
 An ONNX graph with the input ``images`` uint8 (n, size, size, 3), the outputs ``scores`` float32 (n, R, K) and
-``attention`` float32 (n, h, w), and an inner value ``features`` (n, D, h, w) where the backbone ends and the head begins.
-Everything else that a reader needs is JSON in its metadata. Nothing is pickled.
+``attention`` float32 (n, h, w), and an inner value ``features`` (n, D, h, w) where the backbone ends and the head
+begins. Everything else that a reader needs is JSON in its metadata. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ class Model:
     def head(self) -> bytes:
         """Graph of the head alone, from ``features`` to ``scores`` and ``attention``."""
         extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
-        return extractor.extract_model(["features"], ["scores", "attention"]).SerializeToString()
+        return bytes(extractor.extract_model(["features"], ["scores", "attention"]).SerializeToString())
 
     def backbone(self) -> FrozenBackbone:
         """The backbone alone, from ``images`` to ``features``."""
@@ -130,7 +129,7 @@ def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInf
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(joined.SerializeToString())
-    os.replace(partial, path)
+    partial.replace(path)
     return path
 
 

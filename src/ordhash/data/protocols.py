@@ -57,13 +57,17 @@ class Protocol:
                 raise DataError(f"protocol {self.name}: its {name} set has no labelled image; give it some")
         if self.query.class_names != self.database.class_names:
             raise DataError(f"protocol {self.name}: queries and database have different class names; use the same")
-        for name, images in (("database", self.database), ("training set", self.train), ("validation set", self.validation)):
-            if images is not None:
-                shared = np.intersect1d(self.query.keys, images.keys)
+        for name, others in (
+            ("database", self.database),
+            ("training set", self.train),
+            ("validation set", self.validation),
+        ):
+            if others is not None:
+                shared = np.intersect1d(self.query.keys, others.keys)
                 if len(shared):
                     raise DataError(
-                        f"protocol {self.name}: {len(shared)} queries are also in the {name} (such as {shared[0]}), where "
-                        "they would find or teach themselves; take them out"
+                        f"protocol {self.name}: {len(shared)} queries are also in the {name} (such as {shared[0]}), "
+                        "where they would find or teach themselves; take them out"
                     )
         found = self.query.labels & self.database.labels.any(axis=0)  # type: ignore[operator, union-attr]
         relevant = found.any(axis=1)
@@ -71,7 +75,9 @@ class Protocol:
             row = int(np.argmin(relevant))
             labelled = self.query.labels[row].any()  # type: ignore[index]
             reason = "no database image shares a label with it" if labelled else "it carries no label"
-            raise DataError(f"protocol {self.name}: query {self.query.keys[row]} can find nothing, {reason}; take it out")
+            raise DataError(
+                f"protocol {self.name}: query {self.query.keys[row]} can find nothing, {reason}; take it out"
+            )
 
     def relevance(self, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
         """Relevance, bool (n_queries, n_database), of the queries at ``rows``."""
@@ -86,7 +92,7 @@ class Protocol:
         for images in (self.train, self.validation, self.query, self.database):
             if images is None:
                 continue
-            digest.update("\0".join(str(key) for key in images.keys).encode())
+            digest.update(_bytes("\0".join(str(key) for key in images.keys)))
             if images.labels is not None:
                 digest.update(np.packbits(images.labels, axis=1).tobytes())
             digest.update(b"".join(images.content_ids()))
@@ -107,10 +113,17 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
 
     Returns:
         The parts, and ``rest``; each in the order of ``images``.
+
+    Raises:
+        InputError: An image carries no label.
     """
     if images.labels is None:
         raise InputError("images without labels cannot be divided by class; give labels")
-    order = np.argsort([hashlib.blake2b(f"{salt}/{key}".encode(), digest_size=8).digest() for key in images.keys])
+    unlabelled = np.flatnonzero(images.labels.sum(axis=1) == 0)
+    if len(unlabelled):
+        name = images.name(int(unlabelled[0]))
+        raise InputError(f"{name} carries no label ({len(unlabelled)} such images); leave them out")
+    order = np.argsort([hashlib.blake2b(_bytes(f"{salt}/{key}"), digest_size=8).digest() for key in images.keys])
     parts: dict[str, list[int]] = {part: [] for part in (*counts, "rest")}
     first_label = images.labels.argmax(axis=1)
     for label in range(len(images.class_names)):
@@ -122,6 +135,10 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
             start = stop
         parts["rest"] += rows[start:]
     return {part: images.subset(np.array(sorted(rows), dtype=np.intp)) for part, rows in parts.items()}
+
+
+def _bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")  # names of files need not be Unicode
 
 
 def _together(first: ImageSet, second: ImageSet) -> ImageSet:
@@ -168,7 +185,9 @@ def _fashion_mnist(parts: Parts) -> Protocol:
     everything = _together(parts["train"], parts["test"])
     split = split_by_class(everything, {"query": 100, "train": 500}, salt="fashion-mnist")
     database = _together(split["train"], split["rest"])
-    return Protocol("fashion-mnist", split["train"], split["query"], database, citation="as CIFAR-10 1k/5k, on Xiao et al. 2017")
+    return Protocol(
+        "fashion-mnist", split["train"], split["query"], database, citation="as CIFAR-10 1k/5k, on Xiao et al. 2017"
+    )
 
 
 def _grocery_photos(parts: Parts) -> Protocol:
@@ -224,10 +243,21 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
         _cifar10("cifar10-54k", train=500, database_has_train=False),
         "a3a64d254450f79b",
     ),
-    "cifar10-50k": ProtocolInfo("cifar10", "10,000 queries, 50,000 training images = database", _cifar10_full, "d53586905cf770b6"),
-    "grocery-photos": ProtocolInfo("grocery-photos", "photographs of 14 kinds of groceries, four disjoint parts", _grocery_photos, "5b6349b7189953d5"),
-    "fashion-mnist": ProtocolInfo("fashion-mnist", "1,000 queries, 5,000 training images, database of 69,000", _fashion_mnist, "f1ee0d1e56544845"),
-    "corel5k": ProtocolInfo("corel5k", "499 queries, 4,500 training images = database, 374 words", _corel5k, "cc0067f44f8319b4"),
+    "cifar10-50k": ProtocolInfo(
+        "cifar10", "10,000 queries, 50,000 training images = database", _cifar10_full, "d53586905cf770b6"
+    ),
+    "grocery-photos": ProtocolInfo(
+        "grocery-photos",
+        "photographs of 14 kinds of groceries, four disjoint parts",
+        _grocery_photos,
+        "5b6349b7189953d5",
+    ),
+    "fashion-mnist": ProtocolInfo(
+        "fashion-mnist", "1,000 queries, 5,000 training images, database of 69,000", _fashion_mnist, "f1ee0d1e56544845"
+    ),
+    "corel5k": ProtocolInfo(
+        "corel5k", "499 queries, 4,500 training images = database, 374 words", _corel5k, "cc0067f44f8319b4"
+    ),
 }
 
 
@@ -251,7 +281,7 @@ def load_protocol(name: str, root: str | Path = "data") -> Protocol:
     found = protocol.hash()
     if found != info.pinned:
         raise DataError(
-            f"protocol {name} has the hash {found} and not {info.pinned}: the data in {Path(root) / info.dataset} is not "
-            "the published data; fetch it again"
+            f"protocol {name} has the hash {found} and not {info.pinned}: the data in {Path(root) / info.dataset} is "
+            "not the published data; fetch it again"
         )
     return protocol

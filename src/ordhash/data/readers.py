@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -18,7 +19,10 @@ from ordhash.errors import DataError
 __all__ = ["IMAGE_SUFFIXES", "read_folder", "read_images", "read_manifest"]
 
 IMAGE_SUFFIXES = frozenset(
-    ".apng .avif .bmp .gif .heic .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()
+    {
+        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".jfif", ".jpe", ".jpeg", ".jpg"),
+        *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    }
 )
 """File names that are taken for pictures. A picture in a format that cannot be read is reported, not passed over."""
 
@@ -54,12 +58,10 @@ def read_folder(folder: Path) -> ImageSet:
         Images in the order of their keys; ``labels`` is None where the folder has no sub-folder with images.
 
     Raises:
-        DataError: The folder cannot be read, or holds no image.
+        DataError: The folder or one below it cannot be read, or there is no image.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give a folder of images")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise DataError(f"{folder} cannot be read; check its permissions")
     paths = sorted(_walk(folder), key=lambda path: path.relative_to(folder).parts)
     inside = [path for path in paths if len(path.relative_to(folder).parts) > 1]
     if not paths:
@@ -76,7 +78,10 @@ def read_folder(folder: Path) -> ImageSet:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder, followlinks=False):
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=False):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
@@ -98,7 +103,7 @@ def read_manifest(path: Path) -> ImageSet:
         DataError: The table cannot be read, has no row, no ``path`` column, or a column that looks like a misspelt one.
     """
     try:
-        table = pa.csv.read_csv(path) if path.suffix.lower() == ".csv" else pa.parquet.read_table(path)
+        table = _read_csv(path) if path.suffix.lower() == ".csv" else pa.parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as a {path.suffix[1:].lower()} table ({error}); repair it") from error
     names = table.column_names
@@ -106,26 +111,40 @@ def read_manifest(path: Path) -> ImageSet:
         raise DataError(f"{path} has two columns of one name among {', '.join(names)}; rename one")
     for wanted in ("path", "labels"):
         if wanted not in names:
-            close = difflib.get_close_matches(wanted, [name.strip().lower() for name in names], n=1, cutoff=0.7)
+            written = {name.strip().lower(): name for name in names}
+            close = difflib.get_close_matches(wanted, written, n=1, cutoff=0.7)
             if wanted == "path" or close:
-                hint = f"; rename {close[0]!r} to {wanted!r}" if close else ""
+                hint = f"; rename {written[close[0]]!r} to {wanted!r}" if close else ""
                 raise DataError(
                     f"{path} has the columns {', '.join(map(repr, names))}; a manifest has 'path', optionally 'labels' "
                     f"(separated by ;) and 'key', and any metadata{hint or '; add a column of that name'}"
                 )
     if table.num_rows == 0:
         raise DataError(f"{path} has no row; add one row per image")
-    given = [str(value) if value is not None else "" for value in table.column("path").to_pylist()]
-    if "" in given:
-        raise DataError(f"{path} has no path in row {given.index('') + 1}; fill it in or remove the row")
-    keys = np.array([str(v) for v in table.column("key").to_pylist()] if "key" in names else given)
+    given = _texts(table, "path")
+    texts = {"path": given, "key": _texts(table, "key") if "key" in names else given}
+    for name, values in texts.items():
+        if "" in values:
+            raise DataError(f"{path} has no {name} in row {values.index('') + 1}; fill it in or remove the row")
+    keys = np.array(texts["key"])
     unique, counts = np.unique(keys, return_counts=True)
     if len(unique) < len(keys):
-        raise DataError(f"{path} names {unique[counts > 1][0]!r} in several rows; give each image one row")
-    labels, classes = None, ()
+        raise DataError(f"{path} names {str(unique[counts > 1][0])!r} in several rows; give each image one row")
+    labels: npt.NDArray[np.bool_] | None = None
+    classes: tuple[str, ...] = ()
     if "labels" in names:
-        cells = [str(value) if value is not None else "" for value in table.column("labels").to_pylist()]
-        labels, classes = label_matrix([[part.strip() for part in cell.split(";") if part.strip()] for cell in cells])
+        cells = [cell.split(";") for cell in _texts(table, "labels")]
+        labels, classes = label_matrix([[part.strip() for part in cell if part.strip()] for cell in cells])
     metadata = table.drop_columns([name for name in ("path", "key", "labels") if name in names])
     images = [path.parent / name for name in given]
     return ImageSet(images, keys, labels, classes, metadata if metadata.num_columns else None)
+
+
+def _read_csv(path: Path) -> pa.Table:
+    # Left to Arrow's guess, a key 007 would become the number 7 and a label NA would be taken for nothing.
+    as_written = pa.csv.ConvertOptions(column_types={name: pa.string() for name in ("path", "key", "labels")})
+    return pa.csv.read_csv(path, parse_options=pa.csv.ParseOptions(newlines_in_values=True), convert_options=as_written)
+
+
+def _texts(table: pa.Table, name: str) -> list[str]:
+    return [str(value) if value is not None else "" for value in table.column(name).to_pylist()]

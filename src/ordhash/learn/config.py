@@ -1,4 +1,4 @@
-"""What is trained (DOHConfig) and how (TrainConfig). Both are frozen, checked when made, and stored in the model file."""
+"""What is trained (DOHConfig) and how (TrainConfig): frozen, checked when made, stored in the model file."""
 
 from __future__ import annotations
 
@@ -127,12 +127,18 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "frozen", "finetune"):
             raise InputError(f"mode is {self.mode!r}; allowed are 'auto', 'frozen' and 'finetune'")
+        _check_range("seed", self.seed, 0, 2**31 - 1)
         _check_range("epochs", self.epochs, 1, 100_000)
         _check_range("batch_size", self.batch_size, 2, 1_000_000)
         _check_range("warmup", self.warmup, 0.0, 1.0)
+        _check_range("weight_decay", self.weight_decay, 0.0, 10.0)
         _check_range("validation_fraction", self.validation_fraction, 0.0, 0.9)
         _check_range("validate_every", self.validate_every, 1, 100_000)
         _check_range("workers", self.workers, 0, 1024)
+        if self.precision not in ("32-true", "bf16-mixed", "16-mixed"):
+            raise InputError(f"precision is {self.precision!r}; allowed are '32-true', 'bf16-mixed' and '16-mixed'")
+        if self.devices != "auto" and not (isinstance(self.devices, int) and self.devices >= 1):
+            raise InputError(f"devices is {self.devices!r}; allowed are 'auto' and whole numbers from 1")
         for name in ("learning_rate", "backbone_learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")

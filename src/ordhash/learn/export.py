@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 import torch
@@ -42,7 +43,8 @@ def export_backbone(backbone: Backbone, form: ImageInput, name: str, cache: Path
     graph = _to_onnx(backbone, example, "images", ["features"])
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".partial")
+        # A name of its own: several processes of one training export at the same time.
+        partial = kept.with_name(f"{kept.name}.{os.getpid()}.partial")
         partial.write_bytes(graph)
         partial.replace(kept)
     return FrozenBackbone(graph, form, name, weights_id)

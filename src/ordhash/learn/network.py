@@ -216,7 +216,7 @@ class HashingNetwork(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> HeadOutput:
-        """HeadOutput of normalised images, float32 (n, 3, S, S)."""
+        """HeadOutput of pictures, uint8 (n, size, size, 3)."""
         output: HeadOutput = self.head(self.backbone(images))
         return output
 

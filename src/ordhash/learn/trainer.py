@@ -10,37 +10,34 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 import ordhash
-from ordhash import metrics
 from ordhash.codes import OrdinalCodes
 from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
-from ordhash.distances import ordinal_distances
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
 from ordhash.inference import ImageInput
-from ordhash.learn.backbones import Backbone, build_backbone
+from ordhash.learn.backbones import build_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches, Share, epoch_order
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.export import export_backbone, export_head, weights_digest
+from ordhash.learn.export import export_backbone, export_head
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import Task, find_objective
+from ordhash.learn.validation import held_out, labels_of, leave_one_out_map
 from ordhash.modelfile import ModelInfo, load_model, save_model
 from ordhash.progress import progress_bar
 
-__all__ = ["TrainResult", "held_out", "leave_one_out_map", "train"]
+__all__ = ["TrainResult", "train"]
 
 DEFAULT_CACHE = Path(".cache")
 
@@ -78,6 +75,7 @@ def train(
     validation: ImageSet | None = None,
     protocol: str = "",
     cache: Path = DEFAULT_CACHE,
+    overwrite: bool = False,
     progress: bool = False,
 ) -> TrainResult:
     """Learn codes from labelled images and write ``out/model.onnx``.
@@ -93,18 +91,25 @@ def train(
         validation: Images that choose the epoch; None holds some of ``images`` out.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
+        overwrite: Whether the model of another training in ``out`` may be replaced.
         progress: Whether to show bars.
 
     Returns:
         Where the model is and how good it is on validation images.
 
     Raises:
-        InputError: The images have no labels, fewer than two classes, or ``out`` holds another unfinished training.
+        InputError: The images have no labels, fewer than two classes, or ``out`` holds another training.
         MissingPartError: The backbone's weights are not at hand.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     images = _labelled(images)
-    fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    try:
+        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(
+            f"accelerator {settings.accelerator!r} with {settings.devices!r} devices cannot be used here ({error}); "
+            "choose 'cpu', or leave both out"
+        ) from error
     fabric.launch()
     share = Share(fabric.global_rank, fabric.world_size)
     finetune = settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
@@ -112,9 +117,13 @@ def train(
     finished = _finished(out, fingerprint)
     if finished:
         return finished
+    if (out / "model.onnx").exists() and not overwrite:
+        raise InputError(
+            f"{out / 'model.onnx'} is another training's model; choose another folder, or allow overwriting it"
+        )
 
     form = ImageInput(config.image_size, config.fit)
-    backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size)
+    backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size, seed=settings.seed)
     multilabel = images.multilabel
     failures: list[ImageError] = []
     validation_inputs: FeatureMaps | PictureBatches
@@ -123,6 +132,10 @@ def train(
             images, failures = _usable(images, advance)
         if validation is None:
             images, validation = held_out(images, settings.validation_fraction, settings.seed)
+        elif len(validation):
+            with progress_bar("Checking validation images", len(validation), show=progress) as advance:
+                validation, more = _usable(validation, advance)
+            failures += more
         batches: Batches = PictureBatches(images, form, augment=settings.augment, workers=settings.workers)
         validation_inputs = PictureBatches(validation, form, augment=False, workers=settings.workers)
         with torch.inference_mode():
@@ -138,9 +151,12 @@ def train(
         if settings.augment:
             other_way = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=True))
             mirrored = store.maps(images, other_way, progress=progress)
-        validation_inputs = store.maps(validation, frozen, progress=progress) if len(validation) else maps
-        validation = validation.subset(validation_inputs.rows) if len(validation) else validation
-        batches = FeatureBatches(store.maps(images, frozen), mirrored, _labels(images))
+        validation_inputs = maps
+        if len(validation):
+            validation_inputs = store.maps(validation, frozen, progress=progress)
+            validation = validation.subset(validation_inputs.rows)
+            failures = [*failures, *validation_inputs.failures]
+        batches = FeatureBatches(store.maps(images, frozen), mirrored, labels_of(images))
         shape = maps.shape
 
     device_seeds = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
@@ -167,9 +183,12 @@ def train(
         optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         model, optimizer = fabric.setup(learner, optimizer)
         state = _State(fingerprint)
+        peaks = [
+            group["lr"] for group in optimizer.param_groups
+        ]  # before a checkpoint brings the rate of its last step
         state.load(out, fabric, learner, optimizer)
 
-        started, peaks = time.perf_counter(), [group["lr"] for group in optimizer.param_groups]
+        started = time.perf_counter()
         steps_an_epoch = len(epoch_order(len(batches), settings.batch_size, 0, share))
         total = steps_an_epoch * settings.epochs
         with progress_bar("Training", total, show=progress) as advance:
@@ -228,6 +247,7 @@ def train(
             "best_epoch": state.best_epoch,
             "seconds": round(state.seconds, 2),
             "history": state.history,
+            "failures": [[failure.source, failure.reason] for failure in failures],
             "versions": {"ordhash": ordhash.__version__, "torch": torch.__version__},
         },
     )
@@ -239,40 +259,6 @@ def train(
     return TrainResult(
         path, state.best_map, state.best_epoch, state.seconds, failures=tuple(failures), history=tuple(state.history)
     )
-
-
-def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Divide images into training and validation images; a share of every class, and never a class's last image.
-
-    Images with many labels count for the rarest of them. The order is given by digests of the keys.
-    """
-    labels = _labels(images)
-    counts = labels.sum(axis=0)
-    rarest = np.where(labels, counts, np.inf).argmin(axis=1)
-    digests = [hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest() for key in images.keys]
-    chosen = np.zeros(len(images), dtype=bool)
-    for label in range(labels.shape[1]):
-        rows = sorted(np.flatnonzero(rarest == label), key=lambda row: digests[row])
-        chosen[rows[: min(round(fraction * len(rows)), len(rows) - 1) if rows else 0]] = True
-    return images.subset(~chosen), images.subset(chosen)
-
-
-def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> float | None:
-    """Tie-aware mAP of every image searched among the others; None where no image has a relevant other.
-
-    Args:
-        codes: n codes.
-        labels: bool (n, n_classes).
-    """
-    others = ~np.eye(len(codes), dtype=bool)
-    relevance = (labels.astype(np.float32) @ labels.T.astype(np.float32) > 0) & others
-    rows = np.flatnonzero(relevance.any(axis=1))
-    if len(rows) == 0:
-        return None
-    # Leaving out the diagonal shifts what is right of it by one.
-    distances = ordinal_distances(codes[rows], codes)[others[rows]].reshape(len(rows), -1)
-    relevance = relevance[rows][others[rows]].reshape(len(rows), -1)
-    return float(np.mean(metrics.average_precision(distances, relevance)))
 
 
 class _Learner(nn.Module):
@@ -323,9 +309,13 @@ class _State:
         if fabric.is_global_zero:
             out.mkdir(parents=True, exist_ok=True)
             partial = out / "checkpoint.pt.partial"
-            values = {"state": dataclasses.asdict(self), "learner": learner.state_dict(), "optimizer": optimizer.state_dict()}
+            values = {
+                "state": dataclasses.asdict(self),
+                "learner": learner.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            }
             torch.save(values, partial)
-            os.replace(partial, out / "checkpoint.pt")
+            partial.replace(out / "checkpoint.pt")
         fabric.barrier()
 
     def load(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -334,12 +324,13 @@ class _State:
             return
         try:
             values: dict[str, Any] = torch.load(path, map_location=fabric.device, weights_only=True)
+            fingerprint = values["state"]["fingerprint"]
         except Exception as error:  # torch raises half a dozen unrelated classes here
             raise DataError(f"{path} is damaged ({str(error)[:80]}); delete it to start again") from error
-        if values["state"]["fingerprint"] != self.fingerprint:
+        if fingerprint != self.fingerprint:
             raise InputError(
-                f"{path} belongs to an unfinished training with other images or settings; finish that one, choose another "
-                "folder, or delete the file"
+                f"{path} belongs to an unfinished training with other images or settings; finish that one, choose "
+                "another folder, or delete the file"
             )
         for name, value in values["state"].items():
             setattr(self, name, value)
@@ -358,7 +349,7 @@ def _validate(
         parts = (pictures for pictures, _ in inputs.epoch(order, 0))
     with torch.inference_mode(), fabric.autocast():
         scores = [learner.network(part.to(fabric.device)).scores.float().cpu().numpy() for part in parts]
-    return leave_one_out_map(OrdinalCodes.from_scores(np.concatenate(scores)), _labels(validation))
+    return leave_one_out_map(OrdinalCodes.from_scores(np.concatenate(scores)), labels_of(validation))
 
 
 def _learning_rate_factor(done: float, warmup: float) -> float:
@@ -368,14 +359,8 @@ def _learning_rate_factor(done: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1e-9, 1 - warmup)))
 
 
-def _labels(images: ImageSet) -> npt.NDArray[np.bool_]:
-    if images.labels is None:
-        raise InputError("the images have no labels; give one sub-folder per class, or a manifest with a column 'labels'")
-    return images.labels
-
-
 def _labelled(images: ImageSet) -> ImageSet:
-    labels = _labels(images)
+    labels = labels_of(images)
     if (labels.any(axis=0)).sum() < 2:
         raise InputError(
             f"the images have {int(labels.any(axis=0).sum())} classes; learning needs at least two, with images in each"
@@ -402,11 +387,18 @@ def _fingerprint(
 ) -> str:
     """Digest of everything that decides the result."""
     digest = hashlib.blake2b(digest_size=8)
-    digest.update(json.dumps([config.to_json(), settings.to_json(), finetune, ordhash.__version__], sort_keys=True).encode())
+    digest.update(
+        json.dumps([config.to_json(), settings.to_json(), finetune, ordhash.__version__], sort_keys=True).encode()
+    )
+    if isinstance(config.weights, Path) and config.weights.is_file():
+        digest.update(config.weights.read_bytes())
     for part in (images, validation):
         if part is not None:
-            digest.update("\0".join(str(key) for key in part.keys).encode() + b"".join(part.content_ids()))
-            digest.update(np.packbits(_labels(part), axis=1).tobytes())
+            digest.update(
+                "\0".join(str(key) for key in part.keys).encode("utf-8", "surrogateescape")
+                + b"".join(part.content_ids())
+            )
+            digest.update(np.packbits(labels_of(part), axis=1).tobytes())
     return digest.hexdigest()
 
 
@@ -417,11 +409,15 @@ def _finished(out: Path, fingerprint: str) -> TrainResult | None:
         return None
     if training.get("fingerprint") != fingerprint:
         return None
+    (out / "checkpoint.pt").unlink(
+        missing_ok=True
+    )  # the process may have died between writing the one and removing this
     return TrainResult(
         out / "model.onnx",
         training["validation_map"],
         training["best_epoch"],
         training["seconds"],
         reused=True,
+        failures=tuple(ImageError(*failure) for failure in training["failures"]),
         history=tuple(training["history"]),
     )

@@ -1,0 +1,61 @@
+# Everything runs in one virtual environment, .venv, which the first target that needs it sets up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test test-all check format bench-quality bench-encode results clean
+
+help:
+	@echo "make demo            train, encode, index and search on photographs; writes demo/"
+	@echo "make test            the test suite (set-up included)"
+	@echo "make check           format, lint, types, import contracts, tests"
+	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes)"
+	@echo "make bench-quality   CIFAR-10 retrieval quality   -> benchmarks/results/"
+	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
+	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
+	@echo "make format          format the code"
+	@echo "make clean           remove the environment and every cache"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/python examples/demo.py
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not gpu and not browser and not cluster"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -m "not gpu"
+
+check: $(READY)
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not slow and not gpu and not browser and not cluster"
+
+format: $(READY)
+	$(BIN)/ruff format src tests benchmarks examples
+	$(BIN)/ruff check --fix src tests benchmarks examples
+
+bench-quality: $(READY)
+	$(BIN)/python benchmarks/experiments.py
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-encode: $(READY)
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/tables.py
+
+results: $(READY)
+	$(BIN)/python benchmarks/tables.py
+
+clean:
+	rm -rf $(VENV) .cache build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,50 @@
+"""What every benchmark shares: where results go, and what they were measured on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+
+__all__ = ["RESULTS", "machine", "mean_interval", "write_json"]
+
+RESULTS = Path(__file__).parent / "results"
+
+# Two-sided 95 % points of Student's t for n - 1 degrees of freedom: few seeds, wide intervals.
+_STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores and versions."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
+    return {
+        "processor": ", ".join(sorted(names)) or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def mean_interval(values: list[float]) -> tuple[float, float]:
+    """Mean, and half the width of its 95 % interval (Student's t); 0 for a single value."""
+    n = len(values)
+    if n < 2:
+        return values[0], 0.0
+    return float(np.mean(values)), float(_STUDENT_T.get(n, 2.2) * np.std(values, ddof=1) / np.sqrt(n))
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write results whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    partial.replace(path)

@@ -1,0 +1,160 @@
+"""Retrieval quality on CIFAR-10 (1,000 queries, 5,000 training images, database of 59,000): ``make bench-quality``.
+
+Every method gets the same frozen features, images and seeds; every trained one the same network, epochs and batches.
+Runs that are in the results file already are not done again, so an interrupted benchmark goes on where it was.
+Nothing here looks at a query before the settings are fixed: they were chosen on validation images
+(benchmarks/experiments.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, machine, write_json
+
+import ordhash
+from ordhash import Encoder, FeatureStore, evaluate
+from ordhash.data import Protocol, load_protocol
+from ordhash.evaluation import cosine_distances, rank_quality
+from ordhash.inference import ImageInput
+from ordhash.learn import DOHConfig, TrainConfig, train
+from ordhash.learn.backbones import build_backbone
+from ordhash.learn.export import export_backbone
+from ordhash.learn.shallow import fit_shallow
+
+BASE = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224)
+LENGTHS = (12, 24, 32, 48)
+ARITIES = (2, 8, 16)
+STREAMS: dict[str, dict[str, Any]] = {
+    "no attention": {"use_attention": False},
+    "no local stream": {"use_local": False},
+    "no global stream": {"use_global": False},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model: what it is called in tables, its method, and what differs from BASE."""
+
+    group: str
+    name: str
+    method: str
+    seed: int
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def plan(seeds: int) -> Iterator[Run]:
+    """All runs, the most wanted ones first."""
+    for bits in (48, 12, 24, 32):
+        for seed in range(seeds):
+            for method in (BASE.objective.name, "doh"):  # type: ignore[union-attr]
+                yield Run("lengths", method, method, seed, {"code_bits": bits})
+            for method in ("itq", "lsh"):
+                yield Run("lengths", method, method, seed, {"code_bits": bits})
+    for name, changes in STREAMS.items():
+        for seed in range(seeds):
+            yield Run("ablations", name, BASE.objective.name, seed, changes)  # type: ignore[union-attr]
+    for arity in ARITIES:
+        for seed in range(seeds):
+            yield Run("ablations", f"K = {arity}", BASE.objective.name, seed, {"arity": arity})  # type: ignore[union-attr]
+
+
+def do(run: Run, protocol: Protocol, cache: Path, runs: Path) -> dict[str, Any]:
+    """Train, evaluate, and say everything that a reader of the table may ask."""
+    started = time.perf_counter()
+    shutil.rmtree(runs, ignore_errors=True)
+    if run.method in ("itq", "lsh"):
+        config = dataclasses.replace(BASE, arity=2, **run.changes)
+        result = fit_shallow(
+            run.method, protocol.train, config, out=runs, seed=run.seed, protocol=protocol.name, cache=cache
+        )
+        settings: dict[str, Any] = {"seed": run.seed}
+    else:
+        config = dataclasses.replace(BASE, objective=run.method, **run.changes)
+        training = TrainConfig(seed=run.seed, mode="frozen")
+        settings = training.to_json()
+        result = train(protocol.train, config, training, out=runs, protocol=protocol.name, cache=cache, progress=True)
+    report = evaluate(Encoder(result.model, features=FeatureStore(cache / "features"), progress=True), protocol)
+    return {
+        **dataclasses.asdict(run),
+        "code_bits": report.code_bits,
+        "arity": report.arity,
+        "map": report.ordinal.map,
+        "map_worst": report.ordinal.map_worst,
+        "map_best": report.ordinal.map_best,
+        "map_asymmetric": report.asymmetric.map,
+        "precision_at": report.ordinal.precision_at,
+        "precision_within": report.ordinal.precision_within,
+        "pr_curve": [round(value, 4) for value in report.ordinal.precision],
+        "distinct_codes": report.distinct_codes,
+        "validation_map": result.validation_map,
+        "train_seconds": round(result.seconds, 1),
+        "seconds": round(time.perf_counter() - started, 1),
+        "config": config.to_json(),
+        "settings": settings,
+        "version": ordhash.__version__,
+    }
+
+
+def raw_features(protocol: Protocol, cache: Path) -> dict[str, Any]:
+    """The ranking by cosine of the pooled features, which codes are measured against."""
+    backbone = build_backbone(BASE.backbone, image_size=BASE.image_size)
+    frozen = export_backbone(backbone, ImageInput(BASE.image_size, BASE.fit), BASE.backbone, cache / "backbones")
+    store = FeatureStore(cache / "features")
+    pooled = [store.maps(part, frozen, progress=True).pooled() for part in (protocol.query, protocol.database)]
+    quality = rank_quality(lambda rows: cosine_distances(pooled[0][rows], pooled[1]), protocol, progress=True)
+    return {"floats": int(pooled[0].shape[1]), "map": quality.map, "precision_at": quality.precision_at}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--protocol", default="cifar10")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=600.0, help="start no further run after so many minutes")
+    parser.add_argument("--root", type=Path, default=Path("data"))
+    parser.add_argument("--cache", type=Path, default=Path(".cache"))
+    options = parser.parse_args()
+    started = time.perf_counter()
+    protocol = load_protocol(options.protocol, options.root)
+    path = RESULTS / f"quality-{protocol.name}.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"runs": []}
+    results |= {
+        "command": "make bench-quality",
+        "protocol": protocol.name,
+        "protocol_hash": protocol.hash(),
+        "citation": protocol.citation,
+        "backbone": f"{BASE.backbone} at {BASE.image_size} px, frozen",
+        "machine": machine(),
+    }
+    done = {
+        json.dumps([entry[part.name] for part in dataclasses.fields(Run)], sort_keys=True) for entry in results["runs"]
+    }
+    for run in plan(options.seeds):
+        if json.dumps(list(dataclasses.asdict(run).values()), sort_keys=True) in done:
+            continue
+        if time.perf_counter() - started > 60 * options.minutes:
+            print("time is up; run again to go on")
+            break
+        entry = do(run, protocol, options.cache, Path("runs") / "bench")
+        print(
+            f"{run.name} {entry['code_bits']} bits K={entry['arity']} seed {run.seed}: mAP {entry['map']:.4f}, "
+            f"asymmetric {entry['map_asymmetric']:.4f}, {entry['seconds']} s",
+            flush=True,
+        )
+        results["runs"].append(entry)
+        write_json(path, results)
+    if "raw_features" not in results:
+        results["raw_features"] = raw_features(protocol, options.cache)
+        write_json(path, results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""``python -m ordhash.cli``, for where the command itself is not on the path."""
+
+from __future__ import annotations
+
+from ordhash.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""``ordhash encode``, ``index`` and ``search``: images to codes, codes to an index, and questions to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Model, Part, Root, Sources
+from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures
+from ordhash.cli.sources import check_output, images_of
+from ordhash.codefile import CodeTable, read_codes, write_codes
+from ordhash.data import ImageSet
+from ordhash.data.imageset import as_image_set
+from ordhash.encoder import Encoder
+from ordhash.errors import DataError, ImageError, InputError
+from ordhash.index import OrdinalIndex
+
+__all__ = ["encode", "index", "search"]
+
+
+def encode(
+    sources: Sources,
+    model: Annotated[Path, typer.Option(help="A model.onnx that `ordhash train` wrote.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File for the codes, .parquet.", show_default=False)],
+    part: Part = None,
+    root: Root = DEFAULT_ROOT,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Encode images into a file of codes.
+
+    Images that cannot be used are reported, the others are written, and the exit status is 1.
+    """
+    if out.suffix.lower() != ".parquet":
+        raise InputError(f"{out} is no name for codes; it must end in .parquet")
+    check_output(out, force=force)
+    table, failures = _encode(images_of(sources, part, root), model)
+    write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path)
+    _finish(out, len(table), failures, as_json)
+
+
+def index(
+    sources: Sources,
+    out: Annotated[Path, typer.Option(help="File for the index.", show_default=False)],
+    model: Model = None,
+    part: Part = None,
+    root: Root = DEFAULT_ROOT,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Build an index of images, or of a file of codes that `ordhash encode` wrote (then --model is optional).
+
+    Images that cannot be used are reported, the others are indexed, and the exit status is 1.
+    """
+    check_output(out, force=force)
+    failures: list[ImageError] = []
+    if len(sources) == 1 and _is_code_file(Path(sources[0])):
+        if part is not None:
+            raise InputError(f"--part {part} was given and {sources[0]} is a file of codes; leave it out")
+        table = read_codes(sources[0])
+        model_path = table.model_path
+        if model is not None:
+            encoder = Encoder(model)
+            if table.codes.model_id not in (None, encoder.model_id):
+                raise InputError(
+                    f"{model} is not the model that made {sources[0]}; give that one, or leave --model out"
+                )
+            model_path = str(encoder.path.absolute())
+        table = CodeTable(table.codes, table.keys, table.metadata, model_path)
+    else:
+        if model is None:
+            raise InputError("--model is missing; give the model.onnx that shall encode the images")
+        table, failures = _encode(images_of(sources, part, root), model)
+    OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path).save(out)
+    _finish(out, len(table), failures, as_json)
+
+
+def search(
+    index: Annotated[
+        Path, typer.Argument(metavar="INDEX", help="An index that `ordhash index` wrote.", show_default=False)
+    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images to search with.", show_default=False)],
+    top_k: Annotated[int, typer.Option(min=1, help="How many results for each image.")] = 10,
+    asymmetric: Annotated[
+        bool, typer.Option("--asymmetric", help="Rank by asymmetric distance: finer, as it keeps the query's scores.")
+    ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="The model of the index, if it is no longer where the index says.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find what looks like an image.
+
+    Images that cannot be used are reported, the others are searched with, and the exit status is 1.
+    """
+    opened = OrdinalIndex.load(index)
+    encoder = Encoder(model or _model_of(opened, index), progress=True)
+    queries = as_image_set(images)
+    encoded = encoder.run(queries)
+    if asymmetric:
+        result = opened.search_asymmetric(encoded.scores, top_k=top_k, model_id=encoder.model_id)
+    else:
+        result = opened.search(encoded.codes, top_k=top_k)
+    for place, row in enumerate(encoded.rows):
+        metadata = _metadata_at(opened, result.rows[place])
+        answers = list(zip(result.keys[place].tolist(), result.distances[place].tolist(), metadata, strict=True))
+        if as_json:
+            results = [
+                {"rank": rank, "key": key, "distance": distance, "metadata": values}
+                for rank, (key, distance, values) in enumerate(answers, start=1)
+            ]
+            print_json({"query": queries.name(int(row)), "results": results})
+            continue
+        labelled = opened.metadata is not None and "labels" in opened.metadata.column_names
+        print_table(
+            ("rank", "distance", "key", "labels")[: 4 if labelled else 3],
+            [
+                (rank, distance, key, values.get("labels"))[: 4 if labelled else 3]
+                for rank, (key, distance, values) in enumerate(answers, start=1)
+            ],
+            title=queries.name(int(row)),
+        )
+    report_failures(encoded.failures)
+    if encoded.failures:
+        raise typer.Exit(1)
+
+
+def _encode(images: ImageSet, model: Path) -> tuple[CodeTable, list[ImageError]]:
+    encoder = Encoder(model, progress=True)
+    metadata = _metadata_of(images)
+    encoded = encoder.run(images)
+    if len(encoded.rows) == 0:
+        report_failures(encoded.failures)
+        raise DataError(f"none of the {len(images)} images can be used, so nothing was written; check the files")
+    kept = None if metadata is None else metadata.take(pa.array(encoded.rows))
+    table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, str(encoder.path.absolute()))
+    return table, encoded.failures
+
+
+def _finish(out: Path, written: int, failures: list[ImageError], as_json: bool) -> None:
+    report_failures(failures)
+    if as_json:
+        print_json({"out": str(out), "written": written, "failures": failures_as_json(failures)})
+    else:
+        images = "1 image" if len(failures) == 1 else f"{len(failures)} images"
+        print(f"{out}: written {written} codes" + (f"; {images} could not be used" if failures else ""))
+    if failures:
+        raise typer.Exit(1)
+
+
+def _metadata_of(images: ImageSet) -> pa.Table | None:
+    """Metadata with the labels as one more column; also meets before the work what could not be written after it."""
+    try:
+        "".join(str(key) for key in images.keys).encode()
+    except UnicodeEncodeError:
+        bad = next(str(key) for key in images.keys if not str(key).isprintable())
+        raise InputError(f"the name {bad!r} is not valid Unicode; rename the file") from None
+    metadata = images.metadata
+    if metadata is not None and "code" in metadata.column_names:
+        raise InputError("the manifest has a column 'code', a name the package uses itself; rename the column")
+    if images.labels is None:
+        return metadata
+    names = np.array(images.class_names, dtype=object)
+    labels = pa.array([";".join(names[row]) for row in images.labels], pa.string())
+    return pa.table({"labels": labels}) if metadata is None else metadata.append_column("labels", labels)
+
+
+def _is_code_file(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        return b"ordhash.format" in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _model_of(opened: OrdinalIndex, path: Path) -> Path:
+    if opened.model_path is None:
+        raise InputError(f"{path} does not say where its model is; give --model")
+    if not Path(opened.model_path).is_file():
+        raise DataError(f"the model of {path} is no longer at {opened.model_path}; give --model")
+    return Path(opened.model_path)
+
+
+def _metadata_at(opened: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    if opened.metadata is None:
+        return [{} for _ in rows]
+    values: list[dict[str, Any]] = opened.metadata.take(pa.array(rows)).to_pylist()
+    return values

@@ -1,0 +1,69 @@
+"""``ordhash data``: public data sets and the protocols on them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated
+
+import typer
+
+from ordhash.cli.options import DEFAULT_ROOT, Json, Root
+from ordhash.cli.output import print_json, print_table
+from ordhash.data import DATASETS, PROTOCOLS
+from ordhash.data.datasets import Parts
+from ordhash.errors import DataError, InputError
+
+__all__ = ["data_get", "data_list"]
+
+
+def data_list(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
+    """List the data sets and the protocols."""
+    there = {name: (root / name).is_dir() and any((root / name).iterdir()) for name in DATASETS}
+    if as_json:
+        for name, entry in DATASETS.items():
+            facts = {"title": entry.title, "licence": entry.licence, "source": entry.source, "present": there[name]}
+            print_json({"kind": "dataset", "name": name, **facts})
+        for name, protocol in PROTOCOLS.items():
+            facts = {"dataset": protocol.dataset, "title": protocol.summary, "present": there[protocol.dataset]}
+            print_json({"kind": "protocol", "name": name, **facts})
+        return
+    print_table(
+        ("name", "what", "licence", "source", "present"),
+        [(name, entry.title, entry.licence, entry.source, there[name]) for name, entry in DATASETS.items()],
+        title=f"Data sets (present: in {root})",
+    )
+    print_table(
+        ("name", "data set", "what", "present"),
+        [(name, entry.dataset, entry.summary, there[entry.dataset]) for name, entry in PROTOCOLS.items()],
+        title="Protocols",
+    )
+
+
+def data_get(
+    name: Annotated[str, typer.Argument(help="A data set of `ordhash data list`.", show_default=False)],
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
+) -> None:
+    """Fetch a data set into its folder below --root, unless it is there."""
+    if name not in DATASETS:
+        close = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        if name in PROTOCOLS:
+            hint = f"; {name} is a protocol on {PROTOCOLS[name].dataset}"
+        raise InputError(f"there is no data set {name!r}; allowed are {', '.join(DATASETS)}{hint}")
+    dataset, folder = DATASETS[name], root / name
+    fetched = False
+    try:
+        parts = dataset.read(folder)
+    except DataError:
+        dataset.get(folder)
+        parts, fetched = dataset.read(folder), True
+    sizes = {part: len(images) for part, images in parts.items()}
+    if as_json:
+        print_json({"name": name, "folder": str(folder), "fetched": fetched, "images": sizes})
+        return
+    print(f"{name}: {'fetched into' if fetched else 'complete already in'} {folder} ({_in_words(parts)})")
+
+
+def _in_words(parts: Parts) -> str:
+    return ", ".join(f"{part} {len(images):,} images" for part, images in parts.items())

@@ -1,0 +1,37 @@
+"""How an exception becomes a sentence on stderr and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ordhash.cli.output import say, visible
+from ordhash.errors import InputError, OrdhashError
+
+__all__ = ["Commands"]
+
+
+class Commands(TyperGroup):
+    """The commands; errors that the package raises on purpose end without a traceback, others are bugs and keep it."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # Typer's Context is a subclass
+        """Run the command."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, so that a closed pipe is met where Typer ends quietly
+            return result
+        except OrdhashError as error:
+            say(f"error: {visible(str(error))}")
+            raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a full disk, a folder that may not be written
+            say(f"error: {visible(str(error))}")
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt:
+            resumes = ctx.invoked_subcommand == "train"
+            say("interrupted" + ("; run the same command again to go on" if resumes else ""))
+            raise typer.Exit(130) from None

@@ -1,0 +1,122 @@
+"""``ordhash evaluate``: how good a model is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import numpy as np
+import typer
+
+from ordhash import evaluation
+from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Root
+from ordhash.cli.output import print_facts, print_json, print_table, say, visible
+from ordhash.cli.sources import check_output, read_source
+from ordhash.codefile import replace_file
+from ordhash.data import ImageSet, Protocol
+from ordhash.data.protocols import split_by_class
+from ordhash.encoder import Encoder
+from ordhash.errors import DataError, InputError
+from ordhash.features import FeatureStore
+
+__all__ = ["evaluate"]
+
+_QUERY_SHARE = 0.2
+
+
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A model.onnx that `ordhash train` wrote.", show_default=False)
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A protocol, a folder with one sub-folder a class, or a manifest (.csv or .parquet) with labels.",
+            show_default=False,
+        ),
+    ],
+    root: Root = DEFAULT_ROOT,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of feature maps, to skip the backbone next time; none if not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the whole report, .json.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a model: every query of a protocol is searched in its database.
+
+    Of a folder or a manifest, a fifth of each class are the queries and the rest is the database. Images that cannot
+    be used are left out and reported, and the exit status is 1.
+    """
+    if out is not None:
+        check_output(out, force=force)
+    encoder = Encoder(model, features=None if cache is None else FeatureStore(cache / "features"), progress=True)
+    found = read_source(source, root)
+    protocol, how = (found, "") if isinstance(found, Protocol) else _divided(found, source)
+    report = evaluation.evaluate(encoder, protocol, progress=True)
+    values = {**report.to_json(), "split": how or "as published"}
+    if out is not None:
+        _write(out, values)
+    for failure in report.left_out:
+        say(f"not used: {visible(failure)}")
+    if as_json:
+        print_json(values)
+    else:
+        _print(report, how)
+    if report.left_out:
+        raise typer.Exit(1)
+
+
+def _write(out: Path, values: dict[str, Any]) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(json.dumps(values, indent=2).encode() + b"\n")
+
+    replace_file(out, write)
+
+
+def _divided(images: ImageSet, source: str) -> tuple[Protocol, str]:
+    """A protocol on a user's own images, and a sentence on how it was made."""
+    if images.labels is None:
+        raise InputError(
+            f"{source} has no labels, so nothing says what should be found; give one sub-folder a class, or a manifest "
+            "with a column 'labels'"
+        )
+    labelled = images.subset(images.labels.any(axis=1))
+    parts = split_by_class(labelled, {"query": _QUERY_SHARE}, salt="ordhash evaluate")
+    query, database = parts["query"], parts["rest"]
+    if len(query) == 0:
+        raise DataError(f"no class of {source} has 3 images, of which one could be a query; add images")
+    # Nobody says here which images the model learned from, so the protocol names none.
+    nothing = labelled.subset(np.zeros(0, dtype=np.intp))
+    how = (
+        f"{_QUERY_SHARE:.0%} of each class are queries ({len(query)}), the rest is the database ({len(database)}); "
+        "whether the model learned from some of these images is not known here, and if it did the figures flatter it"
+    )
+    if len(labelled) < len(images):
+        how += f"; {len(images) - len(labelled)} images without a label are left out"
+    return Protocol(source, nothing, query, database, citation=how), how
+
+
+def _print(report: evaluation.Report, how: str) -> None:
+    print_facts(
+        {
+            "protocol": f"{report.protocol} ({report.protocol_hash})",
+            **({"split": how} if how else {}),
+            "queries": f"{report.n_queries:,}",
+            "database": f"{report.n_database:,} images, {report.distinct_codes:,} distinct codes",
+            "method": report.method.get("name", "-"),
+            "code": f"{report.code_bits} bits, arity {report.arity}",
+            "mAP over": "the whole ranking" if report.cutoff is None else f"the first {report.cutoff:,}",
+        }
+    )
+    sides = (report.ordinal, report.asymmetric)
+    rows: list[tuple[object, ...]] = [
+        ("mAP, mean over tie orders", *(side.map for side in sides)),
+        ("mAP, best tie order", *(side.map_best for side in sides)),
+        ("mAP, worst tie order", *(side.map_worst for side in sides)),
+        *((f"precision@{k}", *(side.precision_at[k] for side in sides)) for k in report.ordinal.precision_at),
+        *((f"precision within {r}", value, None) for r, value in report.ordinal.precision_within.items()),
+    ]
+    print_table(("", "ordinal", "asymmetric"), rows)

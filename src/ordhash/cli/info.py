@@ -1,0 +1,83 @@
+"""``ordhash info``: what a file of this package is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ordhash.cli.options import Json
+from ordhash.cli.output import print_facts, print_json
+from ordhash.codefile import CodeTable, existing_file, read_codes
+from ordhash.codes import CodeSpec
+from ordhash.errors import DataError, ModelFileError
+from ordhash.index import OrdinalIndex
+from ordhash.modelfile import load_model
+
+__all__ = ["info"]
+
+_PARQUET, _ARROW = b"PAR1", b"ARROW1"  # first bytes of codes and of an index
+
+
+def info(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A model.onnx, a file of codes, or an index.", show_default=False)
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say what a model, a file of codes or an index holds."""
+    facts = _facts(existing_file(file))
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(_flat(facts))
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        start = opened.read(8)
+    if start.startswith(_PARQUET):
+        return {"file": str(file), "kind": "codes", **_codes_facts(read_codes(file))}
+    if start.startswith(_ARROW):
+        return {"file": str(file), "kind": "index", **_codes_facts(OrdinalIndex.load(file))}
+    try:
+        model = load_model(file)
+    except ModelFileError as error:
+        if file.suffix.lower() == ".onnx":
+            raise
+        raise DataError(f"{file} is neither a model, nor a file of codes, nor an index; check the path") from error
+    values = model.info.to_json()
+    del values["spec"]
+    return {"file": str(file), "kind": "model", "model_id": model.id, **_code(model.info.spec), **values}
+
+
+def _codes_facts(table: CodeTable | OrdinalIndex) -> dict[str, Any]:
+    return {
+        "count": len(table),
+        **_code(table.codes.spec),
+        "model_id": table.codes.model_id,
+        "model_path": table.model_path,
+        "keys": "integers" if table.keys.dtype.kind == "i" else "strings",
+        "metadata": [] if table.metadata is None else table.metadata.column_names,
+    }
+
+
+def _code(spec: CodeSpec) -> dict[str, int]:
+    return {"code_bits": spec.code_bits, "segments": spec.n_segments, "arity": spec.arity}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested values as one level of names with dots; a list of plain values is one value."""
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple) and any(isinstance(entry, dict) for entry in value):
+            for number, entry in enumerate(value, start=1):
+                flat[f"{prefix}{name}.{number}"] = ", ".join(f"{part} {entry[part]}" for part in entry)
+        elif isinstance(value, list | tuple):
+            flat[prefix + name] = ", ".join(str(entry) for entry in value) or "-"
+        else:
+            flat[prefix + name] = value if isinstance(value, bool | None) else str(value)
+    return flat

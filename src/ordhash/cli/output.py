@@ -1,0 +1,99 @@
+"""Printing: results to stdout as tables or JSON lines, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ordhash.errors import ImageError
+
+__all__ = ["failures_as_json", "print_facts", "print_json", "print_table", "report_failures", "say", "visible"]
+
+_WIDE = 10_000  # columns where stdout is no terminal: a table in a file or a pipe is never cut or folded
+
+
+def say(message: str) -> None:
+    """One line to stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One line of JSON to stdout; what JSON has no word for becomes null (NaN) or a string (dates, for example)."""
+    print(json.dumps(_without_nan(value), default=str, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A table to stdout; columns whose values are all numbers stand at the right."""
+    rows = [list(row) for row in rows]
+    table = Table(box=box.SIMPLE_HEAD)
+    for position, column in enumerate(columns):
+        numbers = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console = _console()
+    with console.capture() as captured:
+        if title:
+            console.print(visible(title), style="bold", soft_wrap=True)
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Names and values to stdout, one pair a line."""
+    width = max(len(visible(name)) for name in facts)
+    for name, value in facts.items():
+        print(f"{visible(name):<{width}}  {_cell(value)}")
+
+
+def report_failures(failures: Sequence[ImageError]) -> None:
+    """The images that could not be used, one line each, to stderr."""
+    for failure in failures:
+        say(f"not used: {visible(str(failure))}")
+
+
+def failures_as_json(failures: Sequence[ImageError]) -> list[dict[str, str]]:
+    """The images that could not be used, as JSON values."""
+    return [{"image": failure.source, "reason": failure.reason} for failure in failures]
+
+
+def visible(text: str) -> str:
+    r"""Text with escapes for what is not printable: a file name must not be able to steer a terminal.
+
+    >>> print(visible("cat\x1b[2J.jpg"))
+    cat\x1b[2J.jpg
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _console() -> Console:
+    # Made anew, because it must write to what sys.stdout is now. Names of files are no markup.
+    plain = Console(markup=False, highlight=False, emoji=False)
+    return plain if plain.is_terminal else Console(markup=False, highlight=False, emoji=False, width=_WIDE)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else visible(str(value))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return value

@@ -1,0 +1,62 @@
+"""The program: its commands, and its entry point."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Annotated
+
+import typer
+
+import ordhash
+from ordhash.cli.codes import encode, index, search
+from ordhash.cli.data import data_get, data_list
+from ordhash.cli.errors import Commands
+from ordhash.cli.evaluate import evaluate
+from ordhash.cli.info import info
+from ordhash.cli.train import TrainCommand, train
+
+__all__ = ["app", "main"]
+
+_HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    cls=Commands,
+    help="Image retrieval with learned ordinal hash codes.",
+    epilog="Exit status: 0 done, 1 failed or some images could not be used, 2 wrong use, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help and errors: tables of options are cut and folded at 80 columns
+    pretty_exceptions_enable=False,
+    context_settings=_HELP_NAMES,
+)
+_data = typer.Typer(help="Public data sets and the protocols on them.", no_args_is_help=True, rich_markup_mode=None)
+_data.command("list")(data_list)
+_data.command("get")(data_get)
+app.add_typer(_data, name="data")
+app.command("train", cls=TrainCommand)(train)
+app.command()(encode)
+app.command(short_help="Build an index of images or of a file of codes.")(index)
+app.command()(search)
+app.command(short_help="Measure a model on a protocol or on your own images.")(evaluate)
+app.command()(info)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"ordhash {ordhash.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command ``ordhash``."""
+    # Pillow's own notes on odd EXIF blocks say nothing to a user; a picture that cannot be used is reported anyway.
+    warnings.filterwarnings("ignore", module="PIL")
+    app()

@@ -1,0 +1,77 @@
+"""What a user may name as SOURCE: a folder, a manifest, a protocol, or images."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import numpy as np
+
+from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
+from ordhash.errors import InputError
+
+__all__ = ["check_output", "images_of", "read_source"]
+
+
+def read_source(source: str, root: Path) -> ImageSet | Protocol:
+    """Images of a folder or a manifest, or else the protocol of that name.
+
+    Raises:
+        InputError: It is neither.
+        DataError: It cannot be read.
+    """
+    if source and Path(source).exists():
+        return read_images(Path(source))
+    if source in PROTOCOLS:
+        return load_protocol(source, root)
+    close = difflib.get_close_matches(source, PROTOCOLS, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise InputError(
+        f"{source!r} is no folder, no file and no protocol; give images, or one of the protocols "
+        f"{', '.join(PROTOCOLS)}{hint}"
+    )
+
+
+def images_of(sources: list[str], part: str | None, root: Path) -> ImageSet:
+    """Images to encode.
+
+    Args:
+        sources: One source, or several images.
+        part: Part of a protocol.
+        root: Folder of data sets.
+
+    Raises:
+        InputError: No such source, several that are not all images, or a part of what has none.
+        DataError: The source cannot be read.
+    """
+    folders = [source for source in sources if Path(source).is_dir()]
+    if len(sources) > 1 and folders:
+        raise InputError(f"{folders[0]} is a folder among several sources; give one folder alone, or several images")
+    if len(sources) > 1 or _is_image(Path(sources[0])):
+        found: ImageSet | Protocol = ImageSet([Path(source) for source in sources], np.array(sources))
+    else:
+        found = read_source(sources[0], root)
+    if isinstance(found, Protocol):
+        images: ImageSet = getattr(found, part or "database")
+        return images
+    if part is not None:
+        raise InputError(f"--part {part} was given and {sources[0]} is no protocol; leave it out")
+    return found
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Meet before the work what would fail after it.
+
+    Raises:
+        InputError: The file exists and may not be replaced, or cannot exist.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not force:
+        raise InputError(f"{path} exists already; give another name, or --force to replace it")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}; create it")
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() not in (".csv", ".parquet")

@@ -1,0 +1,210 @@
+"""``ordhash train``: learn codes from images. The only command that needs PyTorch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from ordhash.cli.options import DEFAULT_ROOT, Json, Root
+from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures
+from ordhash.cli.sources import read_source
+from ordhash.data import ImageSet, Protocol
+from ordhash.errors import InputError, MissingPartError
+
+if TYPE_CHECKING:
+    from ordhash.learn import TrainResult
+
+__all__ = ["TrainCommand", "train"]
+
+_SWITCHES = {
+    "no_global": "use_global",
+    "no_local": "use_local",
+    "no_attention": "use_attention",
+    "no_augment": "augment",
+}
+_SHALLOW_OPTIONS = {"code_bits", "backbone", "weights", "image_size", "fit", "seed"}
+
+
+class TrainCommand(TyperCommand):
+    """Fills in the help what only the learning half knows: the defaults, and the names of the objectives."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        try:
+            from ordhash.learn.config import DOHConfig, TrainConfig
+            from ordhash.learn.objectives import OBJECTIVES
+            from ordhash.learn.trainer import DEFAULT_CACHE
+        except ImportError:
+            pass  # the help is of use without them
+        else:
+            fields = (*dataclasses.fields(DOHConfig), *dataclasses.fields(TrainConfig))
+            defaults = {field.name: field.default for field in fields if not isinstance(field.default, bool)}
+            defaults["cache"] = DEFAULT_CACHE
+            for option in self.params:
+                if option.name in defaults:
+                    option.default = defaults[option.name]
+                if option.name == "objective":
+                    option.help = f"Objective: {', '.join(OBJECTIVES)}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def train(
+    ctx: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder with one sub-folder a class, a manifest (.csv or .parquet) with labels, or a protocol.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx.", show_default=False)],
+    method: Annotated[
+        Literal["doh", "itq", "lsh"],
+        typer.Option(help="doh learns a network; itq and lsh fit a linear map to features, and need no labels."),
+    ] = "doh",
+    # Options that are fields of DOHConfig and TrainConfig carry their names; None leaves the default of the field.
+    code_bits: Annotated[int | None, typer.Option(help="Length of a code in bits.")] = None,
+    arity: Annotated[int | None, typer.Option(help="Scores that compete in a segment, a power of two.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Name of an objective.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="timm's name of a convolutional network.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="pretrained|none|FILE", help="Weights that the backbone starts from.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the square that the backbone sees, in pixels.")
+    ] = None,
+    fit: Annotated[
+        Literal["squash", "crop"] | None, typer.Option(help="Show the whole picture, or its middle square.")
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(help="Width of the global stream.")] = None,
+    local_hidden: Annotated[int | None, typer.Option(help="Channels of the local stream.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of features dropped in training.")] = None,
+    no_global: Annotated[bool, typer.Option("--no-global", help="Without the global stream.")] = False,
+    no_local: Annotated[bool, typer.Option("--no-local", help="Without the local stream.")] = False,
+    no_attention: Annotated[bool, typer.Option("--no-attention", help="Without spatial attention.")] = False,
+    mode: Annotated[
+        Literal["auto", "frozen", "finetune"] | None,
+        typer.Option(help="Train the head on features computed once, or everything; auto: everything on a GPU."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step, over all processes together.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate of the head.")] = None,
+    no_augment: Annotated[bool, typer.Option("--no-augment", help="Without mirrored and cropped images.")] = False,
+    validation_fraction: Annotated[
+        float | None, typer.Option(help="Share of each class held out to choose the epoch.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of whatever is drawn at random.")] = None,
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed", "16-mixed"] | None, typer.Option(help="Precision of the numbers.")
+    ] = None,
+    accelerator: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = None,
+    devices: Annotated[str | None, typer.Option(metavar="N|auto", help="Processes on this machine.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode images when fine-tuning.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another training's model in the folder.")] = False,
+    root: Root = DEFAULT_ROOT,
+    cache: Annotated[Path | None, typer.Option(help="Folder of feature maps and exported backbones.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Learn codes from images and write model.onnx.
+
+    An interrupted training goes on where it was when the same command is run again; a finished one is not done again.
+    """
+    chosen = _chosen(ctx.params)
+    if method != "doh":
+        names = {field: switch for switch, field in _SWITCHES.items()}
+        without_effect = ["--" + names.get(name, name).replace("_", "-") for name in set(chosen) - _SHALLOW_OPTIONS]
+        if without_effect:
+            raise InputError(f"--method {method} has no use for {', '.join(sorted(without_effect))}; leave it out")
+    found = read_source(source, root)
+    places = {
+        "out": out,
+        "protocol": source,
+        "overwrite": force,
+        "progress": True,
+        **({} if cache is None else {"cache": cache}),
+    }
+    if method == "doh":
+        _train_network(found, chosen, places, as_json)
+    else:
+        _fit_shallow(method, found, chosen, places, as_json)
+
+
+def _train_network(found: ImageSet | Protocol, chosen: dict[str, Any], places: dict[str, Any], as_json: bool) -> None:
+    with _needs_learn():
+        from lightning_fabric.utilities.rank_zero import rank_zero_only
+
+        from ordhash import learn
+    config, settings = (
+        learn.DOHConfig(**_for(learn.DOHConfig, chosen)),
+        learn.TrainConfig(**_for(learn.TrainConfig, chosen)),
+    )
+    images, validation = (found.train, found.validation) if isinstance(found, Protocol) else (found, None)
+    result = learn.train(images, config, settings, validation=validation, **places)
+    if not getattr(rank_zero_only, "rank", 0):  # of several processes one prints
+        _print_result(result, as_json)
+
+
+def _print_result(result: TrainResult, as_json: bool) -> None:
+    report_failures(result.failures)
+    if as_json:
+        values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+        print_json({**values, "model": str(result.model), "failures": failures_as_json(result.failures)})
+        return
+    facts: dict[str, Any] = {"model": result.model}
+    if result.best_epoch:  # shallow methods have no epochs, and nothing to choose among
+        quality = result.validation_map
+        facts["validation mAP"] = "not measured, too few validation images" if quality is None else quality
+        facts["best epoch"] = result.best_epoch
+    facts["time"] = f"{result.seconds:.1f} s"
+    facts["reused"] = "yes, this training was finished already" if result.reused else "no"
+    facts["images left out"] = len(result.failures)
+    print_facts(facts)
+
+
+def _fit_shallow(
+    method: str, found: ImageSet | Protocol, chosen: dict[str, Any], places: dict[str, Any], as_json: bool
+) -> None:
+    with _needs_learn():
+        from ordhash.learn import DOHConfig
+        from ordhash.learn.shallow import fit_shallow
+    config = DOHConfig(arity=2, **_for(DOHConfig, chosen))
+    seed = {"seed": chosen["seed"]} if "seed" in chosen else {}
+    images = found.train if isinstance(found, Protocol) else found
+    _print_result(fit_shallow(method, images, config, **seed, **places), as_json)
+
+
+def _chosen(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, by the names of the fields of the configurations."""
+    others = {"source", "out", "method", "force", "root", "cache", "as_json", *_SWITCHES}
+    chosen = {name: value for name, value in parameters.items() if value is not None and name not in others}
+    chosen |= {field: False for switch, field in _SWITCHES.items() if parameters[switch]}
+    if chosen.get("weights", "pretrained") != "pretrained":
+        chosen["weights"] = None if chosen["weights"] == "none" else Path(chosen["weights"])
+    if chosen.get("devices", "auto") != "auto":
+        try:
+            chosen["devices"] = int(chosen["devices"])
+        except ValueError:
+            raise InputError(f"--devices is {chosen['devices']!r}; allowed are a number and 'auto'") from None
+    return chosen
+
+
+def _for(kind: type[Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: chosen[field.name] for field in dataclasses.fields(kind) if field.name in chosen}
+
+
+@contextmanager
+def _needs_learn() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "ordhash":  # a bug of ours
+            raise
+        raise MissingPartError(f"training needs {missing or error}; run `pip install 'ordhash[learn]'`") from error

@@ -1,0 +1,197 @@
+"""How good a model is: one protocol and one encoder give a Report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import ordhash
+from ordhash import metrics
+from ordhash.data.protocols import Protocol
+from ordhash.distances import asymmetric_distances, ordinal_distances
+from ordhash.encoder import Encoder
+from ordhash.errors import DataError
+from ordhash.progress import progress_bar
+
+__all__ = ["Quality", "Report", "cosine_distances", "evaluate", "rank_quality"]
+
+_QUERIES_AT_ONCE = 100
+_PRECISION_AT = (1, 10, 100, 1000)
+_RADII = (0, 1, 2)
+
+DistancesOf = Callable[[slice], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality of one ranking, means over the queries; every metric is the expectation over all orders of ties.
+
+    Attributes:
+        map: Mean average precision, at the protocol's cutoff.
+        map_best: The same with relevant items first among equals: what a lucky sort would report.
+        map_worst: The same with relevant items last.
+        precision_at: Share of relevant items among the k nearest, for some k.
+        precision_within: Share of relevant items within an ordinal radius; empty for distances that are not ordinal.
+        recall: Levels of the precision-recall curve.
+        precision: Interpolated precision at these levels.
+    """
+
+    map: float
+    map_best: float
+    map_worst: float
+    precision_at: dict[int, float]
+    precision_within: dict[int, float]
+    recall: tuple[float, ...] = field(repr=False)
+    precision: tuple[float, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Result of an evaluation.
+
+    Attributes:
+        protocol: Name of the protocol.
+        protocol_hash: Its hash.
+        model_id: Digest of the model file.
+        method: What made the codes.
+        code_bits: Length of a code.
+        arity: K.
+        cutoff: Positions that count for mAP; None is all.
+        n_queries: Queries that were searched.
+        n_database: Images that were searched in.
+        left_out: Images that could not be used.
+        distinct_codes: Different codes in the database.
+        ordinal: Ranking by ordinal distance.
+        asymmetric: Ranking by asymmetric distance (the query keeps its scores).
+        version: Version of this package.
+    """
+
+    protocol: str
+    protocol_hash: str
+    model_id: str
+    method: dict[str, Any]
+    code_bits: int
+    arity: int
+    cutoff: int | None
+    n_queries: int
+    n_database: int
+    left_out: tuple[str, ...]
+    distinct_codes: int
+    ordinal: Quality
+    asymmetric: Quality
+    version: str = ordhash.__version__
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return dataclasses.asdict(self)
+
+
+def evaluate(encoder: Encoder, protocol: Protocol, *, progress: bool = False) -> Report:
+    """Search every query of a protocol in its database, by both distances.
+
+    Images that cannot be read are left out and named in the report.
+
+    Args:
+        encoder: A model.
+        protocol: Queries, database and relevance.
+        progress: Whether to show a bar.
+
+    Raises:
+        DataError: No query or no database image can be used, or a query lost its last relevant image to broken files.
+    """
+    query, database = encoder.run(protocol.query), encoder.run(protocol.database)
+    if len(query.rows) == 0 or len(database.rows) == 0:
+        raise DataError(f"protocol {protocol.name}: no query or no database image can be used; check the files")
+    if query.failures or database.failures:
+        protocol = dataclasses.replace(
+            protocol, query=protocol.query.subset(query.rows), database=protocol.database.subset(database.rows)
+        )
+    codes, queries = database.codes, query.codes
+    return Report(
+        protocol=protocol.name,
+        protocol_hash=protocol.hash(),
+        model_id=encoder.model_id,
+        method=encoder.info.method,
+        code_bits=encoder.spec.code_bits,
+        arity=encoder.spec.arity,
+        cutoff=protocol.cutoff,
+        n_queries=len(queries),
+        n_database=len(codes),
+        left_out=tuple(str(failure) for failure in (*query.failures, *database.failures)),
+        distinct_codes=len(np.unique(codes.packed(), axis=0)),
+        ordinal=rank_quality(
+            lambda rows: ordinal_distances(queries[rows], codes), protocol, radii=_RADII, progress=progress
+        ),
+        asymmetric=rank_quality(
+            lambda rows: asymmetric_distances(query.scores[rows], codes), protocol, progress=progress
+        ),
+    )
+
+
+def rank_quality(
+    distances_of: DistancesOf, protocol: Protocol, *, radii: tuple[int, ...] = (), progress: bool = False
+) -> Quality:
+    """Quality of a ranking by any distance.
+
+    Args:
+        distances_of: Distances (len(rows), n_database) of the queries at some rows.
+        protocol: Queries, database and relevance.
+        radii: Radii for the precision within a radius.
+        progress: Whether to show a bar.
+    """
+    n, n_database = len(protocol.query), len(protocol.database)
+    sums: dict[str, float] = {}
+    curve = np.zeros(101)
+
+    def add(name: str, values: npt.NDArray[np.float64]) -> None:
+        sums[name] = sums.get(name, 0.0) + float(values.sum())
+
+    with progress_bar("Ranking", n, show=progress) as advance:
+        for start in range(0, n, _QUERIES_AT_ONCE):
+            rows = slice(start, min(start + _QUERIES_AT_ONCE, n))
+            distances, relevance = distances_of(rows), protocol.relevance(rows)
+            for radius in radii:
+                add(f"within {radius}", metrics.precision_within(distances, relevance, radius))
+            if not np.issubdtype(distances.dtype, np.integer):
+                distances = metrics.dense_ranks(distances)
+            for ties in ("expected", "best", "worst"):
+                add(ties, metrics.average_precision(distances, relevance, cutoff=protocol.cutoff, ties=ties))
+            for k in _PRECISION_AT:
+                if k <= n_database:
+                    add(f"at {k}", metrics.precision_at(distances, relevance, k))
+            part = metrics.precision_recall_curve(distances, relevance, points=len(curve))
+            curve += part.precision * len(distances)
+            advance(len(distances))
+    return Quality(
+        map=sums["expected"] / n,
+        map_best=sums["best"] / n,
+        map_worst=sums["worst"] / n,
+        precision_at={k: sums[f"at {k}"] / n for k in _PRECISION_AT if k <= n_database},
+        precision_within={radius: sums[f"within {radius}"] / n for radius in radii},
+        recall=tuple(part.recall.tolist()),
+        precision=tuple((curve / n).tolist()),
+    )
+
+
+def cosine_distances(
+    queries: npt.NDArray[np.floating[Any]], database: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float32]:
+    """1 - cosine of the angle between feature vectors: the ranking that codes are measured against.
+
+    Args:
+        queries: float (q, D).
+        database: float (n, D).
+
+    Returns:
+        float32 (q, n).
+
+    >>> cosine_distances(np.eye(2), np.array([[3.0, 0.0]])).tolist()
+    [[0.0], [1.0]]
+    """
+    normed = [x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (queries, database)]
+    return np.asarray(1 - normed[0] @ normed[1].T, dtype=np.float32)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+
+from ordhash.learn.network import HeadOutput
+from ordhash.learn.objectives.base import class_loss, relaxed_code, shared_label, straight_through_code
+
+
+def random_scores(n=5, n_segments=3, arity=4, seed=0):
+    return torch.randn(n, n_segments, arity, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+def softmax_slowly(z):
+    exp = np.exp(z - z.max())
+    return exp / exp.sum()
+
+
+@pytest.mark.parametrize(("n_segments", "arity"), [(3, 4), (7, 2), (2, 16)])
+def test_relaxed_code_is_the_softmax_of_every_segment(n_segments, arity):
+    scores = random_scores(5, n_segments, arity)
+    expected = [[p for segment in row for p in softmax_slowly(segment)] for row in scores.double().numpy()]
+    np.testing.assert_allclose(relaxed_code(scores).numpy(), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("n_segments", "arity"), [(3, 4), (7, 2), (2, 16)])
+def test_straight_through_code_is_one_hot_in_value_and_soft_in_gradient(n_segments, arity):
+    scores = random_scores(50, n_segments, arity).requires_grad_()
+    hard = straight_through_code(scores)
+    expected = np.zeros((50, n_segments, arity), dtype=np.float32)
+    for i, row in enumerate(scores.detach().numpy()):
+        for r, segment in enumerate(row):
+            expected[i, r, int(np.argmax(segment))] = 1
+    np.testing.assert_array_equal(hard.detach().numpy(), expected.reshape(50, -1))  # exactly
+
+    directions = torch.randn(hard.shape, generator=torch.Generator().manual_seed(1))
+    (of_hard,) = torch.autograd.grad((hard * directions).sum(), scores)
+    (of_soft,) = torch.autograd.grad((torch.softmax(scores, dim=2).flatten(1) * directions).sum(), scores)
+    torch.testing.assert_close(of_hard, of_soft)
+    assert of_hard.abs().max() > 0.1
+
+
+def test_shared_label():
+    labels = np.random.default_rng(0).random((6, 4)) < 0.4
+    labels[0] = False
+    expected = [[float(any(p and q for p, q in zip(a, b, strict=True))) for b in labels] for a in labels]
+    found = shared_label(torch.from_numpy(labels.astype(np.float32)))
+    assert found.dtype == torch.float32
+    np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_class_loss_of_one_label_is_the_cross_entropy(streams):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=3, size=(streams, 6, 4))
+    classes = rng.integers(0, 4, 6)
+    output = HeadOutput(torch.zeros(6, 1, 2), tuple(torch.from_numpy(part) for part in logits), torch.ones(6, 1, 1))
+    found = class_loss(output, torch.from_numpy(np.eye(4)[classes]), multilabel=False)
+    losses = [-np.log(softmax_slowly(logits[s, i])[classes[i]]) for s in range(streams) for i in range(6)]
+    assert found.ndim == 0
+    np.testing.assert_allclose(found.item(), np.mean(losses), rtol=1e-10)
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_class_loss_of_many_labels_is_the_binary_cross_entropy_summed_over_classes(streams):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=3, size=(streams, 6, 4))
+    labels = (rng.random((6, 4)) < 0.5).astype(float)
+    output = HeadOutput(torch.zeros(6, 1, 2), tuple(torch.from_numpy(part) for part in logits), torch.ones(6, 1, 1))
+    found = class_loss(output, torch.from_numpy(labels), multilabel=True)
+    total = 0.0
+    for s in range(streams):
+        for i in range(6):
+            for c in range(4):
+                p = 1 / (1 + np.exp(-logits[s, i, c]))
+                total -= labels[i, c] * np.log(p) + (1 - labels[i, c]) * np.log(1 - p)
+    np.testing.assert_allclose(found.item(), total / (streams * 6), rtol=1e-10)

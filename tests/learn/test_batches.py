@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ordhash.data import read_folder
+from ordhash.errors import InputError
+from ordhash.features import FeatureMaps
+from ordhash.inference import ImageInput
+from ordhash.learn.batches import FeatureBatches, PictureBatches, Share, epoch_order
+
+
+def rows_of(order):
+    return np.concatenate(order).tolist() if order else []
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(2, 60), st.integers(2, 20), st.integers(0, 999))
+def test_an_epoch_is_a_permutation_cut_into_batches(n, batch_size, seed):
+    order = epoch_order(n, batch_size, seed, Share())
+    rows = rows_of(order)
+    assert len(set(rows)) == len(rows)
+    assert set(rows) <= set(range(n))
+    # Only a single image that would be alone in a batch may be left out.
+    assert len(rows) == n - (n > batch_size and n % batch_size == 1)
+    assert [len(batch) for batch in order[:-1]] == [batch_size] * (len(order) - 1)
+    assert 2 <= len(order[-1]) <= batch_size
+
+
+def test_the_order_depends_on_the_seed_alone():
+    assert rows_of(epoch_order(50, 8, 3, Share())) == rows_of(epoch_order(50, 8, 3, Share()))
+    assert rows_of(epoch_order(50, 8, 3, Share())) != rows_of(epoch_order(50, 8, 4, Share()))
+    assert rows_of(epoch_order(50, 50, 3, Share())) != list(range(50))
+
+
+def test_every_image_has_its_turn_over_several_epochs():
+    seen = {row for seed in range(20) for row in rows_of(epoch_order(9, 4, seed, Share()))}
+    assert seen == set(range(9))
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(4, 60), st.integers(1, 6), st.integers(2, 4), st.integers(0, 999))
+def test_shares_are_disjoint_and_of_equal_size_and_make_the_batch(n, each, processes, seed):
+    batch_size = each * processes
+    shares = [epoch_order(n, batch_size, seed, Share(rank, processes)) for rank in range(processes)]
+    whole = epoch_order(n, batch_size, seed, Share()) if batch_size > 1 else None
+    assert len({len(share) for share in shares}) == 1
+    for step, parts in enumerate(zip(*shares, strict=True)):
+        assert len({len(part) for part in parts}) == 1
+        together = rows_of(parts)
+        assert len(set(together)) == len(together)
+        if step < len(shares[0]) - 1:
+            assert set(together) == set(whole[step].tolist())
+        else:
+            assert set(together) <= set(whole[step].tolist())
+            assert len(whole[step]) - len(together) < processes
+
+
+def test_a_batch_that_cannot_be_divided_among_the_processes_is_refused():
+    with pytest.raises(InputError, match="batch_size is 5; with 2 processes it must be a multiple of 2"):
+        epoch_order(20, 5, 0, Share(0, 2))
+
+
+def maps_of(values):
+    n = len(values)
+    return FeatureMaps(values.astype(np.float16), np.arange(n)[::-1].copy(), np.arange(n), [], 0)
+
+
+def test_features_are_those_of_the_picture_or_of_its_mirror_image():
+    n = 400
+    plain = np.arange(n, dtype=np.float16).reshape(n, 1, 1, 1) * np.ones((1, 2, 1, 3), np.float16)
+    labels = np.eye(4, dtype=bool)[np.arange(n) % 4]
+    batches = FeatureBatches(maps_of(plain), maps_of(-1 - plain), labels)
+    assert len(batches) == n
+    assert batches.labels.dtype == torch.float32
+    np.testing.assert_array_equal(batches.labels.numpy(), labels)
+    order = epoch_order(n, 64, 0, Share())
+
+    def epoch(seed):
+        found = np.full(n, np.nan)
+        for (values, rows), expected in zip(batches.epoch(order, seed), order, strict=True):
+            np.testing.assert_array_equal(rows, expected)
+            assert values.dtype == torch.float32
+            assert values.shape == (len(rows), 2, 1, 3)
+            assert (values == values[:, :1, :, :1]).all()
+            found[rows] = values[:, 0, 0, 0]
+        return found
+
+    values = epoch(5)
+    mirrored = values < 0
+    # Rows are stored in reverse: what is read must be the row's own map, of either kind.
+    np.testing.assert_array_equal(np.where(mirrored, -1 - values, values), np.arange(n)[::-1])
+    assert 0.4 < mirrored.mean() < 0.6
+    np.testing.assert_array_equal(epoch(5), values)
+    assert ((epoch(6) < 0) != mirrored).any()
+
+
+def test_features_without_mirror_images_are_as_they_are():
+    plain = np.random.default_rng(0).normal(size=(10, 2, 3, 3)).astype(np.float16)
+    maps = maps_of(plain)
+    batches = FeatureBatches(maps, None, np.eye(2, dtype=bool)[np.arange(10) % 2])
+    for values, rows in batches.epoch(epoch_order(10, 4, 0, Share()), 0):
+        np.testing.assert_array_equal(values.numpy(), plain[::-1][rows])
+        values[:] = 0  # what a step does to its inputs stays in the step
+    np.testing.assert_array_equal(maps.store, plain)
+
+
+def all_pictures(batches, order, seed):
+    return {
+        int(row): picture
+        for pictures, rows in batches.epoch(order, seed)
+        for row, picture in zip(rows, pictures.numpy(), strict=True)
+    }
+
+
+def test_pictures_without_augmentation_are_those_that_an_encoder_sees(photo_folder):
+    images, form = read_folder(photo_folder), ImageInput(40)
+    batches = PictureBatches(images, form, augment=False, workers=0)
+    order = epoch_order(len(images), 5, 0, Share())
+    found = all_pictures(batches, order, 0)
+    assert sorted(found) == list(range(18))
+    for row, picture in found.items():
+        np.testing.assert_array_equal(picture, form.read(images, row))
+    np.testing.assert_array_equal(batches.labels.numpy(), images.labels)
+
+
+def test_augmented_pictures_depend_on_seed_and_image_alone(photo_folder):
+    images, form = read_folder(photo_folder), ImageInput(40)
+    here = PictureBatches(images, form, augment=True, workers=0)
+    elsewhere = PictureBatches(images, form, augment=True, workers=2)
+    order, another_order = epoch_order(18, 5, 0, Share()), epoch_order(18, 6, 1, Share())
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    found = all_pictures(here, order, 7)
+    torch.manual_seed(1)
+    for again in (all_pictures(elsewhere, order, 7), all_pictures(here, another_order, 7)):
+        assert sorted(again) == sorted(found)
+        for row, picture in found.items():
+            assert picture.shape == (40, 40, 3)
+            assert picture.dtype == np.uint8
+            np.testing.assert_array_equal(again[row], picture)
+    others = all_pictures(here, order, 8)
+    assert all((others[row] != picture).any() for row, picture in found.items())
+    assert all((form.read(images, row) != picture).any() for row, picture in found.items())
+    torch.manual_seed(0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_largest_seed_has_pictures_too(photo_folder):
+    images = read_folder(photo_folder)
+    batches = PictureBatches(images, ImageInput(40), augment=True, workers=0)
+    order = [np.array([0, 1])]
+    large = 2**31 * 100_003
+    assert all_pictures(batches, order, large)[0].shape == (40, 40, 3)
+
+
+def test_augmentation_keeps_the_class_recognisable(photo_folder):
+    images = read_folder(photo_folder)  # classes differ by colour
+    batches = PictureBatches(images, ImageInput(40), augment=True, workers=0)
+    found = all_pictures(batches, [np.arange(18)], 3)
+    largest = {0: 0, 2: 2}  # apples are red, carrots (here) blue
+    for row, picture in found.items():
+        label = int(images.labels[row].argmax())
+        if label in largest:
+            assert picture.reshape(-1, 3).mean(axis=0).argmax() == largest[label]

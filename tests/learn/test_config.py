@@ -1,0 +1,93 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from ordhash.errors import InputError
+from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.objectives import DOH, OBJECTIVES, Winners
+
+
+def test_a_config_gives_the_spec_and_the_objective():
+    config = DOHConfig(code_bits=24, arity=16, objective="doh")
+    assert (config.spec.code_bits, config.spec.arity, config.spec.n_segments) == (24, 16, 6)
+    assert config.objective == DOH()
+    own = Winners(pair_weight=0.5)
+    assert DOHConfig(objective=own).objective is own
+    assert DOHConfig().objective == next(iter(OBJECTIVES.values()))()  # the first one is the default
+
+
+def test_configs_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        DOHConfig().code_bits = 12
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainConfig().epochs = 12
+
+
+def test_replacing_a_part_recomputes_the_spec():
+    config = dataclasses.replace(DOHConfig(code_bits=48, arity=4), arity=16)
+    assert config.spec.n_segments == 12
+
+
+def test_attention_goes_with_its_stream():
+    assert not DOHConfig(use_local=False).use_attention
+    assert DOHConfig(use_global=False).use_attention
+    with pytest.raises(InputError, match="both streams are switched off"):
+        DOHConfig(use_global=False, use_local=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"code_bits": 47}, "code_bits is 47; with arity 4 it must be a positive multiple of 2"),
+        ({"arity": 3}, "arity is 3; allowed are the powers of two"),
+        ({"dropout": 0.99}, r"dropout is 0\.99; allowed is 0\.0 to 0\.95"),
+        ({"dropout": float("nan")}, "dropout is nan"),
+        ({"image_size": 16}, "image_size is 16; allowed is 32 to 1024"),
+        ({"hidden": 0}, "hidden is 0"),
+        ({"local_hidden": 0}, "local_hidden is 0"),
+        ({"fit": "stretch"}, "fit is 'stretch'; allowed are 'squash' and 'crop'"),
+        ({"objective": "winer"}, r"objective is 'winer'; allowed are .*did you mean winners\?"),
+    ],
+)
+def test_bad_networks_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        DOHConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"mode": "both"}, "mode is 'both'; allowed are 'auto', 'frozen' and 'finetune'"),
+        ({"seed": -1}, "seed is -1; allowed is 0 to"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 1}, "batch_size is 1; allowed is 2"),
+        ({"warmup": 1.5}, r"warmup is 1\.5"),
+        ({"weight_decay": -0.1}, r"weight_decay is -0\.1"),
+        ({"validation_fraction": 1.0}, r"validation_fraction is 1\.0"),
+        ({"validate_every": 0}, "validate_every is 0"),
+        ({"workers": -1}, "workers is -1"),
+        ({"learning_rate": 0.0}, r"learning_rate is 0\.0; it must be above 0"),
+        ({"backbone_learning_rate": float("nan")}, "backbone_learning_rate is nan; it must be above 0"),
+        ({"clip_norm": -1.0}, r"clip_norm is -1\.0; it must be above 0"),
+    ],
+)
+def test_bad_settings_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        TrainConfig(**wrong)
+
+
+def test_settings_survive_json():
+    config = DOHConfig(code_bits=12, arity=8, objective=DOH(pair_weight=2.5), weights=Path("some/weights.pth"))
+    values = json.loads(json.dumps(config.to_json()))
+    assert values["objective"] == {"name": "doh", "pair_weight": 2.5, "class_weight": 1.0, "similar_weight": 1.0}
+    assert values["weights"] == "some/weights.pth"
+    name = values["objective"].pop("name")
+    again = DOHConfig(
+        **values | {"objective": OBJECTIVES[name](**values["objective"]), "weights": Path(values["weights"])}
+    )
+    assert again == config
+    assert DOHConfig(weights=None).to_json()["weights"] is None
+    settings = TrainConfig(epochs=7, devices=2, mode="frozen")
+    assert TrainConfig(**json.loads(json.dumps(settings.to_json()))) == settings

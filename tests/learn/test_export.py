@@ -1,0 +1,173 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from ordhash.codes import CodeSpec
+from ordhash.inference import ImageInput, open_session
+from ordhash.learn import export as module
+from ordhash.learn.backbones import build_backbone
+from ordhash.learn.export import export_backbone, export_head, weights_digest
+from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.modelfile import ModelInfo, load_model, save_model
+
+SPEC = CodeSpec(12, 8)
+NAME, DEPTH, SIZE = "test_resnet", 96, 64
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return build_backbone(NAME, weights=None, image_size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def frozen(backbone):
+    return export_backbone(backbone, ImageInput(SIZE), NAME)
+
+
+def make_head(**switches):
+    torch.manual_seed(0)
+    head = HashingHead(DEPTH, 3, SPEC, hidden=16, local_hidden=16, **switches).eval()
+    if head.local_stream is not None:
+        with torch.no_grad():
+            head.local_stream.classes.weight.mul_(10)  # attention far from uniform
+    return head
+
+
+def random_pictures(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [{}, {"multilabel": True}, {"use_global": False}, {"use_local": False}, {"use_attention": False}],
+    ids=lambda switches: " ".join(switches) or "both streams",
+)
+def test_a_head_computes_the_same_outside_pytorch(switches):
+    head = make_head(**switches)
+    session = open_session(export_head(head, (DEPTH, 2, 3)), threads=1)
+    for n in (1, 3):
+        features = np.random.default_rng(n).normal(size=(n, DEPTH, 2, 3)).astype(np.float32)
+        with torch.no_grad():
+            expected = head(torch.from_numpy(features))
+        scores, attention = session.run(["scores", "attention"], {"features": features})
+        assert scores.shape == (n, SPEC.n_segments, SPEC.arity)
+        assert attention.shape == (n, 2, 3)
+        np.testing.assert_allclose(scores, expected.scores.numpy(), rtol=0, atol=1e-4)
+        np.testing.assert_allclose(attention, expected.attention.numpy(), rtol=0, atol=1e-4)
+
+
+def test_a_whole_model_computes_the_same_outside_pytorch(backbone, frozen, tmp_path):
+    head = make_head()
+    with torch.no_grad():  # random weights of a backbone give tiny features; make the test see differences
+        head.local_stream.classes.weight.mul_(10)
+    info = ModelInfo(SPEC, ImageInput(SIZE), backbone.normalisation, ("a", "b", "c"), False, NAME, "", {}, "")
+    save_model(tmp_path / "model.onnx", frozen, export_head(head, (DEPTH, 2, 2)), info)
+    model = load_model(tmp_path / "model.onnx")
+    session = open_session(model.graph, threads=1)
+    halves = open_session(model.backbone().graph, threads=1), open_session(model.head(), threads=1)
+    network = HashingNetwork(backbone, head).eval()
+    spread = []
+    for n in (1, 3):
+        pictures = random_pictures(n, n)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(pictures))
+        scores, attention = session.run(["scores", "attention"], {"images": pictures})
+        np.testing.assert_allclose(scores, expected.scores.numpy(), rtol=0, atol=1e-4)
+        np.testing.assert_allclose(attention, expected.attention.numpy(), rtol=0, atol=1e-4)
+        spread.append(attention.std())
+        (features,) = halves[0].run(["features"], {"images": pictures})
+        again = halves[1].run(["scores", "attention"], {"features": features})
+        np.testing.assert_allclose(again[0], scores, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(again[1], attention, rtol=0, atol=1e-6)
+    assert max(spread) > 1e-3
+
+
+def test_a_backbone_computes_the_same_outside_pytorch(backbone, frozen):
+    session = open_session(frozen.graph, threads=1)
+    for n in (1, 3):
+        pictures = random_pictures(n, n)
+        with torch.no_grad():
+            expected = backbone(torch.from_numpy(pictures)).numpy()
+        (features,) = session.run(["features"], {"images": pictures})
+        np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
+    assert frozen.form == ImageInput(SIZE)
+    assert frozen.name == NAME
+    assert frozen.weights_id == weights_digest(backbone)
+
+
+def test_the_same_weights_give_the_same_graph():
+    head = make_head()
+    graph = export_head(head, (DEPTH, 2, 2))
+    assert export_head(make_head(), (DEPTH, 2, 2)) == graph
+    with torch.no_grad():
+        head.global_stream.fc6.bias[0] += 1
+    assert export_head(head, (DEPTH, 2, 2)) != graph
+
+
+def test_an_exported_backbone_is_kept_and_used_again(backbone, frozen, tmp_path, monkeypatch):
+    exported = []
+
+    def count(*given):
+        exported.append(given)
+        return frozen.graph
+
+    monkeypatch.setattr(module, "_to_onnx", count)
+    first = export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path / "backbones")
+    (kept,) = (tmp_path / "backbones").iterdir()  # no partial file beside it
+    written = kept.stat().st_mtime_ns
+    second = export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path / "backbones")
+    assert len(exported) == 1
+    assert kept.stat().st_mtime_ns == written
+    assert first == second == frozen
+    assert second.graph == kept.read_bytes() == frozen.graph
+    export_backbone(build_backbone(NAME, weights=None, image_size=SIZE, seed=1), ImageInput(SIZE), NAME, kept.parent)
+    export_backbone(backbone, ImageInput(96), NAME, kept.parent)
+    assert len(exported) == 3  # other weights, another size
+    export_backbone(backbone, ImageInput(SIZE, "crop"), NAME, kept.parent)
+    assert len(exported) == 3  # the preprocessing is not in the graph
+
+
+def test_an_interrupted_export_leaves_nothing_that_is_used(backbone, frozen, tmp_path, monkeypatch):
+    def stopped(path, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_to_onnx", lambda *given: frozen.graph)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.replace", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path)
+    assert not list(tmp_path.glob("*.onnx"))
+    assert export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path).graph == frozen.graph
+
+
+def test_exporting_leaves_the_module_and_the_log_level_alone(backbone):
+    before = weights_digest(backbone)
+    level = logging.getLogger("torch.onnx").level
+    head = make_head()
+    export_head(head, (DEPTH, 2, 2))
+    assert weights_digest(backbone) == before
+    assert logging.getLogger("torch.onnx").level == level
+    assert not any(part.training for part in head.modules())
+
+
+def test_the_digest_follows_names_and_values():
+    def layer(value=0.0, name="weight"):
+        module = torch.nn.Module()
+        module.register_buffer(name, torch.full((3,), value))
+        return weights_digest(module)
+
+    assert layer() == layer()
+    assert len({layer(), layer(1e-30), layer(name="bias")}) == 3
+    assert len(layer()) == 16
+    int(layer(), 16)

@@ -1,0 +1,190 @@
+import numpy as np
+import pytest
+import torch
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.data import ImageSet, read_folder
+from ordhash.encoder import Encoder
+from ordhash.errors import InputError
+from ordhash.inference import ImageInput
+from ordhash.learn.backbones import build_backbone
+from ordhash.learn.config import DOHConfig
+from ordhash.learn.shallow import SHALLOW_METHODS, LinearHead, fit_itq, fit_lsh, fit_shallow
+from ordhash.learn.trainer import leave_one_out_map
+
+TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def clusters(n=300, n_classes=6, depth=64, seed=0):
+    """Rows of length 1 around class centres: few strong directions, all of them correlated with others, and noise."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(n_classes, 12)) @ rng.normal(size=(12, depth))
+    classes = rng.integers(0, n_classes, n)
+    features = centres[classes] + rng.normal(scale=5, size=(n, depth)) + rng.normal(scale=4, size=depth)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features.astype(np.float32), np.eye(n_classes, dtype=bool)[classes]
+
+
+def scores_of(projection, features):
+    weight, bias = projection
+    u = features @ weight.T + bias
+    return np.stack([-u / 2, u / 2], axis=2)
+
+
+@pytest.mark.parametrize("name", SHALLOW_METHODS)
+@pytest.mark.parametrize("code_bits", [1, 8, 48])
+def test_a_projection_has_one_row_a_bit(name, code_bits):
+    features, _ = clusters()
+    before = features.copy()
+    weight, bias = SHALLOW_METHODS[name](features, code_bits, 0)
+    assert weight.shape == (code_bits, 64)
+    assert bias.shape == (code_bits,)
+    assert weight.dtype == bias.dtype == np.float32
+    np.testing.assert_array_equal(features, before)
+    # Cut at the mean of the features.
+    np.testing.assert_allclose((features @ weight.T + bias).mean(axis=0), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SHALLOW_METHODS)
+def test_a_projection_depends_on_the_seed_alone(name):
+    features, _ = clusters()
+    one, again, other = (SHALLOW_METHODS[name](features, 16, seed)[0] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert not np.allclose(one, other, atol=1e-2)
+
+
+def test_lsh_draws_directions_that_know_nothing_of_the_features():
+    features, _ = clusters()
+    weight, _ = fit_lsh(features, 2000, 0)
+    assert abs(weight.mean()) < 0.02
+    np.testing.assert_allclose(np.cov(weight.T), np.eye(64), atol=0.15)
+
+
+def principal_components(features, k):
+    centred = (features - features.mean(axis=0)).astype(np.float64)
+    return np.linalg.svd(centred, full_matrices=False)[2][:k]
+
+
+def quantisation_error(u):
+    return float(((np.where(u > 0, 1.0, -1.0) - u / np.sqrt((u**2).mean())) ** 2).mean())
+
+
+def test_itq_rotates_the_principal_components():
+    features, _ = clusters()
+    weight, _ = fit_itq(features, 16, 0)
+    axes = principal_components(features, 16)
+    rotation = weight @ axes.T  # 16 x 16
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(16), atol=1e-4)
+    np.testing.assert_allclose(rotation @ axes, weight, atol=1e-4)  # it stays in their space
+
+
+def test_itq_lowers_the_quantisation_error():
+    features, _ = clusters()
+    centred = features - features.mean(axis=0)
+    axes = principal_components(features, 16)
+    weight, bias = fit_itq(features, 16, 0)
+    learned = quantisation_error(features @ weight.T + bias)
+    assert learned < 0.95 * quantisation_error(centred @ axes.T)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        turn = np.linalg.qr(rng.normal(size=(16, 16)))[0]
+        assert learned < quantisation_error(centred @ axes.T @ turn)
+
+
+def test_itq_beats_lsh_on_clustered_features():
+    features, labels = clusters()
+    quality = {
+        name: np.mean(
+            [
+                leave_one_out_map(OrdinalCodes.from_scores(scores_of(method(features, 16, seed), features)), labels)
+                for seed in range(3)
+            ]
+        )
+        for name, method in SHALLOW_METHODS.items()
+    }
+    assert quality["itq"] > quality["lsh"] + 0.05
+
+
+def test_too_few_images_or_features_are_refused():
+    features, _ = clusters(n=10)
+    with pytest.raises(InputError, match=r"ITQ needs at least 16 images and features; there are \(10, 64\)"):
+        fit_itq(features, 16, 0)
+    with pytest.raises(InputError, match="ITQ needs at least 80 images and features"):
+        fit_itq(clusters()[0], 80, 0)
+
+
+def test_the_head_is_the_sign_of_a_projection_of_the_average():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(20, 7, 2, 3)).astype(np.float32)
+    weight, bias = rng.normal(size=(9, 7)).astype(np.float32), rng.normal(size=9).astype(np.float32)
+    with torch.no_grad():
+        output = LinearHead(weight, bias)(torch.from_numpy(maps))
+    signs = np.zeros((20, 9), dtype=int)
+    u = np.zeros((20, 9))
+    for i in range(20):
+        average = sum(maps[i, :, y, x].astype(np.float64) for y in range(2) for x in range(3)) / 6
+        average /= np.sqrt((average**2).sum())
+        for bit in range(9):
+            u[i, bit] = (weight[bit] * average).sum() + bias[bit]
+            signs[i, bit] = u[i, bit] > 0
+    assert output.scores.shape == (20, 9, 2)
+    np.testing.assert_array_equal(OrdinalCodes.from_scores(output.scores.numpy()).symbols, signs)
+    np.testing.assert_allclose((output.scores[:, :, 1] - output.scores[:, :, 0]).numpy(), u, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(output.attention.numpy(), np.full((20, 2, 3), 1 / 6), rtol=1e-6)
+    assert output.class_logits == ()
+
+
+@pytest.mark.parametrize("method", SHALLOW_METHODS)
+def test_a_shallow_method_writes_a_model_that_an_encoder_reads(method, photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
+    path = fit_shallow(method, images, TINY, out=tmp_path / "run", seed=2, protocol="fruit", cache=cache).model
+    assert path == tmp_path / "run" / "model.onnx"
+    encoder = Encoder(path)
+    assert encoder.spec == CodeSpec(8, 2)
+    assert encoder.info.method == {"name": method}
+    assert encoder.info.protocol == "fruit"
+    assert encoder.info.class_names == ("apple", "banana", "carrot")
+    encoded = encoder.run(images)
+    assert encoded.scores.shape == (18, 8, 2)
+    np.testing.assert_allclose(encoded.attention, 1 / 4, rtol=1e-6)
+
+    form = ImageInput(64)
+    backbone = build_backbone("test_resnet", weights=None, image_size=64, seed=0)
+    with torch.no_grad():
+        maps = backbone(torch.from_numpy(np.stack([form.read(images, row) for row in range(18)]))).numpy()
+    pooled = maps.mean(axis=(2, 3))
+    pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+    # The model's own projection, read from what it says about the features it was fitted to: u is cut at their mean.
+    u = encoded.scores[:, :, 1] - encoded.scores[:, :, 0]
+    np.testing.assert_allclose(u.mean(axis=0), 0, atol=1e-2 * np.abs(u).max())
+    expected = scores_of(SHALLOW_METHODS[method](pooled, 8, 2), pooled)
+    if method == "lsh":  # ITQ amplifies the rounding of cached features in its weakest directions
+        np.testing.assert_allclose(encoded.scores, expected, atol=2e-2 * np.abs(expected).max())
+
+
+def test_shallow_methods_do_not_use_labels(photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
+    unlabelled = ImageSet(images.images, images.keys)
+    path = fit_shallow("lsh", unlabelled, TINY, out=tmp_path / "a", cache=cache).model
+    other = fit_shallow("lsh", images, TINY, out=tmp_path / "b", cache=cache).model
+    np.testing.assert_array_equal(Encoder(path).scores(images), Encoder(other).scores(images))
+
+
+def test_an_unknown_method_is_refused(photo_folder, tmp_path):
+    with pytest.raises(InputError, match="there is no shallow method 'pca'; allowed are itq, lsh"):
+        fit_shallow("pca", read_folder(photo_folder), TINY, out=tmp_path)
+    assert not list(tmp_path.glob("*.onnx"))

@@ -1,0 +1,567 @@
+import dataclasses
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ordhash.codes import OrdinalCodes
+from ordhash.data import ImageSet, read_folder
+from ordhash.encoder import Encoder
+from ordhash.errors import DataError, InputError
+from ordhash.inference import ImageInput
+from ordhash.learn import DOHConfig, TrainConfig, train
+from ordhash.learn import trainer as module
+from ordhash.learn.backbones import build_backbone
+from ordhash.learn.export import export_backbone, export_head, weights_digest
+from ordhash.learn.network import HashingHead
+from ordhash.learn.validation import held_out, leave_one_out_map
+from ordhash.modelfile import load_model
+
+TINY = DOHConfig(
+    code_bits=16, arity=4, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16, dropout=0.2
+)
+FAST = TrainConfig(
+    mode="frozen",
+    epochs=3,
+    batch_size=8,
+    learning_rate=3e-3,
+    validation_fraction=0.34,
+    validate_every=1,
+    accelerator="cpu",
+    workers=0,
+)
+MODES = ["frozen", "finetune"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Shared by all tests here, so that the backbone is exported once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def graphs(cache):
+    """A backbone and a head in ONNX, of the shapes that TINY gives."""
+    backbone = build_backbone(TINY.backbone, weights=None, image_size=64)
+    head = HashingHead(96, 3, TINY.spec, hidden=16, local_hidden=16).eval()
+    return export_backbone(backbone, ImageInput(64), TINY.backbone, cache / "backbones"), export_head(head, (96, 2, 2))
+
+
+@pytest.fixture
+def learned(graphs, monkeypatch):
+    """Digests of the weights learned, backbone first; the model files get a graph from elsewhere.
+
+    That spares the seconds of an export; the tests without it export for real.
+    """
+    digests = []
+
+    def backbone(network, form, name, cache=None):
+        if cache is not None:
+            return export_backbone(network, form, name, cache)
+        digests.append(weights_digest(network))
+        return dataclasses.replace(graphs[0], weights_id=digests[-1])
+
+    def head(network, shape):
+        assert shape == (96, 2, 2)
+        digests.append(weights_digest(network))
+        return graphs[1]
+
+    monkeypatch.setattr(module, "export_backbone", backbone)
+    monkeypatch.setattr(module, "export_head", head)
+    return digests
+
+
+def weights(path):
+    """The graph of a model file without what it says of itself (which holds the time that training took)."""
+    graph = onnx.load(path)
+    del graph.metadata_props[:]
+    return graph.SerializeToString()
+
+
+def summary(path):
+    return load_model(path).info.training
+
+
+def make_set(labels, keys=None):
+    """Pictures of one colour each; what is on them does not matter."""
+    labels = np.asarray(labels, dtype=bool)
+    pictures = np.arange(len(labels), dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
+    return ImageSet(pictures, keys, labels, tuple(f"class {c}" for c in range(labels.shape[1])))
+
+
+# ---------------------------------------------------------------- held_out
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=6), st.floats(0, 0.9), st.integers(0, 99))
+def test_a_share_of_every_class_is_held_out_and_never_its_last_image(sizes, fraction, seed):
+    classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    images = make_set(np.eye(len(sizes), dtype=bool)[classes])
+    training, validation = held_out(images, fraction, seed)
+    assert sorted([*training.keys.tolist(), *validation.keys.tolist()]) == list(range(len(images)))  # no overlap
+    for label, size in enumerate(sizes):
+        taken = int(validation.labels[:, label].sum())
+        assert taken == min(round(fraction * size), size - 1)
+        assert training.labels[:, label].any()
+
+
+def test_what_is_held_out_depends_on_seed_and_keys_alone():
+    labels = np.eye(3, dtype=bool)[np.arange(60) % 3]
+    images = make_set(labels, np.array([f"{number}.jpg" for number in range(60)]))
+    once = set(held_out(images, 0.3, 0)[1].keys.tolist())
+    order = np.random.default_rng(0).permutation(60)
+    assert set(held_out(images.subset(order), 0.3, 0)[1].keys.tolist()) == once
+    assert set(held_out(images, 0.3, 1)[1].keys.tolist()) != once
+    assert len(held_out(images, 0.0, 0)[1]) == 0
+
+
+def test_images_and_labels_stay_together():
+    images = make_set(np.eye(3, dtype=bool)[np.arange(30) % 3])
+    for part in held_out(images, 0.4, 0):
+        np.testing.assert_array_equal(part.images[:, 0, 0, 0], part.keys)
+        np.testing.assert_array_equal(part.labels, images.labels[part.keys])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_class_loses_its_last_image_where_images_carry_many_labels(seed):
+    # Class 0 is on three images, each of which also carries a label rarer than it.
+    labels = np.array([[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 0, 0, 1]], dtype=bool)
+    training, validation = held_out(make_set(labels), 0.5, seed)
+    assert training.labels.any(axis=0).all()
+    assert len(validation) > 0
+
+
+# ---------------------------------------------------------------- leave_one_out_map
+
+
+def average_precision_slowly(distances, relevant):
+    """Mean over every order of the items, sorted by distance with ties in that order."""
+    values = []
+    for order in itertools.permutations(range(len(distances))):
+        ranking = sorted(order, key=lambda item: distances[item])
+        hits, precisions = 0, []
+        for position, item in enumerate(ranking, start=1):
+            if relevant[item]:
+                hits += 1
+                precisions.append(hits / position)
+        values.append(np.mean(precisions))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_leave_one_out_map_searches_every_image_among_the_others(seed):
+    rng = np.random.default_rng(seed)
+    symbols = rng.integers(0, 2, (6, 3))
+    labels = rng.random((6, 3)) < 0.4
+    labels[:2, 0] = True
+    labels[5] = [seed == 0, False, False]  # otherwise an image without a relevant other, which is no query
+    expected = []
+    for i in range(6):
+        others = [j for j in range(6) if j != i]
+        distances = [sum(a != b for a, b in zip(symbols[i], symbols[j], strict=True)) for j in others]
+        relevant = [bool((labels[i] & labels[j]).any()) for j in others]
+        if any(relevant):
+            expected.append(average_precision_slowly(distances, relevant))
+    found = leave_one_out_map(OrdinalCodes.from_symbols(symbols, arity=2), labels)
+    assert found == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_leave_one_out_map_without_relevant_others():
+    codes = OrdinalCodes.from_symbols(np.zeros((3, 2), dtype=int), arity=2)
+    assert leave_one_out_map(codes, np.eye(3, dtype=bool)) is None
+
+
+# ---------------------------------------------------------------- train
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_training_writes_a_model_that_an_encoder_reads(mode, photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
+    torch.manual_seed(5)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    settings = dataclasses.replace(FAST, mode=mode)
+    result = train(images, TINY, settings, out=tmp_path / "run", protocol="fruit", cache=cache)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], states[1])
+
+    assert result.model == tmp_path / "run" / "model.onnx"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.onnx"]  # no checkpoint is left
+    assert (result.reused, result.failures) == (False, ())
+    assert [entry["epoch"] for entry in result.history] == [1, 2, 3]
+    assert result.history[result.best_epoch - 1]["validation_map"] == pytest.approx(result.validation_map, abs=1e-4)
+    assert result.validation_map == pytest.approx(max(entry["validation_map"] for entry in result.history), abs=1e-4)
+    encoder = Encoder(result.model)
+    assert encoder.spec == TINY.spec
+    assert encoder.info.class_names == ("apple", "banana", "carrot")
+    assert encoder.info.protocol == "fruit"
+    assert encoder.info.method["name"] == TINY.objective.name
+    training = encoder.info.training
+    assert (training["mode"], training["images"], training["validation_images"]) == (mode, 12, 6)
+    encoded = encoder.run(images)
+    assert encoded.scores.shape == (18, 8, 4)
+    np.testing.assert_allclose(encoded.attention.sum(axis=(1, 2)), 1, rtol=1e-5)
+
+    # The kept epoch is the one in the file: its validation mAP can be measured again from outside.
+    _, validation = held_out(images, 0.34, 0)
+    again = leave_one_out_map(encoder.encode(validation), validation.labels)
+    assert again == pytest.approx(result.validation_map, abs=0.02)
+
+    written = result.model.read_bytes(), result.model.stat().st_mtime_ns
+    reused = train(images, TINY, settings, out=tmp_path / "run", protocol="fruit", cache=cache)
+    assert reused.reused
+    assert (result.model.read_bytes(), result.model.stat().st_mtime_ns) == written
+    assert (reused.model, reused.validation_map, reused.best_epoch) == (
+        result.model,
+        result.validation_map,
+        result.best_epoch,
+    )
+
+
+def test_the_automatic_mode_is_frozen_on_a_processor(photo_folder, tmp_path, cache, learned):
+    settings = dataclasses.replace(FAST, mode="auto", epochs=1)
+    result = train(read_folder(photo_folder), TINY, settings, out=tmp_path, cache=cache)
+    assert summary(result.model)["mode"] == "frozen"
+
+
+def test_training_learns(photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
+    settings = dataclasses.replace(FAST, epochs=40)
+    result = train(images, TINY, settings, out=tmp_path, cache=cache)
+    first, last = result.history[0], result.history[-1]
+    losses = [sum(entry[name] for name in ("pairs", "codewords", "classes")) for entry in (first, last)]
+    assert losses[1] < 0.5 * losses[0]
+    training, _ = held_out(images, 0.34, 0)
+    assert leave_one_out_map(Encoder(result.model).encode(training), training.labels) > 0.9
+
+
+def test_fine_tuning_changes_the_backbone_and_frozen_training_does_not(photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    runs = {
+        mode: train(images, TINY, dataclasses.replace(FAST, mode=mode, epochs=1), out=tmp_path / mode, cache=cache)
+        for mode in MODES
+    }
+    ids = {mode: load_model(run.model).info.weights_id for mode, run in runs.items()}
+    assert ids["frozen"] != ids["finetune"]
+    kept = [path.name for path in (cache / "backbones").iterdir()]
+    assert any(ids["frozen"] in name for name in kept)
+    assert not any(ids["finetune"] in name for name in kept)  # nobody else will ask for it
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_seed_decides_what_is_learned(mode, photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    settings = dataclasses.replace(FAST, mode=mode, epochs=2)
+    for number, seed in enumerate((0, 0, 1)):
+        torch.manual_seed(number)
+        chosen = dataclasses.replace(settings, seed=seed, workers=number)  # workers do not matter
+        train(images, TINY, chosen, out=tmp_path / str(number), cache=cache)
+    first, again, other = np.split(np.array(learned), 3)
+    assert first.tolist() == again.tolist()
+    assert not set(first) & set(other)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_interrupted_training_goes_on_to_the_same_result(mode, photo_folder, tmp_path, cache, monkeypatch, learned):
+    images = read_folder(photo_folder)
+    settings = dataclasses.replace(FAST, mode=mode, epochs=4)
+    whole = train(images, TINY, settings, out=tmp_path / "whole", cache=cache)
+    learned_at_once = learned.copy()
+    learned.clear()
+
+    validate, calls = module._validate, []
+
+    def stop_in_the_third_epoch(*given):
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return validate(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_validate", stop_in_the_third_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
+    assert not (tmp_path / "resumed" / "model.onnx").exists()
+    torch.manual_seed(9)  # what happens in between does not matter
+    resumed = train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
+    assert resumed.history == whole.history
+    assert (resumed.validation_map, resumed.best_epoch) == (whole.validation_map, whole.best_epoch)
+    assert learned == learned_at_once  # to the last bit
+    assert not resumed.reused
+    assert not (tmp_path / "resumed" / "checkpoint.pt").exists()
+
+
+TRAIN_SCRIPT = """
+import json, sys
+from pathlib import Path
+import torch
+from ordhash.data import read_folder
+from ordhash.learn import DOHConfig, TrainConfig, train
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    torch.set_num_threads(1)
+    config = DOHConfig(**{k: v for k, v in given["config"].items() if k != "objective"})
+    result = train(read_folder(Path(given["photos"])), config, TrainConfig(**given["settings"]), out=given["out"],
+                   cache=Path(given["cache"]))
+"""
+
+
+def start_training(photos, config, settings, out, cache):
+    script = out.parent / "train_script.py"
+    script.write_text(TRAIN_SCRIPT)
+    given = {
+        "photos": str(photos),
+        "config": config.to_json(),
+        "settings": settings.to_json(),
+        "out": str(out),
+        "cache": str(cache),
+    }
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with (out.parent / "train.log").open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, str(script), json.dumps(given)], env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_result(photo_folder, tmp_path, cache):
+    images, settings = read_folder(photo_folder), dataclasses.replace(FAST, epochs=60)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    process = start_training(photo_folder, TINY, settings, checkpoint.parent, cache)
+    try:
+        while not checkpoint.exists() and process.poll() is None:
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert checkpoint.exists(), (tmp_path / "train.log").read_text()
+    assert not (checkpoint.parent / "model.onnx").exists()
+    done = torch.load(checkpoint, weights_only=True)["state"]["epoch"]
+    assert 1 <= done < 60
+    resumed = train(images, TINY, settings, out=checkpoint.parent, cache=cache)
+    whole = train(images, TINY, settings, out=tmp_path / "whole", cache=cache)
+    assert resumed.history == whole.history
+    assert weights(resumed.model) == weights(whole.model)
+    np.testing.assert_array_equal(Encoder(resumed.model).scores(images), Encoder(whole.model).scores(images))
+    other = train(images, TINY, dataclasses.replace(settings, seed=1), out=tmp_path / "other", cache=cache)
+    codes = [Encoder(run.model).encode(images).symbols for run in (whole, other)]
+    assert (codes[0] != codes[1]).any()
+
+
+@pytest.fixture
+def unfinished(photo_folder, tmp_path, cache, monkeypatch):
+    """Folder of a training that was stopped in its second epoch."""
+    validate, calls = module._validate, []
+
+    def stop(*given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return validate(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_validate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(read_folder(photo_folder), TINY, FAST, out=tmp_path / "run", cache=cache)
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    return tmp_path / "run"
+
+
+def test_another_training_does_not_go_on_with_this_one(unfinished, photo_folder, cache, learned):
+    images, before = read_folder(photo_folder), (unfinished / "checkpoint.pt").read_bytes()
+    others = [
+        (images, TINY, dataclasses.replace(FAST, learning_rate=1e-3)),
+        (images, dataclasses.replace(TINY, hidden=17), FAST),
+        (images, dataclasses.replace(TINY, objective="doh"), FAST),
+        (images.subset(np.arange(1, 18)), TINY, FAST),
+    ]
+    for pictures, config, how in others:
+        with pytest.raises(InputError, match=r"checkpoint\.pt belongs to an unfinished training with other images"):
+            train(pictures, config, how, out=unfinished, cache=cache)
+    assert (unfinished / "checkpoint.pt").read_bytes() == before
+    assert train(images, TINY, FAST, out=unfinished, cache=cache).history[-1]["epoch"] == 3
+
+
+def test_a_damaged_checkpoint_is_refused(unfinished, photo_folder, cache, learned):
+    images, whole = read_folder(photo_folder), (unfinished / "checkpoint.pt").read_bytes()
+    for content in (whole[: len(whole) // 2], b"nonsense", b""):
+        (unfinished / "checkpoint.pt").write_bytes(content)
+        with pytest.raises(DataError, match=r"checkpoint\.pt is damaged \(.*\); delete it to start again"):
+            train(images, TINY, FAST, out=unfinished, cache=cache)
+    torch.save({"weights": torch.zeros(3)}, unfinished / "checkpoint.pt")  # somebody else's
+    with pytest.raises(DataError, match=r"checkpoint\.pt is damaged \(.*\); delete it to start again"):
+        train(images, TINY, FAST, out=unfinished, cache=cache)
+    (unfinished / "checkpoint.pt").unlink()
+    assert not train(images, TINY, FAST, out=unfinished, cache=cache).reused
+
+
+def test_a_checkpoint_left_beside_a_finished_model_stops_nothing(unfinished, photo_folder, cache, learned):
+    images, checkpoint = read_folder(photo_folder), unfinished / "checkpoint.pt"
+    left = checkpoint.read_bytes()
+    train(images, TINY, FAST, out=unfinished, cache=cache)
+    checkpoint.write_bytes(left)  # as when the process dies between writing the one and removing the other
+    assert train(images, TINY, FAST, out=unfinished, cache=cache).reused
+    other = train(images, TINY, dataclasses.replace(FAST, epochs=1), out=unfinished, cache=cache)
+    assert not other.reused
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_bad_files_are_left_out_and_reported(mode, photo_folder, bad_files, tmp_path, cache, learned):
+    for kind in ("truncated", "text"):
+        (photo_folder / "banana" / f"{kind}.jpg").write_bytes(bad_files[kind].read_bytes())
+    settings = dataclasses.replace(FAST, mode=mode, epochs=1, workers=2 if mode == "finetune" else 0)
+    result = train(read_folder(photo_folder), TINY, settings, out=tmp_path / "run", cache=cache)
+    assert sorted(Path(failure.source).name for failure in result.failures) == ["text.jpg", "truncated.jpg"]
+    training = summary(result.model)
+    assert training["images"] + training["validation_images"] == 18
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_bad_validation_files_are_left_out_and_reported(mode, photo_folder, bad_files, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    validation = photo_folder.parent / "validation"
+    for label in ("apple", "banana"):
+        (validation / label).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.array(Image.open(photo_folder / label / f"{label}_{number}.jpg"))
+            Image.fromarray(pixels[:, ::-1]).save(validation / label / f"{number}.jpg")
+    (validation / "apple" / "bad.jpg").write_bytes(bad_files["truncated"].read_bytes())
+    settings = dataclasses.replace(FAST, mode=mode, epochs=1)
+    result = train(images, TINY, settings, out=tmp_path / "run", validation=read_folder(validation), cache=cache)
+    training = summary(result.model)
+    assert (training["images"], training["validation_images"]) == (18, 4)  # nothing is held out of the training images
+    assert [Path(failure.source).name for failure in result.failures] == ["bad.jpg"]
+
+
+def test_without_validation_images_the_last_epoch_is_kept(photo_folder, tmp_path, cache, learned):
+    settings = dataclasses.replace(FAST, validation_fraction=0.0, validate_every=2)
+    result = train(read_folder(photo_folder), TINY, settings, out=tmp_path, cache=cache)
+    assert (result.validation_map, result.best_epoch) == (None, 3)
+    assert summary(result.model)["validation_map"] is None
+    assert [entry["epoch"] for entry in result.history] == [2, 3]
+
+
+def test_a_class_with_one_image_is_learned(photo_folder, tmp_path, cache, learned):
+    (photo_folder / "durian").mkdir()
+    Image.new("RGB", (40, 40), (90, 120, 40)).save(photo_folder / "durian" / "only.jpg")
+    result = train(read_folder(photo_folder), TINY, dataclasses.replace(FAST, epochs=1), out=tmp_path, cache=cache)
+    training = summary(result.model)
+    assert (training["images"], training["validation_images"]) == (13, 6)
+    assert load_model(result.model).info.class_names == ("apple", "banana", "carrot", "durian")
+
+
+def test_images_with_many_labels(photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    labels = images.labels.copy()
+    labels[::3, 0] = True
+    many = ImageSet(images.images, images.keys, labels, images.class_names)
+    result = train(many, TINY, dataclasses.replace(FAST, epochs=2), out=tmp_path, cache=cache)
+    assert load_model(result.model).info.multilabel
+    assert 0 < result.validation_map <= 1
+
+
+def test_images_without_a_label_are_left_out(photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    labels = images.labels.copy()
+    labels[[0, 7]] = False
+    some = ImageSet(images.images, images.keys, labels, images.class_names)
+    result = train(some, TINY, dataclasses.replace(FAST, epochs=1), out=tmp_path, cache=cache)
+    training = summary(result.model)
+    assert training["images"] + training["validation_images"] == 16
+
+
+def test_what_cannot_be_learned_from_is_refused(photo_folder, tmp_path):
+    images = read_folder(photo_folder)
+    with pytest.raises(InputError, match="the images have no labels; give one sub-folder per class"):
+        train(ImageSet(images.images, images.keys), TINY, FAST, out=tmp_path / "run", cache=tmp_path)
+    with pytest.raises(InputError, match="the images have 1 classes; learning needs at least two"):
+        train(images.subset(images.labels[:, 0]), TINY, FAST, out=tmp_path / "run", cache=tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_fingerprint_follows_whatever_decides_the_result(photo_folder, tmp_path):
+    images = read_folder(photo_folder)
+    weights_file = tmp_path / "weights.pth"
+    weights_file.write_bytes(b"one")
+    from_file = dataclasses.replace(TINY, weights=weights_file)
+
+    def fingerprint(images=images, validation=None, config=TINY, settings=FAST, finetune=False):
+        return module._fingerprint(images, validation, config, settings, finetune)
+
+    assert fingerprint() == fingerprint(images=read_folder(photo_folder))
+    relabelled = ImageSet(images.images, images.keys, np.roll(images.labels, 1, axis=1), images.class_names)
+    found = [
+        fingerprint(),
+        fingerprint(images=images.subset(np.arange(17))),
+        fingerprint(images=relabelled),
+        fingerprint(validation=images),
+        fingerprint(config=dataclasses.replace(TINY, arity=2)),
+        fingerprint(settings=dataclasses.replace(FAST, seed=1)),
+        fingerprint(finetune=True),
+        fingerprint(config=from_file),
+    ]
+    weights_file.write_bytes(b"two")  # other weights under the same name
+    found.append(fingerprint(config=from_file))
+    (photo_folder / "apple" / "apple_0.jpg").write_bytes((photo_folder / "apple" / "apple_1.jpg").read_bytes())
+    found.append(fingerprint())
+    assert len(set(found)) == len(found)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(photo_folder, tmp_path, cache, monkeypatch):
+    def broken(*given, **options):
+        return torch.tensor(float("nan"), requires_grad=True)
+
+    monkeypatch.setattr("ordhash.learn.objectives.winners.class_loss", broken)
+    with pytest.raises(DataError, match="the loss is no number any more in epoch 1; lower the learning rate"):
+        train(read_folder(photo_folder), TINY, FAST, out=tmp_path, cache=cache)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_the_learning_rate_rises_and_then_falls_to_nothing():
+    factors = [module._learning_rate_factor(done, 0.1) for done in np.linspace(0, 1, 101)]
+    assert 0 < factors[0] < 0.05
+    assert max(factors) == factors[10] == 1
+    assert factors[:11] == sorted(factors[:11])
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert factors[55] == pytest.approx(0.5)  # half-way along the cosine
+    assert factors[-1] == pytest.approx(0, abs=1e-9)
+    assert module._learning_rate_factor(0, 0.0) == 1
+    assert module._learning_rate_factor(1, 1.0) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_two_processes_learn_what_one_does(photo_folder, tmp_path, cache):
+    config = dataclasses.replace(TINY, dropout=0.0)  # the processes draw different dropout
+    settings = dataclasses.replace(FAST, epochs=3)
+    one = train(read_folder(photo_folder), config, settings, out=tmp_path / "one", cache=cache)
+    process = start_training(photo_folder, config, dataclasses.replace(settings, devices=2), tmp_path / "two", cache)
+    assert process.wait(timeout=200) == 0, (tmp_path / "train.log").read_text()
+    two = summary(tmp_path / "two" / "model.onnx")
+    for alone, together in zip(one.history, two["history"], strict=True):
+        assert together == pytest.approx(alone, rel=1e-3, abs=2e-5)
+    images = read_folder(photo_folder)
+    np.testing.assert_allclose(
+        Encoder(tmp_path / "two" / "model.onnx").scores(images), Encoder(one.model).scores(images), rtol=0, atol=1e-3
+    )
