@@ -102,7 +102,8 @@ def symbols_from_scores(scores: npt.NDArray[np.floating[Any]]) -> Symbols:
         raise InputError(f"scores have shape {scores.shape}; allowed is (n, n_segments, arity)")
     if np.isnan(scores).any():
         raise InputError("scores hold NaN, so no segment has a winner: check the model that made them")
-    return np.argmax(scores, axis=2).astype(np.uint8)
+    winners: Symbols = np.argmax(scores, axis=2).astype(np.uint8)
+    return winners
 
 
 def pack(symbols: npt.ArrayLike, spec: CodeSpec) -> npt.NDArray[np.uint8]:

@@ -249,7 +249,7 @@ def test_training_learns(photo_folder, tmp_path, cache):
     settings = dataclasses.replace(FAST, epochs=40)
     result = train(images, TINY, settings, out=tmp_path, cache=cache)
     first, last = result.history[0], result.history[-1]
-    losses = [sum(entry[name] for name in ("pairs", "codewords", "classes")) for entry in (first, last)]
+    losses = [sum(entry[name] for name in ("pairs", "classes")) for entry in (first, last)]
     assert losses[1] < 0.5 * losses[0]
     training, _ = held_out(images, 0.34, 0)
     assert leave_one_out_map(Encoder(result.model).encode(training), training.labels) > 0.9
@@ -553,7 +553,8 @@ def test_the_learning_rate_rises_and_then_falls_to_nothing():
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_two_processes_learn_what_one_does(photo_folder, tmp_path, cache):
-    config = dataclasses.replace(TINY, dropout=0.0)  # the processes draw different dropout
+    # The processes draw different dropout, and blend each its own share of a batch.
+    config = dataclasses.replace(TINY, dropout=0.0, objective="doh")
     settings = dataclasses.replace(FAST, epochs=3)
     one = train(read_folder(photo_folder), config, settings, out=tmp_path / "one", cache=cache)
     process = start_training(photo_folder, config, dataclasses.replace(settings, devices=2), tmp_path / "two", cache)

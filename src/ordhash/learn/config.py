@@ -48,7 +48,7 @@ class DOHConfig:
     image_size: int = 160
     fit: Literal["squash", "crop"] = "squash"
     hidden: int = 512
-    local_hidden: int = 256
+    local_hidden: int = 128
     use_global: bool = True
     use_local: bool = True
     use_attention: bool = True

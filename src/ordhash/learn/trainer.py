@@ -204,7 +204,8 @@ def train(
                     factor = _learning_rate_factor(((epoch - 1) * steps_an_epoch + step) / total, settings.warmup)
                     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                         group["lr"] = peak * factor
-                    terms = model(inputs.to(fabric.device), batches.labels[rows].to(fabric.device))
+                    inputs, labels = objective.blend(inputs.to(fabric.device), batches.labels[rows].to(fabric.device))
+                    terms = model(inputs, labels)
                     fabric.backward(torch.stack(list(terms.values())).sum())
                     fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
                     optimizer.step()

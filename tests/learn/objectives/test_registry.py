@@ -9,7 +9,7 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.learn.network import HashingHead
 from ordhash.learn.objectives import OBJECTIVES, Objective, Task, find_objective
-from ordhash.learn.trainer import leave_one_out_map
+from ordhash.learn.validation import leave_one_out_map
 
 
 @pytest.fixture(autouse=True)

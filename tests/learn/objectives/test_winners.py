@@ -3,13 +3,10 @@ import pytest
 import torch
 
 from ordhash.codes import CodeSpec
+from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives import Task, Winners
-from ordhash.learn.objectives.winners import class_codewords
-
-
-def ordinal_distances_slowly(book):
-    return [sum(int(a != b) for a, b in zip(book[i], book[j], strict=True)) for i in range(len(book)) for j in range(i)]
+from ordhash.learn.objectives.winners import graded_similarity
 
 
 def softmax_slowly(z):
@@ -17,51 +14,13 @@ def softmax_slowly(z):
     return exp / exp.sum()
 
 
-@pytest.mark.parametrize(
-    ("n_classes", "code_bits", "arity"),
-    [(10, 48, 4), (10, 12, 16), (14, 24, 4), (2, 8, 2), (3, 8, 4), (100, 32, 4), (20, 4, 2), (1, 8, 4)],
-)
-def test_codewords_are_balanced_in_every_segment(n_classes, code_bits, arity):
-    spec = CodeSpec(code_bits, arity)
-    book = class_codewords(n_classes, spec, seed=0)
-    assert book.shape == (n_classes, spec.n_segments)
-    assert book.dtype == np.int64
-    for segment in book.T:
-        counts = np.bincount(segment, minlength=arity)
-        assert len(counts) == arity  # no symbol beyond the arity
-        assert counts.max() - counts.min() <= 1
-
-
-@pytest.mark.parametrize(("n_classes", "code_bits", "arity"), [(10, 48, 4), (10, 12, 4), (14, 24, 2), (30, 48, 16)])
-def test_codewords_are_farther_apart_than_those_of_random_draws(n_classes, code_bits, arity):
-    spec = CodeSpec(code_bits, arity)
-    smallest = min(ordinal_distances_slowly(class_codewords(n_classes, spec, seed=0)))
-    rng = np.random.default_rng(9)
-    draws = [
-        min(ordinal_distances_slowly(rng.integers(0, arity, (n_classes, spec.n_segments)).tolist())) for _ in range(50)
-    ]
-    assert smallest >= max(draws)
-    assert smallest > np.median(draws)
-
-
-def test_codewords_of_as_many_classes_as_symbols_differ_everywhere():
-    assert set(ordinal_distances_slowly(class_codewords(4, CodeSpec(8, 4), seed=0))) == {4}
-
-
-def test_the_same_seed_draws_the_same_codewords():
-    spec = CodeSpec(24, 4)
-    np.testing.assert_array_equal(class_codewords(10, spec, seed=3), class_codewords(10, spec, seed=3))
-    assert (class_codewords(10, spec, seed=3) != class_codewords(10, spec, seed=4)).any()
-
-
-def test_more_classes_than_codes_share_codewords():
-    book = class_codewords(40, CodeSpec(4, 4), seed=0)  # 16 codes
-    assert book.shape == (40, 2)
-    assert len({tuple(row) for row in book.tolist()}) <= 16
-
-
-def test_many_classes_take_no_time_out_of_proportion():
-    assert class_codewords(1000, CodeSpec(48, 4), seed=0).shape == (1000, 24)
+def blended_labels(rng, n, n_classes, multilabel):
+    """Labels of pairs of images, blended as mixup does it."""
+    if multilabel:
+        first, second = (rng.random((2, n, n_classes)) < 0.5).astype(np.float64)
+    else:
+        first, second = np.eye(n_classes)[rng.integers(0, n_classes, (2, n))]
+    return 0.7 * first + 0.3 * second
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
@@ -70,64 +29,70 @@ def test_the_loss_in_plain_numpy(multilabel):
     n, n_classes, spec = 7, 3, CodeSpec(12, 8)
     scores = rng.normal(scale=2, size=(n, spec.n_segments, spec.arity)).astype(np.float32)
     logits = rng.normal(scale=2, size=(2, n, n_classes)).astype(np.float32)
-    if multilabel:
-        labels = rng.random((n, n_classes)) < 0.5
-        labels[0] = False  # an image with no label at all
-        assert (labels.sum(axis=1) == 2).any()
-    else:
-        labels = np.eye(n_classes, dtype=bool)[rng.integers(0, n_classes, n)]
-    settings = Winners(pair_weight=2.0, codeword_weight=0.7, codeword_scale=5.0, class_weight=0.3)
+    labels = blended_labels(rng, n, n_classes, multilabel)
+    settings = Winners(pair_weight=2.0, class_weight=0.3)
     output = HeadOutput(torch.from_numpy(scores), tuple(torch.from_numpy(part) for part in logits), torch.ones(n, 1, 1))
-    loss = settings.build(Task(spec, n_classes, multilabel, seed=11))
-    terms = loss(output, torch.from_numpy(labels.astype(np.float32)))
+    terms = settings.build(Task(spec, n_classes, multilabel))(output, torch.from_numpy(labels.astype(np.float32)))
 
+    relaxed = [[softmax_slowly(z.astype(np.float64)) for z in row] for row in scores]
     winners = [[int(np.argmax(z)) for z in row] for row in scores]
     pairs = []
     for i in range(n):
         for j in range(n):
             if i != j:
-                agreement = np.mean([a == b for a, b in zip(winners[i], winners[j], strict=True)])
-                similar = float((labels[i] & labels[j]).any())
+                agreement = np.mean([h[b] for h, b in zip(relaxed[i], winners[j], strict=True)])
+                similar = min(1.0, float(sum(p * q for p, q in zip(labels[i], labels[j], strict=True))))
                 pairs.append((similar - agreement) ** 2)
-    book = class_codewords(n_classes, spec, seed=11)
-    codewords = []
-    for i in range(n):
-        agreement = np.array([np.mean([a == b for a, b in zip(winners[i], word, strict=True)]) for word in book])
-        log_probabilities = np.log(softmax_slowly(5.0 * agreement))
-        mine = np.flatnonzero(labels[i])
-        codewords.append(-log_probabilities[mine].mean() if len(mine) else 0.0)
     classes = 0.0
     for stream in logits.astype(np.float64):
         for z, row in zip(stream, labels, strict=True):
             if multilabel:
                 p = 1 / (1 + np.exp(-z))
-                classes += -np.log(np.where(row, p, 1 - p)).sum()
+                classes += -(row * np.log(p) + (1 - row) * np.log(1 - p)).sum()
             else:
-                classes += -np.log(softmax_slowly(z)[row.argmax()])
-    assert set(terms) == {"pairs", "codewords", "classes"}
+                classes += -(row * np.log(softmax_slowly(z))).sum()
+    assert set(terms) == {"pairs", "classes"}
     np.testing.assert_allclose(terms["pairs"].item(), 2.0 * np.mean(pairs), rtol=1e-5)
-    np.testing.assert_allclose(terms["codewords"].item(), 0.7 * np.mean(codewords), rtol=1e-5)
     np.testing.assert_allclose(terms["classes"].item(), 0.3 * classes / (2 * n), rtol=1e-5)
 
 
-def test_winners_on_their_codewords_are_the_smallest_loss():
-    spec = CodeSpec(16, 4)
-    labels = torch.eye(4)
-    loss = Winners().build(Task(spec, 4, seed=2))
-    book = torch.from_numpy(class_codewords(4, spec, seed=2))
-    right = torch.nn.functional.one_hot(book, 4).float()
-    generator = torch.Generator().manual_seed(0)
-
-    def value(scores):
-        terms = loss(HeadOutput(scores, (torch.zeros(4, 4),), torch.ones(4, 1, 1)), labels)
-        return float(terms["pairs"] + terms["codewords"])
-
-    best = value(right)
-    assert all(value(torch.randn(4, 8, 4, generator=generator)) > best for _ in range(20))
-    assert value(right * 100) == pytest.approx(best)  # winners count, not how much they win by
+def test_similarity_is_one_for_a_shared_label_and_graded_between():
+    labels = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.5, 0.0, 0.5]])
+    expected = [[1.0, 1.0, 0.0, 0.5], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.5], [0.5, 0.0, 0.5, 0.5]]
+    np.testing.assert_array_equal(graded_similarity(labels).numpy(), expected)
 
 
-def test_the_loss_has_no_parameters_and_keeps_its_codewords():
-    loss = Winners().build(Task(CodeSpec(16, 4), 4, seed=2))
-    assert list(loss.parameters()) == []
-    assert loss.state_dict()["codewords"].shape == (4, 32)
+def test_the_gradient_moves_an_image_towards_the_winner_of_its_like():
+    # One segment, two images of one class: the first is undecided, the second has chosen symbol 2.
+    scores = torch.tensor([[[0.0, 0.0, 0.0, 0.0]], [[0.0, 0.0, 9.0, 0.0]]], requires_grad=True)
+    loss = Winners().build(Task(CodeSpec(2, 4), 1))
+    terms = loss(HeadOutput(scores, (torch.zeros(2, 1),), torch.ones(2, 1, 1)), torch.ones(2, 1))
+    (gradient,) = torch.autograd.grad(terms["pairs"], scores)
+    assert gradient[0, 0, 2] < 0
+    assert (gradient[0, 0, [0, 1, 3]] > 0).all()
+
+
+def test_blending_keeps_shares_and_can_be_switched_off():
+    torch.manual_seed(0)
+    inputs = torch.eye(6)[:, :, None, None].repeat(1, 1, 2, 2)
+    labels = torch.eye(6)
+    mixed, wanted = Winners(mixup=1.0).blend(inputs, labels)
+    # Every image is its own label here, so what was blended into it can be read off.
+    torch.testing.assert_close(mixed[:, :, 0, 0], wanted)
+    torch.testing.assert_close(wanted.sum(dim=1), torch.ones(6))
+    assert ((wanted > 0) & (wanted < 1)).any()
+    shares = {round(float(row.max()), 5) for row in wanted if row.max() < 1}
+    assert len(shares) == 1  # one share for the whole batch
+    same = Winners(mixup=0.0).blend(inputs, labels)
+    assert same[0] is inputs
+    assert same[1] is labels
+
+
+@pytest.mark.parametrize("name", ["pair_weight", "class_weight", "mixup"])
+def test_settings_below_zero_are_refused(name):
+    with pytest.raises(InputError, match=f"{name} is -1; allowed are 0 and more"):
+        Winners(**{name: -1})
+
+
+def test_the_loss_has_no_parameters():
+    assert list(Winners().build(Task(CodeSpec(16, 4), 4)).parameters()) == []

@@ -19,7 +19,7 @@ __all__ = [
     "class_loss",
     "relaxed_code",
     "shared_label",
-    "straight_through_code",
+    "winner_code",
 ]
 
 
@@ -45,11 +45,20 @@ class Objective(ABC):
 
     A subclass is a frozen dataclass whose fields are its settings, with a name for the command line, a citation, and
     ``build``, which returns the loss: a module called with a HeadOutput and labels, float32 (n, n_classes) of zeros
-    and ones, that returns its named terms (scalars). Training minimises their sum.
+    and ones (between them where ``blend`` mixes), that returns its named terms (scalars). Training minimises their sum.
     """
 
     name: ClassVar[str]
     citation: ClassVar[str]
+
+    def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Batch that the network learns from, made of the batch that was loaded; most objectives leave it as it is.
+
+        Args:
+            inputs: Features or pictures (n, ...).
+            labels: float (n, n_classes).
+        """
+        return inputs, labels
 
     @abstractmethod
     def build(self, task: Task) -> nn.Module:
@@ -65,22 +74,17 @@ def relaxed_code(scores: Tensor) -> Tensor:
     return torch.softmax(scores, dim=2).flatten(1)
 
 
-def straight_through_code(scores: Tensor) -> Tensor:
-    """One-hot code of the winners in value, the relaxed code in gradient (Bengio et al., arXiv:1308.3432).
+def winner_code(scores: Tensor) -> Tensor:
+    """One-hot code of the winners, without a gradient: float (n, n_segments * arity) of zeros and ones.
 
     Args:
         scores: float (n, n_segments, arity).
 
-    Returns:
-        float (n, n_segments * arity) of zeros and ones, n_segments ones a row.
-
-    >>> straight_through_code(torch.tensor([[[0.0, 2.0], [3.0, 1.0]]])).tolist()
+    >>> winner_code(torch.tensor([[[0.0, 2.0], [3.0, 1.0]]])).tolist()
     [[0.0, 1.0, 1.0, 0.0]]
     """
-    relaxed = torch.softmax(scores, dim=2)
-    winners = functional.one_hot(scores.argmax(dim=2), scores.shape[2]).to(relaxed.dtype)
-    # The difference is exact for zeros and ones only where it is rounded away: add it to the detached relaxed code.
-    return (winners + (relaxed - relaxed.detach())).flatten(1)
+    winners = functional.one_hot(scores.argmax(dim=2), scores.shape[2])
+    return winners.to(scores.dtype).flatten(1)
 
 
 def shared_label(labels: Tensor) -> Tensor:

@@ -20,13 +20,21 @@ from ordhash.learn.objectives.base import Objective, Task, class_loss, relaxed_c
 __all__ = ["DOH", "pair_difference_loss"]
 
 
-def pair_difference_loss(codes: Tensor, similarity: Tensor, n_segments: int, *, similar_weight: float = 1.0) -> Tensor:
+def pair_difference_loss(
+    codes: Tensor,
+    similarity: Tensor,
+    n_segments: int,
+    *,
+    against: Tensor | None = None,
+    similar_weight: float = 1.0,
+) -> Tensor:
     """Ranking loss: weighted mean over pairs i != j of (s_ij - (1/R) sum_r <h_i_r, h_j_r>)^2.
 
     Args:
         codes: float (n, n_segments * arity), relaxed or one-hot.
         similarity: float (n, n) in 0..1.
         n_segments: R.
+        against: float (n, n_segments * arity), codes of the second image of a pair; None takes ``codes``.
         similar_weight: w_ij of a pair with s_ij = 1, where a pair with s_ij = 0 weighs 1.
 
     Returns:
@@ -36,7 +44,7 @@ def pair_difference_loss(codes: Tensor, similarity: Tensor, n_segments: int, *, 
     >>> float(pair_difference_loss(one_hot, torch.ones(2, 2), 1))
     1.0
     """
-    agreement = codes @ codes.T / n_segments
+    agreement = codes @ (codes if against is None else against).T / n_segments
     weights = 1 + (similar_weight - 1) * similarity
     weights = weights * (1 - torch.eye(len(codes), dtype=codes.dtype, device=codes.device))
     return (weights * (similarity - agreement) ** 2).sum() / weights.sum().clamp_min(1e-12)

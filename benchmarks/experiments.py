@@ -1,0 +1,255 @@
+"""What was tried on the way to the default objective: ``make bench-quality`` runs this first.
+
+CIFAR-10's 5,000 training images alone: 3,500 learn, 1,500 are searched among each other. No query and no database image
+of the protocol is touched. The global stream alone on pooled features, so that a training takes seconds; every variant
+gets the same images, epochs, batches and seeds. docs/experiments.md has the table and what it taught.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import math
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from common import RESULTS, machine, write_json
+from torch import Tensor
+from torch.nn import functional
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.data import ImageSet, load_protocol
+from ordhash.distances import asymmetric_distances
+from ordhash.features import FeatureStore
+from ordhash.inference import ImageInput
+from ordhash.learn.backbones import build_backbone
+from ordhash.learn.export import export_backbone
+from ordhash.learn.network import HashingHead, HeadOutput
+from ordhash.learn.objectives import DOH, Objective, Task, Winners
+from ordhash.learn.objectives.base import class_loss, relaxed_code, shared_label
+from ordhash.learn.objectives.doh import pair_difference_loss
+from ordhash.learn.validation import held_out, labels_of, leave_one_out_map
+from ordhash.metrics import average_precision
+
+LENGTHS, SEEDS = (12, 48), 3
+EPOCHS, BATCH, RATE, DECAY = 30, 128, 1e-3, 1e-2
+
+Loss = Callable[[HeadOutput, Tensor, Task], Tensor]
+
+
+@functools.cache
+def codewords(task: Task, trials: int = 300) -> Tensor:
+    """One K-ary codeword a class, balanced in every segment, the best of some draws in minimal distance."""
+    rng = np.random.default_rng(task.seed)
+    even = np.arange(task.n_classes) % task.spec.arity
+    books = [np.stack([rng.permutation(even) for _ in range(task.spec.n_segments)], axis=1) for _ in range(trials)]
+    others = ~np.eye(task.n_classes, dtype=bool)
+
+    def smallest_distance(book: npt.NDArray[np.int64]) -> int:
+        return int((book[:, None] != book[None]).sum(axis=2)[others].min())
+
+    return torch.from_numpy(max(books, key=smallest_distance))
+
+
+def straight_through(scores: Tensor) -> Tensor:
+    """Winners in value, relaxed code in gradient (Bengio et al., arXiv:1308.3432)."""
+    relaxed = torch.softmax(scores, dim=2)
+    winners = functional.one_hot(scores.argmax(dim=2), scores.shape[2]).to(relaxed.dtype)
+    return (winners + (relaxed - relaxed.detach())).flatten(1)
+
+
+def straight_through_codewords(output: HeadOutput, labels: Tensor, task: Task) -> Tensor:
+    """Difference loss and class codewords on straight-through winners, as hash centres do it for bits (CSQ)."""
+    winners, segments = straight_through(output.scores), task.spec.n_segments
+    words = functional.one_hot(codewords(task), task.spec.arity).float().flatten(1)
+    logits = 16.0 * winners @ words.T / segments
+    pairs = pair_difference_loss(winners, shared_label(labels), segments)
+    return 3.0 * pairs + functional.cross_entropy(logits, labels) + class_loss(output, labels, multilabel=False)
+
+
+def segment_cross_entropy(output: HeadOutput, labels: Tensor, task: Task, *, offset: float = 0.0) -> Tensor:
+    """Every segment classifies the symbol of the class's codeword; ``offset`` shifts each segment's decision.
+
+    The offsets are fixed Gumbel noise, so that doubtful images change sides in some segments and not in others.
+    """
+    rng = np.random.default_rng(task.seed)
+    noise = offset * rng.gumbel(size=(task.spec.n_segments, task.spec.arity)).astype(np.float32)
+    scores = output.scores - torch.from_numpy(noise - noise.mean(axis=1, keepdims=True))
+    targets = codewords(task)[labels.argmax(dim=1)]
+    segments = functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+    return segments + class_loss(output, labels, multilabel=False)
+
+
+def tie_aware_ap(output: HeadOutput, labels: Tensor, task: Task) -> Tensor:
+    """1 - tie-aware AP of the batch over soft histograms of distances (He et al., arXiv:1705.08562), plus pairs."""
+    codes, similarity, segments = relaxed_code(output.scores), shared_label(labels), task.spec.n_segments
+    distances = (segments - codes @ codes.T).clamp(0, segments)
+    others = 1 - torch.eye(len(codes))
+    weights = (1 - (distances[..., None] - torch.arange(segments + 1.0)).abs()).clamp_min(0) * others[..., None]
+    counts, relevant = weights.sum(dim=1), (weights * similarity[..., None]).sum(dim=1)
+    upto, relevant_upto = counts.cumsum(dim=1), relevant.cumsum(dim=1)
+    precision = (2 * relevant_upto - relevant + 1) / (2 * upto - counts + 1)
+    quality = (relevant * precision).sum(dim=1) / relevant.sum(dim=1).clamp_min(1e-6)
+    pairs = pair_difference_loss(codes, similarity, segments)
+    return 1 - quality.mean() + pairs + class_loss(output, labels, multilabel=False)
+
+
+def doh_on_mixed(output: HeadOutput, labels: Tensor, task: Task) -> Tensor:
+    """The paper's loss with graded similarities, for blended labels."""
+    similarity = (labels @ labels.T).clamp(max=1.0)
+    pairs = pair_difference_loss(relaxed_code(output.scores), similarity, task.spec.n_segments)
+    return pairs + class_loss(output, labels, multilabel=False)
+
+
+def of(objective: Objective) -> Loss:
+    """The loss of an objective of the package."""
+    return lambda output, labels, task: torch.stack(list(objective.build(task)(output, labels).values())).sum()
+
+
+PLAIN = DOH()  # leaves batches as they are
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Something that was tried: its name, its loss, its batches and its dropout."""
+
+    name: str
+    loss: Loss
+    blend: Objective = PLAIN
+    dropout: float = 0.5
+
+
+VARIANTS = (
+    Variant("doh: the paper's objective", of(DOH())),
+    Variant("doh, dropout 0.7", of(DOH()), dropout=0.7),
+    Variant("doh, pair weight 3", of(DOH(pair_weight=3.0))),
+    Variant("doh on mixed images", doh_on_mixed, blend=Winners()),
+    Variant("pairs against winners, weight 6", of(Winners())),
+    Variant("pairs against winners, weight 6, mixed images: winners, the default", of(Winners()), blend=Winners()),
+    Variant("straight-through winners and class codewords", straight_through_codewords),
+    Variant("cross entropy of every segment on codewords", segment_cross_entropy),
+    Variant("the same with Gumbel offsets", lambda o, y, t: segment_cross_entropy(o, y, t, offset=1.0)),
+    Variant("tie-aware AP of the batch, and pairs", tie_aware_ap),
+)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Pooled features of the training images (also of their mirror images), and labels."""
+
+    images: ImageSet
+    plain: npt.NDArray[np.float32]
+    mirrored: npt.NDArray[np.float32]
+
+
+def pooled_features(root: Path, cache: Path) -> Pooled:
+    images = load_protocol("cifar10", root).train
+    backbone = build_backbone("tf_efficientnet_lite2", image_size=224)
+    pooled = []
+    for mirror in (False, True):
+        form = ImageInput(224, "squash", mirror)
+        frozen = export_backbone(backbone, form, "tf_efficientnet_lite2", cache / "backbones")
+        pooled.append(FeatureStore(cache / "features").maps(images, frozen, progress=True).pooled())
+    return Pooled(images, *pooled)
+
+
+def run(data: Pooled, variant: Variant, code_bits: int, seed: int) -> dict[str, Any]:
+    """Train a variant and search the held-out images among each other."""
+    torch.set_num_threads(1)  # two trainings at once beat one on two threads: these layers are small
+    torch.manual_seed(seed)
+    learning, held = held_out(data.images, 0.3, seed)
+    rows, held_rows = (np.flatnonzero(np.isin(data.images.keys, part.keys)) for part in (learning, held))
+    labels = labels_of(data.images)
+    task = Task(CodeSpec(code_bits, 4), labels.shape[1], seed=seed)
+    head = HashingHead(data.plain.shape[1], task.n_classes, task.spec, use_local=False, dropout=variant.dropout)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
+    both, targets = torch.from_numpy(np.stack([data.plain, data.mirrored])), torch.from_numpy(labels).float()
+    steps, step = EPOCHS * (len(rows) // BATCH), 0
+    for _ in range(EPOCHS):
+        order = torch.from_numpy(rows)[torch.randperm(len(rows))]
+        for batch in order[: len(rows) // BATCH * BATCH].reshape(-1, BATCH):
+            done = step / steps
+            rate = done / 0.1 if done < 0.1 else 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9))
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * rate
+            features = both[torch.randint(0, 2, (BATCH,)), batch][:, :, None, None]
+            features, wanted = variant.blend.blend(features, targets[batch])
+            optimizer.zero_grad()
+            torch.autograd.backward(variant.loss(head(features), wanted, task))
+            optimizer.step()
+            step += 1
+    head.eval()
+    with torch.inference_mode():
+        output = head(torch.from_numpy(data.plain[held_rows])[:, :, None, None])
+    scores, mine = output.scores.numpy(), labels[held_rows]
+    codes = OrdinalCodes.from_scores(scores)
+    return {
+        "variant": variant.name,
+        "code_bits": code_bits,
+        "seed": seed,
+        "map": leave_one_out_map(codes, mine),
+        "map_asymmetric": among_others(asymmetric_distances(scores, codes), mine),
+        "map_posterior": among_others(-posterior_agreement(output.class_logits[0]), mine),
+        "distinct_codes": len(np.unique(codes.symbols, axis=0)),
+    }
+
+
+def posterior_agreement(logits: Tensor) -> npt.NDArray[np.float32]:
+    """Probability that two images are of one class, if the classifier is right: what a perfect code would rank by."""
+    probabilities = torch.softmax(logits, dim=1).numpy()
+    return np.asarray(probabilities @ probabilities.T, dtype=np.float32)
+
+
+def among_others(distances: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]) -> float:
+    """MAP of every image searched among the others."""
+    others = ~np.eye(len(distances), dtype=bool)
+    relevance = labels.astype(np.float32) @ labels.T.astype(np.float32) > 0
+    shape = (len(distances), -1)
+    return float(average_precision(distances[others].reshape(shape), relevance[others].reshape(shape)).mean())
+
+
+_data: Pooled | None = None
+
+
+def _run_shared(position: int, code_bits: int, seed: int) -> dict[str, Any]:
+    if _data is None:
+        raise RuntimeError("the features are loaded before the workers start")
+    return run(_data, VARIANTS[position], code_bits, seed)
+
+
+def main() -> None:
+    global _data
+    torch.set_num_threads(1)  # threads do not survive the fork below
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, default=Path("data"))
+    parser.add_argument("--cache", type=Path, default=Path(".cache"))
+    options = parser.parse_args()
+    path = RESULTS / "experiments.json"
+    if path.exists() and {entry["variant"] for entry in json.loads(path.read_text())["runs"]} == {
+        v.name for v in VARIANTS
+    }:
+        print(f"{path} has every variant; delete it to measure again")
+        return
+    _data = pooled_features(options.root, options.cache)
+    jobs = [(position, bits, seed) for position in range(len(VARIANTS)) for seed in range(SEEDS) for bits in LENGTHS]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        runs = pool.starmap(_run_shared, jobs, chunksize=1)
+    values = {
+        "command": "make bench-quality",
+        "data": "cifar10 training images: 3,500 learn, 1,500 are searched among each other",
+        "network": "global stream on pooled features of tf_efficientnet_lite2 at 224 px, K = 4",
+        "machine": machine(),
+        "runs": runs,
+    }
+    write_json(path, values)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Tables of README.md and docs/, and figures, from what benchmarks and the demo wrote: ``make results``.
+
+Between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` everything is replaced by the table of that name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, mean_interval
+
+from ordhash.figures import draw_curves
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+NAMES = {"winners": "ordhash default (winners)", "doh": "DOH, the paper's objective", "itq": "ITQ", "lsh": "LSH"}
+PUBLISHED = {
+    # Survey of Luo et al., TKDD 2023, table 4: mixed backbones, AP definitions of their authors.
+    "DPSH": (0.713, 0.727, 0.744, 0.757),
+    "HashNet": (0.685, 0.707, 0.705, 0.705),
+    "GreedyHash": (0.774, 0.795, 0.810, 0.822),
+    "SRE": (0.771, 0.817, 0.839, 0.858),
+}
+
+Runs = list[dict[str, Any]]
+
+
+def table(heading: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table; the first column to the left, the others to the right."""
+    lines = [heading, ["---", *["---:"] * (len(heading) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def mean(runs: Runs, measure: str = "map", digits: int = 3) -> str:
+    """Mean over seeds with its 95 % interval, or a dash where nothing was measured."""
+    if not runs:
+        return "-"
+    centre, half = mean_interval([run[measure] for run in runs])
+    text = f"{centre:.{digits}f}"
+    return f"{text} ± {half:.{digits}f}" if len(runs) > 1 else text
+
+
+def quality(results: dict[str, Any]) -> str:
+    """Mean average precision of every method at every length."""
+    runs: Runs = [run for run in results["runs"] if run["group"] == "lengths"]
+    lengths = sorted({run["code_bits"] for run in runs})
+    rows = []
+    for method, name in NAMES.items():
+        for label, measure in ((name, "map"), (f"{name}, asymmetric distance", "map_asymmetric")):
+            if measure == "map" or method in ("winners", "doh"):
+                mine = [[r for r in runs if r["method"] == method and r["code_bits"] == bits] for bits in lengths]
+                rows.append([label, *(mean(part, measure) for part in mine)])
+    rows.append(
+        [
+            f"raw features ({results['raw_features']['floats']} floats), cosine",
+            *[f"{results['raw_features']['map']:.3f}"] * len(lengths),
+        ]
+    )
+    for name, values in PUBLISHED.items():
+        known = dict(zip((12, 24, 32, 48), values, strict=True))
+        rows.append(
+            [f"*{name}, as published (other backbone)*", *(f"*{known[b]:.3f}*" if b in known else "-" for b in lengths)]
+        )
+    seeds = len({run["seed"] for run in runs})
+    note = (
+        "Tie-aware mAP@ALL, ordinal distance unless said otherwise; "
+        f"mean of {seeds} seeds ± 95 % interval (Student's t). "
+        f"Protocol `{results['protocol']}` ({results['protocol_hash']}): 1,000 queries, 5,000 training images, "
+        f"database of the 59,000 that are no queries. {results['backbone']}. Written by `{results['command']}`."
+    )
+    return table(["method", *(f"{bits} bits" for bits in lengths)], rows) + "\n\n" + note
+
+
+def ablations(results: dict[str, Any]) -> str:
+    """What every part of the network and the arity give at 48 bits."""
+    full = [r for r in results["runs"] if r["group"] == "lengths" and r["method"] == "winners" and r["code_bits"] == 48]
+    groups: dict[str, Runs] = {"both streams, attention, K = 4": full}
+    for run in results["runs"]:
+        if run["group"] == "ablations":
+            groups.setdefault(run["name"], []).append(run)
+    rows = []
+    for name, runs in groups.items():
+        cells = [
+            mean(runs),
+            mean(runs, "map_asymmetric"),
+            mean(runs, "map_worst"),
+            mean(runs, "map_best"),
+            str(len(runs)),
+        ]
+        rows.append([name, *cells, f"{sum(r['distinct_codes'] for r in runs) / len(runs):,.0f}"])
+    heading = ["48 bits", "mAP", "asymmetric", "worst tie order", "best tie order", "seeds", "distinct codes"]
+    return table(heading, rows)
+
+
+def encode(results: dict[str, Any]) -> str:
+    """Images per second of both."""
+    layout = "channels last" if results["eager_channels_last"] else "contiguous"
+    best = f"PyTorch eager (its best: batches of {results['eager_batch_size']}, {layout})"
+    rows = [
+        [
+            "`ordhash` encoder (ONNX Runtime)",
+            f"{results['ordhash_images_per_second']:.0f}",
+            f"**{results['ratio']:.1f}**",
+        ],
+        [best, f"{results['eager_images_per_second']:.0f}", "1"],
+    ]
+    machine = results["machine"]
+    note = (
+        f"Medians of {len(results['rounds'])} alternating rounds over {results['images']:,} CIFAR-10 images, "
+        f"decoding and scaling included; {results['network']}; {machine['processor']}, {machine['cores']} cores. "
+        f"Written by `{results['command']}`."
+    )
+    return table(["encoder", "images/s", "ratio"], rows) + "\n\n" + note
+
+
+def experiments(results: dict[str, Any]) -> str:
+    """What was tried for the default objective."""
+    runs: Runs = results["runs"]
+    lengths = sorted({run["code_bits"] for run in runs})
+    names = list(dict.fromkeys(run["variant"] for run in runs))
+    rows = []
+    for name in names:
+        cells = []
+        for bits in lengths:
+            mine = [run for run in runs if run["variant"] == name and run["code_bits"] == bits]
+            cells += [mean(mine, digits=4), mean(mine, "map_asymmetric", 4).partition(" ")[0]]
+        rows.append([name, *cells])
+    posterior = [run["map_posterior"] for run in runs if run["variant"] == names[0]]
+    heading = ["variant", *(f"{bits} bits{part}" for bits in lengths for part in ("", ", asymmetric"))]
+    note = (
+        "Tie-aware mAP among 1,500 held-out training images, "
+        f"mean of {len({r['seed'] for r in runs})} seeds ± 95 % interval; "
+        f"{results['network']}. Ranking by the classifier's own posteriors, without any code, gives "
+        f"{sum(posterior) / len(posterior):.4f} here. Written by `{results['command']}`."
+    )
+    return table(heading, rows) + "\n\n" + note
+
+
+def demo(report: dict[str, Any]) -> str:
+    """The table that the demo prints."""
+    rows = [
+        [name, f"{q['map']:.3f}", f"{q['map_worst']:.3f} to {q['map_best']:.3f}", f"{q['precision_at_10']:.3f}"]
+        for name, q in report["results"].items()
+    ]
+    note = (
+        f"{report['n_query']} queries in {report['n_database']} photographs, {report['code_bits']} bits; protocol "
+        f"`{report['protocol']}` ({report['protocol_hash']}); one seed. Written by `make demo`."
+    )
+    return table(["method", "mAP", "worst to best tie order", "precision@10"], rows) + "\n\n" + note
+
+
+TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "quality": ("quality-cifar10.json", quality),
+    "ablations": ("quality-cifar10.json", ablations),
+    "encode": ("encode.json", encode),
+    "experiments": ("experiments.json", experiments),
+    "demo": ("demo.json", demo),
+}
+
+
+def curves(results: dict[str, Any]) -> None:
+    """Figure of mAP against bits."""
+    runs: Runs = [run for run in results["runs"] if run["group"] == "lengths"]
+    lines = {}
+    for method, name in NAMES.items():
+        lengths = sorted({run["code_bits"] for run in runs if run["method"] == method})
+        points = [
+            mean_interval([r["map"] for r in runs if r["method"] == method and r["code_bits"] == b]) for b in lengths
+        ]
+        lines[name] = (lengths, [centre for centre, _ in points], [half for _, half in points])
+    draw_curves(
+        IMAGES / "quality-cifar10.png",
+        lines,
+        x="bits",
+        y="tie-aware mAP@ALL",
+        title="CIFAR-10, 1,000 queries in 59,000 images",
+    )
+
+
+def main() -> None:
+    if (ROOT / "demo" / "report.json").exists():
+        shutil.copyfile(ROOT / "demo" / "report.json", RESULTS / "demo.json")
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / "demo" / "results.png", IMAGES / "demo.png")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text()
+        for name, (file, draw) in TABLES.items():
+            block = re.compile(rf"(<!-- results:{name} -->).*?(<!-- /results:{name} -->)", re.DOTALL)
+            if block.search(text) and (RESULTS / file).exists():
+                values = draw(json.loads((RESULTS / file).read_text()))
+                text = block.sub(lambda found, values=values: f"{found[1]}\n{values}\n{found[2]}", text)  # type: ignore[misc]
+        if text != page.read_text():
+            page.write_text(text)
+            print(f"filled {page.relative_to(ROOT)}")
+    if (RESULTS / "quality-cifar10.json").exists():
+        curves(json.loads((RESULTS / "quality-cifar10.json").read_text()))
+
+
+if __name__ == "__main__":
+    main()
