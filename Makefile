@@ -46,11 +46,13 @@ format: $(READY)
 	$(BIN)/ruff check --fix src tests benchmarks examples
 
 bench-quality: $(READY)
+	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/experiments.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-encode: $(READY)
+	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/tables.py
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from common import RESULTS, mean_interval
+from typer.testing import CliRunner
 
+from ordhash.cli import app
 from ordhash.figures import draw_curves
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,6 +156,18 @@ def demo(report: dict[str, Any]) -> str:
     return table(["method", "mAP", "worst to best tie order", "precision@10"], rows) + "\n\n" + note
 
 
+def command_line() -> str:
+    """The help of every command, at 80 columns."""
+    commands = ("", "train", "encode", "index", "search", "evaluate", "info", "data", "data list", "data get")
+    runner = CliRunner(env={"COLUMNS": "80"})
+    sections = []
+    for command in commands:
+        shown = runner.invoke(app, [*command.split(), "--help"], prog_name="ordhash").output
+        lines = "\n".join(line.rstrip() for line in shown.strip().splitlines())
+        sections.append(f"## ordhash {command}".rstrip() + f"\n\n```text\n{lines}\n```")
+    return "\n" + "\n\n".join(sections) + "\n"
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality": ("quality-cifar10.json", quality),
     "ablations": ("quality-cifar10.json", ablations),
@@ -182,6 +196,12 @@ def curves(results: dict[str, Any]) -> None:
     )
 
 
+def fill(text: str, name: str, values: str) -> str:
+    """Text with what stands between the two marks of that name replaced."""
+    block = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
+    return block.sub(lambda found: f"{found[1]}\n{values}\n{found[2]}", text)
+
+
 def main() -> None:
     if (ROOT / "demo" / "report.json").exists():
         shutil.copyfile(ROOT / "demo" / "report.json", RESULTS / "demo.json")
@@ -190,10 +210,9 @@ def main() -> None:
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text()
         for name, (file, draw) in TABLES.items():
-            block = re.compile(rf"(<!-- results:{name} -->).*?(<!-- /results:{name} -->)", re.DOTALL)
-            if block.search(text) and (RESULTS / file).exists():
-                values = draw(json.loads((RESULTS / file).read_text()))
-                text = block.sub(lambda found, values=values: f"{found[1]}\n{values}\n{found[2]}", text)  # type: ignore[misc]
+            if f"<!-- results:{name} -->" in text and (RESULTS / file).exists():
+                text = fill(text, f"results:{name}", draw(json.loads((RESULTS / file).read_text())))
+        text = fill(text, "help", command_line())
         if text != page.read_text():
             page.write_text(text)
             print(f"filled {page.relative_to(ROOT)}")

@@ -591,3 +591,14 @@ def test_info_of_other_files(photo_folder: Path, photo_index: Path, tmp_path: Pa
     result = run("info", tmp_path / "x.onnx")
     assert result.exit_code == 1
     assert "not an ONNX file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["", "train", "encode", "index", "search", "evaluate", "info", "data", "data list", "data get"]
+)
+def test_the_reference_page_shows_the_help(command):
+    page = Path(__file__).parent.parent / "docs" / "cli.md"
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*command.split(), "--help"], prog_name="ordhash")
+    assert shown.exit_code == 0
+    wanted = "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
+    assert wanted in page.read_text(), f"docs/cli.md is not what `ordhash {command} --help` prints; paste it again"

@@ -349,7 +349,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             "corel5k",
-            "5,000 photographs 192 x 128, one to five of 374 words each",
+            "4,999 photographs 192 x 128, one to five of 374 words each",
             "research only, no redistribution",
             "your own copy",
             _get_corel5k,

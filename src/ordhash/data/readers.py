@@ -20,7 +20,7 @@ __all__ = ["IMAGE_SUFFIXES", "read_folder", "read_images", "read_manifest"]
 
 IMAGE_SUFFIXES = frozenset(
     {
-        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".jfif", ".jpe", ".jpeg", ".jpg"),
+        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx"),
         *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
@@ -29,12 +29,13 @@ IMAGE_SUFFIXES = frozenset(
 _MANIFEST_SUFFIXES = (".csv", ".parquet")
 
 
-def read_images(path: Path) -> ImageSet:
+def read_images(path: str | Path) -> ImageSet:
     """Images of a folder or of a manifest.
 
     Raises:
         DataError: There is nothing there, or it is neither.
     """
+    path = Path(path)
     if path.is_dir():
         return read_folder(path)
     if path.suffix.lower() in _MANIFEST_SUFFIXES:
@@ -44,7 +45,7 @@ def read_images(path: Path) -> ImageSet:
     raise DataError(f"{path} is neither a folder nor a manifest (.csv or .parquet); give one of these")
 
 
-def read_folder(folder: Path) -> ImageSet:
+def read_folder(folder: str | Path) -> ImageSet:
     """Images below a folder; where there are sub-folders, the first level of them names the classes.
 
     Hidden files and folders are passed over, links to folders are not followed (they can loop). Keys are paths
@@ -60,6 +61,7 @@ def read_folder(folder: Path) -> ImageSet:
     Raises:
         DataError: The folder or one below it cannot be read, or there is no image.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give a folder of images")
     paths = sorted(_walk(folder), key=lambda path: path.relative_to(folder).parts)
@@ -88,7 +90,7 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def read_manifest(path: Path) -> ImageSet:
+def read_manifest(path: str | Path) -> ImageSet:
     """Images of a table: ``path`` (relative to the table), optional ``key``, optional ``labels``, metadata.
 
     Args:
@@ -102,6 +104,7 @@ def read_manifest(path: Path) -> ImageSet:
     Raises:
         DataError: The table cannot be read, has no row, no ``path`` column, or a column that looks like a misspelt one.
     """
+    path = Path(path)
     try:
         table = _read_csv(path) if path.suffix.lower() == ".csv" else pa.parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:

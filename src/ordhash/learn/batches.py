@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,10 @@ from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 from ordhash.features import FeatureMaps
 from ordhash.inference import ImageInput
+
+Rows = npt.NDArray[np.intp]
+
+_KEPT_IN_MEMORY = 4 << 30  # bytes of feature maps
 
 __all__ = ["Batches", "FeatureBatches", "PictureBatches", "Share", "epoch_order"]
 
@@ -79,20 +84,25 @@ class FeatureBatches:
     """
 
     def __init__(self, maps: FeatureMaps, mirrored: FeatureMaps | None, labels: npt.NDArray[np.bool_]) -> None:
-        self.maps = maps
-        self.mirrored = mirrored
+        sets = [maps] if mirrored is None else [maps, mirrored]
+        float_bytes = sum(4 * len(part) * math.prod(part.shape) for part in sets)
+        # Read and widened once where that fits: doing it for every batch takes as long as the network itself.
+        self._read: list[Callable[[Rows], npt.NDArray[np.float32]]] = [
+            part.read(np.arange(len(part))).__getitem__ if float_bytes <= _KEPT_IN_MEMORY else part.read
+            for part in sets
+        ]
         self.labels = torch.from_numpy(labels.astype(np.float32))
 
     def __len__(self) -> int:
-        return len(self.maps)
+        return len(self.labels)
 
     def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
         """See ``Batches``."""
         flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
         for rows in order:
-            values = self.maps.read(rows)
-            if self.mirrored is not None and flipped[rows].any():
-                values[flipped[rows]] = self.mirrored.read(rows[flipped[rows]])
+            values = self._read[0](rows)
+            if len(self._read) > 1 and flipped[rows].any():
+                values[flipped[rows]] = self._read[1](rows[flipped[rows]])
             yield torch.from_numpy(values), rows
 
 

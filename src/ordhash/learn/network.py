@@ -161,11 +161,11 @@ class HashingHead(nn.Module):
         *,
         multilabel: bool = False,
         hidden: int = 512,
-        local_hidden: int = 256,
+        local_hidden: int = 128,
         use_global: bool = True,
         use_local: bool = True,
         use_attention: bool = True,
-        dropout: float = 0.2,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__()
         if not (use_global or use_local):

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +92,7 @@ def train(
         validation: Images that choose the epoch; None holds some of ``images`` out.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
-        overwrite: Whether the model of another training in ``out`` may be replaced.
+        overwrite: Whether another training in ``out``, finished or not, may be replaced.
         progress: Whether to show bars.
 
     Returns:
@@ -104,7 +105,13 @@ def train(
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     images = _labelled(images)
     try:
-        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+        # Under `fabric run` its own options decide, and Fabric refuses any others.
+        launched = os.environ.get("LT_CLI_USED", "0") == "1"
+        fabric = (
+            Fabric()
+            if launched
+            else Fabric(settings.accelerator, devices=settings.devices, precision=settings.precision)
+        )
     except (RuntimeError, ValueError, TypeError) as error:
         raise InputError(
             f"accelerator {settings.accelerator!r} with {settings.devices!r} devices cannot be used here ({error}); "
@@ -186,7 +193,7 @@ def train(
         peaks = [
             group["lr"] for group in optimizer.param_groups
         ]  # before a checkpoint brings the rate of its last step
-        state.load(out, fabric, learner, optimizer)
+        state.load(out, fabric, learner, optimizer, overwrite=overwrite)
 
         started = time.perf_counter()
         steps_an_epoch = len(epoch_order(len(batches), settings.batch_size, 0, share))
@@ -319,7 +326,9 @@ class _State:
             partial.replace(out / "checkpoint.pt")
         fabric.barrier()
 
-    def load(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def load(
+        self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer, *, overwrite: bool
+    ) -> None:
         path = out / "checkpoint.pt"
         if not path.exists():
             return
@@ -329,9 +338,11 @@ class _State:
         except Exception as error:  # torch raises half a dozen unrelated classes here
             raise DataError(f"{path} is damaged ({str(error)[:80]}); delete it to start again") from error
         if fingerprint != self.fingerprint:
+            if overwrite:
+                return
             raise InputError(
                 f"{path} belongs to an unfinished training with other images or settings; finish that one, choose "
-                "another folder, or delete the file"
+                "another folder, or allow overwriting it"
             )
         for name, value in values["state"].items():
             setattr(self, name, value)

@@ -37,7 +37,10 @@ def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Im
     labels = labels_of(images)
     counts = labels.sum(axis=0)
     rarest = np.where(labels, counts, np.inf).argmin(axis=1)
-    digests = [hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=8).digest() for key in images.keys]
+    digests = [
+        hashlib.blake2b(f"{seed}/{key}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        for key in images.keys
+    ]
     chosen = np.zeros(len(images), dtype=bool)
     for label in range(labels.shape[1]):
         rows = sorted(np.flatnonzero(rarest == label), key=lambda row: digests[row])

@@ -65,13 +65,15 @@ class Winners(Objective):
                 raise InputError(f"{name} is {getattr(self, name)}; allowed are 0 and more")
 
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Batch blended with a shuffled copy of itself, by one share for the whole batch."""
+        """Batch blended with a shuffled copy of itself, by one share for the whole batch.
+
+        Of several processes each blends its own part of the batch, so their number changes what is learned a little.
+        """
         if self.mixup == 0:
             return inputs, labels
         share = torch.distributions.Beta(self.mixup, self.mixup).sample().item()
         other = torch.randperm(len(inputs))
-        mixed = share * inputs + (1 - share) * inputs[other]
-        return mixed, share * labels + (1 - share) * labels[other]
+        return torch.lerp(inputs[other].float(), inputs.float(), share), share * labels + (1 - share) * labels[other]
 
     def build(self, task: Task) -> nn.Module:
         """Loss module of this objective."""
