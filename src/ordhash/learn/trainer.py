@@ -107,12 +107,9 @@ def train(
     try:
         # Under `fabric run` its own options decide, and Fabric refuses any others.
         launched = os.environ.get("LT_CLI_USED", "0") == "1"
-        fabric = (
-            Fabric()
-            if launched
-            else Fabric(settings.accelerator, devices=settings.devices, precision=settings.precision)
-        )
-    except (RuntimeError, ValueError, TypeError) as error:
+        given: Any = {name: getattr(settings, name) for name in ("accelerator", "devices", "precision")}
+        fabric = Fabric(**({} if launched else given))
+    except (RuntimeError, ValueError) as error:
         raise InputError(
             f"accelerator {settings.accelerator!r} with {settings.devices!r} devices cannot be used here ({error}); "
             "choose 'cpu', or leave both out"
