@@ -15,6 +15,13 @@ CLASS_COLOURS = {"apple": (200, 40, 40), "banana": (220, 200, 50), "carrot": (40
 
 
 @pytest.fixture
+def terminal(monkeypatch):
+    """What is printed goes to a terminal, as far as Rich can tell, and without colours between the characters."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
     """Folder `photos` of three classes, one sub-folder each, with six JPEGs of 48x40 pixels that differ by colour."""
     return _photos(tmp_path / "photos")

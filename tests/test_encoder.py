@@ -188,7 +188,7 @@ def test_what_is_no_model_is_refused(tmp_path):
         Encoder(tmp_path / "m.onnx")
 
 
-def test_bars_are_shown_on_request(tiny_model, photos, tmp_path, capsys):
+def test_bars_are_shown_on_request(tiny_model, photos, tmp_path, capsys, terminal):
     Encoder(tiny_model).run(photos[:2])
     assert capsys.readouterr() == ("", "")
     Encoder(tiny_model, progress=True).run(photos[:2])

@@ -187,7 +187,7 @@ def test_cosine_distance_of_nothing_is_one():
     assert cosine_distances(np.zeros((1, 3)), np.eye(3)).tolist() == [[1.0, 1.0, 1.0]]
 
 
-def test_a_bar_is_shown_on_request(encoder, protocol, capsys):
+def test_a_bar_is_shown_on_request(encoder, protocol, capsys, terminal):
     evaluate(encoder, protocol)
     assert capsys.readouterr() == ("", "")
     evaluate(encoder, protocol, progress=True)

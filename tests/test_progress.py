@@ -12,7 +12,13 @@ def test_nothing_is_shown_unless_asked_for(total, show, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_bar_goes_to_stderr_and_counts_steps(capsys):
+def test_nothing_is_shown_where_stderr_is_no_terminal(capsys):
+    with progress_bar("Counting", 3, show=True) as advance:
+        advance(3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_goes_to_stderr_and_counts_steps(capsys, terminal):
     with progress_bar("Counting sheep", 7, show=True) as advance:
         advance(3)
         advance(4)
@@ -22,7 +28,7 @@ def test_the_bar_goes_to_stderr_and_counts_steps(capsys):
     assert "7/7" in err
 
 
-def test_an_unfinished_bar_says_so_and_lets_the_error_through(capsys):
+def test_an_unfinished_bar_says_so_and_lets_the_error_through(capsys, terminal):
     def work():
         with progress_bar("Counting", 7, show=True) as advance:
             advance(2)

@@ -246,8 +246,8 @@ def test_the_automatic_mode_is_frozen_on_a_processor(photo_folder, tmp_path, cac
 
 def test_training_learns(photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
-    settings = dataclasses.replace(FAST, epochs=40)
-    result = train(images, TINY, settings, out=tmp_path, cache=cache)
+    settings = dataclasses.replace(FAST, epochs=120, learning_rate=1e-2, validate_every=20)
+    result = train(images, dataclasses.replace(TINY, objective="doh"), settings, out=tmp_path, cache=cache)
     first, last = result.history[0], result.history[-1]
     losses = [sum(entry[name] for name in ("pairs", "classes")) for entry in (first, last)]
     assert losses[1] < 0.5 * losses[0]
@@ -422,7 +422,11 @@ def test_a_checkpoint_left_beside_a_finished_model_stops_nothing(unfinished, pho
     train(images, TINY, FAST, out=unfinished, cache=cache)
     checkpoint.write_bytes(left)  # as when the process dies between writing the one and removing the other
     assert train(images, TINY, FAST, out=unfinished, cache=cache).reused
-    other = train(images, TINY, dataclasses.replace(FAST, epochs=1), out=unfinished, cache=cache)
+    once = dataclasses.replace(FAST, epochs=1)
+    with pytest.raises(InputError, match="is another training's model; choose another folder, or allow overwriting it"):
+        train(images, TINY, once, out=unfinished, cache=cache)
+    checkpoint.write_bytes(left)
+    other = train(images, TINY, once, out=unfinished, cache=cache, overwrite=True)
     assert not other.reused
 
 

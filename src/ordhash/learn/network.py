@@ -49,7 +49,7 @@ def spatial_attention(activation_maps: Tensor, class_probabilities: Tensor, temp
     Returns:
         float (n, h, w), sums to 1 over (h, w).
 
-    >>> maps = torch.zeros(1, 2, 1, 2); maps[0, 1, 0, 1] = 50.0
+    >>> maps = torch.zeros(1, 2, 1, 2); maps[0, 1, 0, 1] = 200.0
     >>> spatial_attention(maps, torch.tensor([[0.0, 1.0]])).tolist()
     [[[0.0, 1.0]]]
     """
