@@ -37,7 +37,7 @@ from ordhash.learn.shallow import fit_shallow
 
 BASE = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224)
 # What two cores can do for every run in about an hour; the validation images of each run choose its epoch.
-BUDGET = TrainConfig(mode="frozen", epochs=12, learning_rate=2e-3, validate_every=3)
+BUDGET = TrainConfig(mode="frozen", epochs=12, learning_rate=1e-3, validate_every=3)
 ARITIES = (2, 8, 16)
 STREAMS: dict[str, dict[str, Any]] = {
     "no attention": {"use_attention": False},

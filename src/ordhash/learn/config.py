@@ -109,9 +109,9 @@ class TrainConfig:
 
     seed: int = 0
     mode: Literal["auto", "frozen", "finetune"] = "auto"
-    epochs: int = 30
-    batch_size: int = 128
-    learning_rate: float = 1e-3
+    epochs: int = 40
+    batch_size: int = 64
+    learning_rate: float = 2e-3
     backbone_learning_rate: float = 2e-4
     weight_decay: float = 1e-2
     warmup: float = 0.1
