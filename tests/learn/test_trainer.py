@@ -570,3 +570,37 @@ def test_two_processes_learn_what_one_does(photo_folder, tmp_path, cache):
     np.testing.assert_allclose(
         Encoder(tmp_path / "two" / "model.onnx").scores(images), Encoder(one.model).scores(images), rtol=0, atol=1e-3
     )
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_fabric_run_decides_the_number_of_processes(photo_folder, tmp_path):
+    out = tmp_path / "run"
+    tiny = (
+        "--weights none --image-size 64 --backbone test_resnet --hidden 16 --local-hidden 16 --epochs 2 --batch-size 4"
+    )
+    scripts = Path(sys.executable).parent
+    done = subprocess.run(
+        [
+            scripts / "fabric",
+            "run",
+            "--accelerator",
+            "cpu",
+            "--devices",
+            "2",
+            scripts / "ordhash",
+            "train",
+            photo_folder,
+        ]
+        + ["--out", out, "--cache", tmp_path / "cache", "--json", *tiny.split()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(printed) == 1  # of two processes one speaks
+    assert json.loads(printed[0])["model"] == str(out / "model.onnx")
+    assert "distributed_backend=gloo" in done.stderr + done.stdout

@@ -104,9 +104,9 @@ def train(
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     images = _labelled(images)
+    # `fabric run` has started the processes already; its own options decide, and Fabric refuses any others.
+    launched = os.environ.get("LT_CLI_USED", "0") == "1"
     try:
-        # Under `fabric run` its own options decide, and Fabric refuses any others.
-        launched = os.environ.get("LT_CLI_USED", "0") == "1"
         given: Any = {name: getattr(settings, name) for name in ("accelerator", "devices", "precision")}
         fabric = Fabric(**({} if launched else given))
     except (RuntimeError, ValueError) as error:
@@ -114,7 +114,8 @@ def train(
             f"accelerator {settings.accelerator!r} with {settings.devices!r} devices cannot be used here ({error}); "
             "choose 'cpu', or leave both out"
         ) from error
-    fabric.launch()
+    if not launched:
+        fabric.launch()
     share = Share(fabric.global_rank, fabric.world_size)
     finetune = settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
     fingerprint = _fingerprint(images, validation, config, settings, finetune)
