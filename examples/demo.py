@@ -78,8 +78,8 @@ def main() -> None:
     table = Table(
         title=f"{protocol.name}: {CODE_BITS} bits, {len(protocol.query)} queries, {len(protocol.database)} images"
     )
-    for heading in ("method", "mAP (ties averaged)", "worst..best tie order", "precision@10"):
-        table.add_column(heading, justify="left" if heading == "method" else "right")
+    for heading in ("method", "mAP (ties averaged)", "worst..best order", "precision@10"):
+        table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for name, quality in rows:
         bounds = f"{quality.map_worst:.3f}..{quality.map_best:.3f}"
         table.add_row(name, f"{quality.map:.3f}", bounds, f"{quality.precision_at[10]:.3f}")
