@@ -321,7 +321,7 @@ from ordhash.learn import DOHConfig, TrainConfig, train
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
     torch.set_num_threads(1)
-    config = DOHConfig(**{k: v for k, v in given["config"].items() if k != "objective"})
+    config = DOHConfig(**{**given["config"], "objective": given["config"]["objective"]["name"]})
     result = train(read_folder(Path(given["photos"])), config, TrainConfig(**given["settings"]), out=given["out"],
                    cache=Path(given["cache"]))
 """
