@@ -158,6 +158,11 @@ def main() -> None:
     ]
     _protocol = protocol
     torch.set_num_threads(1)  # threads do not survive the fork below
+    if "raw_features" not in results:
+        results["raw_features"] = raw_features(protocol, options.cache)
+        write_json(path, results)
+    if time.perf_counter() - started > 60 * options.minutes:
+        return
     with multiprocessing.get_context("fork").Pool(2) as pool:
         for entry in pool.imap_unordered(functools.partial(do, cache=options.cache), todo, chunksize=1):
             print(
@@ -170,9 +175,6 @@ def main() -> None:
             if time.perf_counter() - started > 60 * options.minutes:
                 print("time is up; run again to go on")
                 return
-    if "raw_features" not in results:
-        results["raw_features"] = raw_features(protocol, options.cache)
-        write_json(path, results)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,6 @@ from ordhash.learn.backbones import PACKAGED_WEIGHTS, build_backbone, classifier
 LITE = list(PACKAGED_WEIGHTS)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def random_pictures(n, size, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), dtype=np.uint8))
 

@@ -16,15 +16,6 @@ SPEC = CodeSpec(12, 8)
 NAME, DEPTH, SIZE = "test_resnet", 96, 64
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def backbone():
     return build_backbone(NAME, weights=None, image_size=SIZE)

@@ -11,15 +11,6 @@ DIM, N_CLASSES = 7, 3
 SHAPES = [(16, 4), (12, 2), (12, 16)]  # code_bits, arity
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def make_head(code_bits=16, arity=4, *, seed=0, **switches):
     torch.manual_seed(seed)
     settings = {"hidden": 6, "local_hidden": 5, "dropout": 0.5} | switches

@@ -15,20 +15,6 @@ from ordhash.learn.trainer import leave_one_out_map
 TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 def clusters(n=300, n_classes=6, depth=64, seed=0):
     """Rows of length 1 around class centres: few strong directions, all of them correlated with others, and noise."""
     rng = np.random.default_rng(seed)

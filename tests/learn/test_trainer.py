@@ -45,21 +45,6 @@ FAST = TrainConfig(
 MODES = ["frozen", "finetune"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """Shared by all tests here, so that the backbone is exported once."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(scope="module")
 def graphs(cache):
     """A backbone and a head in ONNX, of the shapes that TINY gives."""

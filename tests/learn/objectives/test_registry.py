@@ -12,15 +12,6 @@ from ordhash.learn.objectives import OBJECTIVES, Objective, Task, find_objective
 from ordhash.learn.validation import leave_one_out_map
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from threads, and lose much where other programs keep the cores busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_names_find_objectives():
     for name, kind in OBJECTIVES.items():
         assert name == kind.name
