@@ -72,7 +72,7 @@ def quality(results: dict[str, Any]) -> str:
     seeds = len({run["seed"] for run in runs})
     note = (
         "Tie-aware mAP@ALL, ordinal distance unless said otherwise; "
-        f"mean of {seeds} seeds ± 95 % interval (Student's t). "
+        f"means of up to {seeds} seeds ± 95 % interval (Student's t); a number without an interval is a single run. "
         f"Protocol `{results['protocol']}` ({results['protocol_hash']}): 1,000 queries, 5,000 training images, "
         f"database of the 59,000 that are no queries. {results['backbone']}. Written by `{results['command']}`."
     )
