@@ -12,6 +12,8 @@ import numpy as np
 import onnxruntime
 import torch
 
+from ordhash.files import replace_file
+
 __all__ = ["RESULTS", "machine", "mean_interval", "write_json"]
 
 RESULTS = Path(__file__).parent / "results"
@@ -45,6 +47,4 @@ def mean_interval(values: list[float]) -> tuple[float, float]:
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write results whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
-    partial.replace(path)
+    replace_file(path, lambda file: file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n"))

@@ -7,9 +7,7 @@ any Parquet reader sees it and none is needed that knows this package. Nothing i
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -21,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import DataError, InputError
+from ordhash.files import StrPath, replace_file
 
 __all__ = [
     "CODES_FORMAT",
@@ -30,14 +29,12 @@ __all__ = [
     "codes_to_table",
     "existing_file",
     "read_codes",
-    "replace_file",
     "table_to_codes",
     "write_codes",
 ]
 
 Keys: TypeAlias = Sequence[str] | Sequence[int] | npt.NDArray[Any]
 Metadata: TypeAlias = pa.Table | Mapping[str, Sequence[Any] | npt.NDArray[Any]]
-StrPath: TypeAlias = str | os.PathLike[str]
 
 CODES_FORMAT = "codes/1"
 RESERVED_COLUMNS = ("key", "code")
@@ -272,34 +269,6 @@ def read_codes(path: StrPath) -> CodeTable:
         return table_to_codes(table)
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
-
-
-def replace_file(path: StrPath, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file whole or not at all: beside its place first, then moved over what is there.
-
-    Args:
-        path: The file.
-        write: Writes the content to the open binary file it is given.
-
-    Raises:
-        InputError: The folder does not exist, or ``path`` is a folder.
-        OSError: The file cannot be written; what was there before is still there.
-    """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise InputError(f"cannot write {target}: there is no folder {target.parent}; create it")
-    if target.is_dir():
-        raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
-    # Not tempfile: its files are readable by their owner only, and the final file would stay so.
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with beside.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)  # noqa: PTH105 - Path.replace is the same call, but harder to intercept in a test
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def existing_file(path: StrPath) -> Path:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError
+from ordhash.files import replace_file
 from ordhash.inference import ImageInput, open_session, run_images
 from ordhash.progress import progress_bar
 
@@ -191,9 +192,7 @@ def _read_shape(folder: Path) -> tuple[int, ...]:
 def _write_shape(folder: Path, shape: tuple[int, ...]) -> None:
     # Once and whole: others read it without the lock, and half a shape would cut good maps to pieces.
     if _read_shape(folder) != shape:
-        partial = folder / "shape.partial"
-        partial.write_text(" ".join(str(part) for part in shape))
-        partial.replace(folder / "shape")
+        replace_file(folder / "shape", lambda file: file.write(" ".join(str(part) for part in shape).encode()))
 
 
 def _read_digests(folder: Path) -> dict[bytes, int]:

@@ -21,6 +21,7 @@ import onnx.utils
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError, ModelFileError
 from ordhash.features import FrozenBackbone
+from ordhash.files import replace_file
 from ordhash.inference import ImageInput
 
 __all__ = ["FORMAT_VERSION", "Model", "ModelInfo", "load_model", "save_model"]
@@ -127,9 +128,7 @@ def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInf
     onnx.helper.set_model_props(joined, {_FIELD: json.dumps(info.to_json(), default=str)})
     onnx.checker.check_model(joined)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(joined.SerializeToString())
-    partial.replace(path)
+    replace_file(path, lambda file: file.write(joined.SerializeToString()))
     return path
 
 

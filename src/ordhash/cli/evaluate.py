@@ -13,12 +13,12 @@ from ordhash import evaluation
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Root
 from ordhash.cli.output import print_facts, print_json, print_table, say, visible
 from ordhash.cli.sources import check_output, read_source
-from ordhash.codefile import replace_file
 from ordhash.data import ImageSet, Protocol
 from ordhash.data.protocols import split_by_class
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, InputError
 from ordhash.features import FeatureStore
+from ordhash.files import replace_file
 
 __all__ = ["evaluate"]
 

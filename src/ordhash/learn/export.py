@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ordhash.features import FrozenBackbone
+from ordhash.files import replace_file
 from ordhash.inference import ImageInput
 from ordhash.learn.backbones import Backbone
 
@@ -43,10 +43,7 @@ def export_backbone(backbone: Backbone, form: ImageInput, name: str, cache: Path
     graph = _to_onnx(backbone, example, "images", ["features"])
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own: several processes of one training export at the same time.
-        partial = kept.with_name(f"{kept.name}.{os.getpid()}.partial")
-        partial.write_bytes(graph)
-        partial.replace(kept)
+        replace_file(kept, lambda file: file.write(graph))
     return FrozenBackbone(graph, form, name, weights_id)
 
 

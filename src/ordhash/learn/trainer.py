@@ -27,6 +27,7 @@ from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
+from ordhash.files import replace_file
 from ordhash.inference import ImageInput
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches, Share, epoch_order
@@ -314,14 +315,12 @@ class _State:
     def save(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         if fabric.is_global_zero:
             out.mkdir(parents=True, exist_ok=True)
-            partial = out / "checkpoint.pt.partial"
             values = {
                 "state": dataclasses.asdict(self),
                 "learner": learner.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
-            torch.save(values, partial)
-            partial.replace(out / "checkpoint.pt")
+            replace_file(out / "checkpoint.pt", lambda file: torch.save(values, file))
         fabric.barrier()
 
     def load(
