@@ -6,12 +6,12 @@ exactly equal distances and a tie is a tie.
 
 from __future__ import annotations
 
-import operator
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ordhash.checks import integer_at_least
 from ordhash.codes import OrdinalCodes
 from ordhash.errors import InputError
 
@@ -158,12 +158,7 @@ def top_k(distances: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
     array([[3, 1, 4, 0]])
     """
     given = np.asarray(distances)
-    try:
-        wanted = operator.index(k)
-    except TypeError:
-        raise InputError(f"k is {k!r}; allowed are integers of at least 0") from None
-    if wanted < 0:
-        raise InputError(f"k is {wanted}; allowed are integers of at least 0")
+    wanted = integer_at_least(k, 0, "k")
     if given.ndim != 2 or given.dtype.kind not in "iuf":
         raise InputError(f"distances are {given.dtype} {given.shape}; allowed are integers or floats of shape (q, n)")
     if given.dtype.kind == "f" and np.isnan(given).any():

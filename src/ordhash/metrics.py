@@ -12,13 +12,13 @@ Everywhere ``distances`` is (q, n), integers or floats without NaN, smaller is n
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ordhash.checks import integer_at_least
 from ordhash.errors import InputError
 
 __all__ = [
@@ -74,7 +74,7 @@ def average_precision(
     distances, relevance = _check(distances, relevance)
     relevant = _relevant_counts(relevance)
     n = distances.shape[1]
-    last = n if cutoff is None else min(_positive(cutoff, "cutoff"), n)
+    last = n if cutoff is None else min(integer_at_least(cutoff, 1, "cutoff"), n)
     if ties not in ("expected", "best", "worst"):
         raise InputError(f"ties is {ties!r}; allowed are 'expected', 'best' and 'worst'")
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
@@ -133,7 +133,7 @@ def precision_at(distances: Distances, relevance: Relevance, k: int) -> Floats:
     """
     distances, relevance = _check(distances, relevance)
     n = distances.shape[1]
-    wanted = _positive(k, "k")
+    wanted = integer_at_least(k, 1, "k")
     if wanted > n:
         raise InputError(f"k is {wanted}, but there are only {n} items; choose a k from 1 to {n}")
     out = np.empty(len(distances), dtype=np.float64)
@@ -211,7 +211,7 @@ def precision_recall_curve(distances: Distances, relevance: Relevance, *, points
     (array([0. , 0.5, 1. ]), array([1.   , 1.   , 0.667]))
     """
     distances, relevance = _check(distances, relevance)
-    if _positive(points, "points") < 2:
+    if integer_at_least(points, 1, "points") < 2:
         raise InputError(f"points is {points}; allowed is at least 2: recall 0 and recall 1")
     if not len(distances):
         raise InputError("there are 0 queries, so no curve; give at least one")
@@ -333,13 +333,3 @@ def _relevant_counts(relevance: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
             "for it: leave such queries out, and say so"
         )
     return counts
-
-
-def _positive(value: int, name: str) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise InputError(f"{name} is {value!r}; allowed are integers of at least 1") from None
-    if number < 1:
-        raise InputError(f"{name} is {number}; allowed are integers of at least 1")
-    return number

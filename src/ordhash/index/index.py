@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ordhash.checks import integer_at_least
 from ordhash.codefile import (
     CodeTable,
     Keys,
@@ -189,12 +189,7 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, or a radius that is not an integer of at least 0.
         """
         self._check_model(queries.model_id)
-        try:
-            limit = operator.index(radius)
-        except TypeError:
-            raise InputError(f"radius is {radius!r}; allowed are integers of at least 0") from None
-        if limit < 0:
-            raise InputError(f"radius is {limit}; allowed are integers of at least 0")
+        limit = integer_at_least(radius, 0, "radius")
         results = []
         for block in self._blocks(len(queries)):
             for distances in ordinal_distances(queries[block], self.codes):
