@@ -10,7 +10,7 @@ from ordhash.inference import ImageInput
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.shallow import SHALLOW_METHODS, LinearHead, fit_itq, fit_lsh, fit_shallow
-from ordhash.learn.trainer import leave_one_out_map
+from ordhash.learn.validation import leave_one_out_map
 
 TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
 

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 import ordhash
 from ordhash.codes import OrdinalCodes
-from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
@@ -35,7 +34,7 @@ from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.export import export_backbone, export_head
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import Task, find_objective
-from ordhash.learn.validation import held_out, labels_of, leave_one_out_map
+from ordhash.learn.validation import held_out, labelled, labels_of, leave_one_out_map, usable
 from ordhash.modelfile import ModelInfo, load_model, save_model
 from ordhash.progress import progress_bar
 
@@ -104,7 +103,7 @@ def train(
         MissingPartError: The backbone's weights are not at hand.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
-    images = _labelled(images)
+    images = labelled(images)
     # `fabric run` has started the processes already; its own options decide, and Fabric refuses any others.
     launched = os.environ.get("LT_CLI_USED", "0") == "1"
     try:
@@ -135,12 +134,12 @@ def train(
     validation_inputs: FeatureMaps | PictureBatches
     if finetune:
         with progress_bar("Checking images", len(images), show=progress) as advance:
-            images, failures = _usable(images, advance)
+            images, failures = usable(images, advance)
         if validation is None:
             images, validation = held_out(images, settings.validation_fraction, settings.seed)
         elif len(validation):
             with progress_bar("Checking validation images", len(validation), show=progress) as advance:
-                validation, more = _usable(validation, advance)
+                validation, more = usable(validation, advance)
             failures += more
         batches: Batches = PictureBatches(images, form, augment=settings.augment, workers=settings.workers)
         validation_inputs = PictureBatches(validation, form, augment=False, workers=settings.workers)
@@ -366,29 +365,6 @@ def _learning_rate_factor(done: float, warmup: float) -> float:
     if done < warmup:
         return max(done, 1e-3) / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1e-9, 1 - warmup)))
-
-
-def _labelled(images: ImageSet) -> ImageSet:
-    labels = labels_of(images)
-    if (labels.any(axis=0)).sum() < 2:
-        raise InputError(
-            f"the images have {int(labels.any(axis=0).sum())} classes; learning needs at least two, with images in each"
-        )
-    return images.subset(labels.any(axis=1))
-
-
-def _usable(images: ImageSet, advance: Any) -> tuple[ImageSet, list[ImageError]]:
-    rows, failures = [], []
-    for row, source in enumerate(images.images):
-        try:
-            open_rgb(source, name=images.name(row))
-            rows.append(row)
-        except ImageError as error:
-            failures.append(error)
-        advance(1)
-    if not rows:
-        raise InputError(f"none of the {len(images)} images can be used ({failures[0]}); give images that can be read")
-    return images.subset(rows), failures
 
 
 def _fingerprint(

@@ -1,4 +1,4 @@
-"""Validation: which images are held out of the training set, and how good codes are on them."""
+"""Which images are learned from and which are held out, and how good codes are on the latter."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy.typing as npt
 
 from ordhash import metrics
 from ordhash.codes import OrdinalCodes
+from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.distances import ordinal_distances
-from ordhash.errors import InputError
+from ordhash.errors import ImageError, InputError
+from ordhash.progress import Advance
 
-__all__ = ["held_out", "labels_of", "leave_one_out_map"]
+__all__ = ["held_out", "labelled", "labels_of", "leave_one_out_map", "usable"]
 
 
 def labels_of(images: ImageSet) -> npt.NDArray[np.bool_]:
@@ -27,6 +29,42 @@ def labels_of(images: ImageSet) -> npt.NDArray[np.bool_]:
             "the images have no labels; give one sub-folder per class, or a manifest with a column 'labels'"
         )
     return images.labels
+
+
+def labelled(images: ImageSet) -> ImageSet:
+    """The images that carry a label.
+
+    Raises:
+        InputError: There are no labels, or there are images of fewer than two classes.
+    """
+    labels = labels_of(images)
+    classes = int(labels.any(axis=0).sum())
+    if classes < 2:
+        raise InputError(f"the images have {classes} classes; learning needs at least two, with images in each")
+    return images.subset(labels.any(axis=1))
+
+
+def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageError]]:
+    """The images that can be read, and why the others cannot; every image is decoded once.
+
+    Args:
+        images: At least one image.
+        advance: Called with 1 after each image.
+
+    Raises:
+        InputError: None of the images can be used.
+    """
+    rows, failures = [], []
+    for row, source in enumerate(images.images):
+        try:
+            open_rgb(source, name=images.name(row))
+            rows.append(row)
+        except ImageError as error:
+            failures.append(error)
+        advance(1)
+    if not rows:
+        raise InputError(f"none of the {len(images)} images can be used ({failures[0]}); give images that can be read")
+    return images.subset(rows), failures
 
 
 def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:

@@ -1,0 +1,151 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ordhash.codes import OrdinalCodes
+from ordhash.data import ImageSet, read_folder
+from ordhash.errors import InputError
+from ordhash.learn.validation import held_out, labelled, labels_of, leave_one_out_map, usable
+
+
+def make_set(labels, keys=None):
+    """Pictures of one colour each; what is on them does not matter."""
+    labels = np.asarray(labels, dtype=bool)
+    pictures = np.arange(len(labels), dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
+    return ImageSet(pictures, keys, labels, tuple(f"class {c}" for c in range(labels.shape[1])))
+
+
+# ---------------------------------------------------------------- labels
+
+
+def test_images_without_labels_are_refused():
+    pictures = np.zeros((2, 8, 8, 3), np.uint8)
+    for check in (labels_of, labelled):
+        with pytest.raises(InputError, match="the images have no labels; give one sub-folder per class"):
+            check(ImageSet(pictures))
+
+
+def test_labelled_images_are_those_with_a_label():
+    images = make_set([[1, 0], [0, 0], [1, 1], [0, 1], [0, 0]])
+    found = labelled(images)
+    assert found.keys.tolist() == [0, 2, 3]
+    np.testing.assert_array_equal(found.labels, images.labels[[0, 2, 3]])
+    assert found.class_names == images.class_names
+    assert labelled(found).keys.tolist() == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"), [([[1, 0], [1, 0]], 1), ([[0, 0], [0, 0]], 0), (np.zeros((0, 2)), 0), ([[1], [1]], 1)]
+)
+def test_fewer_than_two_classes_are_refused(labels, classes):
+    with pytest.raises(InputError, match=f"^the images have {classes} classes; learning needs at least two"):
+        labelled(make_set(labels))
+
+
+# ---------------------------------------------------------------- usable
+
+
+def test_usable_images_are_those_that_can_be_read(photo_folder, bad_files):
+    for kind in ("truncated", "text"):
+        (photo_folder / "banana" / f"{kind}.jpg").write_bytes(bad_files[kind].read_bytes())
+    images, steps = read_folder(photo_folder), []
+    found, failures = usable(images, steps.append)
+    assert steps == [1] * 20
+    assert [key for key in images.keys.tolist() if key not in found.keys] == ["banana/text.jpg", "banana/truncated.jpg"]
+    assert len(found) == 18
+    assert [failure.source for failure in failures] == [
+        str(photo_folder / "banana" / f"{kind}.jpg") for kind in ("text", "truncated")
+    ]
+    np.testing.assert_array_equal(found.labels, images.labels[np.isin(images.keys, found.keys)])
+
+
+def test_not_one_usable_image_is_refused(bad_files):
+    images = ImageSet(list(bad_files.values()))
+    sentence = r"^none of the 4 images can be used \(.*empty\.jpg: the file is empty.*\); give images that can be read$"
+    with pytest.raises(InputError, match=sentence):
+        usable(images, lambda _: None)
+
+
+# ---------------------------------------------------------------- held_out
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=6), st.floats(0, 0.9), st.integers(0, 99))
+def test_a_share_of_every_class_is_held_out_and_never_its_last_image(sizes, fraction, seed):
+    classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    images = make_set(np.eye(len(sizes), dtype=bool)[classes])
+    training, validation = held_out(images, fraction, seed)
+    assert sorted([*training.keys.tolist(), *validation.keys.tolist()]) == list(range(len(images)))  # no overlap
+    for label, size in enumerate(sizes):
+        taken = int(validation.labels[:, label].sum())
+        assert taken == min(round(fraction * size), size - 1)
+        assert training.labels[:, label].any()
+
+
+def test_what_is_held_out_depends_on_seed_and_keys_alone():
+    labels = np.eye(3, dtype=bool)[np.arange(60) % 3]
+    images = make_set(labels, np.array([f"{number}.jpg" for number in range(60)]))
+    once = set(held_out(images, 0.3, 0)[1].keys.tolist())
+    order = np.random.default_rng(0).permutation(60)
+    assert set(held_out(images.subset(order), 0.3, 0)[1].keys.tolist()) == once
+    assert set(held_out(images, 0.3, 1)[1].keys.tolist()) != once
+    assert len(held_out(images, 0.0, 0)[1]) == 0
+
+
+def test_images_and_labels_stay_together():
+    images = make_set(np.eye(3, dtype=bool)[np.arange(30) % 3])
+    for part in held_out(images, 0.4, 0):
+        np.testing.assert_array_equal(part.images[:, 0, 0, 0], part.keys)
+        np.testing.assert_array_equal(part.labels, images.labels[part.keys])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_class_loses_its_last_image_where_images_carry_many_labels(seed):
+    # Class 0 is on three images, each of which also carries a label rarer than it.
+    labels = np.array([[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 0, 0, 1]], dtype=bool)
+    training, validation = held_out(make_set(labels), 0.5, seed)
+    assert training.labels.any(axis=0).all()
+    assert len(validation) > 0
+
+
+# ---------------------------------------------------------------- leave_one_out_map
+
+
+def average_precision_slowly(distances, relevant):
+    """Mean over every order of the items, sorted by distance with ties in that order."""
+    values = []
+    for order in itertools.permutations(range(len(distances))):
+        ranking = sorted(order, key=lambda item: distances[item])
+        hits, precisions = 0, []
+        for position, item in enumerate(ranking, start=1):
+            if relevant[item]:
+                hits += 1
+                precisions.append(hits / position)
+        values.append(np.mean(precisions))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_leave_one_out_map_searches_every_image_among_the_others(seed):
+    rng = np.random.default_rng(seed)
+    symbols = rng.integers(0, 2, (6, 3))
+    labels = rng.random((6, 3)) < 0.4
+    labels[:2, 0] = True
+    labels[5] = [seed == 0, False, False]  # otherwise an image without a relevant other, which is no query
+    expected = []
+    for i in range(6):
+        others = [j for j in range(6) if j != i]
+        distances = [sum(a != b for a, b in zip(symbols[i], symbols[j], strict=True)) for j in others]
+        relevant = [bool((labels[i] & labels[j]).any()) for j in others]
+        if any(relevant):
+            expected.append(average_precision_slowly(distances, relevant))
+    found = leave_one_out_map(OrdinalCodes.from_symbols(symbols, arity=2), labels)
+    assert found == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_leave_one_out_map_without_relevant_others():
+    codes = OrdinalCodes.from_symbols(np.zeros((3, 2), dtype=int), arity=2)
+    assert leave_one_out_map(codes, np.eye(3, dtype=bool)) is None
