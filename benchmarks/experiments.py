@@ -156,7 +156,8 @@ def pooled_features(root: Path, cache: Path) -> Pooled:
     for mirror in (False, True):
         form = ImageInput(224, "squash", mirror)
         frozen = export_backbone(backbone, form, "tf_efficientnet_lite2", cache / "backbones")
-        pooled.append(FeatureStore(cache / "features").maps(images, frozen, progress=True).pooled())
+        maps = FeatureStore(cache / "features").maps(images, frozen, progress=True).at_least_one()
+        pooled.append(maps.pooled())
     return Pooled(images, *pooled)
 
 

@@ -122,7 +122,8 @@ def raw_features(protocol: Protocol, cache: Path) -> dict[str, Any]:
     backbone = build_backbone(BASE.backbone, image_size=BASE.image_size)
     frozen = export_backbone(backbone, ImageInput(BASE.image_size, BASE.fit), BASE.backbone, cache / "backbones")
     store = FeatureStore(cache / "features")
-    pooled = [store.maps(part, frozen, progress=True).pooled() for part in (protocol.query, protocol.database)]
+    parts = (protocol.query, protocol.database)
+    pooled = [store.maps(part, frozen, progress=True).at_least_one().pooled() for part in parts]
     quality = rank_quality(lambda rows: cosine_distances(pooled[0][rows], pooled[1]), protocol, progress=True)
     return {"floats": int(pooled[0].shape[1]), "map": quality.map, "precision_at": quality.precision_at}
 

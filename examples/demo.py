@@ -71,7 +71,7 @@ def main() -> None:
         shallow = evaluate(Encoder(fitted.model, features=features), protocol)
         rows.append((f"{method.upper()}, Hamming distance", shallow.ordinal))
     backbone = encoder.frozen_backbone()
-    pooled = [features.maps(part, backbone).pooled() for part in (protocol.query, protocol.database)]
+    pooled = [features.maps(part, backbone).at_least_one().pooled() for part in (protocol.query, protocol.database)]
     raw = rank_quality(lambda picked: cosine_distances(pooled[0][picked], pooled[1]), protocol)
     rows.append((f"raw features ({pooled[0].shape[1]} floats), cosine", raw))
 

@@ -120,9 +120,10 @@ def test_run_goes_past_bad_files(encoder, tiny_model, mixed, tmp_path, cached):
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_bad_files_alone_are_reported_too(tiny_model, bad_files, tmp_path, cached):
-    found = Encoder(tiny_model, features=FeatureStore(tmp_path / "cache") if cached else None).run(
-        list(bad_files.values())
-    )
+    encoder = Encoder(tiny_model, features=FeatureStore(tmp_path / "cache") if cached else None)
+    batches = list(encoder.stream(ImageSet(list(bad_files.values()))))
+    assert sum(batch.size for batch in batches) == len(bad_files)
+    found = encoder.run(list(bad_files.values()))
     assert [failure.source for failure in found.failures] == [str(path) for path in bad_files.values()]
     assert (found.scores.shape, found.attention.shape) == ((0, 24, 4), (0, 2, 2))
 

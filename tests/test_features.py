@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx.numpy_helper
 import onnx.parser
 import pytest
@@ -150,14 +151,42 @@ def test_every_copy_of_a_bad_file_is_reported(tmp_path):
     assert maps.computed == 1
 
 
+@pytest.mark.parametrize("others", [0, 3], ids=["nothing computed before", "others computed before"])
 @pytest.mark.parametrize("kind", ["empty", "missing"])
-def test_no_usable_image_is_an_error(tmp_path, bad_files, kind):
-    path = bad_files["empty"] if kind == "empty" else tmp_path / "missing.jpg"
+def test_no_usable_image_gives_no_maps_and_every_failure(tmp_path, bad_files, kind, others):
+    path, store = bad_files["empty"] if kind == "empty" else tmp_path / "missing.jpg", FeatureStore(tmp_path)
+    store.maps(pictures(others), BACKBONE)
     for _ in range(2):
+        maps = store.maps(ImageSet([path, b"x"]), BACKBONE)
+        assert (len(maps), maps.rows.tolist(), maps.computed) == (0, [], 0)
+        assert [failure.source for failure in maps.failures] == [str(path), "image 1"]
         with pytest.raises(InputError, match=rf"none of the 2 images can be used \(.*{kind}\.jpg: .*\); give images"):
-            FeatureStore(tmp_path).maps(ImageSet([path, b"x"]), BACKBONE)
+            maps.at_least_one()
+    maps = store.maps(ImageSet([]), BACKBONE)
+    assert (len(maps), maps.failures) == (0, [])
     with pytest.raises(InputError, match="none of the 0 images can be used; give images"):
-        FeatureStore(tmp_path).maps(ImageSet([]), BACKBONE)
+        maps.at_least_one()
+    assert store.maps(pictures(5), BACKBONE).computed == 5 - others
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["shape in the graph", "no shape in the graph"])
+def test_no_maps_have_the_shape_of_those_that_would_be(tmp_path, declared):
+    frozen = BACKBONE
+    if not declared:
+        model = onnx.load_from_string(BACKBONE.graph)
+        for side in model.graph.output[0].type.tensor_type.shape.dim[1:]:
+            side.dim_param = "unknown"
+        frozen = dataclasses.replace(BACKBONE, graph=model.SerializeToString())
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x"]), frozen)
+    assert (maps.shape, maps.store.dtype) == ((5, 4, 4), np.float16)
+    assert maps.read([]).shape == (0, 5, 4, 4)
+    assert list(maps.batches()) == []
+    assert maps.pooled().shape == (0, 5)
+
+
+def test_maps_of_one_image_are_at_least_one(tmp_path):
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x", pictures(1).images[0]]), BACKBONE)
+    assert maps.at_least_one() is maps
 
 
 @pytest.mark.parametrize("weight", [1e3, np.nan, np.inf])

@@ -9,7 +9,7 @@ from PIL import Image
 from ordhash.data.images import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
-from ordhash.inference import ImageInput, open_session, run_images
+from ordhash.inference import ImageInput, open_session, output_shape, run_images
 
 # The mean colour of a picture, and the picture itself.
 GRAPH = onnx.parser.parse_model(
@@ -145,3 +145,17 @@ def test_a_session_of_a_file(tmp_path):
     (tmp_path / "m.onnx").write_bytes(GRAPH)
     (batch,) = run_images(open_session(tmp_path / "m.onnx"), ["mean"], pictures(2), FORM)
     assert batch.outputs[0][:, 0].tolist() == [0.0, 1.0]
+
+
+def test_the_shape_of_an_output_is_read_where_it_is_fixed_and_tried_where_it_is_not(session):
+    assert output_shape(session, "mean", FORM) == (3,)
+    assert output_shape(session, "same", FORM) == (8, 8, 3)
+    assert output_shape(session, "same", ImageInput(5)) == (5, 5, 3)
+
+
+def test_a_shape_that_is_fixed_costs_no_run():
+    class Session:
+        def get_outputs(self):
+            return open_session(GRAPH).get_outputs()
+
+    assert output_shape(Session(), "mean", FORM) == (3,)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 
-from ordhash.errors import InputError
+from ordhash.errors import ImageError, InputError
 
-__all__ = ["integer_at_least"]
+__all__ = ["integer_at_least", "some_usable"]
 
 
 def integer_at_least(value: object, least: int, name: str) -> int:
@@ -30,3 +31,20 @@ def integer_at_least(value: object, least: int, name: str) -> int:
     if number < least:
         raise InputError(f"{name} is {number}; allowed are integers of at least {least}")
     return number
+
+
+def some_usable(n_usable: int, failures: Sequence[ImageError]) -> None:
+    """Nothing, if one image at least can be used.
+
+    Args:
+        n_usable: Images that can be used.
+        failures: Why the others cannot.
+
+    Raises:
+        InputError: None of the images can be used.
+
+    >>> some_usable(1, [ImageError("cat.jpg", "the file is empty")])
+    """
+    if not n_usable:
+        reason = f" ({failures[0]})" if failures else ""
+        raise InputError(f"none of the {len(failures)} images can be used{reason}; give images that can be read")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data.imageset import Images, ImageSet, as_image_set
-from ordhash.errors import ImageError, InputError
+from ordhash.errors import ImageError
 from ordhash.features import FeatureStore, FrozenBackbone
 from ordhash.inference import Batch, open_session, run_images
 from ordhash.modelfile import Model, ModelInfo, load_model
@@ -143,23 +143,15 @@ class Encoder:
                 advance(batch.size)
 
     def _stream_from_features(self, images: ImageSet, store: FeatureStore, outputs: list[str]) -> Iterator[Batch]:
-        if len(images) == 0:
-            return
-        try:
-            maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
-        except InputError:  # not one usable image: there are no maps, only failures to report
-            session = open_session(self._model.graph)
-            yield from run_images(session, outputs, images, self.info.form, batch_size=self._batch_size)
-            return
-        failures = maps.failures
+        maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
+        if maps.failures:
+            yield Batch(maps.rows[:0], [], maps.failures, len(maps.failures))
         with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
             start = 0
             for values in maps.batches(256):
                 stop = start + len(values)
-                yield Batch(
-                    maps.rows[start:stop], self._session.run(outputs, {"features": values}), failures, len(values)
-                )
-                failures, start = [], stop
+                yield Batch(maps.rows[start:stop], self._session.run(outputs, {"features": values}), [], len(values))
+                start = stop
                 advance(len(values))
 
     def scores(self, images: Images) -> Scores:

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ordhash.checks import some_usable
 from ordhash.data.imageset import ImageSet
-from ordhash.errors import DataError, ImageError, InputError
+from ordhash.errors import DataError, ImageError
 from ordhash.files import replace_file
-from ordhash.inference import ImageInput, open_session, run_images
+from ordhash.inference import ImageInput, open_session, output_shape, run_images
 from ordhash.progress import progress_bar
 
 __all__ = ["FeatureMaps", "FeatureStore", "FrozenBackbone"]
@@ -52,7 +53,7 @@ class FrozenBackbone:
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
-    """Feature maps of the images of a set that could be used.
+    """Feature maps of the images of a set that could be used, perhaps of none.
 
     Attributes:
         store: float16 (m, D, h, w), on disk.
@@ -76,6 +77,15 @@ class FeatureMaps:
         """(D, h, w) of a map."""
         depth, height, width = self.store.shape[1:]
         return depth, height, width
+
+    def at_least_one(self) -> FeatureMaps:
+        """These maps, for those who can do nothing without one.
+
+        Raises:
+            InputError: None of the images can be used.
+        """
+        some_usable(len(self), self.failures)
+        return self
 
     def read(self, picked: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Maps of some of the usable images, float32 (len(picked), D, h, w)."""
@@ -110,6 +120,9 @@ class FeatureStore:
     ) -> FeatureMaps:
         """Feature maps of ``images``, computed where they are not on disk yet.
 
+        Images that cannot be used are reported, not raised, even where no other is left. Of no maps, too, the shape is
+        known: that of the maps on disk, or else of what the backbone would give.
+
         Args:
             images: n images.
             backbone: The graph that makes the maps.
@@ -117,7 +130,7 @@ class FeatureStore:
             batch_size: Images a run.
 
         Raises:
-            InputError: None of the images can be used.
+            DataError: The backbone gives values that float16 cannot hold.
         """
         folder = self.folder / backbone.folder_name
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,13 +149,8 @@ class FeatureStore:
         reasons = {digest: error.reason for digest, error in zip(broken, errors, strict=True)}
         failures = [ImageError(images.name(row), reasons[ids[row]]) for row in range(len(ids)) if ids[row] in reasons]
         rows = np.array([row for row, digest in enumerate(ids) if digest in known], dtype=np.intp)
-        if len(rows) == 0:
-            reason = f" ({failures[0]})" if failures else ""
-            raise InputError(f"none of the {len(images)} images can be used{reason}; give images that can be read")
         positions = np.array([known[ids[row]] for row in rows], dtype=np.int64)
-        shape = _read_shape(folder)
-        store = np.memmap(folder / "maps.f16", dtype=np.float16, mode="r", shape=(len(known), *shape))
-        return FeatureMaps(store, positions, rows, failures, len(missing) - len(errors))
+        return FeatureMaps(_open(folder, len(known), backbone), positions, rows, failures, len(missing) - len(errors))
 
     def _append(
         self,
@@ -182,6 +190,13 @@ def _exclusive(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, also by a crash
         yield
+
+
+def _open(folder: Path, n: int, backbone: FrozenBackbone) -> npt.NDArray[np.float16]:
+    if n:
+        return np.memmap(folder / "maps.f16", dtype=np.float16, mode="r", shape=(n, *_read_shape(folder)))
+    # An empty file cannot be mapped, and there may never have been a map to take the shape from.
+    return np.zeros((0, *output_shape(open_session(backbone.graph), "features", backbone.form)), np.float16)
 
 
 def _read_shape(folder: Path) -> tuple[int, ...]:

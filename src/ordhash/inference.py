@@ -18,7 +18,7 @@ from ordhash.data.images import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, ModelFileError
 
-__all__ = ["Batch", "ImageInput", "open_session", "run_images"]
+__all__ = ["Batch", "ImageInput", "open_session", "output_shape", "run_images"]
 
 _AHEAD = 3  # batches prepared while one is computed
 
@@ -85,6 +85,23 @@ def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxrunt
     except Exception as error:  # ONNX Runtime raises its own classes, which derive from Exception alone
         name = "the model" if isinstance(model, bytes) else str(model)
         raise ModelFileError(f"{name} cannot be run by ONNX Runtime ({str(error)[:200]}); write it again") from error
+
+
+def output_shape(session: onnxruntime.InferenceSession, output: str, form: ImageInput) -> tuple[int, ...]:
+    """Shape of an output for one image, without the axis of the images.
+
+    The graph says it where its shapes are fixed; where they are not, a black picture is run.
+
+    Args:
+        session: A graph with the input ``images``.
+        output: Name of the output.
+        form: What the graph takes.
+    """
+    declared = next(value.shape for value in session.get_outputs() if value.name == output)
+    if len(declared) > 1 and all(isinstance(side, int) for side in declared[1:]):
+        return tuple(declared[1:])
+    black = np.zeros((1, form.size, form.size, 3), np.uint8)
+    return tuple(session.run([output], {"images": black})[0].shape[1:])
 
 
 def run_images(

@@ -170,6 +170,12 @@ def test_shallow_methods_do_not_use_labels(photo_folder, tmp_path, cache):
     np.testing.assert_array_equal(Encoder(path).scores(images), Encoder(other).scores(images))
 
 
+def test_not_one_usable_image_is_refused(bad_files, tmp_path, cache):
+    with pytest.raises(InputError, match=r"none of the 4 images can be used \(.*\); give images that can be read"):
+        fit_shallow("lsh", ImageSet(list(bad_files.values())), TINY, out=tmp_path / "run", cache=cache)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_method_is_refused(photo_folder, tmp_path):
     with pytest.raises(InputError, match="there is no shallow method 'pca'; allowed are itq, lsh"):
         fit_shallow("pca", read_folder(photo_folder), TINY, out=tmp_path)

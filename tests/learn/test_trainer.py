@@ -367,6 +367,18 @@ def test_bad_validation_files_are_left_out_and_reported(mode, photo_folder, bad_
     assert [Path(failure.source).name for failure in result.failures] == ["bad.jpg"]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_not_one_usable_image_is_refused(mode, part, photo_folder, bad_files, tmp_path, cache):
+    good = read_folder(photo_folder)
+    bad = ImageSet(list(bad_files.values()), None, np.eye(3, dtype=bool)[[0, 1, 2, 0]], good.class_names)
+    images, validation = (bad, None) if part == "training" else (good, bad)
+    settings = dataclasses.replace(FAST, mode=mode)
+    with pytest.raises(InputError, match=r"none of the 4 images can be used \(.*\); give images that can be read"):
+        train(images, TINY, settings, out=tmp_path / "run", validation=validation, cache=cache)
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_validation_images_the_last_epoch_is_kept(photo_folder, tmp_path, cache, learned):
     settings = dataclasses.replace(FAST, validation_fraction=0.0, validate_every=2)
     result = train(read_folder(photo_folder), TINY, settings, out=tmp_path, cache=cache)

@@ -67,6 +67,8 @@ def test_not_one_usable_image_is_refused(bad_files):
     sentence = r"^none of the 4 images can be used \(.*empty\.jpg: the file is empty.*\); give images that can be read$"
     with pytest.raises(InputError, match=sentence):
         usable(images, lambda _: None)
+    with pytest.raises(InputError, match="none of the 0 images can be used; give images that can be read"):
+        usable(ImageSet([]), lambda _: None)
 
 
 # ---------------------------------------------------------------- held_out

@@ -144,7 +144,7 @@ def fit_shallow(
     form = ImageInput(config.image_size, config.fit)
     backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
-    maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress)
+    maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
     pooled = maps.pooled()
     pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     head = LinearHead(*SHALLOW_METHODS[method](pooled, config.code_bits, seed))

@@ -148,7 +148,7 @@ def train(
     else:
         frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
         store = FeatureStore(cache / "features")
-        maps = store.maps(images, frozen, progress=progress)
+        maps = store.maps(images, frozen, progress=progress).at_least_one()
         images, failures = images.subset(maps.rows), maps.failures
         if validation is None:
             images, validation = held_out(images, settings.validation_fraction, settings.seed)
@@ -158,7 +158,7 @@ def train(
             mirrored = store.maps(images, other_way, progress=progress)
         validation_inputs = maps
         if len(validation):
-            validation_inputs = store.maps(validation, frozen, progress=progress)
+            validation_inputs = store.maps(validation, frozen, progress=progress).at_least_one()
             validation = validation.subset(validation_inputs.rows)
             failures = [*failures, *validation_inputs.failures]
         batches = FeatureBatches(store.maps(images, frozen), mirrored, labels_of(images))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash import metrics
+from ordhash.checks import some_usable
 from ordhash.codes import OrdinalCodes
 from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
@@ -48,7 +49,7 @@ def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageErro
     """The images that can be read, and why the others cannot; every image is decoded once.
 
     Args:
-        images: At least one image.
+        images: n images.
         advance: Called with 1 after each image.
 
     Raises:
@@ -62,8 +63,7 @@ def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageErro
         except ImageError as error:
             failures.append(error)
         advance(1)
-    if not rows:
-        raise InputError(f"none of the {len(images)} images can be used ({failures[0]}); give images that can be read")
+    some_usable(len(rows), failures)
     return images.subset(rows), failures
 
 
