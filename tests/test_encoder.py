@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx.parser
 import pytest
 from PIL import Image
 
@@ -11,9 +12,9 @@ from ordhash.data.images import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.encoder import Encoder
 from ordhash.errors import ImageError, InputError, ModelFileError
-from ordhash.features import FeatureStore
-from ordhash.inference import open_session
-from ordhash.modelfile import load_model
+from ordhash.features import FeatureStore, FrozenBackbone
+from ordhash.inference import ImageInput, open_session
+from ordhash.modelfile import ModelInfo, load_model, save_model
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,46 @@ def test_no_images_give_nothing_of_the_right_shape(tiny_model, tmp_path, cached)
         assert (found.rows.shape, found.scores.shape, found.attention.shape) == ((0,), (0, 24, 4), (0, 2, 2))
         assert (found.failures, len(found.codes), len(encoder.encode(images))) == ([], 0, 0)
         assert encoder.attention(images).shape == (0, 2, 2)
+
+
+def small_strides(path, shape):
+    """A model whose backbone goes in steps of 4 pixels, not 32; ``shape`` is what its graph says of the attention."""
+    parts = (
+        """
+        backbone (uint8[n, 8, 8, 3] images) => (float[n, 3, a, b] features) {
+            pixels = Cast <to = 1> (images)
+            planes = Transpose <perm = [0, 3, 1, 2]> (pixels)
+            features = AveragePool <kernel_shape = [4, 4], strides = [4, 4]> (planes)
+        }
+        """,
+        f"""
+        head (float[n, 3, a, b] features) => (float[n, 3, 2] scores, float[n, {shape}] attention) {{
+            axes = Constant <value_ints = [3]> ()
+            means = ReduceMean <keepdims = 0> (features, axes)
+            scores = Identity (means)
+            channels = Constant <value_ints = [1]> ()
+            attention = ReduceMean <keepdims = 0> (features, channels)
+        }}
+        """,
+    )
+    backbone, head = (
+        onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 18]> {text}').SerializeToString()
+        for text in parts
+    )
+    form = ImageInput(8)
+    info = ModelInfo(CodeSpec(3, 2), form, {"mean": [0.0], "std": [1.0]}, (), False, "tiny", "0", {}, "")
+    return save_model(path, FrozenBackbone(backbone, form, "tiny", "0"), head, info)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("shape", ["2, 2", "a, b"], ids=["shape in the graph", "no shape in the graph"])
+def test_nothing_has_the_shape_that_something_would_have(tmp_path, shape, cached):
+    model = small_strides(tmp_path / "model.onnx", shape)
+    encoder = Encoder(model, features=FeatureStore(tmp_path) if cached else None)
+    for images in ([], [b"not an image"]):
+        found = encoder.run(images)
+        assert (found.scores.shape, found.attention.shape) == ((0, 3, 2), (0, 2, 2))
+    assert encoder.run(np.zeros((1, 9, 9, 3), np.uint8)).attention.shape == (1, 2, 2)
 
 
 # --- images that cannot be used ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.errors import ImageError
 from ordhash.features import FeatureStore, FrozenBackbone
-from ordhash.inference import Batch, open_session, run_images
+from ordhash.inference import Batch, open_session, output_shape, run_images
 from ordhash.modelfile import Model, ModelInfo, load_model
 from ordhash.progress import progress_bar
 
@@ -116,7 +116,6 @@ class Encoder:
             images: An ImageSet, a list of paths, file contents or open pictures, or uint8 (n, h, w, 3).
         """
         wanted = as_image_set(images)
-        height, width = (-(-self.info.form.size // 32),) * 2
         rows: list[npt.NDArray[np.intp]] = [np.zeros(0, np.intp)]
         parts: list[list[npt.NDArray[Any]]] = []
         failures: list[ImageError] = []
@@ -126,10 +125,16 @@ class Encoder:
             if len(batch.rows):
                 parts.append(batch.outputs)
         if not parts:
-            empty = np.zeros((0, self.spec.n_segments, self.spec.arity), np.float32)
-            return Encoded(rows[0], empty, np.zeros((0, height, width), np.float32), failures, self.model_id)
+            no_scores = np.zeros((0, self.spec.n_segments, self.spec.arity), np.float32)
+            no_attention = np.zeros((0, *self._attention_shape()), np.float32)
+            return Encoded(rows[0], no_scores, no_attention, failures, self.model_id)
         scores, attention = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return Encoded(np.concatenate(rows), scores, attention, failures, self.model_id)
+
+    def _attention_shape(self) -> tuple[int, ...]:
+        # With a cache of features the session is of the head alone, which takes no pictures.
+        session = self._session if self._features is None else open_session(self._model.graph)
+        return output_shape(session, "attention", self.info.form)
 
     def stream(self, images: ImageSet) -> Iterator[Batch]:
         """Batches of (scores, attention), in order, for sets that do not fit in memory."""
