@@ -121,6 +121,36 @@ def test_read_and_batches_pick_what_was_asked_for(tmp_path):
     np.testing.assert_array_equal(np.concatenate(list(maps.batches(4))), whole)
 
 
+@pytest.mark.parametrize(
+    ("picked", "wanted"),
+    [
+        ([0, 2], [0, 2]),
+        (np.array([3, 0, 0]), [3, 0, 0]),
+        ([], []),
+        (np.array([True, False, False, True]), [0, 3]),
+        (np.zeros(4, bool), []),
+    ],
+    ids=["in order", "in another order", "none", "mask", "mask of none"],
+)
+def test_a_subset_has_the_maps_of_the_images_picked(tmp_path, picked, wanted):
+    images = pictures(4).images
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x", *images[:2], b"", *images[2:]]), BACKBONE)
+    assert maps.rows.tolist() == [1, 2, 4, 5]
+    some = maps.subset(picked)
+    assert (len(some), some.shape) == (len(wanted), maps.shape)
+    assert some.rows.tolist() == [maps.rows[i] for i in wanted]
+    assert (some.failures, some.computed) == ([], 0)
+    np.testing.assert_array_equal(some.read(np.arange(len(some))), maps.read(wanted))
+    np.testing.assert_array_equal(some.pooled(), maps.pooled()[np.array(wanted, int)])
+    assert len(maps) == 4
+
+
+def test_no_maps_have_a_subset(tmp_path):
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x"]), BACKBONE)
+    for nothing in ([], np.zeros(0, bool), np.zeros(0, int)):
+        assert (len(maps.subset(nothing)), maps.subset(nothing).shape) == (0, (5, 4, 4))
+
+
 def test_pooled_is_the_mean_over_locations(tmp_path):
     maps = FeatureStore(tmp_path).maps(pictures(5), BACKBONE)
     pooled = maps.pooled()

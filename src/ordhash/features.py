@@ -58,7 +58,7 @@ class FeatureMaps:
     Attributes:
         store: float16 (m, D, h, w), on disk.
         positions: Row of ``store`` for each usable image.
-        rows: Rows of the image set that could be used, ascending.
+        rows: Rows of the image set that could be used; ascending, unless ``subset`` has put them in another order.
         failures: The others.
         computed: How many maps were computed now; the rest was on disk already.
     """
@@ -86,6 +86,19 @@ class FeatureMaps:
         """
         some_usable(len(self), self.failures)
         return self
+
+    def subset(self, picked: npt.ArrayLike) -> FeatureMaps:
+        """Maps of some of the usable images; nothing is read, computed or looked up.
+
+        ``rows`` still counts in the image set that the maps were asked for. The failures of that set stay behind: they
+        belong to no part of it.
+
+        Args:
+            picked: Positions among the usable images, or a boolean mask (n,); the maps stand in that order.
+        """
+        chosen = np.asarray(picked)
+        chosen = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.intp)]
+        return FeatureMaps(self.store, self.positions[chosen], self.rows[chosen], [], 0)
 
     def read(self, picked: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Maps of some of the usable images, float32 (len(picked), D, h, w)."""

@@ -133,6 +133,24 @@ def test_the_automatic_mode_is_frozen_on_a_processor(photo_folder, tmp_path, cac
     assert summary(result.model)["mode"] == "frozen"
 
 
+@pytest.mark.parametrize("given", [True, False], ids=["validation images given", "held out"])
+def test_frozen_training_reads_every_image_once_for_each_thing_it_needs(
+    given, photo_folder, tmp_path, cache, monkeypatch, learned
+):
+    images, digests, read = read_folder(photo_folder), ImageSet.content_ids, []
+
+    def count(self):
+        read.append(len(self))
+        return digests(self)
+
+    monkeypatch.setattr(ImageSet, "content_ids", count)
+    training, validation = held_out(images, FAST.validation_fraction, 0)
+    parts = (training, validation) if given else (images, None)
+    train(parts[0], TINY, dataclasses.replace(FAST, epochs=1), out=tmp_path, validation=parts[1], cache=cache)
+    # To know the training again, for the maps, and for those of the mirrored training images.
+    assert read == ([12, 6, 12, 6, 12] if given else [18, 18, 12])
+
+
 def test_training_learns(photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
     settings = dataclasses.replace(FAST, epochs=120, learning_rate=1e-2, validate_every=20)

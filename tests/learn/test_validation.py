@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ordhash.codes import OrdinalCodes
 from ordhash.data import ImageSet, read_folder
 from ordhash.errors import InputError
-from ordhash.learn.validation import held_out, labelled, labels_of, leave_one_out_map, usable
+from ordhash.learn.validation import held_out, held_out_mask, labelled, labels_of, leave_one_out_map, usable
 
 
 def make_set(labels, keys=None):
@@ -99,6 +99,12 @@ def test_what_is_held_out_depends_on_seed_and_keys_alone():
 
 def test_images_and_labels_stay_together():
     images = make_set(np.eye(3, dtype=bool)[np.arange(30) % 3])
+    chosen = held_out_mask(images, 0.4, 0)
+    assert (chosen.dtype, chosen.shape) == (bool, (30,))
+    assert [part.keys.tolist() for part in held_out(images, 0.4, 0)] == [
+        np.flatnonzero(~chosen).tolist(),
+        np.flatnonzero(chosen).tolist(),
+    ]
     for part in held_out(images, 0.4, 0):
         np.testing.assert_array_equal(part.images[:, 0, 0, 0], part.keys)
         np.testing.assert_array_equal(part.labels, images.labels[part.keys])

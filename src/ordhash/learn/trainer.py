@@ -34,7 +34,7 @@ from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.export import export_backbone, export_head
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import Task, find_objective
-from ordhash.learn.validation import held_out, labelled, labels_of, leave_one_out_map, usable
+from ordhash.learn.validation import held_out, held_out_mask, labelled, labels_of, leave_one_out_map, usable
 from ordhash.modelfile import ModelInfo, load_model, save_model
 from ordhash.progress import progress_bar
 
@@ -151,17 +151,20 @@ def train(
         maps = store.maps(images, frozen, progress=progress).at_least_one()
         images, failures = images.subset(maps.rows), maps.failures
         if validation is None:
-            images, validation = held_out(images, settings.validation_fraction, settings.seed)
+            chosen = held_out_mask(images, settings.validation_fraction, settings.seed)
+            validation, validation_inputs = images.subset(chosen), maps.subset(chosen)
+            images, maps = images.subset(~chosen), maps.subset(~chosen)
+        else:
+            validation_inputs = store.maps(validation, frozen, progress=progress)
+            if len(validation):
+                validation_inputs.at_least_one()
+            validation = validation.subset(validation_inputs.rows)
+            failures = [*failures, *validation_inputs.failures]
         mirrored = None
         if settings.augment:
             other_way = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=True))
             mirrored = store.maps(images, other_way, progress=progress)
-        validation_inputs = maps
-        if len(validation):
-            validation_inputs = store.maps(validation, frozen, progress=progress).at_least_one()
-            validation = validation.subset(validation_inputs.rows)
-            failures = [*failures, *validation_inputs.failures]
-        batches = FeatureBatches(store.maps(images, frozen), mirrored, labels_of(images))
+        batches = FeatureBatches(maps, mirrored, labels_of(images))
         shape = maps.shape
 
     device_seeds = [fabric.device.index or 0] if fabric.device.type == "cuda" else []

@@ -16,7 +16,7 @@ from ordhash.distances import ordinal_distances
 from ordhash.errors import ImageError, InputError
 from ordhash.progress import Advance
 
-__all__ = ["held_out", "labelled", "labels_of", "leave_one_out_map", "usable"]
+__all__ = ["held_out", "held_out_mask", "labelled", "labels_of", "leave_one_out_map", "usable"]
 
 
 def labels_of(images: ImageSet) -> npt.NDArray[np.bool_]:
@@ -68,9 +68,26 @@ def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageErro
 
 
 def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Divide images into training and validation images; a share of every class, and never a class's last image.
+    """Training and validation images, as [held_out_mask][ordhash.learn.validation.held_out_mask] divides them."""
+    chosen = held_out_mask(images, fraction, seed)
+    return images.subset(~chosen), images.subset(chosen)
+
+
+def held_out_mask(images: ImageSet, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which images are for validation: a share of every class, and never a class's last image.
 
     Images with many labels count for the rarest of them. The order is given by digests of the keys.
+
+    Args:
+        images: n images with labels.
+        fraction: Share of each class.
+        seed: Seed of the choice.
+
+    Returns:
+        bool (n,), True for validation.
+
+    Raises:
+        InputError: There are no labels.
     """
     labels = labels_of(images)
     counts = labels.sum(axis=0)
@@ -86,7 +103,7 @@ def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, Im
     # With many labels, every image of a class may have been taken for a rarer one: it gets one back.
     for label in np.flatnonzero(labels.any(axis=0) & ~labels[~chosen].any(axis=0)).tolist():
         chosen[min(np.flatnonzero(labels[:, label]).tolist(), key=lambda row: digests[row])] = False
-    return images.subset(~chosen), images.subset(chosen)
+    return chosen
 
 
 def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> float | None:
