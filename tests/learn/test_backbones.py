@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from skimage import data as photographs
 
 from ordhash.data.images import prepare
 from ordhash.errors import InputError, MissingPartError
+from ordhash.inference import ImageInput
 from ordhash.learn import backbones as module
-from ordhash.learn.backbones import PACKAGED_WEIGHTS, build_backbone, classifier_state
+from ordhash.learn.backbones import PACKAGED_WEIGHTS, build_backbone, classifier_state, configured_backbone
+from ordhash.learn.config import DOHConfig
 
 LITE = list(PACKAGED_WEIGHTS)
 
@@ -215,6 +218,16 @@ def test_networks_without_a_feature_map_are_refused(name):
 def test_a_size_that_the_network_cannot_take_is_refused():
     with pytest.raises(InputError, match=r"cannot take pictures of 96 pixels \(.*change image_size"):
         build_backbone("vit_tiny_patch16_224", weights=None, image_size=96)
+
+
+def test_a_configuration_says_which_backbone_and_how_its_pictures_are_prepared():
+    config = DOHConfig(backbone="test_resnet", weights=None, image_size=96, fit="crop")
+    backbone, form = configured_backbone(config, seed=3)
+    assert form == ImageInput(96, "crop")
+    expected = build_backbone("test_resnet", weights=None, image_size=96, seed=3).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in backbone.state_dict().items())
+    with pytest.raises(InputError, match=r"gone\.pth does not exist"):
+        configured_backbone(dataclasses.replace(config, weights=Path("gone.pth")))
 
 
 def test_unknown_names_get_a_suggestion():

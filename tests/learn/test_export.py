@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 import torch
 
+import ordhash
 from ordhash.codes import CodeSpec
+from ordhash.errors import ImageError
 from ordhash.inference import ImageInput, open_session
 from ordhash.learn import export as module
 from ordhash.learn.backbones import build_backbone
-from ordhash.learn.export import export_backbone, export_head, weights_digest
+from ordhash.learn.export import export_backbone, export_head, export_model, weights_digest
 from ordhash.learn.network import HashingHead, HashingNetwork
-from ordhash.modelfile import ModelInfo, load_model, save_model
+from ordhash.modelfile import ModelInfo, load_model
 
 SPEC = CodeSpec(12, 8)
 NAME, DEPTH, SIZE = "test_resnet", 96, 64
@@ -63,9 +65,38 @@ def test_a_whole_model_computes_the_same_outside_pytorch(backbone, frozen, tmp_p
     head = make_head()
     with torch.no_grad():  # random weights of a backbone give tiny features; make the test see differences
         head.local_stream.classes.weight.mul_(10)
-    info = ModelInfo(SPEC, ImageInput(SIZE), backbone.normalisation, ("a", "b", "c"), False, NAME, "", {}, "")
-    save_model(tmp_path / "model.onnx", frozen, export_head(head, (DEPTH, 2, 2)), info)
-    model = load_model(tmp_path / "model.onnx")
+    path = export_model(
+        tmp_path / "model.onnx",
+        backbone,
+        frozen,
+        head,
+        (DEPTH, 2, 2),
+        spec=SPEC,
+        class_names=("a", "b", "c"),
+        multilabel=True,
+        method={"name": "doh"},
+        protocol="fruit",
+        training={"seed": 3},
+        failures=[ImageError("a.jpg", "it is empty")],
+    )
+    model = load_model(path)
+    training = {
+        "seed": 3,
+        "failures": [["a.jpg", "it is empty"]],
+        "versions": {"ordhash": ordhash.__version__, "torch": torch.__version__},
+    }
+    assert model.info == ModelInfo(
+        SPEC,
+        ImageInput(SIZE),
+        backbone.normalisation,
+        ("a", "b", "c"),
+        True,
+        NAME,
+        weights_digest(backbone),
+        {"name": "doh"},
+        "fruit",
+        training,
+    )
     session = open_session(model.graph, threads=1)
     halves = open_session(model.backbone().graph, threads=1), open_session(model.head(), threads=1)
     network = HashingNetwork(backbone, head).eval()

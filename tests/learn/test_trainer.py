@@ -69,7 +69,7 @@ def learned(graphs, monkeypatch):
         return graphs[1]
 
     monkeypatch.setattr(module, "export_backbone", backbone)
-    monkeypatch.setattr(module, "export_head", head)
+    monkeypatch.setattr("ordhash.learn.export.export_head", head)
     return digests
 
 

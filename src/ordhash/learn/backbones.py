@@ -18,8 +18,17 @@ import torch
 from torch import Tensor, nn
 
 from ordhash.errors import InputError, MissingPartError
+from ordhash.inference import ImageInput
+from ordhash.learn.config import DOHConfig
 
-__all__ = ["PACKAGED_WEIGHTS", "Backbone", "PackagedWeights", "build_backbone", "classifier_state"]
+__all__ = [
+    "PACKAGED_WEIGHTS",
+    "Backbone",
+    "PackagedWeights",
+    "build_backbone",
+    "classifier_state",
+    "configured_backbone",
+]
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,21 @@ def build_backbone(
     if features.ndim != 4 or getattr(network, "output_fmt", "NCHW") == "NHWC":
         raise InputError(f"{name} gives no spatial feature map (n, D, h, w); choose a convolutional backbone")
     return backbone
+
+
+def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, ImageInput]:
+    """Backbone that a configuration asks for, in evaluation mode, and how its pictures are prepared.
+
+    Args:
+        config: Its backbone, weights, image_size and fit are used.
+        seed: Seed of random weights.
+
+    Raises:
+        InputError: As build_backbone.
+        MissingPartError: As build_backbone.
+    """
+    backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size, seed=seed)
+    return backbone, ImageInput(config.image_size, config.fit)
 
 
 def _load_weights(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+import ordhash
+from ordhash.codes import CodeSpec
+from ordhash.errors import ImageError
 from ordhash.features import FrozenBackbone
 from ordhash.files import replace_file
 from ordhash.inference import ImageInput
 from ordhash.learn.backbones import Backbone
+from ordhash.modelfile import ModelInfo, save_model
 
-__all__ = ["export_backbone", "export_head", "weights_digest"]
+__all__ = ["export_backbone", "export_head", "export_model", "weights_digest"]
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -67,6 +73,56 @@ def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
         shape: (D, h, w) of its features.
     """
     return _to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", ["scores", "attention"])
+
+
+def export_model(
+    path: Path,
+    backbone: Backbone,
+    frozen: FrozenBackbone,
+    head: nn.Module,
+    shape: tuple[int, int, int],
+    *,
+    spec: CodeSpec,
+    class_names: tuple[str, ...],
+    multilabel: bool,
+    method: dict[str, Any],
+    protocol: str,
+    training: dict[str, Any],
+    failures: Sequence[ImageError],
+) -> Path:
+    """Write what was learned as a model file; see [ModelInfo][ordhash.modelfile.ModelInfo] for what it says of itself.
+
+    Args:
+        path: The file, ``.onnx``.
+        backbone: The backbone.
+        frozen: Its graph.
+        head: A module that gives a HeadOutput.
+        shape: (D, h, w) of its features.
+        spec: As in ModelInfo.
+        class_names: As in ModelInfo.
+        multilabel: As in ModelInfo.
+        method: As in ModelInfo.
+        protocol: As in ModelInfo.
+        training: As in ModelInfo; the failures and the versions are added here.
+        failures: Images that could not be used.
+    """
+    info = ModelInfo(
+        spec=spec,
+        form=frozen.form,
+        normalisation=backbone.normalisation,
+        class_names=class_names,
+        multilabel=multilabel,
+        backbone=frozen.name,
+        weights_id=frozen.weights_id,
+        method=method,
+        protocol=protocol,
+        training={
+            **training,
+            "failures": [[failure.source, failure.reason] for failure in failures],
+            "versions": {"ordhash": ordhash.__version__, "torch": torch.__version__},
+        },
+    )
+    return save_model(path, frozen, export_head(head, shape), info)
 
 
 def _to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: list[str]) -> bytes:

@@ -15,18 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-import ordhash
 from ordhash.codes import CodeSpec
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 from ordhash.features import FeatureStore
-from ordhash.inference import ImageInput
-from ordhash.learn.backbones import build_backbone
+from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.config import DOHConfig
-from ordhash.learn.export import export_backbone, export_head
+from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.network import HeadOutput, uniform_attention
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
-from ordhash.modelfile import ModelInfo, save_model
 
 __all__ = ["SHALLOW_METHODS", "LinearHead", "fit_itq", "fit_lsh", "fit_shallow"]
 
@@ -141,24 +138,24 @@ def fit_shallow(
     if (Path(out) / "model.onnx").exists() and not overwrite:
         raise InputError(f"{Path(out) / 'model.onnx'} exists; choose another folder, or allow overwriting it")
     started = time.perf_counter()
-    form = ImageInput(config.image_size, config.fit)
-    backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size)
+    backbone, form = configured_backbone(config)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
     pooled = maps.pooled()
     pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     head = LinearHead(*SHALLOW_METHODS[method](pooled, config.code_bits, seed))
-    info = ModelInfo(
+    path = export_model(
+        Path(out) / "model.onnx",
+        backbone,
+        frozen,
+        head,
+        maps.shape,
         spec=CodeSpec(config.code_bits, 2),
-        form=form,
-        normalisation=backbone.normalisation,
         class_names=images.class_names,
         multilabel=images.multilabel,
-        backbone=config.backbone,
-        weights_id=frozen.weights_id,
         method={"name": method},
         protocol=protocol,
-        training={"seed": seed, "images": len(maps), "versions": {"ordhash": ordhash.__version__}},
+        training={"seed": seed, "images": len(maps)},
+        failures=maps.failures,
     )
-    path = save_model(Path(out) / "model.onnx", frozen, export_head(head, maps.shape), info)
     return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))

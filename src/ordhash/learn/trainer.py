@@ -27,15 +27,14 @@ from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
 from ordhash.files import replace_file
-from ordhash.inference import ImageInput
-from ordhash.learn.backbones import build_backbone
+from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches, Share, epoch_order
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.export import export_backbone, export_head
+from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.validation import held_out, held_out_mask, labelled, labels_of, leave_one_out_map, usable
-from ordhash.modelfile import ModelInfo, load_model, save_model
+from ordhash.modelfile import load_model
 from ordhash.progress import progress_bar
 
 __all__ = ["TrainResult", "train"]
@@ -127,8 +126,7 @@ def train(
             f"{out / 'model.onnx'} is another training's model; choose another folder, or allow overwriting it"
         )
 
-    form = ImageInput(config.image_size, config.fit)
-    backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size, seed=settings.seed)
+    backbone, form = configured_backbone(config, seed=settings.seed)
     multilabel = images.multilabel
     failures: list[ImageError] = []
     validation_inputs: FeatureMaps | PictureBatches
@@ -235,34 +233,33 @@ def train(
     learner.cpu().eval()
     if finetune:
         frozen = export_backbone(backbone, form, config.backbone)
-    info = ModelInfo(
-        spec=config.spec,
-        form=form,
-        normalisation=backbone.normalisation,
-        class_names=images.class_names,
-        multilabel=multilabel,
-        backbone=config.backbone,
-        weights_id=frozen.weights_id,
-        method=config.to_json()["objective"],
-        protocol=protocol,
-        training={
-            "fingerprint": fingerprint,
-            "config": config.to_json(),
-            "settings": settings.to_json(),
-            "mode": "finetune" if finetune else "frozen",
-            "images": len(images),
-            "validation_images": len(validation),
-            "validation_map": state.best_map,
-            "best_epoch": state.best_epoch,
-            "seconds": round(state.seconds, 2),
-            "history": state.history,
-            "failures": [[failure.source, failure.reason] for failure in failures],
-            "versions": {"ordhash": ordhash.__version__, "torch": torch.__version__},
-        },
-    )
     path = out / "model.onnx"
     if fabric.is_global_zero:
-        save_model(path, frozen, export_head(head, (shape[0], shape[1], shape[2])), info)
+        export_model(
+            path,
+            backbone,
+            frozen,
+            head,
+            (shape[0], shape[1], shape[2]),
+            spec=config.spec,
+            class_names=images.class_names,
+            multilabel=multilabel,
+            method=config.to_json()["objective"],
+            protocol=protocol,
+            training={
+                "fingerprint": fingerprint,
+                "config": config.to_json(),
+                "settings": settings.to_json(),
+                "mode": "finetune" if finetune else "frozen",
+                "images": len(images),
+                "validation_images": len(validation),
+                "validation_map": state.best_map,
+                "best_epoch": state.best_epoch,
+                "seconds": round(state.seconds, 2),
+                "history": state.history,
+            },
+            failures=failures,
+        )
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
     return TrainResult(
