@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.helper
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -579,6 +581,29 @@ def test_info(photo_folder: Path, photo_index: Path, tiny_model: Path, tmp_path:
     for part in ("apple, banana, carrot", "tf_efficientnet_lite0", "training.settings.epochs"):
         assert part in text
     assert f"model_path  {tiny_model}" in good("info", photo_index)
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 12])
+def test_info_names_the_images_that_could_not_be_used(count: int, tiny_model: Path, tmp_path: Path) -> None:
+    failures = [[f"photos/{number}.jpg", "the file is empty; replace it"] for number in range(count)]
+    model = onnx.load(tiny_model)
+    values = json.loads(model.metadata_props[0].value)
+    values["training"]["failures"] = failures
+    onnx.helper.set_model_props(model, {"ordhash": json.dumps(values)})
+    onnx.save(model, tmp_path / "model.onnx")
+    shown = good("info", tmp_path / "model.onnx").splitlines()
+    found = [tuple(line.split(maxsplit=1)) for line in shown if line.startswith("training.failures")]
+    expected = [
+        (f"training.failures.{number + 1}", f"photos/{number}.jpg: the file is empty; replace it")
+        for number in range(min(count, 10))
+    ]
+    if count == 0:
+        expected = [("training.failures", "-")]
+    if count == 12:
+        expected.append(("training.failures.11", "... and 2 more; --json prints all"))
+    assert found == expected
+    (facts,) = lines(good("info", tmp_path / "model.onnx", "--json"))
+    assert facts["training"]["failures"] == failures
 
 
 def test_info_of_other_files(photo_folder: Path, photo_index: Path, tmp_path: Path) -> None:

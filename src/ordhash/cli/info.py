@@ -18,6 +18,7 @@ from ordhash.modelfile import load_model
 __all__ = ["info"]
 
 _PARQUET, _ARROW = b"PAR1", b"ARROW1"  # first bytes of codes and of an index
+_SHOWN = 10  # images that could not be used; there may be thousands
 
 
 def info(
@@ -68,7 +69,10 @@ def _code(spec: CodeSpec) -> dict[str, int]:
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, object]:
-    """Nested values as one level of names with dots; a list of plain values is one value."""
+    """Nested values as one level of names with dots; a list of plain values is one value.
+
+    Lists in a list (images that could not be used, each with its reason) are numbered, and only the first are shown.
+    """
     flat: dict[str, object] = {}
     for name, value in values.items():
         if isinstance(value, dict):
@@ -76,6 +80,11 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, object]:
         elif isinstance(value, list | tuple) and any(isinstance(entry, dict) for entry in value):
             for number, entry in enumerate(value, start=1):
                 flat[f"{prefix}{name}.{number}"] = ", ".join(f"{part} {entry[part]}" for part in entry)
+        elif isinstance(value, list | tuple) and any(isinstance(entry, list | tuple) for entry in value):
+            for number, entry in enumerate(value[:_SHOWN], start=1):
+                flat[f"{prefix}{name}.{number}"] = ": ".join(str(part) for part in entry)
+            if len(value) > _SHOWN:
+                flat[f"{prefix}{name}.{_SHOWN + 1}"] = f"... and {len(value) - _SHOWN} more; --json prints all"
         elif isinstance(value, list | tuple):
             flat[prefix + name] = ", ".join(str(entry) for entry in value) or "-"
         else:
