@@ -230,8 +230,18 @@ def test_a_configuration_says_which_backbone_and_how_its_pictures_are_prepared()
         configured_backbone(dataclasses.replace(config, weights=Path("gone.pth")))
 
 
-def test_unknown_names_get_a_suggestion():
-    with pytest.raises(InputError, match="timm has no backbone 'efficientnet_lite'; for example: efficientnet_lite0"):
-        build_backbone("efficientnet_lite", image_size=64)
-    with pytest.raises(InputError, match=f"timm has no backbone 'xyzzy'; for example: {', '.join(LITE)}"):
-        build_backbone("xyzzy", image_size=64)
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("efficientnet_lite", "efficientnet_lite0"),
+        ("resnt18", "resnet18"),
+        ("ResNet18", "resnet18"),
+        ("resnt18.a1_in1k", "resnet18"),
+        ("efficientnet-b0", "efficientnet_b0"),
+        ("nextv2_at", "convnextv2_atto"),
+        ("xyzzy", f"{', '.join(LITE)}$"),
+    ],
+)
+def test_unknown_names_get_a_suggestion(name, suggested):
+    with pytest.raises(InputError, match=f"^timm has no backbone '{name}'; for example: {suggested}"):
+        build_backbone(name, image_size=64)

@@ -6,6 +6,7 @@ it wrong.
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import re
 from collections import OrderedDict
@@ -110,8 +111,7 @@ def build_backbone(
     torch.Size([1, 1280, 2, 2])
     """
     if not timm.is_model(name):
-        close = timm.list_models(f"*{name}*")[:3] or list(PACKAGED_WEIGHTS)
-        raise InputError(f"timm has no backbone {name!r}; for example: {', '.join(close)}")
+        raise InputError(f"timm has no backbone {name!r}; for example: {', '.join(_close_names(name))}")
     mean, std = [_LITE_MEAN] * 3, [_LITE_STD] * 3
     if name not in PACKAGED_WEIGHTS:
         config: Any = timm.get_pretrained_cfg(name)
@@ -150,6 +150,17 @@ def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, 
     """
     backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size, seed=seed)
     return backbone, ImageInput(config.image_size, config.fit)
+
+
+def _close_names(name: str) -> list[str]:
+    """Three names of timm that may have been meant: the beginning of a name, one letter wrong, the middle of a name."""
+    known, meant = timm.list_models(), name.lower().partition(".")[0]  # behind the dot stands a set of weights
+    return (
+        [other for other in known if other.startswith(meant)][:3]
+        or difflib.get_close_matches(meant, known, n=3)
+        or [other for other in known if meant in other][:3]
+        or list(PACKAGED_WEIGHTS)
+    )
 
 
 def _load_weights(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
