@@ -5,6 +5,7 @@ Run it with ``make demo``. It writes demo/results.png and demo/report.json.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from ordhash import Encoder, FeatureStore, OrdinalIndex, evaluate
 from ordhash.data import DATASETS, load_protocol
-from ordhash.errors import DataError
+from ordhash.errors import DataError, InputError
 from ordhash.evaluation import cosine_distances, rank_quality
 from ordhash.figures import draw_results
 from ordhash.learn import DOHConfig, TrainConfig, train
@@ -41,7 +42,8 @@ def main() -> None:
     fetched = time.perf_counter()
 
     config = DOHConfig(code_bits=CODE_BITS, arity=4, backbone="tf_efficientnet_lite0", image_size=160)
-    trained = train(
+    learn = functools.partial(
+        train,
         protocol.train,
         config,
         TrainConfig(seed=0),
@@ -49,9 +51,12 @@ def main() -> None:
         validation=protocol.validation,
         protocol=protocol.name,
         cache=CACHE,
-        overwrite=True,
         progress=True,
     )
+    try:
+        trained = learn()
+    except InputError:  # the folder holds a model of other settings or of another version
+        trained = learn(overwrite=True)
     how = "is there already, trained with these settings" if trained.reused else f"trained in {trained.seconds:.0f} s"
     console.print(f"Model: {trained.model} {how}; validation mAP {trained.validation_map:.3f}")
 

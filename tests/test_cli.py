@@ -298,6 +298,8 @@ def test_train_a_manifest_with_bad_files_and_a_class_of_one(
     assert facts["model"].strip() == values["model"]
     assert float(facts["validation mAP"]) == pytest.approx(values["validation_map"], abs=1e-4)
     assert facts["reused"].strip().startswith("yes")
+    facts = dict(line.split("  ", 1) for line in good(*command, "--force").splitlines())
+    assert facts["reused"].strip() == "no"
 
 
 def test_train_a_shallow_method_on_a_protocol(tiny_protocol: Protocol, cache: Path, tmp_path: Path) -> None:

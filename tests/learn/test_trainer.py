@@ -323,6 +323,36 @@ def test_a_damaged_checkpoint_is_refused(unfinished, photo_folder, cache, learne
     assert not train(images, TINY, FAST, out=unfinished, cache=cache).reused
 
 
+def test_a_finished_training_is_done_again_where_that_is_asked_for(photo_folder, tmp_path, cache, monkeypatch, learned):
+    images, out = read_folder(photo_folder), tmp_path / "run"
+    first = train(images, TINY, FAST, out=out, cache=cache)
+    again = train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
+    assert (first.reused, again.reused) == (False, False)
+    assert len(learned) == 2  # heads
+    assert learned[0] == learned[1]
+    assert again.history == first.history
+    assert train(images, TINY, FAST, out=out, cache=cache).reused
+
+    # Interrupted, the same call goes on.
+    validate, calls = module._validate, []
+
+    def stop_in_the_second_epoch(*given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return validate(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_validate", stop_in_the_second_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
+        resumed = train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
+    assert len(calls) == 4  # epochs 1 and 2, then 2 and 3
+    assert not resumed.reused
+    assert resumed.history == first.history
+    assert sorted(path.name for path in out.iterdir()) == ["model.onnx"]
+
+
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(photo_folder, tmp_path, cache, monkeypatch, learned):
     save, calls = torch.save, []
 

@@ -107,14 +107,15 @@ def train(
     accelerator: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = None,
     devices: Annotated[str | None, typer.Option(metavar="N|auto", help="Processes on this machine.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that decode images when fine-tuning.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace another training's model in the folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train anew, and replace the model in the folder.")] = False,
     root: Root = DEFAULT_ROOT,
     cache: Annotated[Path | None, typer.Option(help="Folder of feature maps and exported backbones.")] = None,
     as_json: Json = False,
 ) -> None:
     """Learn codes from images and write model.onnx.
 
-    An interrupted training goes on where it was when the same command is run again; a finished one is not done again.
+    An interrupted training goes on where it was when the same command is run again; a finished one is not done again,
+    unless --force asks for it.
     """
     chosen = _chosen(ctx.params)
     if method != "doh":

@@ -81,7 +81,7 @@ def train(
     """Learn codes from labelled images and write ``out/model.onnx``.
 
     An interrupted training goes on where it was when it is called again with the same arguments, to the same result. A
-    finished one is not done again.
+    finished one is not done again, unless ``overwrite`` asks for it.
 
     Args:
         images: Training images with labels. Those without a label, and those that cannot be read, are left out.
@@ -91,7 +91,8 @@ def train(
         validation: Images that choose the epoch; None holds some of ``images`` out.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
-        overwrite: Whether another training in ``out``, finished or not, may be replaced.
+        overwrite: Whether to train anew where ``out`` holds a finished training, of these arguments or others, and to
+            give up another unfinished one. An unfinished one of these arguments still goes on.
         progress: Whether to show bars.
 
     Returns:
@@ -118,7 +119,7 @@ def train(
     share = Share(fabric.global_rank, fabric.world_size)
     finetune = settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
     fingerprint = _fingerprint(images, validation, config, settings, finetune)
-    finished = _finished(out, fingerprint)
+    finished = None if overwrite else _finished(out, fingerprint)
     if finished:
         return finished
     if (out / "model.onnx").exists() and not overwrite:
