@@ -4,11 +4,16 @@ Every method gets the same frozen features, images and seeds; every trained one 
 Runs that are in the results file already are not done again, so an interrupted benchmark goes on where it was.
 Nothing here looks at a query before the settings are fixed: they were chosen on validation images
 (benchmarks/experiments.py).
+
+``--mode finetune`` is the recipe for a GPU: the default objective and the paper's, every length and seed, with the
+backbone learning too. One call does everything; docs/gpu.md has the command. ``--rehearse`` runs the whole of either
+mode in a minute or two, on a few small pictures, and writes beside the results.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import json
@@ -21,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from common import RESULTS, machine, write_json
 
@@ -28,16 +34,20 @@ import ordhash
 from ordhash import Encoder, FeatureStore, evaluate
 from ordhash.data import Protocol, load_protocol
 from ordhash.evaluation import cosine_distances, rank_quality
-from ordhash.inference import ImageInput
 from ordhash.learn import DOHConfig, TrainConfig, train
-from ordhash.learn.backbones import build_backbone
+from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.export import export_backbone
 from ordhash.learn.objectives import find_objective
 from ordhash.learn.shallow import fit_shallow
 
-BASE = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224)
-# What two cores can do for every run in about an hour; the validation images of each run choose its epoch.
-BUDGET = TrainConfig(mode="frozen", epochs=12, learning_rate=1e-3, validate_every=3)
+BASE = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224, stages=3, mirror=True)
+# What two cores can do for every run in an hour or so; the validation images of each run choose its epoch.
+FROZEN = TrainConfig(mode="frozen", epochs=15, learning_rate=1e-3, validate_every=3)
+FINETUNED = TrainConfig(
+    mode="finetune", epochs=40, learning_rate=1e-3, precision="bf16-mixed", accelerator="cuda", workers=14
+)
+TUNED_BASE = dataclasses.replace(BASE, stages=1, mirror=False)
+LENGTHS = (48, 12, 24, 32)
 ARITIES = (2, 8, 16)
 STREAMS: dict[str, dict[str, Any]] = {
     "no attention": {"use_attention": False},
@@ -57,14 +67,15 @@ class Run:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-def plan(seeds: int) -> Iterator[Run]:
+def plan(seeds: int, *, finetune: bool) -> Iterator[Run]:
     """All runs, the most wanted ones first."""
     best = find_objective(BASE.objective).name
-    for bits in (48, 12, 24, 32):
+    methods = (best, "doh") if finetune else (best, "doh", "itq", "lsh")
+    for bits in LENGTHS:
         for seed in range(seeds):
-            for method in (best, "doh", "itq", "lsh"):
+            for method in methods:
                 yield Run("lengths", method, method, seed, {"code_bits": bits})
-    for seed in range(seeds):
+    for seed in range(0 if finetune else 1):
         for name, changes in STREAMS.items():
             yield Run("ablations", name, best, seed, changes)
         for arity in ARITIES:
@@ -74,27 +85,45 @@ def plan(seeds: int) -> Iterator[Run]:
 _protocol: Protocol | None = None
 
 
-def do(run: Run, cache: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Recipe:
+    """What all runs of one call share."""
+
+    base: DOHConfig
+    training: TrainConfig
+    cache: Path
+
+    @property
+    def finetune(self) -> bool:
+        """Whether backbones learn too."""
+        return self.training.mode == "finetune"
+
+
+def do(run: Run, recipe: Recipe) -> dict[str, Any]:
     """Train, evaluate, and say everything that a reader of the table may ask."""
     protocol = _protocol
     if protocol is None:
         raise RuntimeError("the protocol is loaded before the workers start")
     started = time.perf_counter()
-    torch.set_num_threads(1)  # two runs at once, a core each, are done sooner than one after the other on both
+    threads = None if recipe.finetune else 1  # two frozen runs at once, a core each, beat one after the other on both
+    if threads:
+        torch.set_num_threads(threads)
     runs = Path("runs") / f"bench-{os.getpid()}"
     shutil.rmtree(runs, ignore_errors=True)
+    cache = recipe.cache
     if run.method in ("itq", "lsh"):
-        config = dataclasses.replace(BASE, arity=2, **run.changes)
+        config = dataclasses.replace(recipe.base, arity=2, **run.changes)
         result = fit_shallow(
             run.method, protocol.train, config, out=runs, seed=run.seed, protocol=protocol.name, cache=cache
         )
         settings: dict[str, Any] = {"seed": run.seed}
     else:
-        config = dataclasses.replace(BASE, objective=run.method, **run.changes)
-        training = dataclasses.replace(BUDGET, seed=run.seed)
+        config = dataclasses.replace(recipe.base, objective=run.method, **run.changes)
+        training = dataclasses.replace(recipe.training, seed=run.seed)
         settings = training.to_json()
         result = train(protocol.train, config, training, out=runs, protocol=protocol.name, cache=cache)
-    report = evaluate(Encoder(result.model, features=FeatureStore(cache / "features"), threads=1), protocol)
+    features = None if recipe.finetune else FeatureStore(cache / "features")
+    report = evaluate(Encoder(result.model, features=features, threads=threads), protocol)
     shutil.rmtree(runs)
     return {
         **dataclasses.asdict(run),
@@ -117,36 +146,65 @@ def do(run: Run, cache: Path) -> dict[str, Any]:
     }
 
 
-def raw_features(protocol: Protocol, cache: Path) -> dict[str, Any]:
-    """The ranking by cosine of the pooled features, which codes are measured against."""
-    backbone = build_backbone(BASE.backbone, image_size=BASE.image_size)
-    frozen = export_backbone(backbone, ImageInput(BASE.image_size, BASE.fit), BASE.backbone, cache / "backbones")
-    store = FeatureStore(cache / "features")
-    parts = (protocol.query, protocol.database)
-    pooled = [store.maps(part, frozen, progress=True).at_least_one().pooled() for part in parts]
+def raw_features(protocol: Protocol, recipe: Recipe) -> dict[str, Any]:
+    """The ranking by cosine of the pooled last feature map, which codes are measured against."""
+    backbone, form = configured_backbone(recipe.base)
+    frozen = export_backbone(backbone, form, recipe.base.backbone, recipe.cache / "backbones")
+    store = FeatureStore(recipe.cache / "features")
+    pooled = [
+        store.maps(part, frozen, progress=True).at_least_one().pooled()[:, : backbone.last_channels]
+        for part in (protocol.query, protocol.database)
+    ]
     quality = rank_quality(lambda rows: cosine_distances(pooled[0][rows], pooled[1]), protocol, progress=True)
     return {"floats": int(pooled[0].shape[1]), "map": quality.map, "precision_at": quality.precision_at}
+
+
+def rehearsal(protocol: Protocol, recipe: Recipe) -> tuple[Protocol, Recipe]:
+    """The same on a few small pictures, to see that everything works before the time is spent."""
+    small = dataclasses.replace(
+        protocol,
+        train=protocol.train.subset(np.arange(0, len(protocol.train), 50)),
+        query=protocol.query.subset(np.arange(0, len(protocol.query), 20)),
+        database=protocol.database.subset(np.arange(0, len(protocol.database), 200)),
+    )
+    base = dataclasses.replace(recipe.base, backbone="tf_efficientnet_lite0", image_size=64)
+    training = dataclasses.replace(
+        recipe.training, epochs=1, batch_size=32, precision="32-true", accelerator="auto", workers=2
+    )
+    return small, Recipe(base, training, recipe.cache)
 
 
 def main() -> None:
     global _protocol
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mode", choices=("frozen", "finetune"), default="frozen")
+    parser.add_argument("--rehearse", action="store_true", help="a few small pictures, one epoch, no results kept")
     parser.add_argument("--protocol", default="cifar10")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=600.0, help="start no further run after so many minutes")
     parser.add_argument("--root", type=Path, default=Path("data"))
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results file")
     options = parser.parse_args()
     started = time.perf_counter()
+    finetune = options.mode == "finetune"
+    recipe = Recipe(TUNED_BASE if finetune else BASE, FINETUNED if finetune else FROZEN, options.cache)
     protocol = load_protocol(options.protocol, options.root)
-    path = RESULTS / f"quality-{protocol.name}.json"
+    name = f"quality-{protocol.name}{'-finetuned' if finetune else ''}{'-rehearsal' if options.rehearse else ''}"
+    path = options.results / f"{name}.json"
+    if options.rehearse:
+        path.unlink(missing_ok=True)
+        protocol, recipe = rehearsal(protocol, recipe)
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"runs": []}
+    base = recipe.base
     results |= {
-        "command": "make bench-quality",
+        "command": "make bench-quality" if not finetune else "benchmarks/quality.py --mode finetune",
         "protocol": protocol.name,
         "protocol_hash": protocol.hash(),
         "citation": protocol.citation,
-        "backbone": f"{BASE.backbone} at {BASE.image_size} px, frozen",
+        "backbone": f"{base.backbone} at {base.image_size} px, {'fine-tuned' if finetune else 'frozen'}",
+        "stages": base.stages,
+        "mirror": base.mirror,
         "machine": machine(),
     }
     done = {
@@ -154,18 +212,22 @@ def main() -> None:
     }
     todo = [
         run
-        for run in plan(options.seeds)
+        for run in plan(1 if options.rehearse else options.seeds, finetune=finetune)
         if json.dumps(list(dataclasses.asdict(run).values()), sort_keys=True) not in done
     ]
     _protocol = protocol
-    torch.set_num_threads(1)  # threads do not survive the fork below
-    if "raw_features" not in results:
-        results["raw_features"] = raw_features(protocol, options.cache)
-        write_json(path, results)
-    if time.perf_counter() - started > 60 * options.minutes:
-        return
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        for entry in pool.imap_unordered(functools.partial(do, cache=options.cache), todo, chunksize=1):
+    work = functools.partial(do, recipe=recipe)
+    with contextlib.ExitStack() as stack:
+        if finetune:
+            finished: Iterator[dict[str, Any]] = map(work, todo)
+        else:
+            torch.set_num_threads(1)  # threads do not survive the fork below
+            if "raw_features" not in results:
+                results["raw_features"] = raw_features(protocol, recipe)
+                write_json(path, results)
+            pool = stack.enter_context(multiprocessing.get_context("fork").Pool(2))
+            finished = pool.imap_unordered(work, todo, chunksize=1)
+        for entry in finished:
             print(
                 f"{entry['name']} {entry['code_bits']} bits K={entry['arity']} seed {entry['seed']}: "
                 f"mAP {entry['map']:.4f}, asymmetric {entry['map_asymmetric']:.4f}, {entry['seconds']} s",

@@ -105,6 +105,10 @@ def test_the_whole_is_its_parts_one_after_the_other(path):
         parts = open_session(second).run(["scores", "attention"], {"features": features})
         for found, expected in zip(parts, whole, strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        half = open_session(model.head(half=True)).run(None, {"features": features.astype(np.float16)})
+        exact = open_session(second).run(None, {"features": features.astype(np.float16).astype(np.float32)})
+        for found, expected in zip(half, exact, strict=True):
+            np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(whole[1].sum(axis=(1, 2)), 1, rtol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.errors import ImageError
 from ordhash.features import FeatureStore, FrozenBackbone
-from ordhash.inference import Batch, open_session, output_shape, run_images
+from ordhash.inference import Batch, available_cores, open_session, output_shape, run_images
 from ordhash.modelfile import Model, ModelInfo, load_model
 from ordhash.progress import progress_bar
 
 __all__ = ["Encoded", "Encoder"]
 
 Scores = npt.NDArray[np.float32]
+
+_MAPS_AT_ONCE = 16  # widened to float32 they stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +84,14 @@ class Encoder:
         self._features = features
         self._batch_size = batch_size
         self._progress = progress
-        self._session = open_session(self._model.graph if features is None else self._model.head(), threads=threads)
+        self._threads = threads or available_cores()
+        self._graph = self._model.graph if features is None else self._model.head(half=True)
+        self._session = open_session(self._graph, threads=self._threads)
+
+    @functools.cached_property
+    def _one_thread(self) -> onnxruntime.InferenceSession:
+        """For many batches at once, each on one thread."""
+        return open_session(self._graph, threads=1)
 
     @property
     def info(self) -> ModelInfo:
@@ -142,8 +153,12 @@ class Encoder:
         if self._features is not None:
             yield from self._stream_from_features(images, self._features, outputs)
             return
+        # One batch takes all threads, so that a query waits shortly; many batches take one each.
+        many = len(images) > self._batch_size
+        session, workers = (self._one_thread, self._threads) if many else (self._session, 1)
+        form, batch_size = self.info.form, self._batch_size
         with progress_bar("Encoding", len(images), show=self._progress) as advance:
-            for batch in run_images(self._session, outputs, images, self.info.form, batch_size=self._batch_size):
+            for batch in run_images(session, outputs, images, form, batch_size=batch_size, workers=workers):
                 yield batch
                 advance(batch.size)
 
@@ -152,12 +167,11 @@ class Encoder:
         if maps.failures:
             yield Batch(maps.rows[:0], [], maps.failures, len(maps.failures))
         with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
-            start = 0
-            for values in maps.batches(256):
-                stop = start + len(values)
-                yield Batch(maps.rows[start:stop], self._session.run(outputs, {"features": values}), [], len(values))
-                start = stop
-                advance(len(values))
+            for start in range(0, len(maps), _MAPS_AT_ONCE):
+                picked = np.arange(start, min(start + _MAPS_AT_ONCE, len(maps)))
+                values = self._session.run(outputs, {"features": maps.stored(picked)})
+                yield Batch(maps.rows[picked], values, [], len(picked))
+                advance(len(picked))
 
     def scores(self, images: Images) -> Scores:
         """Scores float32 (n, n_segments, arity).

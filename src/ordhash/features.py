@@ -20,7 +20,7 @@ from ordhash.checks import some_usable
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError
 from ordhash.files import replace_file
-from ordhash.inference import ImageInput, open_session, output_shape, run_images
+from ordhash.inference import ImageInput, available_cores, open_session, output_shape, run_images
 from ordhash.progress import progress_bar
 
 __all__ = ["FeatureMaps", "FeatureStore", "FrozenBackbone"]
@@ -102,7 +102,11 @@ class FeatureMaps:
 
     def read(self, picked: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Maps of some of the usable images, float32 (len(picked), D, h, w)."""
-        return self.store[self.positions[np.asarray(picked, dtype=np.intp)]].astype(np.float32)
+        return self.stored(picked).astype(np.float32)
+
+    def stored(self, picked: npt.ArrayLike) -> npt.NDArray[np.float16]:
+        """The same as they are on disk, float16."""
+        return self.store[self.positions[np.asarray(picked, dtype=np.intp)]]
 
     def batches(self, batch_size: int = 256) -> Iterator[npt.NDArray[np.float32]]:
         """All maps in order, some at a time."""
@@ -174,14 +178,17 @@ class FeatureStore:
         progress: bool,
         batch_size: int,
     ) -> list[ImageError]:
-        session = open_session(backbone.graph)
+        session = open_session(backbone.graph, threads=1)
         failures: list[ImageError] = []
         with (
             progress_bar(f"Features ({backbone.name})", len(images), show=progress) as advance,
             (folder / "maps.f16").open("ab") as maps,
             (folder / "digests").open("ab") as digests,
         ):
-            for batch in run_images(session, ["features"], images, backbone.form, batch_size=batch_size):
+            batches = run_images(
+                session, ["features"], images, backbone.form, batch_size=batch_size, workers=available_cores()
+            )
+            for batch in batches:
                 if len(batch.rows):
                     values = batch.outputs[0]
                     if not np.isfinite(values).all() or np.abs(values).max() > np.finfo(np.float16).max:

@@ -1,5 +1,6 @@
 import dataclasses
 import importlib.util
+import itertools
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -102,6 +103,48 @@ def test_other_timm_networks(name, depth):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert backbone.normalisation["mean"] == pytest.approx([255 * value for value in config.mean])
     assert backbone.normalisation["std"] == pytest.approx([255 * value for value in config.std])
+
+
+@pytest.mark.parametrize(
+    ("name", "depths", "size"),
+    [("tf_efficientnet_lite0", (1280, 320, 112), 64), ("resnet18", (512, 256, 128), 96), ("resnet18", (512, 256), 100)],
+)
+def test_stages_join_earlier_maps_averaged_to_the_last_ones_resolution(name, depths, size):
+    plain, joined = (build_backbone(name, weights=None, image_size=size, stages=n) for n in (1, len(depths)))
+    pictures = random_pictures(2, size)
+    with torch.no_grad():
+        _, maps = plain.network.forward_intermediates(
+            (pictures.permute(0, 3, 1, 2).float() - plain.mean) / plain.std, norm=False
+        )
+    found, last = features_of(joined, pictures), features_of(plain, pictures)
+    assert found.shape == (2, sum(depths), *last.shape[2:])
+    assert joined.last_channels == plain.last_channels == depths[0]
+    torch.testing.assert_close(found[:, : depths[0]], last)
+    start = depths[0]
+    for depth in depths[1:]:
+        part, start = found[:, start : start + depth], start + depth
+        earlier = next(m for m in maps if m.shape[1] == depth)
+        step = -(-earlier.shape[2] // last.shape[2])
+        for row, column in itertools.product(range(last.shape[2]), repeat=2):
+            window = earlier[:, :, row * step : (row + 1) * step, column * step : (column + 1) * step]
+            torch.testing.assert_close(part[:, :, row, column], window.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_mirrored_features_are_those_of_both_ways_of_looking():
+    plain, both = (
+        build_backbone("test_resnet", weights=None, image_size=64, mirror=mirror) for mirror in (False, True)
+    )
+    pictures = random_pictures(2, 64)
+    other = features_of(plain, pictures.flip(2)).flip(3)
+    found = features_of(both, pictures)
+    torch.testing.assert_close(found, (features_of(plain, pictures) + other) / 2)
+    torch.testing.assert_close(features_of(both, pictures.flip(2)), found.flip(3))
+
+
+@pytest.mark.parametrize(("name", "stages"), [("resnet18", 6), ("tf_efficientnet_lite0", 9)])
+def test_more_stages_than_there_are_are_refused(name, stages):
+    with pytest.raises(InputError, match=rf"stages is {stages}; {name} has \d feature maps to join"):
+        build_backbone(name, weights=None, image_size=64, stages=stages)
 
 
 def test_backbones_come_in_evaluation_mode():

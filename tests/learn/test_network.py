@@ -208,6 +208,16 @@ def test_dropout_is_for_training_only():
         assert not torch.allclose(head(features).scores, head(features).scores)
 
 
+@pytest.mark.parametrize("which", ["dropout", "hidden_dropout"])
+def test_each_dropout_works_alone(which):
+    none = {"dropout": 0.0, "hidden_dropout": 0.0, "use_local": False}
+    features = make_features()
+    for settings, same in ((none, True), ({**none, which: 0.5}, False)):
+        head = make_head(**settings).train()
+        with torch.no_grad():
+            assert torch.equal(head(features).scores, head(features).scores) is same
+
+
 def test_images_do_not_influence_each_other():
     head, features = make_head(), make_features()
     with torch.no_grad():

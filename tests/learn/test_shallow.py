@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,13 @@ def test_a_shallow_method_writes_a_model_that_an_encoder_reads(method, photo_fol
     expected = scores_of(SHALLOW_METHODS[method](pooled, 8, 2), pooled)
     if method == "lsh":  # ITQ amplifies the rounding of cached features in its weakest directions
         np.testing.assert_allclose(encoded.scores, expected, atol=2e-2 * np.abs(expected).max())
+
+
+def test_shallow_methods_use_the_last_map_alone(photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
+    plain = fit_shallow("lsh", images, TINY, out=tmp_path / "a", cache=cache).model
+    joined = fit_shallow("lsh", images, dataclasses.replace(TINY, stages=2), out=tmp_path / "b", cache=cache).model
+    np.testing.assert_allclose(Encoder(joined).scores(images), Encoder(plain).scores(images), atol=1e-5)
 
 
 def test_shallow_methods_do_not_use_labels(photo_folder, tmp_path, cache):

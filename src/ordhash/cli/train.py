@@ -28,7 +28,7 @@ _SWITCHES = {
     "no_attention": "use_attention",
     "no_augment": "augment",
 }
-_SHALLOW_OPTIONS = {"code_bits", "backbone", "weights", "image_size", "fit", "seed"}
+_SHALLOW_OPTIONS = {"code_bits", "backbone", "weights", "image_size", "fit", "mirror", "seed"}
 
 
 class TrainCommand(TyperCommand):
@@ -83,9 +83,19 @@ def train(
     fit: Annotated[
         Literal["squash", "crop"] | None, typer.Option(help="Show the whole picture, or its middle square.")
     ] = None,
+    stages: Annotated[
+        int | None, typer.Option(help="Feature maps of the backbone that are joined, the last one counted.")
+    ] = None,
+    mirror: Annotated[
+        bool | None,
+        typer.Option("--mirror", help="Average features over a picture and its mirror image, for twice the time."),
+    ] = None,
     hidden: Annotated[int | None, typer.Option(help="Width of the global stream.")] = None,
     local_hidden: Annotated[int | None, typer.Option(help="Channels of the local stream.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share of features dropped in training.")] = None,
+    hidden_dropout: Annotated[
+        float | None, typer.Option(help="Share of the global stream's hidden values dropped in training.")
+    ] = None,
     no_global: Annotated[bool, typer.Option("--no-global", help="Without the global stream.")] = False,
     no_local: Annotated[bool, typer.Option("--no-local", help="Without the local stream.")] = False,
     no_attention: Annotated[bool, typer.Option("--no-attention", help="Without spatial attention.")] = False,

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ordhash.errors import InputError, MissingPartError
 from ordhash.inference import ImageInput
@@ -66,25 +67,57 @@ class Backbone(nn.Module):
     """A timm network up to its last feature map, with normalisation in front.
 
     Args:
-        network: Has ``forward_features``.
+        network: Has ``forward_features`` and, for stages, ``forward_intermediates``.
         mean: Per channel, in pixel values 0..255.
         std: Per channel, in pixel values 0..255.
+        stages: Earlier maps that are joined to the last one, averaged to its resolution: timm's indices, latest first.
+        mirror: Whether features are averaged over a picture and its mirror image, location by location.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, mean: list[float], std: list[float]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        mean: list[float],
+        std: list[float],
+        *,
+        stages: tuple[int, ...] = (),
+        mirror: bool = False,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.stages = stages
+        self.mirror = mirror
         self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Features float (n, D, h, w) of pictures uint8 (n, size, size, 3)."""
         normalised = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        features: Tensor = self.network.forward_features(normalised)  # type: ignore[operator]
+        features = self._maps(normalised)
+        if self.mirror:
+            # One after the other: twice the batch would not stay in the processor's cache.
+            features = (features + self._maps(normalised.flip(3)).flip(3)) / 2
         return features
+
+    def _maps(self, normalised: Tensor) -> Tensor:
+        network: Any = self.network
+        if not self.stages:
+            features: Tensor = network.forward_features(normalised)
+            return features
+        last, earlier = network.forward_intermediates(normalised, indices=sorted(self.stages))
+        return torch.cat([last, *(_averaged(maps, last.shape[2]) for maps in reversed(earlier))], dim=1)
+
+    def extra_repr(self) -> str:
+        """Settings, as part of what tells two backbones apart."""
+        return f"stages={self.stages}, mirror={self.mirror}"
+
+    @property
+    def last_channels(self) -> int:
+        """Channels of the network's last map; those of earlier stages follow them."""
+        return int(self.network.num_features)  # type: ignore[arg-type]
 
     @property
     def normalisation(self) -> dict[str, list[float]]:
@@ -92,8 +125,20 @@ class Backbone(nn.Module):
         return {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
 
 
+def _averaged(maps: Tensor, size: int) -> Tensor:
+    """Maps (n, D, h, h) averaged over squares, to (n, D, size, size)."""
+    side = -(-maps.shape[2] // size)
+    return functional.avg_pool2d(maps, side, ceil_mode=True)
+
+
 def build_backbone(
-    name: str, *, weights: Literal["pretrained"] | Path | None = "pretrained", image_size: int = 224, seed: int = 0
+    name: str,
+    *,
+    weights: Literal["pretrained"] | Path | None = "pretrained",
+    image_size: int = 224,
+    stages: int = 1,
+    mirror: bool = False,
+    seed: int = 0,
 ) -> Backbone:
     """Backbone in evaluation mode.
 
@@ -101,10 +146,13 @@ def build_backbone(
         name: A timm name; the names in ``PACKAGED_WEIGHTS`` need no network.
         weights: ``pretrained``, a file of weights (a state dict of the timm network), or None for random ones.
         image_size: Side of the pictures it will get, to check that it gives a feature map.
+        stages: Feature maps that are joined: 1 is the last one alone, 3 adds the outputs of two stages before it.
+        mirror: Whether features are averaged over a picture and its mirror image.
         seed: Seed of random weights; the caller's random state is left as it is.
 
     Raises:
-        InputError: timm has no such network, it gives no spatial feature map, or the weights do not fit it.
+        InputError: timm has no such network, it gives no spatial feature map, it has fewer stages, or the weights do
+            not fit it.
         MissingPartError: Its weights are not at hand.
 
     >>> build_backbone("tf_efficientnet_lite0", weights=None, image_size=64)(torch.zeros(1, 64, 64, 3).byte()).shape
@@ -123,7 +171,10 @@ def build_backbone(
             _load_weights(
                 network, name, _pretrained_state(name) if weights == "pretrained" else _state_from_file(Path(weights))
             )
-    backbone = Backbone(network, mean, std).eval()
+    earlier = _earlier_stages(network, name, image_size)[: stages - 1] if stages > 1 else ()
+    if len(earlier) < stages - 1:
+        raise InputError(f"stages is {stages}; {name} has {len(earlier) + 1} feature maps to join")
+    backbone = Backbone(network, mean, std, stages=earlier, mirror=mirror).eval()
     with torch.inference_mode():
         try:
             features = backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
@@ -137,18 +188,36 @@ def build_backbone(
     return backbone
 
 
+def _earlier_stages(network: Any, name: str, image_size: int) -> tuple[int, ...]:
+    """Timm's indices of the feature maps before the last one, latest first."""
+    if not hasattr(network, "forward_intermediates"):
+        raise InputError(f"timm gives only the last feature map of {name}; set stages to 1")
+    with torch.inference_mode():
+        last, maps = network.eval().forward_intermediates(torch.zeros(1, 3, image_size, image_size))
+    # Many networks end with their last stage; others, like EfficientNet, put one more layer behind it.
+    found = [index for index, part in enumerate(maps) if part.shape != last.shape]
+    return tuple(reversed(found))
+
+
 def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, ImageInput]:
     """Backbone that a configuration asks for, in evaluation mode, and how its pictures are prepared.
 
     Args:
-        config: Its backbone, weights, image_size and fit are used.
+        config: Its backbone, weights, image_size, fit, stages and mirror are used.
         seed: Seed of random weights.
 
     Raises:
         InputError: As build_backbone.
         MissingPartError: As build_backbone.
     """
-    backbone = build_backbone(config.backbone, weights=config.weights, image_size=config.image_size, seed=seed)
+    backbone = build_backbone(
+        config.backbone,
+        weights=config.weights,
+        image_size=config.image_size,
+        stages=config.stages,
+        mirror=config.mirror,
+        seed=seed,
+    )
     return backbone, ImageInput(config.image_size, config.fit)
 
 

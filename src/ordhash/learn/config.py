@@ -25,6 +25,9 @@ class DOHConfig:
         backbone: A timm name; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no network.
         weights: ``pretrained``, a file of weights for the backbone, or None for random ones.
         image_size: Side of the square image that the backbone sees, in pixels.
+        stages: Feature maps of the backbone that are joined: 1 is the last one alone, 3 adds the outputs of the two
+            stages before it, which know more of texture and parts.
+        mirror: Whether features are averaged over a picture and its mirror image: better codes for twice the time.
         fit: ``squash`` shows the whole photograph, ``crop`` its middle square.
         hidden: Width of the global stream (fc6, fc7).
         local_hidden: Channels of the local stream (conv6, conv7).
@@ -32,6 +35,7 @@ class DOHConfig:
         use_local: Switch of the local stream.
         use_attention: Switch of the spatial attention inside the local stream.
         dropout: Share of features dropped in training.
+        hidden_dropout: Share of the global stream's hidden values dropped in training.
 
     Raises:
         InputError: A value outside what is allowed.
@@ -46,13 +50,16 @@ class DOHConfig:
     backbone: str = "tf_efficientnet_lite0"
     weights: Literal["pretrained"] | Path | None = "pretrained"
     image_size: int = 160
+    stages: int = 1
+    mirror: bool = False
     fit: Literal["squash", "crop"] = "squash"
-    hidden: int = 512
+    hidden: int = 1024
     local_hidden: int = 128
     use_global: bool = True
     use_local: bool = True
     use_attention: bool = True
     dropout: float = 0.5
+    hidden_dropout: float = 0.3
     spec: CodeSpec = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +71,9 @@ class DOHConfig:
             # Attention lives in the local stream; without it the switch would be an argument that does nothing.
             object.__setattr__(self, "use_attention", False)
         _check_range("dropout", self.dropout, 0.0, 0.95)
+        _check_range("hidden_dropout", self.hidden_dropout, 0.0, 0.95)
         _check_range("image_size", self.image_size, 32, 1024)
+        _check_range("stages", self.stages, 1, 16)
         _check_range("hidden", self.hidden, 1, 65536)
         _check_range("local_hidden", self.local_hidden, 1, 65536)
         if self.fit not in ("squash", "crop"):

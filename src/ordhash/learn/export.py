@@ -24,8 +24,8 @@ __all__ = ["export_backbone", "export_head", "export_model", "weights_digest"]
 
 
 def weights_digest(module: nn.Module) -> str:
-    """16 hexadecimal digits over the names and values of a module's weights."""
-    digest = hashlib.blake2b(digest_size=8)
+    """16 hexadecimal digits over the names and values of a module's weights, and its settings in ``extra_repr``."""
+    digest = hashlib.blake2b(module.extra_repr().encode(), digest_size=8)
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
@@ -144,4 +144,12 @@ def _to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: 
         logger.setLevel(level)
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
-    return bytes(program.model_proto.SerializeToString())
+    model = program.model_proto
+    # Where the layers stood in which source file, with the paths of this machine: nobody else's business, and it would
+    # make the identity of a model depend on where the package is installed.
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer, *model.graph.input):
+        del part.metadata_props[:]
+    for function in model.functions:
+        for part in (function, *function.node):
+            del part.metadata_props[:]
+    return bytes(model.SerializeToString())

@@ -67,12 +67,16 @@ class GlobalStream(nn.Module):
         n_classes: Outputs of the class layer.
         spec: Shape of the code.
         dropout: Share of pooled features dropped in training.
+        hidden_dropout: Share of the outputs of fc6 and fc7 dropped in training, as the paper's networks do.
     """
 
-    def __init__(self, in_dim: int, hidden: int, n_classes: int, spec: CodeSpec, *, dropout: float) -> None:
+    def __init__(
+        self, in_dim: int, hidden: int, n_classes: int, spec: CodeSpec, *, dropout: float, hidden_dropout: float
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.drop = nn.Dropout(dropout)
+        self.hidden_drop = nn.Dropout(hidden_dropout)
         self.fc6 = nn.Linear(in_dim, hidden)
         self.fc7 = nn.Linear(hidden, hidden)
         self.classes = nn.Linear(hidden, n_classes)
@@ -81,7 +85,8 @@ class GlobalStream(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Ranking scores (n, R, K) and class logits (n, C) of features (n, D, h, w)."""
         pooled = self.drop(features.mean(dim=(2, 3)))
-        hidden = torch.relu(self.fc7(torch.relu(self.fc6(pooled))))
+        hidden = self.hidden_drop(torch.relu(self.fc6(pooled)))
+        hidden = self.hidden_drop(torch.relu(self.fc7(hidden)))
         return _segments(self.ranking(hidden), self.spec), self.classes(hidden)
 
 
@@ -148,6 +153,7 @@ class HashingHead(nn.Module):
         use_local: Switch of the local stream.
         use_attention: Switch of the attention inside the local stream.
         dropout: Share of features dropped in training.
+        hidden_dropout: Share of the global stream's hidden values dropped in training.
 
     Raises:
         InputError: Both streams are switched off.
@@ -160,18 +166,23 @@ class HashingHead(nn.Module):
         spec: CodeSpec,
         *,
         multilabel: bool = False,
-        hidden: int = 512,
+        hidden: int = 1024,
         local_hidden: int = 128,
         use_global: bool = True,
         use_local: bool = True,
         use_attention: bool = True,
         dropout: float = 0.5,
+        hidden_dropout: float = 0.3,
     ) -> None:
         super().__init__()
         if not (use_global or use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
         self.spec = spec
-        self.global_stream = GlobalStream(in_dim, hidden, n_classes, spec, dropout=dropout) if use_global else None
+        self.global_stream = (
+            GlobalStream(in_dim, hidden, n_classes, spec, dropout=dropout, hidden_dropout=hidden_dropout)
+            if use_global
+            else None
+        )
         self.local_stream = (
             LocalStream(
                 in_dim,

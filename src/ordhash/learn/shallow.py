@@ -32,7 +32,7 @@ Projection = tuple[Features, Features]
 
 
 class LinearHead(nn.Module):
-    """u = W f + b on features pooled over locations, optionally brought to length 1 first.
+    """u = W f + b on the first D features, pooled over locations and brought to length 1.
 
     Args:
         weight: float (code_bits, D).
@@ -49,7 +49,8 @@ class LinearHead(nn.Module):
 
     def forward(self, features: Tensor) -> HeadOutput:
         """HeadOutput without class logits, and with attention that is the same everywhere."""
-        pooled = nn.functional.normalize(features.mean(dim=(2, 3)), dim=1)
+        last = features[:, : self.weight.shape[1]]
+        pooled = nn.functional.normalize(last.mean(dim=(2, 3)), dim=1)
         u = pooled @ self.weight.T + self.bias
         return HeadOutput(torch.stack([-u / 2, u / 2], dim=2), (), uniform_attention(features))
 
@@ -141,7 +142,8 @@ def fit_shallow(
     backbone, form = configured_backbone(config)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
-    pooled = maps.pooled()
+    # The last map alone: joined to it, earlier stages make what does not learn from labels worse (docs/experiments.md).
+    pooled = maps.pooled()[:, : backbone.last_channels]
     pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     head = LinearHead(*SHALLOW_METHODS[method](pooled, config.code_bits, seed))
     path = export_model(

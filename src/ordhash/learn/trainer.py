@@ -160,7 +160,7 @@ def train(
             validation = validation.subset(validation_inputs.rows)
             failures = [*failures, *validation_inputs.failures]
         mirrored = None
-        if settings.augment:
+        if settings.augment and not config.mirror:  # with it both ways give the same
             other_way = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=True))
             mirrored = store.maps(images, other_way, progress=progress)
         batches = FeatureBatches(maps, mirrored, labels_of(images))
@@ -180,6 +180,7 @@ def train(
             use_local=config.use_local,
             use_attention=config.use_attention,
             dropout=config.dropout,
+            hidden_dropout=config.hidden_dropout,
         )
         objective = find_objective(config.objective)
         loss = objective.build(Task(config.spec, len(images.class_names), multilabel, settings.seed))
