@@ -2,12 +2,14 @@
 
 CIFAR-10's 5,000 training images alone: 3,500 learn, 1,500 are searched among each other. No query and no database image
 of the protocol is touched. The global stream alone on pooled features, so that a training takes seconds; every variant
-gets the same images, epochs, batches and seeds. docs/experiments.md has the table and what it taught.
+gets the same images, epochs, batches and seeds. First the features and the network under the default objective, then
+objectives on the features and the network that won. docs/experiments.md has the tables and what they taught.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import json
 import math
@@ -28,18 +30,19 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet, load_protocol
 from ordhash.distances import asymmetric_distances
 from ordhash.features import FeatureStore
-from ordhash.inference import ImageInput
-from ordhash.learn.backbones import build_backbone
+from ordhash.learn import DOHConfig
+from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.export import export_backbone
 from ordhash.learn.network import HashingHead, HeadOutput
-from ordhash.learn.objectives import DOH, Objective, Task, Winners
-from ordhash.learn.objectives.base import class_loss, relaxed_code, shared_label
+from ordhash.learn.objectives import DOH, DOHMixup, Objective, Task
+from ordhash.learn.objectives.base import class_loss, label_similarity, relaxed_code
 from ordhash.learn.objectives.doh import pair_difference_loss
 from ordhash.learn.validation import held_out, labels_of, leave_one_out_map
 from ordhash.metrics import average_precision
 
 LENGTHS, SEEDS = (12, 48), 3
-EPOCHS, BATCH, RATE, DECAY = 30, 128, 1e-3, 1e-2
+EPOCHS, BATCH, RATE, DECAY = 20, 64, 1e-3, 1e-2
+BASE = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224, stages=3, mirror=True)
 
 Loss = Callable[[HeadOutput, Tensor, Task], Tensor]
 
@@ -70,7 +73,7 @@ def straight_through_codewords(output: HeadOutput, labels: Tensor, task: Task) -
     winners, segments = straight_through(output.scores), task.spec.n_segments
     words = functional.one_hot(codewords(task), task.spec.arity).float().flatten(1)
     logits = 16.0 * winners @ words.T / segments
-    pairs = pair_difference_loss(winners, shared_label(labels), segments)
+    pairs = pair_difference_loss(winners, label_similarity(labels), segments)
     return 3.0 * pairs + functional.cross_entropy(logits, labels) + class_loss(output, labels, multilabel=False)
 
 
@@ -89,7 +92,7 @@ def segment_cross_entropy(output: HeadOutput, labels: Tensor, task: Task, *, off
 
 def tie_aware_ap(output: HeadOutput, labels: Tensor, task: Task) -> Tensor:
     """1 - tie-aware AP of the batch over soft histograms of distances (He et al., arXiv:1705.08562), plus pairs."""
-    codes, similarity, segments = relaxed_code(output.scores), shared_label(labels), task.spec.n_segments
+    codes, similarity, segments = relaxed_code(output.scores), label_similarity(labels), task.spec.n_segments
     distances = (segments - codes @ codes.T).clamp(0, segments)
     others = 1 - torch.eye(len(codes))
     weights = (1 - (distances[..., None] - torch.arange(segments + 1.0)).abs()).clamp_min(0) * others[..., None]
@@ -101,10 +104,12 @@ def tie_aware_ap(output: HeadOutput, labels: Tensor, task: Task) -> Tensor:
     return 1 - quality.mean() + pairs + class_loss(output, labels, multilabel=False)
 
 
-def doh_on_mixed(output: HeadOutput, labels: Tensor, task: Task) -> Tensor:
-    """The paper's loss with graded similarities, for blended labels."""
-    similarity = (labels @ labels.T).clamp(max=1.0)
-    pairs = pair_difference_loss(relaxed_code(output.scores), similarity, task.spec.n_segments)
+def against_winners(output: HeadOutput, labels: Tensor, task: Task) -> Tensor:
+    """Difference loss between the relaxed code of one image and the winners of the other, which the index holds."""
+    relaxed, winners = relaxed_code(output.scores), straight_through(output.scores).detach()
+    unequal = 1 - torch.eye(len(relaxed))
+    differences = label_similarity(labels) - relaxed @ winners.T / task.spec.n_segments
+    pairs = (unequal * differences**2).sum() / unequal.sum()
     return pairs + class_loss(output, labels, multilabel=False)
 
 
@@ -113,52 +118,68 @@ def of(objective: Objective) -> Loss:
     return lambda output, labels, task: torch.stack(list(objective.build(task)(output, labels).values())).sum()
 
 
-PLAIN = DOH()  # leaves batches as they are
+ONE_WAY, BOTH_WAYS, JOINED = "last map, one way", "last map, both ways", "three maps, both ways"
+PLAIN, MIXED = DOH(), DOHMixup()  # the first leaves batches as they are
+DEFAULT_LOSS = of(MIXED)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Something that was tried: its name, its loss, its batches and its dropout."""
+    """Something that was tried, and where it differs from what is shipped."""
 
     name: str
-    loss: Loss
-    blend: Objective = PLAIN
-    dropout: float = 0.5
+    loss: Loss = DEFAULT_LOSS
+    blend: Objective = MIXED
+    features: str = JOINED
+    hidden: int = BASE.hidden
+    hidden_dropout: float = BASE.hidden_dropout
 
 
 VARIANTS = (
-    Variant("doh: the paper's objective", of(DOH())),
-    Variant("doh, dropout 0.7", of(DOH()), dropout=0.7),
-    Variant("doh, pair weight 3", of(DOH(pair_weight=3.0))),
-    Variant("doh on mixed images", doh_on_mixed, blend=Winners()),
-    Variant("pairs against winners, weight 6", of(Winners())),
-    Variant("pairs against winners, weight 6, mixed images: winners, the default", of(Winners()), blend=Winners()),
-    Variant("straight-through winners and class codewords", straight_through_codewords),
-    Variant("cross entropy of every segment on codewords", segment_cross_entropy),
-    Variant("the same with Gumbel offsets", lambda o, y, t: segment_cross_entropy(o, y, t, offset=1.0)),
-    Variant("tie-aware AP of the batch, and pairs", tie_aware_ap),
+    Variant("last map, one way, 512 wide without inner dropout", features=ONE_WAY, hidden=512, hidden_dropout=0.0),
+    Variant("last map, one way", features=ONE_WAY),
+    Variant("last map, both ways averaged", features=BOTH_WAYS),
+    Variant("three maps, both ways averaged: shipped as stages and mirror"),
+    Variant("doh: the paper's objective, whole images", of(PLAIN), blend=PLAIN),
+    Variant("doh, pair weight 3", of(DOH(pair_weight=3.0)), blend=PLAIN),
+    Variant("doh-mixup, pair weight 3", of(DOHMixup(pair_weight=3.0))),
+    Variant("doh-mixup, similar pairs weigh 4", of(DOHMixup(similar_weight=4.0))),
+    Variant("against winners", against_winners, blend=PLAIN),
+    Variant("against winners, mixed images", against_winners),
+    Variant("straight-through winners and class codewords", straight_through_codewords, blend=PLAIN),
+    Variant("cross entropy of every segment on codewords", segment_cross_entropy, blend=PLAIN),
+    Variant("the same with Gumbel offsets", lambda o, y, t: segment_cross_entropy(o, y, t, offset=1.0), blend=PLAIN),
+    Variant("tie-aware AP of the batch, and pairs", tie_aware_ap, blend=PLAIN),
 )
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """Pooled features of the training images (also of their mirror images), and labels."""
+    """Pooled features of the training images, by name; one way is a picture and its mirror image."""
 
     images: ImageSet
-    plain: npt.NDArray[np.float32]
-    mirrored: npt.NDArray[np.float32]
+    views: dict[str, list[npt.NDArray[np.float32]]]
 
 
 def pooled_features(root: Path, cache: Path) -> Pooled:
     images = load_protocol("cifar10", root).train
-    backbone = build_backbone("tf_efficientnet_lite2", image_size=224)
-    pooled = []
-    for mirror in (False, True):
-        form = ImageInput(224, "squash", mirror)
-        frozen = export_backbone(backbone, form, "tf_efficientnet_lite2", cache / "backbones")
-        maps = FeatureStore(cache / "features").maps(images, frozen, progress=True).at_least_one()
-        pooled.append(maps.pooled())
-    return Pooled(images, *pooled)
+    pooled = {}
+    for way in (False, True):
+        backbone, form = configured_backbone(dataclasses.replace(BASE, mirror=way))
+        frozen = export_backbone(backbone, form, BASE.backbone, cache / "backbones")
+        for flipped in (False,) if way else (False, True):
+            view = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=flipped))
+            maps = FeatureStore(cache / "features").maps(images, view, progress=True).at_least_one()
+            pooled[way, flipped] = maps.pooled()
+    last = backbone.last_channels
+    return Pooled(
+        images,
+        {
+            ONE_WAY: [pooled[False, False][:, :last], pooled[False, True][:, :last]],
+            BOTH_WAYS: [pooled[True, False][:, :last]],
+            JOINED: [pooled[True, False]],
+        },
+    )
 
 
 def run(data: Pooled, variant: Variant, code_bits: int, seed: int) -> dict[str, Any]:
@@ -169,9 +190,17 @@ def run(data: Pooled, variant: Variant, code_bits: int, seed: int) -> dict[str, 
     rows, held_rows = (np.flatnonzero(np.isin(data.images.keys, part.keys)) for part in (learning, held))
     labels = labels_of(data.images)
     task = Task(CodeSpec(code_bits, 4), labels.shape[1], seed=seed)
-    head = HashingHead(data.plain.shape[1], task.n_classes, task.spec, use_local=False, dropout=variant.dropout)
+    views = data.views[variant.features]
+    head = HashingHead(
+        views[0].shape[1],
+        task.n_classes,
+        task.spec,
+        use_local=False,
+        hidden=variant.hidden,
+        hidden_dropout=variant.hidden_dropout,
+    )
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
-    both, targets = torch.from_numpy(np.stack([data.plain, data.mirrored])), torch.from_numpy(labels).float()
+    inputs, targets = torch.from_numpy(np.stack(views)), torch.from_numpy(labels).float()
     steps, step = EPOCHS * (len(rows) // BATCH), 0
     for _ in range(EPOCHS):
         order = torch.from_numpy(rows)[torch.randperm(len(rows))]
@@ -180,7 +209,7 @@ def run(data: Pooled, variant: Variant, code_bits: int, seed: int) -> dict[str, 
             rate = done / 0.1 if done < 0.1 else 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9))
             for group in optimizer.param_groups:
                 group["lr"] = RATE * rate
-            features = both[torch.randint(0, 2, (BATCH,)), batch][:, :, None, None]
+            features = inputs[torch.randint(0, len(views), (BATCH,)), batch][:, :, None, None]
             features, wanted = variant.blend.blend(features, targets[batch])
             optimizer.zero_grad()
             torch.autograd.backward(variant.loss(head(features), wanted, task))
@@ -188,7 +217,7 @@ def run(data: Pooled, variant: Variant, code_bits: int, seed: int) -> dict[str, 
             step += 1
     head.eval()
     with torch.inference_mode():
-        output = head(torch.from_numpy(data.plain[held_rows])[:, :, None, None])
+        output = head(torch.from_numpy(views[0][held_rows])[:, :, None, None])
     scores, mine = output.scores.numpy(), labels[held_rows]
     codes = OrdinalCodes.from_scores(scores)
     return {
@@ -245,7 +274,7 @@ def main() -> None:
     values = {
         "command": "make bench-quality",
         "data": "cifar10 training images: 3,500 learn, 1,500 are searched among each other",
-        "network": "global stream on pooled features of tf_efficientnet_lite2 at 224 px, K = 4",
+        "network": f"global stream on pooled features of {BASE.backbone} at {BASE.image_size} px, K = 4",
         "machine": machine(),
         "runs": runs,
     }

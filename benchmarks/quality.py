@@ -6,8 +6,8 @@ Nothing here looks at a query before the settings are fixed: they were chosen on
 (benchmarks/experiments.py).
 
 ``--mode finetune`` is the recipe for a GPU: the default objective and the paper's, every length and seed, with the
-backbone learning too. One call does everything; docs/gpu.md has the command. ``--rehearse`` runs the whole of either
-mode in a minute or two, on a few small pictures, and writes beside the results.
+backbone learning too. One call does everything; docs/quickstart.md has the command. ``--rehearse`` does the
+runs of one length in either mode on a few small pictures, in a minute or two, and writes beside the results.
 """
 
 from __future__ import annotations
@@ -212,9 +212,11 @@ def main() -> None:
     }
     todo = [
         run
-        for run in plan(1 if options.rehearse else options.seeds, finetune=finetune)
+        for run in plan(options.seeds, finetune=finetune)
         if json.dumps(list(dataclasses.asdict(run).values()), sort_keys=True) not in done
     ]
+    if options.rehearse:
+        todo = todo[: 2 if finetune else 4]  # every method once
     _protocol = protocol
     work = functools.partial(do, recipe=recipe)
     with contextlib.ExitStack() as stack:

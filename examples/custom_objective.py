@@ -24,7 +24,7 @@ from ordhash.data import ImageSet
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives import Objective, Task
-from ordhash.learn.objectives.base import class_loss, relaxed_code, shared_label
+from ordhash.learn.objectives.base import class_loss, label_similarity, relaxed_code
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class _PairLogisticLoss(nn.Module):
     def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
         codes = relaxed_code(output.scores)
         agreement = codes @ codes.T / self.task.spec.n_segments
-        similar = shared_label(labels)
+        similar = label_similarity(labels)
         pairs = ~torch.eye(len(codes), dtype=torch.bool, device=codes.device)
         logits, wanted = self.settings.scale * (2 * agreement - 1)[pairs], similar[pairs]
         share = wanted.mean().clamp(1e-3, 1 - 1e-3)

@@ -319,7 +319,7 @@ def test_train_a_shallow_method_on_a_protocol(tiny_protocol: Protocol, cache: Pa
     [
         (["--arity", "3"], "arity is 3"),
         (["--code-bits", "47"], "code_bits is 47"),
-        (["--objective", "winer"], "did you mean winners?"),
+        (["--objective", "doh-mixin"], "did you mean doh-mixup?"),
         (["--epochs", "0"], "epochs is 0"),
         (["--devices", "two"], "--devices is 'two'"),
         (["--no-global", "--no-local"], "both streams are switched off"),

@@ -6,14 +6,14 @@ import pytest
 
 from ordhash.errors import InputError
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.objectives import DOH, OBJECTIVES, Winners
+from ordhash.learn.objectives import DOH, OBJECTIVES, DOHMixup
 
 
 def test_a_config_gives_the_spec_and_the_objective():
     config = DOHConfig(code_bits=24, arity=16, objective="doh")
     assert (config.spec.code_bits, config.spec.arity, config.spec.n_segments) == (24, 16, 6)
     assert config.objective == DOH()
-    own = Winners(pair_weight=0.5)
+    own = DOHMixup(pair_weight=0.5)
     assert DOHConfig(objective=own).objective is own
     assert DOHConfig().objective == next(iter(OBJECTIVES.values()))()  # the first one is the default
 
@@ -48,7 +48,7 @@ def test_attention_goes_with_its_stream():
         ({"hidden": 0}, "hidden is 0"),
         ({"local_hidden": 0}, "local_hidden is 0"),
         ({"fit": "stretch"}, "fit is 'stretch'; allowed are 'squash' and 'crop'"),
-        ({"objective": "winer"}, r"objective is 'winer'; allowed are .*did you mean winners\?"),
+        ({"objective": "doh-mixin"}, r"objective is 'doh-mixin'; allowed are .*did you mean doh-mixup\?"),
     ],
 )
 def test_bad_networks_are_refused(wrong, message):

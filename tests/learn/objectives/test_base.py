@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives.base import class_loss, relaxed_code, shared_label, winner_code
+from ordhash.learn.objectives.base import class_loss, label_similarity, relaxed_code
 
 
 def random_scores(n=5, n_segments=3, arity=4, seed=0):
@@ -22,23 +22,11 @@ def test_relaxed_code_is_the_softmax_of_every_segment(n_segments, arity):
     np.testing.assert_allclose(relaxed_code(scores).numpy(), expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize(("n_segments", "arity"), [(3, 4), (7, 2), (2, 16)])
-def test_winner_code_is_one_hot_and_has_no_gradient(n_segments, arity):
-    scores = random_scores(50, n_segments, arity).requires_grad_()
-    hard = winner_code(scores)
-    expected = np.zeros((50, n_segments, arity), dtype=np.float32)
-    for i, row in enumerate(scores.detach().numpy()):
-        for r, segment in enumerate(row):
-            expected[i, r, int(np.argmax(segment))] = 1
-    np.testing.assert_array_equal(hard.numpy(), expected.reshape(50, -1))
-    assert not hard.requires_grad
-
-
-def test_shared_label():
+def test_similarity_of_whole_labels():
     labels = np.random.default_rng(0).random((6, 4)) < 0.4
     labels[0] = False
     expected = [[float(any(p and q for p, q in zip(a, b, strict=True))) for b in labels] for a in labels]
-    found = shared_label(torch.from_numpy(labels.astype(np.float32)))
+    found = label_similarity(torch.from_numpy(labels.astype(np.float32)))
     assert found.dtype == torch.float32
     np.testing.assert_array_equal(found.numpy(), expected)
 

@@ -7,11 +7,11 @@ import difflib
 from ordhash.errors import InputError
 from ordhash.learn.objectives.base import Objective, Task
 from ordhash.learn.objectives.doh import DOH
-from ordhash.learn.objectives.winners import Winners
+from ordhash.learn.objectives.mixup import DOHMixup
 
-__all__ = ["DOH", "OBJECTIVES", "Objective", "Task", "Winners", "find_objective"]
+__all__ = ["DOH", "OBJECTIVES", "DOHMixup", "Objective", "Task", "find_objective"]
 
-OBJECTIVES: dict[str, type[Objective]] = {kind.name: kind for kind in (Winners, DOH)}
+OBJECTIVES: dict[str, type[Objective]] = {kind.name: kind for kind in (DOHMixup, DOH)}
 
 
 def find_objective(objective: str | Objective) -> Objective:

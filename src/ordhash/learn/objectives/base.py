@@ -17,9 +17,8 @@ __all__ = [
     "Objective",
     "Task",
     "class_loss",
+    "label_similarity",
     "relaxed_code",
-    "shared_label",
-    "winner_code",
 ]
 
 
@@ -74,26 +73,19 @@ def relaxed_code(scores: Tensor) -> Tensor:
     return torch.softmax(scores, dim=2).flatten(1)
 
 
-def winner_code(scores: Tensor) -> Tensor:
-    """One-hot code of the winners, without a gradient: float (n, n_segments * arity) of zeros and ones.
+def label_similarity(labels: Tensor) -> Tensor:
+    """Similarity s_ij = min(1, y_i . y_j): 1 where two images share a label, else 0, graded for blended labels.
 
     Args:
-        scores: float (n, n_segments, arity).
+        labels: float (n, n_classes).
 
-    >>> winner_code(torch.tensor([[[0.0, 2.0], [3.0, 1.0]]])).tolist()
-    [[0.0, 1.0, 1.0, 0.0]]
+    Returns:
+        float (n, n).
+
+    >>> label_similarity(torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.25, 0.75]])).tolist()
+    [[1.0, 1.0, 1.0], [1.0, 1.0, 0.75], [1.0, 0.75, 0.625]]
     """
-    winners = functional.one_hot(scores.argmax(dim=2), scores.shape[2])
-    return winners.to(scores.dtype).flatten(1)
-
-
-def shared_label(labels: Tensor) -> Tensor:
-    """Similarity s_ij: 1 where two images share a label, else 0; float (n, n).
-
-    >>> shared_label(torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])).tolist()
-    [[1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
-    """
-    return (labels @ labels.T > 0).to(labels.dtype)
+    return (labels @ labels.T).clamp(max=1.0)
 
 
 def class_loss(output: HeadOutput, labels: Tensor, *, multilabel: bool) -> Tensor:

@@ -14,8 +14,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives.base import Objective, Task, class_loss, relaxed_code, shared_label
+from ordhash.learn.objectives.base import Objective, Task, class_loss, label_similarity, relaxed_code
 
 __all__ = ["DOH", "pair_difference_loss"]
 
@@ -25,7 +26,6 @@ def pair_difference_loss(
     similarity: Tensor,
     n_segments: int,
     *,
-    against: Tensor | None = None,
     similar_weight: float = 1.0,
 ) -> Tensor:
     """Ranking loss: weighted mean over pairs i != j of (s_ij - (1/R) sum_r <h_i_r, h_j_r>)^2.
@@ -34,7 +34,6 @@ def pair_difference_loss(
         codes: float (n, n_segments * arity), relaxed or one-hot.
         similarity: float (n, n) in 0..1.
         n_segments: R.
-        against: float (n, n_segments * arity), codes of the second image of a pair; None takes ``codes``.
         similar_weight: w_ij of a pair with s_ij = 1, where a pair with s_ij = 0 weighs 1.
 
     Returns:
@@ -44,7 +43,7 @@ def pair_difference_loss(
     >>> float(pair_difference_loss(one_hot, torch.ones(2, 2), 1))
     1.0
     """
-    agreement = codes @ (codes if against is None else against).T / n_segments
+    agreement = codes @ codes.T / n_segments
     weights = 1 + (similar_weight - 1) * similarity
     weights = weights * (1 - torch.eye(len(codes), dtype=codes.dtype, device=codes.device))
     return (weights * (similarity - agreement) ** 2).sum() / weights.sum().clamp_min(1e-12)
@@ -58,6 +57,9 @@ class DOH(Objective):
         pair_weight: Weight of the ranking loss.
         class_weight: Weight of the class losses.
         similar_weight: w_ij of similar pairs.
+
+    Raises:
+        InputError: A value below 0.
     """
 
     name: ClassVar[str] = "doh"
@@ -66,6 +68,11 @@ class DOH(Objective):
     pair_weight: float = 1.0
     class_weight: float = 1.0
     similar_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("pair_weight", "class_weight", "similar_weight"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; allowed are 0 and more")
 
     def build(self, task: Task) -> nn.Module:
         """Loss module of this objective."""
@@ -81,7 +88,7 @@ class _DOHLoss(nn.Module):
     def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
         pairs = pair_difference_loss(
             relaxed_code(output.scores),
-            shared_label(labels),
+            label_similarity(labels),
             self.task.spec.n_segments,
             similar_weight=self.settings.similar_weight,
         )
