@@ -121,6 +121,14 @@ def encode(results: dict[str, Any]) -> str:
         ],
         [best, f"{results['eager_images_per_second']:.0f}", "1"],
     ]
+    common = next(t for t in results["eager_tried"] if t["batch_size"] == 32 and not t["channels_last"])
+    rows.append(
+        [
+            "PyTorch eager as most would run it (batches of 32, contiguous; once, before the rounds)",
+            f"{common['images_per_second']:.0f}",
+            f"{common['images_per_second'] / results['eager_images_per_second']:.1f}",
+        ]
+    )
     machine = results["machine"]
     note = (
         f"Medians of {len(results['rounds'])} alternating rounds over {results['images']:,} CIFAR-10 images, "
