@@ -527,7 +527,7 @@ def test_the_learning_rate_rises_and_then_falls_to_nothing():
 @pytest.mark.cluster
 def test_two_processes_learn_what_one_does(photo_folder, tmp_path, cache):
     # The processes draw different dropout, and blend each its own share of a batch.
-    config = dataclasses.replace(TINY, dropout=0.0, objective="doh")
+    config = dataclasses.replace(TINY, dropout=0.0, hidden_dropout=0.0, objective="doh")
     settings = dataclasses.replace(FAST, epochs=3)
     one = train(read_folder(photo_folder), config, settings, out=tmp_path / "one", cache=cache)
     process = start_training(photo_folder, config, dataclasses.replace(settings, devices=2), tmp_path / "two", cache)
