@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import RESULTS, machine, write_json
+from common import CIFAR_CONFIG, RESULTS, machine, write_json
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,7 +30,6 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet, load_protocol
 from ordhash.distances import asymmetric_distances
 from ordhash.features import FeatureStore
-from ordhash.learn import DOHConfig
 from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.export import export_backbone
 from ordhash.learn.network import HashingHead, HeadOutput
@@ -42,7 +41,6 @@ from ordhash.metrics import average_precision
 
 LENGTHS, SEEDS = (12, 48), 3
 EPOCHS, BATCH, RATE, DECAY = 20, 64, 1e-3, 1e-2
-BASE = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224, stages=3, mirror=True)
 
 Loss = Callable[[HeadOutput, Tensor, Task], Tensor]
 
@@ -131,8 +129,8 @@ class Variant:
     loss: Loss = DEFAULT_LOSS
     blend: Objective = MIXED
     features: str = JOINED
-    hidden: int = BASE.hidden
-    hidden_dropout: float = BASE.hidden_dropout
+    hidden: int = CIFAR_CONFIG.hidden
+    hidden_dropout: float = CIFAR_CONFIG.hidden_dropout
 
 
 VARIANTS = (
@@ -165,8 +163,8 @@ def pooled_features(root: Path, cache: Path) -> Pooled:
     images = load_protocol("cifar10", root).train
     pooled = {}
     for way in (False, True):
-        backbone, form = configured_backbone(dataclasses.replace(BASE, mirror=way))
-        frozen = export_backbone(backbone, form, BASE.backbone, cache / "backbones")
+        backbone, form = configured_backbone(dataclasses.replace(CIFAR_CONFIG, mirror=way))
+        frozen = export_backbone(backbone, form, CIFAR_CONFIG.backbone, cache / "backbones")
         for flipped in (False,) if way else (False, True):
             view = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=flipped))
             maps = FeatureStore(cache / "features").maps(images, view, progress=True).at_least_one()
@@ -274,7 +272,7 @@ def main() -> None:
     values = {
         "command": "make bench-quality",
         "data": "cifar10 training images: 3,500 learn, 1,500 are searched among each other",
-        "network": f"global stream on pooled features of {BASE.backbone} at {BASE.image_size} px, K = 4",
+        "network": f"global stream on pooled features of {CIFAR_CONFIG.backbone}, {CIFAR_CONFIG.image_size} px, K = 4",
         "machine": machine(),
         "runs": runs,
     }

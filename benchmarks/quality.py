@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, machine, write_json
+from common import CIFAR_CONFIG, RESULTS, machine, write_json
 
 import ordhash
 from ordhash import Encoder, FeatureStore, evaluate
@@ -40,13 +40,12 @@ from ordhash.learn.export import export_backbone
 from ordhash.learn.objectives import find_objective
 from ordhash.learn.shallow import fit_shallow
 
-BASE = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224, stages=3, mirror=True)
 # What two cores can do for every run in an hour or so; the validation images of each run choose its epoch.
 FROZEN = TrainConfig(mode="frozen", epochs=15, learning_rate=1e-3, validate_every=3)
 FINETUNED = TrainConfig(
     mode="finetune", epochs=40, learning_rate=1e-3, precision="bf16-mixed", accelerator="cuda", workers=14
 )
-TUNED_BASE = dataclasses.replace(BASE, stages=1, mirror=False)
+TUNED_CONFIG = dataclasses.replace(CIFAR_CONFIG, stages=1, mirror=False)
 LENGTHS = (48, 12, 24, 32)
 ARITIES = (2, 8, 16)
 STREAMS: dict[str, dict[str, Any]] = {
@@ -58,7 +57,7 @@ STREAMS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One model: what it is called in tables, its method, and what differs from BASE."""
+    """One model: what it is called in tables, its method, and what differs from CIFAR_CONFIG."""
 
     group: str
     name: str
@@ -69,7 +68,7 @@ class Run:
 
 def plan(seeds: int, *, finetune: bool) -> Iterator[Run]:
     """All runs, the most wanted ones first."""
-    best = find_objective(BASE.objective).name
+    best = find_objective(CIFAR_CONFIG.objective).name
     methods = (best, "doh") if finetune else (best, "doh", "itq", "lsh")
     for bits in LENGTHS:
         for seed in range(seeds):
@@ -188,7 +187,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     finetune = options.mode == "finetune"
-    recipe = Recipe(TUNED_BASE if finetune else BASE, FINETUNED if finetune else FROZEN, options.cache)
+    recipe = Recipe(TUNED_CONFIG if finetune else CIFAR_CONFIG, FINETUNED if finetune else FROZEN, options.cache)
     protocol = load_protocol(options.protocol, options.root)
     name = f"quality-{protocol.name}{'-finetuned' if finetune else ''}{'-rehearsal' if options.rehearse else ''}"
     path = options.results / f"{name}.json"

@@ -1,7 +1,9 @@
 import logging
 import os
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -194,3 +196,10 @@ def test_the_digest_follows_names_and_values():
     assert len({layer(), layer(1e-30), layer(name="bias")}) == 3
     assert len(layer()) == 16
     int(layer(), 16)
+
+
+def test_a_graph_says_nothing_of_the_machine_that_wrote_it(frozen):
+    model = onnx.load_from_string(frozen.graph)
+    assert not any(node.metadata_props for node in model.graph.node)
+    assert str(Path(torch.__file__).parent).encode() not in frozen.graph
+    assert str(Path(__file__).parents[2]).encode() not in frozen.graph

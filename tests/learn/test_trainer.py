@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -188,6 +189,22 @@ def test_the_seed_decides_what_is_learned(mode, photo_folder, tmp_path, cache, l
     assert not set(first) & set(other)
 
 
+@contextlib.contextmanager
+def interrupted(monkeypatch, *, in_epoch):
+    """Trainings inside are interrupted once, when that many epochs have been validated; gives the calls so far."""
+    validate, calls = module._validate, []
+
+    def stop_once(*given):
+        calls.append(given)
+        if len(calls) == in_epoch:
+            raise KeyboardInterrupt
+        return validate(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_validate", stop_once)
+        yield calls
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_interrupted_training_goes_on_to_the_same_result(mode, photo_folder, tmp_path, cache, monkeypatch, learned):
     images = read_folder(photo_folder)
@@ -196,18 +213,8 @@ def test_an_interrupted_training_goes_on_to_the_same_result(mode, photo_folder, 
     learned_at_once = learned.copy()
     learned.clear()
 
-    validate, calls = module._validate, []
-
-    def stop_in_the_third_epoch(*given):
-        calls.append(given)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return validate(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_validate", stop_in_the_third_epoch)
-        with pytest.raises(KeyboardInterrupt):
-            train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
+    with interrupted(monkeypatch, in_epoch=3), pytest.raises(KeyboardInterrupt):
+        train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
     assert not (tmp_path / "resumed" / "model.onnx").exists()
     torch.manual_seed(9)  # what happens in between does not matter
     resumed = train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
@@ -334,16 +341,7 @@ def test_a_finished_training_is_done_again_where_that_is_asked_for(photo_folder,
     assert train(images, TINY, FAST, out=out, cache=cache).reused
 
     # Interrupted, the same call goes on.
-    validate, calls = module._validate, []
-
-    def stop_in_the_second_epoch(*given):
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return validate(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_validate", stop_in_the_second_epoch)
+    with interrupted(monkeypatch, in_epoch=2) as calls:
         with pytest.raises(KeyboardInterrupt):
             train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
         resumed = train(images, TINY, FAST, out=out, cache=cache, overwrite=True)

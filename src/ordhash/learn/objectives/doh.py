@@ -21,13 +21,7 @@ from ordhash.learn.objectives.base import Objective, Task, class_loss, label_sim
 __all__ = ["DOH", "pair_difference_loss"]
 
 
-def pair_difference_loss(
-    codes: Tensor,
-    similarity: Tensor,
-    n_segments: int,
-    *,
-    similar_weight: float = 1.0,
-) -> Tensor:
+def pair_difference_loss(codes: Tensor, similarity: Tensor, n_segments: int, *, similar_weight: float = 1.0) -> Tensor:
     """Ranking loss: weighted mean over pairs i != j of (s_ij - (1/R) sum_r <h_i_r, h_j_r>)^2.
 
     Args:
