@@ -328,6 +328,16 @@ def test_corel5k_after_an_interrupted_unpacking(tmp_path):
     check_corel(folder)
 
 
+@pytest.mark.parametrize("name", ["../outside", "corel5k/../../outside", "/outside"])
+def test_corel5k_archive_cannot_write_outside_its_folder(tmp_path, name):
+    folder = corel_archive(tmp_path, tmp_path / "data")
+    with tarfile.open(folder / "corel5k.tar", "a") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(DataError, match=r"cannot be unpacked .*leads out of"):
+        read_corel5k(folder)
+    assert not (tmp_path / "outside").exists()
+
+
 def test_corel5k_that_is_not_there_or_in_pieces(tmp_path):
     with pytest.raises(DataError, match=r"may not be redistributed.*put your copy into"):
         read_corel5k(tmp_path)

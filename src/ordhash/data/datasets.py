@@ -284,8 +284,7 @@ def read_corel5k(folder: Path) -> Parts:
     if archive.exists() and not (folder / "labels").exists():
         partial = folder / "unpacked.partial"
         try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(partial, filter="data")
+            _unpack(archive, partial)
             for part in ("images", "labels"):
                 shutil.rmtree(folder / part, ignore_errors=True)  # an interrupted call may have moved it
                 (partial / "corel5k" / part).replace(folder / part)
@@ -299,6 +298,20 @@ def read_corel5k(folder: Path) -> Parts:
         return {part: _corel5k_part(folder, file, words) for part, file in _COREL5K_LISTS.items()}
     except (OSError, ValueError, IndexError) as error:
         raise DataError(f"{folder / 'labels'} is incomplete or damaged ({error}); put a whole copy there") from error
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Write the plain files of a tar archive under a folder; tarfile's own filters are missing before Python 3.11.4."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = Path(member.name)
+            if path.is_absolute() or ".." in path.parts:
+                raise tarfile.TarError(f"{member.name} leads out of the archive's folder")
+            source = tar.extractfile(member) if member.isfile() else None
+            if source is not None:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                with source, (folder / path).open("wb") as target:
+                    shutil.copyfileobj(source, target)
 
 
 _COREL5K_LISTS = {"train": "training_label", "test": "test_label"}

