@@ -36,11 +36,11 @@ from ordhash.learn.network import HashingHead, HeadOutput
 from ordhash.learn.objectives import DOH, DOHMixup, Objective, Task
 from ordhash.learn.objectives.base import class_loss, label_similarity, relaxed_code
 from ordhash.learn.objectives.doh import pair_difference_loss
-from ordhash.learn.validation import held_out, labels_of, leave_one_out_map
+from ordhash.learn.validation import held_out_mask, labels_of, leave_one_out_map
 from ordhash.metrics import average_precision
 
 LENGTHS, SEEDS = (12, 48), 3
-EPOCHS, BATCH, RATE, DECAY = 20, 64, 1e-3, 1e-2
+BATCH, RATE, DECAY = 64, 1e-3, 1e-2
 
 Loss = Callable[[HeadOutput, Tensor, Task], Tensor]
 
@@ -117,6 +117,7 @@ def of(objective: Objective) -> Loss:
 
 
 ONE_WAY, BOTH_WAYS, JOINED = "last map, one way", "last map, both ways", "three maps, both ways"
+ROOTS = "signed roots of three maps, both ways, standardised"
 PLAIN, MIXED = DOH(), DOHMixup()  # the first leaves batches as they are
 DEFAULT_LOSS = of(MIXED)
 
@@ -131,6 +132,9 @@ class Variant:
     features: str = JOINED
     hidden: int = CIFAR_CONFIG.hidden
     hidden_dropout: float = CIFAR_CONFIG.hidden_dropout
+    epochs: int = 12
+    share: float = 1.0
+    soften: float = 0.0
 
 
 VARIANTS = (
@@ -138,6 +142,11 @@ VARIANTS = (
     Variant("last map, one way", features=ONE_WAY),
     Variant("last map, both ways averaged", features=BOTH_WAYS),
     Variant("three maps, both ways averaged: shipped as stages and mirror"),
+    Variant("20 epochs", epochs=20),
+    Variant("40 epochs", epochs=40),
+    Variant("nine tenths of the images to learn from", share=0.9),
+    Variant("standardised signed roots of the features", features=ROOTS),
+    Variant("labels softened by kernel ridge regression", soften=0.5),
     Variant("doh: the paper's objective, whole images", of(PLAIN), blend=PLAIN),
     Variant("doh, pair weight 3", of(DOH(pair_weight=3.0)), blend=PLAIN),
     Variant("doh-mixup, pair weight 3", of(DOHMixup(pair_weight=3.0))),
@@ -176,16 +185,35 @@ def pooled_features(root: Path, cache: Path) -> Pooled:
             ONE_WAY: [pooled[False, False][:, :last], pooled[False, True][:, :last]],
             BOTH_WAYS: [pooled[True, False][:, :last]],
             JOINED: [pooled[True, False]],
+            ROOTS: [standardised(np.sign(pooled[True, False]) * np.sqrt(np.abs(pooled[True, False])))],
         },
     )
+
+
+def standardised(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray((values - values.mean(axis=0)) / (values.std(axis=0) + 1e-6), dtype=np.float32)
+
+
+def ridge_posteriors(features: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """What kernel ridge regression on the other images says of each image, float32 (n, n_classes), rows sum to 1.
+
+    The leave-one-out predictions are y - (A y) / diag(A) with A the inverse of the regularised kernel matrix.
+    """
+    x = standardised(features)
+    squares = (x**2).sum(axis=1)
+    distances = np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0).astype(np.float64)
+    inverse = np.linalg.inv(np.exp(-2 * distances / np.median(distances)) + 0.1 * np.eye(len(x)))
+    predictions = labels - inverse @ labels.astype(np.float64) / np.diag(inverse)[:, None]
+    return torch.softmax(4 * torch.from_numpy(predictions), dim=1).float().numpy()
 
 
 def run(data: Pooled, variant: Variant, code_bits: int, seed: int) -> dict[str, Any]:
     """Train a variant and search the held-out images among each other."""
     torch.set_num_threads(1)  # two trainings at once beat one on two threads: these layers are small
     torch.manual_seed(seed)
-    learning, held = held_out(data.images, 0.3, seed)
-    rows, held_rows = (np.flatnonzero(np.isin(data.images.keys, part.keys)) for part in (learning, held))
+    held = held_out_mask(data.images, 0.3, seed)
+    rows, held_rows = np.flatnonzero(~held), np.flatnonzero(held)
+    rows = np.sort(np.random.default_rng(seed).permutation(rows)[: round(variant.share * len(rows))])
     labels = labels_of(data.images)
     task = Task(CodeSpec(code_bits, 4), labels.shape[1], seed=seed)
     views = data.views[variant.features]
@@ -199,8 +227,11 @@ def run(data: Pooled, variant: Variant, code_bits: int, seed: int) -> dict[str, 
     )
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
     inputs, targets = torch.from_numpy(np.stack(views)), torch.from_numpy(labels).float()
-    steps, step = EPOCHS * (len(rows) // BATCH), 0
-    for _ in range(EPOCHS):
+    if variant.soften:
+        softer = torch.from_numpy(ridge_posteriors(views[0][rows], labels[rows]))
+        targets[rows] = torch.lerp(targets[rows], softer, variant.soften)
+    steps, step = variant.epochs * (len(rows) // BATCH), 0
+    for _ in range(variant.epochs):
         order = torch.from_numpy(rows)[torch.randperm(len(rows))]
         for batch in order[: len(rows) // BATCH * BATCH].reshape(-1, BATCH):
             done = step / steps

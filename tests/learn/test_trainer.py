@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from PIL import Image
 
 from ordhash.data import ImageSet, read_folder
 from ordhash.encoder import Encoder
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, ImageError, InputError
+from ordhash.features import FeatureStore
 from ordhash.inference import ImageInput
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn import trainer as module
@@ -150,6 +152,20 @@ def test_frozen_training_reads_every_image_once_for_each_thing_it_needs(
     train(parts[0], TINY, dataclasses.replace(FAST, epochs=1), out=tmp_path, validation=parts[1], cache=cache)
     # To know the training again, for the maps, and for those of the mirrored training images.
     assert read == ([12, 6, 12, 6, 12] if given else [18, 18, 12])
+
+
+def test_an_image_that_vanishes_between_its_two_maps_stops_the_training(photo_folder, tmp_path, cache, monkeypatch):
+    maps, calls = FeatureStore.maps, []
+
+    def once(self, images, *given, **options):
+        found = maps(self, images, *given, **options)
+        calls.append(found)
+        lost = [] if len(calls) == 1 else [ImageError("gone.jpg", "no such file")]
+        return dataclasses.replace(found, failures=lost)
+
+    monkeypatch.setattr(FeatureStore, "maps", once)
+    with pytest.raises(DataError, match=r"gone\.jpg: no such file: .*readable a moment ago; run the training again"):
+        train(read_folder(photo_folder), TINY, FAST, out=tmp_path, cache=cache)
 
 
 def test_training_learns(photo_folder, tmp_path, cache):
@@ -352,19 +368,21 @@ def test_a_finished_training_is_done_again_where_that_is_asked_for(photo_folder,
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(photo_folder, tmp_path, cache, monkeypatch, learned):
-    save, calls = torch.save, []
+    replace, calls = module.replace_file, []
 
-    def full_disk(values, file):
-        calls.append(values)
-        if len(calls) == 2:
-            file.write(b"half of it")
-            raise OSError("no space left")
-        save(values, file)
+    def disk_that_fills_up(path, write):
+        calls.append(path)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if len(calls) == 2 else soft, hard))
+        try:
+            replace(path, write)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     images = read_folder(photo_folder)
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full_disk)
-        with pytest.raises(OSError, match="no space left"):
+        patch.setattr(module, "replace_file", disk_that_fills_up)
+        with pytest.raises(OSError, match="too large"):
             train(images, TINY, FAST, out=tmp_path / "run", cache=cache)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint.pt"]
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["state"]["epoch"] == 1

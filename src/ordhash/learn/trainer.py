@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import math
 import os
@@ -163,6 +164,8 @@ def train(
         if settings.augment and not config.mirror:  # with it both ways give the same
             other_way = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=True))
             mirrored = store.maps(images, other_way, progress=progress)
+            if mirrored.failures:
+                raise DataError(f"{mirrored.failures[0]}: it was readable a moment ago; run the training again")
         batches = FeatureBatches(maps, mirrored, labels_of(images))
         shape = maps.shape
 
@@ -321,7 +324,10 @@ class _State:
                 "learner": learner.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
-            replace_file(out / "checkpoint.pt", lambda file: torch.save(values, file))
+            # Through memory, because torch turns a full disk into a RuntimeError about its own archive.
+            buffer = io.BytesIO()
+            torch.save(values, buffer)
+            replace_file(out / "checkpoint.pt", lambda file: file.write(buffer.getbuffer()))
         fabric.barrier()
 
     def load(
