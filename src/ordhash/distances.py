@@ -15,7 +15,7 @@ from ordhash.checks import integer_at_least
 from ordhash.codes import OrdinalCodes
 from ordhash.errors import InputError
 
-__all__ = ["asymmetric_distances", "ordinal_distances", "top_k"]
+__all__ = ["asymmetric_distances", "check_comparable", "ordinal_distances", "top_k"]
 
 Scale: TypeAlias = Literal["log-probabilities", "probabilities"]
 
@@ -42,16 +42,7 @@ def ordinal_distances(queries: OrdinalCodes, database: OrdinalCodes) -> npt.NDAr
     >>> ordinal_distances(queries, database)
     array([[0, 1, 4]], dtype=uint16)
     """
-    if queries.spec != database.spec:
-        raise InputError(
-            f"the queries have {queries.spec} and the database {database.spec}; distances need equal specs: "
-            "encode both with the same model"
-        )
-    if None not in (queries.model_id, database.model_id) and queries.model_id != database.model_id:
-        raise InputError(
-            f"the queries were encoded by model {queries.model_id!r} and the database by {database.model_id!r}; codes "
-            "of two models cannot be compared: encode both with the same model"
-        )
+    check_comparable(queries, database)
     out = np.empty((len(queries), len(database)), dtype=np.uint16)
     n_segments = database.spec.n_segments
     # Bytes are compared and counted several times faster than wider integers; a count above 255 needs the wider one.
@@ -67,6 +58,24 @@ def ordinal_distances(queries: OrdinalCodes, database: OrdinalCodes) -> npt.NDAr
                 np.add(count, differs.view(np.uint8), out=count)
             out[rows, codes] = count
     return out
+
+
+def check_comparable(queries: OrdinalCodes, database: OrdinalCodes) -> None:
+    """Refuse codes whose distances would mean nothing.
+
+    Raises:
+        InputError: The specs differ, or both name their model and the models differ.
+    """
+    if queries.spec != database.spec:
+        raise InputError(
+            f"the queries have {queries.spec} and the database {database.spec}; distances need equal specs: "
+            "encode both with the same model"
+        )
+    if None not in (queries.model_id, database.model_id) and queries.model_id != database.model_id:
+        raise InputError(
+            f"the queries were encoded by model {queries.model_id!r} and the database by {database.model_id!r}; codes "
+            "of two models cannot be compared: encode both with the same model"
+        )
 
 
 def asymmetric_distances(

@@ -13,10 +13,11 @@ import numpy.typing as npt
 import onnxruntime
 
 from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.cores import available_cores
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.errors import ImageError
 from ordhash.features import FeatureStore, FrozenBackbone
-from ordhash.inference import Batch, available_cores, open_session, output_shape, run_images
+from ordhash.inference import Batch, open_session, output_shape, run_images
 from ordhash.modelfile import Model, ModelInfo, load_model
 from ordhash.progress import progress_bar
 

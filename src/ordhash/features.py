@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.checks import some_usable
+from ordhash.cores import available_cores
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError
 from ordhash.files import replace_file
-from ordhash.inference import ImageInput, available_cores, open_session, output_shape, run_images
+from ordhash.inference import ImageInput, open_session, output_shape, run_images
 from ordhash.progress import progress_bar
 
 __all__ = ["FeatureMaps", "FeatureStore", "FrozenBackbone"]

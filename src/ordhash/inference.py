@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,16 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from ordhash.cores import available_cores
 from ordhash.data.images import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, ModelFileError
 
-__all__ = ["Batch", "ImageInput", "available_cores", "open_session", "output_shape", "run_images"]
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+__all__ = ["Batch", "ImageInput", "open_session", "output_shape", "run_images"]
 
 
 @dataclass(frozen=True)

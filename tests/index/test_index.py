@@ -60,6 +60,20 @@ def test_blocks_of_queries_do_not_change_a_result(index, monkeypatch):
     assert len(before[2]) == len(after[2]) == 9
 
 
+@pytest.mark.parametrize("n", [0, 1, 40])
+def test_compiled_scans_do_not_change_a_result(n, monkeypatch):
+    index, queries = OrdinalIndex(random_codes(n), [f"img{i}" for i in range(n)]), random_codes(9, seed=1)
+    before = index.search(queries), *index.search_radius(queries, radius=4)
+    monkeypatch.setattr(module, "_WORTH_LOADING", 0)
+    after = index.search(queries), *index.search_radius(queries, radius=4)
+    for one, other in zip(before, after, strict=True):
+        for name in ("keys", "distances", "rows"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+            assert getattr(one, name).dtype == getattr(other, name).dtype
+    test_queries_of_another_model_or_spec_are_refused(index)
+    test_bad_options_are_refused(index)
+
+
 def test_radius_search_gives_everything_within(index):
     queries = random_codes(9, seed=1)
     for radius in (0, 3, 6):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,19 @@ from ordhash.codefile import (
     table_to_codes,
 )
 from ordhash.codes import OrdinalCodes
-from ordhash.distances import Scale, asymmetric_distances, ordinal_distances, top_k
+from ordhash.distances import Scale, asymmetric_distances, check_comparable, ordinal_distances, top_k
 from ordhash.errors import DataError, InputError
 from ordhash.files import StrPath, replace_file
+
+if TYPE_CHECKING:
+    from ordhash.index.kernels import PlaneCodes
 
 __all__ = ["OrdinalIndex", "RadiusResult", "SearchResult"]
 
 INDEX_FORMAT = "index/1"
+
+# Compiled scans are loaded for as many distances as plain NumPy computes in about the time that loading takes.
+_WORTH_LOADING = 1 << 25
 
 # Distances held at once; queries are taken in blocks so that more queries do not take more memory.
 _BLOCK_DISTANCES = 1 << 24
@@ -140,6 +147,10 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, or a top_k that is not an integer of at least 0.
         """
         self._check_model(queries.model_id)
+        if self._worth_loading(queries):
+            k = min(integer_at_least(top_k, 0, "k"), len(self))
+            distances, rows = _kernels().nearest(self._planes, queries, k)
+            return SearchResult(self.keys[rows], distances, rows)
         blocks = (ordinal_distances(queries[block], self.codes) for block in self._blocks(len(queries)))
         return self._nearest(blocks, top_k, np.uint16)
 
@@ -191,6 +202,11 @@ class OrdinalIndex:
         self._check_model(queries.model_id)
         limit = integer_at_least(radius, 0, "radius")
         results = []
+        if self._worth_loading(queries):
+            for row in range(len(queries)):
+                distances, rows = _kernels().within(self._planes, queries[row : row + 1], limit)
+                results.append(RadiusResult(self.keys[rows], distances, rows))
+            return results
         for block in self._blocks(len(queries)):
             for distances in ordinal_distances(queries[block], self.codes):
                 rows = np.flatnonzero(distances <= limit)
@@ -257,6 +273,15 @@ class OrdinalIndex:
                 "cannot be compared: encode the query with the model of the index"
             )
 
+    def _worth_loading(self, queries: OrdinalCodes) -> bool:
+        check_comparable(queries, self.codes)
+        return "_planes" in self.__dict__ or len(queries) * len(self) >= _WORTH_LOADING
+
+    @functools.cached_property
+    def _planes(self) -> PlaneCodes:
+        planes: PlaneCodes = _kernels().PlaneCodes.of(self.codes)
+        return planes
+
     def _blocks(self, n_queries: int) -> Iterator[slice]:
         size = max(1, _BLOCK_DISTANCES // max(1, len(self)))
         # At least one block, so that zero queries meet the same checks as one.
@@ -271,3 +296,10 @@ class OrdinalIndex:
             distances.append(np.take_along_axis(block, rows[-1], axis=1))
         all_rows = np.concatenate(rows)
         return SearchResult(self.keys[all_rows], np.concatenate(distances).astype(dtype, copy=False), all_rows)
+
+
+def _kernels() -> Any:
+    """The compiled scans, loaded when they are needed: a search of a small collection is over before they are."""
+    from ordhash.index import kernels
+
+    return kernels

@@ -1,0 +1,16 @@
+"""How many cores there are to share work among."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["available_cores"]
+
+
+def available_cores() -> int:
+    """Cores that this process may use: fewer than the machine has where it is confined to some.
+
+    >>> available_cores() >= 1
+    True
+    """
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,418 @@
+"""Compiled scans over codes: the k nearest and everything within a radius, exact, by ordinal distance.
+
+Codes lie as *planes*: eight segments give one byte for each of the log2(K) bits of a symbol, the byte of the highest
+bits first. Where two codes differ, at least one of these bytes differs at the segment's place; so a distance is an XOR
+of each plane, one OR over the planes, and a count of bits, the same for every arity and on as many codes at once as a
+register has bytes. The planes of a last group of fewer than eight segments share bytes, so that codes take no more
+room than packed ones, but for a byte or so at odd lengths.
+
+Codes are kept in blocks of ``BLOCK``, each byte by byte: the first byte of all its codes, then the second. A scan reads
+memory in its order and once for all queries of a batch.
+
+The nearest are kept in the same pass. A count of every distance taken so far says which distance cannot be among the
+nearest any more, and distances are looked at one by one only where the smallest of a short run is below that. Rows come
+in their order, so of equals the earlier is taken first, and the result is that of
+[top_k][ordhash.distances.top_k] on all distances, to the last tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba.extending import intrinsic
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.cores import available_cores
+
+__all__ = ["BLOCK", "PlaneCodes", "nearest", "within"]
+
+BLOCK = 1 << 14  # codes; a block of usual codes fits the second cache of a core, where the queries of a batch find it
+_TILE = 1 << 11  # distances held at once, in the first cache
+_RUN = 1 << 7  # distances that are looked at together
+_QUERIES = 64  # that share one pass over memory, or fewer where their candidates would take too much of it
+_CANDIDATES = 1 << 25
+
+Bytes = npt.NDArray[np.uint8]
+Found = tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneCodes:
+    """n codes as planes, in blocks.
+
+    Attributes:
+        blocks: uint8 (n_blocks, width, BLOCK); what is missing to a whole block is zero.
+        n: Codes in them.
+        spec: Shape of the code.
+
+    >>> codes = OrdinalCodes.from_symbols([[3, 0, 1, 2], [1, 1, 1, 1]], arity=4)
+    >>> [f"{byte:08b}" for byte in PlaneCodes.of(codes).blocks[0, 0, :2]]  # high bits of four segments, low bits
+    ['10011010', '00001111']
+    """
+
+    blocks: Bytes
+    n: int
+    spec: CodeSpec
+
+    @classmethod
+    def of(cls, codes: OrdinalCodes) -> PlaneCodes:
+        """The same codes as planes."""
+        n, width = len(codes), sum(_group_bytes(codes.spec))
+        blocks = np.zeros((-(-n // BLOCK), width, BLOCK), dtype=np.uint8)
+        for number, block in enumerate(blocks):
+            part = planes(codes[number * BLOCK : (number + 1) * BLOCK])
+            block[:, : len(part)] = part.T
+        return cls(blocks, n, codes.spec)
+
+
+def planes(codes: OrdinalCodes) -> Bytes:
+    """Planes of codes, uint8 (n, width).
+
+    >>> planes(OrdinalCodes.from_symbols([[1] * 8, [0] * 7 + [2]], arity=4)).tolist()
+    [[0, 255], [1, 0]]
+    """
+    spec = codes.spec
+    shifts = np.arange(spec.bits_per_symbol - 1, -1, -1, dtype=np.uint8)
+    parts = []
+    for start in range(0, spec.n_segments, 8):
+        symbols = codes.symbols[:, start : start + 8]
+        room = _room(symbols.shape[1])
+        bits = np.zeros((len(codes), spec.bits_per_symbol, room), dtype=np.uint8)
+        bits[:, :, : symbols.shape[1]] = (symbols[:, None, :] >> shifts[:, None]) & 1
+        parts.append(np.packbits(bits.reshape(len(codes), spec.bits_per_symbol * room), axis=1))
+    return np.concatenate(parts, axis=1)
+
+
+def nearest(database: PlaneCodes, queries: OrdinalCodes, k: int, *, threads: int | None = None) -> Found:
+    """The k nearest codes of every query, ordered by (distance, row).
+
+    Args:
+        database: n codes.
+        queries: q codes of the same spec.
+        k: From 0 to n.
+        threads: How many share the blocks; None is one for every core.
+
+    Returns:
+        Distances uint16 and rows int64, both (q, k).
+
+    >>> codes = OrdinalCodes.from_symbols([[0, 1, 2], [3, 3, 3], [0, 1, 1]], arity=4)
+    >>> distances, rows = nearest(PlaneCodes.of(codes), codes[:1], 2)
+    >>> distances.tolist(), rows.tolist()
+    ([[0, 1]], [[0, 2]])
+    """
+    distances = np.empty((len(queries), k), dtype=np.uint16)
+    rows = np.empty((len(queries), k), dtype=np.int64)
+    if k == 0:
+        return distances, rows
+    asked, scan = planes(queries), _scan(database)
+    parts = _parts(len(database.blocks), threads)
+    at_once = max(1, min(_QUERIES, _CANDIDATES // (len(parts) * _capacity(k))))
+    for start in range(0, len(queries), at_once):
+        some = slice(start, min(start + at_once, len(queries)))
+        _nearest_in_parts(scan, asked[some], database.spec.n_segments, parts, distances[some], rows[some])
+    return distances, rows
+
+
+def within(database: PlaneCodes, query: OrdinalCodes, radius: int, *, threads: int | None = None) -> Found:
+    """Every code at most ``radius`` away from a query, ordered by (distance, row).
+
+    Args:
+        database: n codes.
+        query: One code of the same spec.
+        radius: At least 0.
+        threads: How many share the blocks; None is one for every core.
+
+    Returns:
+        Distances uint16 and rows int64, both (m,).
+
+    >>> codes = OrdinalCodes.from_symbols([[0, 1, 2], [3, 3, 3], [0, 1, 1]], arity=4)
+    >>> within(PlaneCodes.of(codes), codes[:1], 1)
+    (array([0, 1], dtype=uint16), array([0, 2]))
+    """
+    limit = min(radius, database.spec.n_segments) + 1
+    asked, scan = planes(query)[0], _scan(database)
+    parts = _parts(len(database.blocks), threads)
+    found = np.zeros(len(database.blocks), dtype=np.int64)
+    _in_threads(lambda _, part: _count_below(*scan, asked, *part, limit, found), parts)
+    starts = np.concatenate([[0], np.cumsum(found)])
+    distances, rows = np.empty(starts[-1], dtype=np.uint16), np.empty(starts[-1], dtype=np.int64)
+    _in_threads(lambda _, part: _take_below(*scan, asked, *part, limit, starts, distances, rows), parts)
+    order = np.argsort(distances, kind="stable")
+    return distances[order], rows[order]
+
+
+def _room(segments: int) -> int:
+    """Bits that a plane of a group of segments takes: 1, 2, 4 or 8, so that planes share a byte evenly."""
+    return 1 << (segments - 1).bit_length()
+
+
+def _group_bytes(spec: CodeSpec) -> list[int]:
+    sizes = [min(8, spec.n_segments - start) for start in range(0, spec.n_segments, 8)]
+    return [-(-spec.bits_per_symbol * _room(size) // 8) for size in sizes]
+
+
+def _scan(database: PlaneCodes) -> tuple[Any, ...]:
+    """What every scan is told of the codes: blocks, n, whole groups, bytes of each, bits of a plane of the rest.
+
+    The last is an empty array of the narrowest type that can hold a distance: code is compiled for its type.
+    """
+    spec = database.spec
+    whole, rest = divmod(spec.n_segments, 8)
+    counter = np.empty(0, dtype=np.uint8 if spec.n_segments <= np.iinfo(np.uint8).max else np.uint16)
+    return database.blocks, database.n, whole, spec.bits_per_symbol, _room(rest) if rest else 0, counter
+
+
+def _parts(n_blocks: int, threads: int | None) -> list[tuple[int, int]]:
+    """First block and end of every thread's part, in the order of rows."""
+    n = max(1, min(threads or available_cores(), n_blocks))
+    return [(number * n_blocks // n, (number + 1) * n_blocks // n) for number in range(n)]
+
+
+def _in_threads(work: Callable[[int, tuple[int, int]], None], parts: list[tuple[int, int]]) -> None:
+    # Threads of Python over compiled code that releases the interpreter: Numba's own may not be entered by two
+    # callers at once, and a service has many.
+    if len(parts) == 1:
+        work(0, parts[0])
+        return
+    with ThreadPoolExecutor(len(parts)) as pool:
+        for _ in pool.map(work, range(len(parts)), parts):
+            pass
+
+
+def _capacity(k: int) -> int:
+    """Candidates of a query that a part may hold before it drops what cannot be among the nearest."""
+    return 2 * (k + _TILE)
+
+
+def _nearest_in_parts(
+    scan: tuple[Any, ...],
+    asked: Bytes,
+    n_segments: int,
+    parts: list[tuple[int, int]],
+    distances: npt.NDArray[np.uint16],
+    rows: npt.NDArray[np.int64],
+) -> None:
+    """Fill in distances and rows (q, k) of queries (q, width) that fit into one pass."""
+    k = distances.shape[1]
+    shape = (len(parts), len(asked), _capacity(k))
+    near, where = np.empty(shape, dtype=np.uint16), np.empty(shape, dtype=np.int64)
+    sizes = np.zeros(shape[:2], dtype=np.int64)
+
+    def one(number: int, part: tuple[int, int]) -> None:
+        _nearest_of_part(*scan, asked, *part, n_segments, k, near[number], where[number], sizes[number])
+
+    _in_threads(one, parts)
+    _merge(near, where, sizes, n_segments, distances, rows)
+
+
+_compiled: Any = numba.njit(cache=True, nogil=True)
+_byte = np.uint8
+
+
+def _generate_popcount(_: Any, value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return value(value), generate
+
+
+_popcount: Any = intrinsic(_generate_popcount)
+"""Number of bits set in an integer, of the integer's type."""
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _fold(byte, room):  # type: ignore[no-untyped-def]
+    """One bit for each segment, of a byte that holds planes of ``room`` bits."""
+    if room <= 4:
+        byte = _byte(byte | _byte(byte >> _byte(4)))
+    if room <= 2:
+        byte = _byte(byte | _byte(byte >> _byte(2)))
+    if room == 1:
+        byte = _byte(byte | _byte(byte >> _byte(1)))
+    return _byte(byte & _byte((1 << room) - 1))
+
+
+# Loops over one array each, which the compiler turns into instructions on whole registers.
+
+
+@_compiled
+def _set(plane, asked, different):  # type: ignore[no-untyped-def]
+    for i in range(len(different)):
+        different[i] = _byte(plane[i] ^ asked)
+
+
+@_compiled
+def _or(plane, asked, different):  # type: ignore[no-untyped-def]
+    for i in range(len(different)):
+        different[i] |= _byte(plane[i] ^ asked)
+
+
+@_compiled
+def _count_one(plane, asked, room, counts):  # type: ignore[no-untyped-def]
+    for i in range(len(counts)):
+        counts[i] += _popcount(_fold(_byte(plane[i] ^ asked), room))
+
+
+@_compiled
+def _count_two(plane, asked, other, asked_other, room, counts):  # type: ignore[no-untyped-def]
+    for i in range(len(counts)):
+        counts[i] += _popcount(_fold(_byte(_byte(plane[i] ^ asked) | _byte(other[i] ^ asked_other)), room))
+
+
+@_compiled
+def _count_last(different, plane, asked, room, counts):  # type: ignore[no-untyped-def]
+    for i in range(len(counts)):
+        counts[i] += _popcount(_fold(_byte(different[i] | _byte(plane[i] ^ asked)), room))
+
+
+@_compiled
+def _group(columns, query, first, width, room, different, counts):  # type: ignore[no-untyped-def]
+    """Add to ``counts`` the segments of one group that differ."""
+    last = first + width - 1
+    if width == 1:
+        _count_one(columns[first], query[first], room, counts)
+    elif width == 2:
+        _count_two(columns[first], query[first], columns[last], query[last], room, counts)
+    else:
+        _set(columns[first], query[first], different)
+        for column in range(first + 1, last):
+            _or(columns[column], query[column], different)
+        _count_last(different, columns[last], query[last], room, counts)
+
+
+@_compiled
+def _distances(columns, query, whole, width, room, different, counts):  # type: ignore[no-untyped-def]
+    """Ordinal distances of a query to the codes of a tile."""
+    counts[:] = 0
+    for group in range(whole):
+        _group(columns, query, group * width, width, 8, different, counts)
+    if room:
+        first = whole * width
+        _group(columns, query, first, len(query) - first, room, different, counts)
+
+
+@_compiled
+def _smallest(values, start, end):  # type: ignore[no-untyped-def]
+    smallest = values[start]
+    for i in range(start + 1, end):
+        smallest = min(smallest, values[i])
+    return smallest
+
+
+@_compiled
+def _compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
+    """Drop what cannot be among the nearest: all beyond ``limit``, and at it all but the first ``spare``."""
+    kept = 0
+    for i in range(size):
+        at_limit = near[i] == limit
+        if near[i] < limit or (at_limit and spare > 0):
+            near[kept], where[kept] = near[i], where[i]
+            kept += 1
+            spare -= at_limit
+    return kept
+
+
+@_compiled
+def _nearest_of_part(  # type: ignore[no-untyped-def]
+    blocks, n, whole, width, room, counter, queries, first_block, end_block, n_segments, k, near, where, sizes
+):
+    """Candidates of a part of the blocks: its k nearest and perhaps some more, in the order of rows."""
+    n_queries, capacity = near.shape
+    different = np.empty(_TILE, dtype=np.uint8)
+    counts = np.empty(_TILE, dtype=counter.dtype)
+    # Of every query: how many were taken at each distance, how many below the limit, and the limit, from which on
+    # nothing is taken any more.
+    taken = np.zeros((n_queries, n_segments + 1), dtype=np.int64)
+    below = np.zeros(n_queries, dtype=np.int64)
+    limits = np.full(n_queries, n_segments + 1, dtype=np.int64)
+    for block in range(first_block, end_block):
+        length = min(BLOCK, n - block * BLOCK)
+        for q in range(n_queries):
+            for start in range(0, length, _TILE):
+                size = min(_TILE, length - start)
+                tile = blocks[block][:, start : start + size]
+                _distances(tile, queries[q], whole, width, room, different[:size], counts[:size])
+                for run in range(0, size, _RUN):
+                    end = min(run + _RUN, size)
+                    if _smallest(counts, run, end) >= limits[q]:
+                        continue
+                    for i in range(run, end):
+                        distance = np.int64(counts[i])
+                        if distance < limits[q]:
+                            near[q, sizes[q]] = distance
+                            where[q, sizes[q]] = block * BLOCK + start + i
+                            sizes[q] += 1
+                            taken[q, distance] += 1
+                            below[q] += 1
+                            # With k below the limit, later rows at limit - 1 lose their ties.
+                            while below[q] >= k:
+                                limits[q] -= 1
+                                below[q] -= taken[q, limits[q]]
+                if sizes[q] > capacity - _TILE:
+                    sizes[q] = _compact(near[q], where[q], sizes[q], limits[q], k - below[q])
+
+
+@_compiled
+def _merge(near, where, sizes, n_segments, distances, rows):  # type: ignore[no-untyped-def]
+    """The k nearest among the candidates of all parts.
+
+    Parts are in the order of rows, so a sort by counting keeps rows in order among equals.
+    """
+    n_parts, n_queries = sizes.shape
+    k = distances.shape[1]
+    for q in range(n_queries):
+        starts = np.zeros(n_segments + 2, dtype=np.int64)
+        for part in range(n_parts):
+            for i in range(sizes[part, q]):
+                starts[near[part, q, i] + 1] += 1
+        for distance in range(n_segments + 1):
+            starts[distance + 1] += starts[distance]
+        for part in range(n_parts):
+            for i in range(sizes[part, q]):
+                distance = near[part, q, i]
+                place = starts[distance]
+                starts[distance] += 1
+                if place < k:
+                    distances[q, place] = distance
+                    rows[q, place] = where[part, q, i]
+
+
+@_compiled
+def _count_below(  # type: ignore[no-untyped-def]
+    blocks, n, whole, width, room, counter, query, first_block, end_block, limit, found
+):
+    """Codes of every block whose distance is below ``limit``."""
+    different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE, dtype=counter.dtype)
+    for block in range(first_block, end_block):
+        length = min(BLOCK, n - block * BLOCK)
+        for start in range(0, length, _TILE):
+            size = min(_TILE, length - start)
+            tile = blocks[block][:, start : start + size]
+            _distances(tile, query, whole, width, room, different[:size], counts[:size])
+            for i in range(size):
+                found[block] += counts[i] < limit
+
+
+@_compiled
+def _take_below(  # type: ignore[no-untyped-def]
+    blocks, n, whole, width, room, counter, query, first_block, end_block, limit, starts, distances, rows
+):
+    """Distances and rows of them, those of a block from its start on."""
+    different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE, dtype=counter.dtype)
+    for block in range(first_block, end_block):
+        length, place = min(BLOCK, n - block * BLOCK), starts[block]
+        for start in range(0, length, _TILE):
+            size = min(_TILE, length - start)
+            tile = blocks[block][:, start : start + size]
+            _distances(tile, query, whole, width, room, different[:size], counts[:size])
+            for i in range(size):
+                if counts[i] < limit:
+                    distances[place] = counts[i]
+                    rows[place] = block * BLOCK + start + i
+                    place += 1
