@@ -27,6 +27,15 @@ def check(database, queries, k):
     np.testing.assert_array_equal(distances, np.take_along_axis(every, wanted, axis=1))
 
 
+def check_within(database, query, radius):
+    distances, rows = within(PlaneCodes.of(database), query, radius)
+    every = ordinal_distances(query, database)[0]
+    order = np.argsort(every, kind="stable")
+    wanted = order[every[order] <= radius]
+    np.testing.assert_array_equal(rows, wanted)
+    np.testing.assert_array_equal(distances, every[wanted])
+
+
 @pytest.mark.parametrize("arity", ARITIES)
 @settings(max_examples=30, deadline=None)
 @given(
@@ -69,12 +78,14 @@ def test_more_queries_than_share_a_pass():
 def test_what_lies_within_a_radius_is_that_of_the_definition(arity, n_segments, n, radius, seed):
     spec = CodeSpec.of_segments(n_segments, arity)
     database, query = random_codes(n, spec, seed, kinds=3), random_codes(1, spec, seed + 1, kinds=3)
-    distances, rows = within(PlaneCodes.of(database), query, radius)
-    every = ordinal_distances(query, database)[0]
-    order = np.argsort(every, kind="stable")
-    wanted = order[every[order] <= radius]
-    np.testing.assert_array_equal(rows, wanted)
-    np.testing.assert_array_equal(distances, every[wanted])
+    check_within(database, query, radius)
+
+
+@pytest.mark.parametrize("kinds", [2, 4])
+@pytest.mark.parametrize("radius", [0, 4, 6])
+def test_what_lies_within_a_radius_over_several_blocks(kinds, radius):
+    spec = CodeSpec(12, 4)
+    check_within(random_codes(3 * BLOCK + 77, spec, 0, kinds=kinds), random_codes(1, spec, 1, kinds=kinds), radius)
 
 
 @pytest.mark.parametrize("arity", ARITIES)

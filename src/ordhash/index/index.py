@@ -147,7 +147,8 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, or a top_k that is not an integer of at least 0.
         """
         self._check_model(queries.model_id)
-        if self._worth_loading(queries):
+        check_comparable(queries, self.codes)
+        if self._worth_loading(len(queries)):
             k = min(integer_at_least(top_k, 0, "k"), len(self))
             distances, rows = _kernels().nearest(self._planes, queries, k)
             return SearchResult(self.keys[rows], distances, rows)
@@ -200,9 +201,10 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, or a radius that is not an integer of at least 0.
         """
         self._check_model(queries.model_id)
+        check_comparable(queries, self.codes)
         limit = integer_at_least(radius, 0, "radius")
         results = []
-        if self._worth_loading(queries):
+        if self._worth_loading(len(queries)):
             for row in range(len(queries)):
                 distances, rows = _kernels().within(self._planes, queries[row : row + 1], limit)
                 results.append(RadiusResult(self.keys[rows], distances, rows))
@@ -273,9 +275,8 @@ class OrdinalIndex:
                 "cannot be compared: encode the query with the model of the index"
             )
 
-    def _worth_loading(self, queries: OrdinalCodes) -> bool:
-        check_comparable(queries, self.codes)
-        return "_planes" in self.__dict__ or len(queries) * len(self) >= _WORTH_LOADING
+    def _worth_loading(self, n_queries: int) -> bool:
+        return "_planes" in self.__dict__ or n_queries * len(self) >= _WORTH_LOADING
 
     @functools.cached_property
     def _planes(self) -> PlaneCodes:

@@ -63,7 +63,7 @@ class PlaneCodes:
     @classmethod
     def of(cls, codes: OrdinalCodes) -> PlaneCodes:
         """The same codes as planes."""
-        n, width = len(codes), sum(_group_bytes(codes.spec))
+        n, width = len(codes), planes(codes[:0]).shape[1]
         blocks = np.zeros((-(-n // BLOCK), width, BLOCK), dtype=np.uint8)
         for number, block in enumerate(blocks):
             part = planes(codes[number * BLOCK : (number + 1) * BLOCK])
@@ -138,11 +138,8 @@ def within(database: PlaneCodes, query: OrdinalCodes, radius: int, *, threads: i
     limit = min(radius, database.spec.n_segments) + 1
     asked, scan = planes(query)[0], _scan(database)
     parts = _parts(len(database.blocks), threads)
-    found = np.zeros(len(database.blocks), dtype=np.int64)
-    _in_threads(lambda _, part: _count_below(*scan, asked, *part, limit, found), parts)
-    starts = np.concatenate([[0], np.cumsum(found)])
-    distances, rows = np.empty(starts[-1], dtype=np.uint16), np.empty(starts[-1], dtype=np.int64)
-    _in_threads(lambda _, part: _take_below(*scan, asked, *part, limit, starts, distances, rows), parts)
+    found = _in_threads(lambda _, part: _within_of_part(*scan, asked, *part, limit), parts)
+    distances, rows = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     order = np.argsort(distances, kind="stable")
     return distances[order], rows[order]
 
@@ -150,11 +147,6 @@ def within(database: PlaneCodes, query: OrdinalCodes, radius: int, *, threads: i
 def _room(segments: int) -> int:
     """Bits that a plane of a group of segments takes: 1, 2, 4 or 8, so that planes share a byte evenly."""
     return 1 << (segments - 1).bit_length()
-
-
-def _group_bytes(spec: CodeSpec) -> list[int]:
-    sizes = [min(8, spec.n_segments - start) for start in range(0, spec.n_segments, 8)]
-    return [-(-spec.bits_per_symbol * _room(size) // 8) for size in sizes]
 
 
 def _scan(database: PlaneCodes) -> tuple[Any, ...]:
@@ -174,15 +166,14 @@ def _parts(n_blocks: int, threads: int | None) -> list[tuple[int, int]]:
     return [(number * n_blocks // n, (number + 1) * n_blocks // n) for number in range(n)]
 
 
-def _in_threads(work: Callable[[int, tuple[int, int]], None], parts: list[tuple[int, int]]) -> None:
+def _in_threads(work: Callable[[int, tuple[int, int]], Any], parts: list[tuple[int, int]]) -> list[Any]:
+    """What ``work`` gives for every part and its number, in order."""
     # Threads of Python over compiled code that releases the interpreter: Numba's own may not be entered by two
     # callers at once, and a service has many.
     if len(parts) == 1:
-        work(0, parts[0])
-        return
+        return [work(0, parts[0])]
     with ThreadPoolExecutor(len(parts)) as pool:
-        for _ in pool.map(work, range(len(parts)), parts):
-            pass
+        return list(pool.map(work, range(len(parts)), parts))
 
 
 def _capacity(k: int) -> int:
@@ -242,12 +233,6 @@ def _fold(byte, room):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _set(plane, asked, different):  # type: ignore[no-untyped-def]
-    for i in range(len(different)):
-        different[i] = _byte(plane[i] ^ asked)
-
-
-@_compiled
 def _or(plane, asked, different):  # type: ignore[no-untyped-def]
     for i in range(len(different)):
         different[i] |= _byte(plane[i] ^ asked)
@@ -266,12 +251,6 @@ def _count_two(plane, asked, other, asked_other, room, counts):  # type: ignore[
 
 
 @_compiled
-def _count_last(different, plane, asked, room, counts):  # type: ignore[no-untyped-def]
-    for i in range(len(counts)):
-        counts[i] += _popcount(_fold(_byte(different[i] | _byte(plane[i] ^ asked)), room))
-
-
-@_compiled
 def _group(columns, query, first, width, room, different, counts):  # type: ignore[no-untyped-def]
     """Add to ``counts`` the segments of one group that differ."""
     last = first + width - 1
@@ -280,10 +259,10 @@ def _group(columns, query, first, width, room, different, counts):  # type: igno
     elif width == 2:
         _count_two(columns[first], query[first], columns[last], query[last], room, counts)
     else:
-        _set(columns[first], query[first], different)
-        for column in range(first + 1, last):
+        different[:] = 0
+        for column in range(first, last):
             _or(columns[column], query[column], different)
-        _count_last(different, columns[last], query[last], room, counts)
+        _count_two(different, _byte(0), columns[last], query[last], room, counts)
 
 
 @_compiled
@@ -384,35 +363,22 @@ def _merge(near, where, sizes, n_segments, distances, rows):  # type: ignore[no-
 
 
 @_compiled
-def _count_below(  # type: ignore[no-untyped-def]
-    blocks, n, whole, width, room, counter, query, first_block, end_block, limit, found
+def _within_of_part(  # type: ignore[no-untyped-def]
+    blocks, n, whole, width, room, counter, query, first_block, end_block, limit
 ):
-    """Codes of every block whose distance is below ``limit``."""
+    """Distances below ``limit`` in a part of the blocks, and their rows, in the order of rows."""
     different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE, dtype=counter.dtype)
+    near, where, found = np.empty(_TILE, dtype=np.uint16), np.empty(_TILE, dtype=np.int64), 0
     for block in range(first_block, end_block):
         length = min(BLOCK, n - block * BLOCK)
         for start in range(0, length, _TILE):
             size = min(_TILE, length - start)
             tile = blocks[block][:, start : start + size]
             _distances(tile, query, whole, width, room, different[:size], counts[:size])
-            for i in range(size):
-                found[block] += counts[i] < limit
-
-
-@_compiled
-def _take_below(  # type: ignore[no-untyped-def]
-    blocks, n, whole, width, room, counter, query, first_block, end_block, limit, starts, distances, rows
-):
-    """Distances and rows of them, those of a block from its start on."""
-    different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE, dtype=counter.dtype)
-    for block in range(first_block, end_block):
-        length, place = min(BLOCK, n - block * BLOCK), starts[block]
-        for start in range(0, length, _TILE):
-            size = min(_TILE, length - start)
-            tile = blocks[block][:, start : start + size]
-            _distances(tile, query, whole, width, room, different[:size], counts[:size])
+            if found + size > len(near):
+                near, where = np.concatenate((near, near)), np.concatenate((where, where))  # twice the room
             for i in range(size):
                 if counts[i] < limit:
-                    distances[place] = counts[i]
-                    rows[place] = block * BLOCK + start + i
-                    place += 1
+                    near[found], where[found] = counts[i], block * BLOCK + start + i
+                    found += 1
+    return near[:found], where[:found]
