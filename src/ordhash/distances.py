@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.checks import integer_at_least
-from ordhash.codes import OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
 
-__all__ = ["asymmetric_distances", "check_comparable", "ordinal_distances", "top_k"]
+__all__ = ["asymmetric_distances", "check_comparable", "ordinal_distances", "symbol_losses", "top_k"]
 
 Scale: TypeAlias = Literal["log-probabilities", "probabilities"]
 
@@ -108,7 +108,7 @@ def asymmetric_distances(
     >>> asymmetric_distances(scores, database, of="log-probabilities")
     array([[0. , 1.5, 4.5]], dtype=float32)
     """
-    losses = _losses(scores, database, of)
+    losses = symbol_losses(scores, database.spec, of=of)
     out = np.zeros((len(losses), len(database)), dtype=np.float32)
     for codes in _tiles(len(database), _TILE_CODES):
         # np.take converts any other integer to intp on every call.
@@ -123,10 +123,26 @@ def asymmetric_distances(
     return out
 
 
-def _losses(scores: npt.NDArray[np.floating[Any]], database: OrdinalCodes, of: str) -> npt.NDArray[np.float32]:
-    """Loss of every symbol against the winner of its segment, float32 (q, n_segments, arity)."""
+def symbol_losses(
+    scores: npt.NDArray[np.floating[Any]], spec: CodeSpec, *, of: Scale = "probabilities"
+) -> npt.NDArray[np.float32]:
+    """Loss of every symbol against the winner of its segment, the terms of the asymmetric distance.
+
+    Args:
+        scores: float (q, n_segments, arity), of queries.
+        spec: Shape of the codes that they are compared with.
+        of: As in [asymmetric_distances][ordhash.distances.asymmetric_distances].
+
+    Returns:
+        float32 (q, n_segments, arity), not negative.
+
+    Raises:
+        InputError: As asymmetric_distances.
+
+    >>> symbol_losses(np.array([[[2.0, 0.5], [1.0, 4.0]]]), CodeSpec(2, 2), of="log-probabilities").tolist()
+    [[[0.0, 1.5], [3.0, 0.0]]]
+    """
     given = np.asarray(scores)
-    spec = database.spec
     if of not in ("log-probabilities", "probabilities"):
         raise InputError(f"of is {of!r}; allowed are 'log-probabilities' and 'probabilities'")
     if not np.issubdtype(given.dtype, np.floating):

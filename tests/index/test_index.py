@@ -63,9 +63,10 @@ def test_blocks_of_queries_do_not_change_a_result(index, monkeypatch):
 @pytest.mark.parametrize("n", [0, 1, 40])
 def test_compiled_scans_do_not_change_a_result(n, monkeypatch):
     index, queries = OrdinalIndex(random_codes(n), [f"img{i}" for i in range(n)]), random_codes(9, seed=1)
-    before = index.search(queries), *index.search_radius(queries, radius=4)
+    scores = np.random.default_rng(1).normal(size=(9, 6, 4))
+    before = index.search(queries), index.search_asymmetric(scores), *index.search_radius(queries, radius=4)
     monkeypatch.setattr(module, "_WORTH_LOADING", 0)
-    after = index.search(queries), *index.search_radius(queries, radius=4)
+    after = index.search(queries), index.search_asymmetric(scores), *index.search_radius(queries, radius=4)
     for one, other in zip(before, after, strict=True):
         for name in ("keys", "distances", "rows"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

@@ -21,7 +21,14 @@ from ordhash.codefile import (
     table_to_codes,
 )
 from ordhash.codes import OrdinalCodes
-from ordhash.distances import Scale, asymmetric_distances, check_comparable, ordinal_distances, top_k
+from ordhash.distances import (
+    Scale,
+    asymmetric_distances,
+    check_comparable,
+    ordinal_distances,
+    symbol_losses,
+    top_k,
+)
 from ordhash.errors import DataError, InputError
 from ordhash.files import StrPath, replace_file
 
@@ -180,6 +187,11 @@ class OrdinalIndex:
         """
         self._check_model(model_id)
         given = np.asarray(scores)
+        if self._worth_loading(len(given) if given.ndim else 1):
+            losses = symbol_losses(given, self.codes.spec, of=of)
+            k = min(integer_at_least(top_k, 0, "k"), len(self))
+            distances, rows = _kernels().nearest_asymmetric(self._planes, losses, k)
+            return SearchResult(self.keys[rows], distances, rows)
         # A wrong shape, even one without a length, goes through in one piece and meets the check of the distances.
         blocks = (
             asymmetric_distances(given[block] if given.ndim else given, self.codes, of=of)

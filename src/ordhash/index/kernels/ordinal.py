@@ -1,13 +1,8 @@
-"""Compiled scans over codes: the k nearest and everything within a radius, exact, by ordinal distance.
+"""Compiled scans by ordinal distance: the k nearest, and everything within a radius, exact.
 
-Codes lie as *planes*: eight segments give one byte for each of the log2(K) bits of a symbol, the byte of the highest
-bits first. Where two codes differ, at least one of these bytes differs at the segment's place; so a distance is an XOR
-of each plane, one OR over the planes, and a count of bits, the same for every arity and on as many codes at once as a
-register has bytes. The planes of a last group of fewer than eight segments share bytes, so that codes take no more
-room than packed ones, but for a byte or so at odd lengths.
-
-Codes are kept in blocks of ``BLOCK``, each byte by byte: the first byte of all its codes, then the second. A scan reads
-memory in its order and once for all queries of a batch.
+Where two codes differ in a segment, at least one byte of their [planes][ordhash.index.kernels.planes] differs at its
+place; so a distance is an XOR of each plane, one OR over the planes, and a count of bits, the same for every arity and
+on as many codes at once as a register has bytes. A scan reads memory in its order and once for all queries of a batch.
 
 The nearest are kept in the same pass. A count of every distance taken so far says which distance cannot be among the
 nearest any more, and distances are looked at one by one only where the smallest of a short run is below that. Rows come
@@ -17,76 +12,23 @@ in their order, so of equals the earlier is taken first, and the result is that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba.extending import intrinsic
 
-from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.cores import available_cores
+from ordhash.codes import OrdinalCodes
+from ordhash.index.kernels.parts import at_once, in_threads, parts_of
+from ordhash.index.kernels.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
+from ordhash.index.kernels.registers import popcount
 
-__all__ = ["BLOCK", "PlaneCodes", "nearest", "within"]
+__all__ = ["nearest", "within"]
 
-BLOCK = 1 << 14  # codes; a block of usual codes fits the second cache of a core, where the queries of a batch find it
 _TILE = 1 << 11  # distances held at once, in the first cache
 _RUN = 1 << 7  # distances that are looked at together
-_QUERIES = 64  # that share one pass over memory, or fewer where their candidates would take too much of it
-_CANDIDATES = 1 << 25
 
-Bytes = npt.NDArray[np.uint8]
 Found = tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]
-
-
-@dataclass(frozen=True, eq=False)
-class PlaneCodes:
-    """n codes as planes, in blocks.
-
-    Attributes:
-        blocks: uint8 (n_blocks, width, BLOCK); what is missing to a whole block is zero.
-        n: Codes in them.
-        spec: Shape of the code.
-
-    >>> codes = OrdinalCodes.from_symbols([[3, 0, 1, 2], [1, 1, 1, 1]], arity=4)
-    >>> [f"{byte:08b}" for byte in PlaneCodes.of(codes).blocks[0, 0, :2]]  # high bits of four segments, low bits
-    ['10011010', '00001111']
-    """
-
-    blocks: Bytes
-    n: int
-    spec: CodeSpec
-
-    @classmethod
-    def of(cls, codes: OrdinalCodes) -> PlaneCodes:
-        """The same codes as planes."""
-        n, width = len(codes), planes(codes[:0]).shape[1]
-        blocks = np.zeros((-(-n // BLOCK), width, BLOCK), dtype=np.uint8)
-        for number, block in enumerate(blocks):
-            part = planes(codes[number * BLOCK : (number + 1) * BLOCK])
-            block[:, : len(part)] = part.T
-        return cls(blocks, n, codes.spec)
-
-
-def planes(codes: OrdinalCodes) -> Bytes:
-    """Planes of codes, uint8 (n, width).
-
-    >>> planes(OrdinalCodes.from_symbols([[1] * 8, [0] * 7 + [2]], arity=4)).tolist()
-    [[0, 255], [1, 0]]
-    """
-    spec = codes.spec
-    shifts = np.arange(spec.bits_per_symbol - 1, -1, -1, dtype=np.uint8)
-    parts = []
-    for start in range(0, spec.n_segments, 8):
-        symbols = codes.symbols[:, start : start + 8]
-        room = _room(symbols.shape[1])
-        bits = np.zeros((len(codes), spec.bits_per_symbol, room), dtype=np.uint8)
-        bits[:, :, : symbols.shape[1]] = (symbols[:, None, :] >> shifts[:, None]) & 1
-        parts.append(np.packbits(bits.reshape(len(codes), spec.bits_per_symbol * room), axis=1))
-    return np.concatenate(parts, axis=1)
 
 
 def nearest(database: PlaneCodes, queries: OrdinalCodes, k: int, *, threads: int | None = None) -> Found:
@@ -111,10 +53,10 @@ def nearest(database: PlaneCodes, queries: OrdinalCodes, k: int, *, threads: int
     if k == 0:
         return distances, rows
     asked, scan = planes(queries), _scan(database)
-    parts = _parts(len(database.blocks), threads)
-    at_once = max(1, min(_QUERIES, _CANDIDATES // (len(parts) * _capacity(k))))
-    for start in range(0, len(queries), at_once):
-        some = slice(start, min(start + at_once, len(queries)))
+    parts = parts_of(len(database.blocks), threads)
+    step = at_once(len(parts) * _capacity(k))
+    for start in range(0, len(queries), step):
+        some = slice(start, min(start + step, len(queries)))
         _nearest_in_parts(scan, asked[some], database.spec.n_segments, parts, distances[some], rows[some])
     return distances, rows
 
@@ -137,16 +79,11 @@ def within(database: PlaneCodes, query: OrdinalCodes, radius: int, *, threads: i
     """
     limit = min(radius, database.spec.n_segments) + 1
     asked, scan = planes(query)[0], _scan(database)
-    parts = _parts(len(database.blocks), threads)
-    found = _in_threads(lambda _, part: _within_of_part(*scan, asked, *part, limit), parts)
+    parts = parts_of(len(database.blocks), threads)
+    found = in_threads(lambda _, part: _within_of_part(*scan, asked, *part, limit), parts)
     distances, rows = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     order = np.argsort(distances, kind="stable")
     return distances[order], rows[order]
-
-
-def _room(segments: int) -> int:
-    """Bits that a plane of a group of segments takes: 1, 2, 4 or 8, so that planes share a byte evenly."""
-    return 1 << (segments - 1).bit_length()
 
 
 def _scan(database: PlaneCodes) -> tuple[Any, ...]:
@@ -157,23 +94,7 @@ def _scan(database: PlaneCodes) -> tuple[Any, ...]:
     spec = database.spec
     whole, rest = divmod(spec.n_segments, 8)
     counter = np.empty(0, dtype=np.uint8 if spec.n_segments <= np.iinfo(np.uint8).max else np.uint16)
-    return database.blocks, database.n, whole, spec.bits_per_symbol, _room(rest) if rest else 0, counter
-
-
-def _parts(n_blocks: int, threads: int | None) -> list[tuple[int, int]]:
-    """First block and end of every thread's part, in the order of rows."""
-    n = max(1, min(threads or available_cores(), n_blocks))
-    return [(number * n_blocks // n, (number + 1) * n_blocks // n) for number in range(n)]
-
-
-def _in_threads(work: Callable[[int, tuple[int, int]], Any], parts: list[tuple[int, int]]) -> list[Any]:
-    """What ``work`` gives for every part and its number, in order."""
-    # Threads of Python over compiled code that releases the interpreter: Numba's own may not be entered by two
-    # callers at once, and a service has many.
-    if len(parts) == 1:
-        return [work(0, parts[0])]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(work, range(len(parts)), parts))
+    return database.blocks, database.n, whole, spec.bits_per_symbol, room_of(rest) if rest else 0, counter
 
 
 def _capacity(k: int) -> int:
@@ -198,23 +119,12 @@ def _nearest_in_parts(
     def one(number: int, part: tuple[int, int]) -> None:
         _nearest_of_part(*scan, asked, *part, n_segments, k, near[number], where[number], sizes[number])
 
-    _in_threads(one, parts)
+    in_threads(one, parts)
     _merge(near, where, sizes, n_segments, distances, rows)
 
 
 _compiled: Any = numba.njit(cache=True, nogil=True)
 _byte = np.uint8
-
-
-def _generate_popcount(_: Any, value: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return value(value), generate
-
-
-_popcount: Any = intrinsic(_generate_popcount)
-"""Number of bits set in an integer, of the integer's type."""
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -241,13 +151,13 @@ def _or(plane, asked, different):  # type: ignore[no-untyped-def]
 @_compiled
 def _count_one(plane, asked, room, counts):  # type: ignore[no-untyped-def]
     for i in range(len(counts)):
-        counts[i] += _popcount(_fold(_byte(plane[i] ^ asked), room))
+        counts[i] += popcount(_fold(_byte(plane[i] ^ asked), room))
 
 
 @_compiled
 def _count_two(plane, asked, other, asked_other, room, counts):  # type: ignore[no-untyped-def]
     for i in range(len(counts)):
-        counts[i] += _popcount(_fold(_byte(_byte(plane[i] ^ asked) | _byte(other[i] ^ asked_other)), room))
+        counts[i] += popcount(_fold(_byte(_byte(plane[i] ^ asked) | _byte(other[i] ^ asked_other)), room))
 
 
 @_compiled

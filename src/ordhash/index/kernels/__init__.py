@@ -1,0 +1,7 @@
+"""Compiled scans (Numba): the nearest codes and those within a radius, for one query or many at once."""
+
+from ordhash.index.kernels.asymmetric import nearest_asymmetric
+from ordhash.index.kernels.ordinal import nearest, within
+from ordhash.index.kernels.planes import BLOCK, PlaneCodes
+
+__all__ = ["BLOCK", "PlaneCodes", "nearest", "nearest_asymmetric", "within"]

@@ -1,0 +1,87 @@
+"""Codes as compiled scans read them: planes of bits, in blocks.
+
+Eight segments give one byte for each of the log2(K) bits of a symbol, the byte of the highest bits first. The planes of
+a last group of fewer than eight segments share bytes, so that codes take no more room than packed ones, but for a byte
+or so at odd lengths.
+
+Codes are kept in blocks of ``BLOCK``, each byte by byte: the first byte of all its codes, then the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+
+__all__ = ["BLOCK", "Bytes", "PlaneCodes", "bit_places", "planes", "room_of"]
+
+BLOCK = 1 << 14  # codes; a block of usual codes fits the second cache of a core, where the queries of a batch find it
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneCodes:
+    """n codes as planes, in blocks.
+
+    Attributes:
+        blocks: uint8 (n_blocks, width, BLOCK); what is missing to a whole block is zero.
+        n: Codes in them.
+        spec: Shape of the code.
+
+    >>> codes = OrdinalCodes.from_symbols([[3, 0, 1, 2], [1, 1, 1, 1]], arity=4)
+    >>> [f"{byte:08b}" for byte in PlaneCodes.of(codes).blocks[0, 0, :2]]  # high bits of four segments, low bits
+    ['10011010', '00001111']
+    """
+
+    blocks: Bytes
+    n: int
+    spec: CodeSpec
+
+    @classmethod
+    def of(cls, codes: OrdinalCodes) -> PlaneCodes:
+        """The same codes as planes."""
+        n, width = len(codes), planes(codes[:0]).shape[1]
+        blocks = np.zeros((-(-n // BLOCK), width, BLOCK), dtype=np.uint8)
+        for number, block in enumerate(blocks):
+            part = planes(codes[number * BLOCK : (number + 1) * BLOCK])
+            block[:, : len(part)] = part.T
+        return cls(blocks, n, codes.spec)
+
+
+def planes(codes: OrdinalCodes) -> Bytes:
+    """Planes of codes, uint8 (n, width).
+
+    >>> planes(OrdinalCodes.from_symbols([[1] * 8, [0] * 7 + [2]], arity=4)).tolist()
+    [[0, 255], [1, 0]]
+    """
+    spec = codes.spec
+    shifts = np.arange(spec.bits_per_symbol - 1, -1, -1, dtype=np.uint8)
+    parts = []
+    for start in range(0, spec.n_segments, 8):
+        symbols = codes.symbols[:, start : start + 8]
+        room = room_of(symbols.shape[1])
+        bits = np.zeros((len(codes), spec.bits_per_symbol, room), dtype=np.uint8)
+        bits[:, :, : symbols.shape[1]] = (symbols[:, None, :] >> shifts[:, None]) & 1
+        parts.append(np.packbits(bits.reshape(len(codes), spec.bits_per_symbol * room), axis=1))
+    return np.concatenate(parts, axis=1)
+
+
+def room_of(segments: int) -> int:
+    """Bits that a plane of a group of segments takes: 1, 2, 4 or 8, so that planes share a byte evenly."""
+    return 1 << (segments - 1).bit_length()
+
+
+def bit_places(spec: CodeSpec, segment: int) -> list[tuple[int, int]]:
+    """Where the bits of a segment's symbol lie, the highest first: byte of the planes, and bit in it from the lowest.
+
+    >>> bit_places(CodeSpec(20, 4), 0), bit_places(CodeSpec(20, 4), 9)
+    ([(0, 7), (1, 7)], [(2, 6), (2, 4)])
+    """
+    group, place = divmod(segment, 8)
+    room = room_of(min(8, spec.n_segments - 8 * group))
+    bits = [bit * room + place for bit in range(spec.bits_per_symbol)]
+    return [(group * spec.bits_per_symbol + bit // 8, 7 - bit % 8) for bit in bits]
