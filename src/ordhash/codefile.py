@@ -23,13 +23,16 @@ from ordhash.files import StrPath, replace_file
 
 __all__ = [
     "CODES_FORMAT",
+    "CodeFacts",
     "CodeTable",
     "Keys",
     "Metadata",
+    "checked_table",
     "codes_to_table",
     "existing_file",
     "read_codes",
     "table_to_codes",
+    "typed_keys",
     "write_codes",
 ]
 
@@ -84,6 +87,75 @@ class CodeTable:
         return len(self.codes)
 
 
+@dataclass(frozen=True)
+class CodeFacts:
+    """What a file says of its codes, in the metadata of its Arrow schema.
+
+    Attributes:
+        spec: Shape of a code.
+        model_id: The model that made them; None if unknown.
+        model_path: Where the file of the model was; None if unknown.
+    """
+
+    spec: CodeSpec
+    model_id: str | None
+    model_path: str | None
+
+    def to_schema(self, file_format: str) -> dict[bytes, bytes]:
+        """Entries for the metadata of a schema; ``file_format`` is kind and version of the file."""
+        ours = {
+            "format": file_format,
+            "code_bits": str(self.spec.code_bits),
+            "arity": str(self.spec.arity),
+            "model_id": self.model_id,
+            "model_path": self.model_path,
+        }
+        # surrogateescape, because model_path may be a file name that is not valid Unicode.
+        return {
+            _PREFIX + name.encode(): value.encode(errors="surrogateescape")
+            for name, value in ours.items()
+            if value is not None
+        }
+
+    @classmethod
+    def of_schema(cls, schema: pa.Schema, file_format: str) -> tuple[CodeFacts, dict[bytes, bytes]]:
+        """The facts of a schema, and what else its metadata hold.
+
+        Raises:
+            DataError: Another kind of file than ``file_format``, a newer version, or damaged.
+        """
+        entries: dict[bytes, bytes] = schema.metadata or {}
+        ours = {
+            name.removeprefix(_PREFIX).decode(errors="replace"): value.decode(errors="surrogateescape")
+            for name, value in entries.items()
+            if name.startswith(_PREFIX)
+        }
+        _check_format(ours.get("format"), file_format)
+        try:
+            spec = CodeSpec(int(ours["code_bits"]), int(ours["arity"]))
+        except (KeyError, ValueError):
+            raise DataError(
+                f"code_bits is {ours.get('code_bits')!r} and arity {ours.get('arity')!r}, which describe no code: "
+                "the file is damaged, write it again"
+            ) from None
+        theirs = {name: value for name, value in entries.items() if not name.startswith(_PREFIX)}
+        return cls(spec, ours.get("model_id"), ours.get("model_path")), theirs
+
+
+def checked_table(table: pa.Table) -> pa.Table:
+    """``table`` if its arrays are in order: a damaged offset of a string could point outside the file.
+
+    Raises:
+        DataError: They are not.
+    """
+    try:
+        table.validate(full=True)
+        table.column_names  # noqa: B018 - raises where a name is no text
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"the table is damaged ({_first_line(error)}): write it again") from None
+    return table
+
+
 def codes_to_table(
     codes: OrdinalCodes,
     keys: Keys | None = None,
@@ -134,19 +206,7 @@ def codes_to_table(
         columns += contents.metadata.columns
         fields += list(contents.metadata.schema)
         schema_metadata |= contents.metadata.schema.metadata or {}
-    ours = {
-        "format": file_format,
-        "code_bits": str(spec.code_bits),
-        "arity": str(spec.arity),
-        "model_id": codes.model_id,
-        "model_path": model_path,
-    }
-    # surrogateescape, because model_path may be a file name that is not valid Unicode.
-    schema_metadata |= {
-        _PREFIX + name.encode(): value.encode(errors="surrogateescape")
-        for name, value in ours.items()
-        if value is not None
-    }
+    schema_metadata |= CodeFacts(spec, codes.model_id, model_path).to_schema(file_format)
     return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=schema_metadata))
 
 
@@ -169,26 +229,9 @@ def table_to_codes(table: pa.Table, *, file_format: str = CODES_FORMAT) -> CodeT
     >>> table_to_codes(table).codes.symbols
     array([[3, 0, 1, 2]], dtype=uint8)
     """
-    schema_metadata: dict[bytes, bytes] = table.schema.metadata or {}
-    ours = {
-        name.removeprefix(_PREFIX).decode(errors="replace"): value.decode(errors="surrogateescape")
-        for name, value in schema_metadata.items()
-        if name.startswith(_PREFIX)
-    }
-    _check_format(ours.get("format"), file_format)
-    try:
-        spec = CodeSpec(int(ours["code_bits"]), int(ours["arity"]))
-    except (KeyError, ValueError):
-        raise DataError(
-            f"code_bits is {ours.get('code_bits')!r} and arity {ours.get('arity')!r}, which describe no code: "
-            "the file is damaged, write it again"
-        ) from None
-    try:
-        # The full check reads the table once; without it a damaged offset of a string could point outside the file.
-        table.validate(full=True)
-        names = table.column_names
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"the table is damaged ({_first_line(error)}): write it again") from None
+    facts, theirs = CodeFacts.of_schema(table.schema, file_format)
+    spec = facts.spec
+    names = checked_table(table).column_names
 
     for name in RESERVED_COLUMNS:
         if names.count(name) != 1:
@@ -199,12 +242,11 @@ def table_to_codes(table: pa.Table, *, file_format: str = CODES_FORMAT) -> CodeT
         raise DataError(
             f"column 'code' is {table['code'].type}; {spec} needs fixed_size_binary[{spec.packed_bytes}]: write again"
         )
-    codes = OrdinalCodes(_symbols(table["code"], spec), spec, ours.get("model_id"))
+    codes = OrdinalCodes(_symbols(table["code"], spec), spec, facts.model_id)
     rest = table.drop_columns(list(RESERVED_COLUMNS))
-    theirs = {name: value for name, value in schema_metadata.items() if not name.startswith(_PREFIX)}
     metadata = rest.replace_schema_metadata(theirs or None) if rest.num_columns else None
     try:
-        return CodeTable(codes, _keys_of_column(table["key"]), metadata, ours.get("model_path"))
+        return CodeTable(codes, _keys_of_column(table["key"]), metadata, facts.model_path)
     except InputError as error:
         raise DataError(str(error)) from None
 
@@ -318,7 +360,7 @@ def _keys_of_column(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 def _check_keys(keys: Keys | None, n: int) -> npt.NDArray[Any]:
     """Keys as a read-only copy: int64, or object (of str)."""
-    checked = np.arange(n, dtype=np.int64) if keys is None else _typed_keys(keys)
+    checked = np.arange(n, dtype=np.int64) if keys is None else typed_keys(keys)
     if len(checked) != n:
         raise InputError(f"there are {len(checked)} keys for {n} codes; give one key for each code")
     duplicate = _duplicate(checked)
@@ -328,7 +370,15 @@ def _check_keys(keys: Keys | None, n: int) -> npt.NDArray[Any]:
     return checked
 
 
-def _typed_keys(keys: Keys) -> npt.NDArray[Any]:
+def typed_keys(keys: Keys) -> npt.NDArray[Any]:
+    """Keys as int64, or object (of str), (n,).
+
+    Raises:
+        InputError: They are neither all strings nor all integers that fit.
+
+    >>> typed_keys([3, 1]).dtype, typed_keys(["a"]).tolist()
+    (dtype('int64'), ['a'])
+    """
     if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
         raise InputError(f"keys are a {type(keys).__name__}; allowed is a sequence of strings or of integers")
     if hasattr(keys, "__array__"):  # also a column of Arrow or pandas

@@ -41,7 +41,8 @@ def _facts(file: Path) -> dict[str, Any]:
     if start.startswith(_PARQUET):
         return {"file": str(file), "kind": "codes", **_codes_facts(read_codes(file))}
     if start.startswith(_ARROW):
-        return {"file": str(file), "kind": "index", **_codes_facts(OrdinalIndex.load(file))}
+        index = OrdinalIndex.load(file)
+        return {"file": str(file), "kind": "index", **_codes_facts(index), **_index_facts(index)}
     try:
         model = load_model(file)
     except ModelFileError as error:
@@ -53,11 +54,17 @@ def _facts(file: Path) -> dict[str, Any]:
     return {"file": str(file), "kind": "model", "model_id": model.id, **_code(model.info.spec), **values}
 
 
+def _index_facts(index: OrdinalIndex) -> dict[str, Any]:
+    stats = index.stats
+    return {"search": stats.method} | ({} if stats.distinct is None else {"distinct_codes": stats.distinct})
+
+
 def _codes_facts(table: CodeTable | OrdinalIndex) -> dict[str, Any]:
+    codes = table if isinstance(table, OrdinalIndex) else table.codes
     return {
         "count": len(table),
-        **_code(table.codes.spec),
-        "model_id": table.codes.model_id,
+        **_code(codes.spec),
+        "model_id": codes.model_id,
         "model_path": table.model_path,
         "keys": "integers" if table.keys.dtype.kind == "i" else "strings",
         "metadata": [] if table.metadata is None else table.metadata.column_names,

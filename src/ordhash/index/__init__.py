@@ -1,5 +1,5 @@
-"""Search: an index of ordinal codes, exact, in memory."""
+"""Search: an index of ordinal codes, exact, in memory or mapped from its file."""
 
-from ordhash.index.index import OrdinalIndex, RadiusResult, SearchResult
+from ordhash.index.index import IndexStats, OrdinalIndex, RadiusResult, SearchResult, Where
 
-__all__ = ["OrdinalIndex", "RadiusResult", "SearchResult"]
+__all__ = ["IndexStats", "OrdinalIndex", "RadiusResult", "SearchResult", "Where"]

@@ -1,26 +1,23 @@
-"""OrdinalIndex: the codes of a collection, searched exactly, kept in one file."""
+"""OrdinalIndex: the codes of a collection, searched exactly, kept in one file.
+
+What is added later lies behind what was there, and what is deleted keeps its row until the index is saved, so a row
+once given stays the same. Saving packs what is left.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ordhash.checks import integer_at_least
-from ordhash.codefile import (
-    CodeTable,
-    Keys,
-    Metadata,
-    codes_to_table,
-    existing_file,
-    table_to_codes,
-)
-from ordhash.codes import OrdinalCodes
+from ordhash.codefile import CodeFacts, CodeTable, Keys, Metadata
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.distances import (
     Scale,
     asymmetric_distances,
@@ -29,18 +26,19 @@ from ordhash.distances import (
     symbol_losses,
     top_k,
 )
-from ordhash.errors import DataError, InputError
-from ordhash.files import StrPath, replace_file
+from ordhash.errors import InputError
+from ordhash.files import StrPath
+from ordhash.index.indexfile import IndexContents, read_index, write_index
+from ordhash.index.items import Items, Where, key_column
+from ordhash.index.planes import Bytes, PlaneCodes
+from ordhash.index.stores import Distinct, Found, Grown, Scan, bools_of, store_of
 
-if TYPE_CHECKING:
-    from ordhash.index.kernels import PlaneCodes
+__all__ = ["IndexStats", "OrdinalIndex", "RadiusResult", "SearchResult", "Where"]
 
-__all__ = ["OrdinalIndex", "RadiusResult", "SearchResult"]
-
-INDEX_FORMAT = "index/1"
-
-# Compiled scans are loaded for as many distances as plain NumPy computes in about the time that loading takes.
+# Compiled scans are loaded when an index has computed as many distances in plain NumPy as take about the time that
+# loading takes, or would take that many at once, or has more codes than are worth taking apart for it.
 _WORTH_LOADING = 1 << 25
+_MANY = 1 << 22
 
 # Distances held at once; queries are taken in blocks so that more queries do not take more memory.
 _BLOCK_DISTANCES = 1 << 24
@@ -79,6 +77,26 @@ class RadiusResult:
         return len(self.rows)
 
 
+@dataclass(frozen=True)
+class IndexStats:
+    """What an index holds and how it searches.
+
+    Args:
+        count: Items.
+        deleted: Rows whose items were deleted since the index was built or opened.
+        method: ``scan`` where a search looks at every code, ``distinct`` where it looks at every distinct code and the
+            rows that share it.
+        distinct: Distinct codes, where they are told apart; None otherwise. Added items are not among them.
+        nbytes: Bytes of the codes in memory, or in the file that is mapped; keys and metadata come on top.
+    """
+
+    count: int
+    deleted: int
+    method: str
+    distinct: int | None
+    nbytes: int
+
+
 class OrdinalIndex:
     """An exact index of ordinal codes.
 
@@ -106,61 +124,105 @@ class OrdinalIndex:
         *,
         model_path: str | None = None,
     ) -> None:
-        self._contents = CodeTable(codes, keys, metadata, model_path)
+        table = CodeTable(codes, keys, metadata, model_path)
+        self._fill(
+            IndexContents(
+                store_of(codes),
+                CodeFacts(codes.spec, codes.model_id, model_path),
+                None if keys is None else key_column(table.keys),
+                table.metadata,
+            )
+        )
+
+    def _fill(self, contents: IndexContents) -> None:
+        self._facts = contents.facts
+        self._store: Scan | Distinct | Grown = contents.store
+        self._items = Items(contents.store.n, contents.keys, contents.metadata)
+        self._computed = 0  # distances, in plain NumPy
+
+    @property
+    def spec(self) -> CodeSpec:
+        """Shape of the codes."""
+        return self._facts.spec
 
     @property
     def codes(self) -> OrdinalCodes:
-        """The n codes."""
-        return self._contents.codes
+        """Codes of all rows, taken apart for the asking: n_segments bytes each."""
+        return OrdinalCodes(self._store.symbols(), self.spec, self.model_id)
 
     @property
     def keys(self) -> npt.NDArray[Any]:
-        """int64 or object (of str) (n,), read-only."""
-        return self._contents.keys
+        """Keys of all rows, int64 or object (of str), read-only."""
+        return self._items.keys
 
     @property
     def metadata(self) -> pa.Table | None:
-        """The user's columns, n rows, or None."""
-        return self._contents.metadata
+        """The user's columns of all rows, or None."""
+        return self._items.metadata
 
     @property
     def model_id(self) -> str | None:
         """The model that made the codes; None if unknown."""
-        return self.codes.model_id
+        return self._facts.model_id
 
     @property
     def model_path(self) -> str | None:
         """Where the file of the model was; None if unknown."""
-        return self._contents.model_path
+        return self._facts.model_path
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, those of deleted items among them."""
+        return self._items.n
+
+    @property
+    def stats(self) -> IndexStats:
+        """What the index holds and how it searches."""
+        store = self._store
+        return IndexStats(
+            count=len(self),
+            deleted=self._items.deleted,
+            method="scan" if store.n_distinct is None else "distinct",
+            distinct=store.n_distinct,
+            nbytes=store.nbytes,
+        )
 
     def __len__(self) -> int:
-        return len(self._contents)
+        return self._items.n - self._items.deleted
 
     def __repr__(self) -> str:
         columns = [] if self.metadata is None else self.metadata.column_names
-        return f"OrdinalIndex({self.codes!r}, metadata: {', '.join(columns) or 'none'})"
+        return (
+            f"OrdinalIndex({len(self)} codes of {self.spec.code_bits} bits: {self.spec.n_segments} segments of arity "
+            f"{self.spec.arity}, metadata: {', '.join(columns) or 'none'})"
+        )
 
-    def search(self, queries: OrdinalCodes, *, top_k: int = 10) -> SearchResult:
+    def search(self, queries: OrdinalCodes, *, top_k: int = 10, where: Where | None = None) -> SearchResult:
         """The nearest codes by ordinal distance.
 
         Args:
             queries: q codes of the model of the index.
-            top_k: How many of each query; more than n gives n.
+            top_k: How many of each query; more than there are gives all.
+            where: Which items to search among: a mask, bool (n_rows,); some keys; or an expression over the metadata,
+                as ``pyarrow.compute.field("label") == "cat"``. None is all.
 
         Returns:
-            Arrays of shape (q, min(top_k, n)); distances uint16.
+            Arrays of shape (q, min(top_k, items)); distances uint16.
 
         Raises:
-            InputError: Codes of another model or spec, or a top_k that is not an integer of at least 0.
+            InputError: Codes of another model or spec, a top_k that is not an integer of at least 0, or a ``where``
+                that does not fit the index.
         """
         self._check_model(queries.model_id)
-        check_comparable(queries, self.codes)
-        if self._worth_loading(len(queries)):
-            k = min(integer_at_least(top_k, 0, "k"), len(self))
-            distances, rows = _kernels().nearest(self._planes, queries, k)
-            return SearchResult(self.keys[rows], distances, rows)
-        blocks = (ordinal_distances(queries[block], self.codes) for block in self._blocks(len(queries)))
-        return self._nearest(blocks, top_k, np.uint16)
+        check_comparable(queries, self._none)
+
+        def compiled(k: int, allowed: Bytes | None) -> Found:
+            return self._store.nearest(queries, k, allowed)
+
+        def plain(block: slice, codes: OrdinalCodes) -> npt.NDArray[Any]:
+            return ordinal_distances(queries[block], codes)
+
+        return self._search(len(queries), top_k, where, np.uint16, compiled, plain)
 
     def search_asymmetric(
         self,
@@ -169,67 +231,103 @@ class OrdinalIndex:
         top_k: int = 10,
         of: Scale = "probabilities",
         model_id: str | None = None,
+        where: Where | None = None,
     ) -> SearchResult:
         """The nearest codes by asymmetric distance, which keeps the query's scores: finer, and as fast to encode.
 
         Args:
             scores: float (q, n_segments, arity), of the model of the index.
-            top_k: How many of each query; more than n gives n.
+            top_k: How many of each query; more than there are gives all.
             of: The scale on which losses add up, as in
                 [asymmetric_distances][ordhash.distances.asymmetric_distances].
             model_id: The model that made the scores; None is not checked.
+            where: As in [search][ordhash.index.OrdinalIndex.search].
 
         Returns:
-            Arrays of shape (q, min(top_k, n)); distances float32.
+            Arrays of shape (q, min(top_k, items)); distances float32.
 
         Raises:
-            InputError: Scores of another model or shape, NaN or infinite, or a wrong top_k or ``of``.
+            InputError: Scores of another model or shape, NaN or infinite, or a wrong top_k, ``of`` or ``where``.
         """
         self._check_model(model_id)
-        given = np.asarray(scores)
-        if self._worth_loading(len(given) if given.ndim else 1):
-            losses = symbol_losses(given, self.codes.spec, of=of)
-            k = min(integer_at_least(top_k, 0, "k"), len(self))
-            distances, rows = _kernels().nearest_asymmetric(self._planes, losses, k)
-            return SearchResult(self.keys[rows], distances, rows)
-        # A wrong shape, even one without a length, goes through in one piece and meets the check of the distances.
-        blocks = (
-            asymmetric_distances(given[block] if given.ndim else given, self.codes, of=of)
-            for block in self._blocks(len(given) if given.ndim else 1)
-        )
-        return self._nearest(blocks, top_k, np.float32)
+        losses = symbol_losses(scores, self.spec, of=of)
 
-    def search_radius(self, queries: OrdinalCodes, *, radius: int) -> list[RadiusResult]:
+        def compiled(k: int, allowed: Bytes | None) -> Found:
+            return self._store.nearest_asymmetric(losses, k, allowed)
+
+        def plain(block: slice, codes: OrdinalCodes) -> npt.NDArray[Any]:
+            return asymmetric_distances(np.asarray(scores)[block], codes, of=of)
+
+        return self._search(len(losses), top_k, where, np.float32, compiled, plain)
+
+    def search_radius(self, queries: OrdinalCodes, *, radius: int, where: Where | None = None) -> list[RadiusResult]:
         """Everything at an ordinal distance of at most ``radius``.
 
         Args:
             queries: q codes of the model of the index.
             radius: Segments that may differ.
+            where: As in [search][ordhash.index.OrdinalIndex.search].
 
         Returns:
             One result for each query; an empty one where nothing is that near.
 
         Raises:
-            InputError: Codes of another model or spec, or a radius that is not an integer of at least 0.
+            InputError: Codes of another model or spec, a radius that is not an integer of at least 0, or a ``where``
+                that does not fit the index.
         """
         self._check_model(queries.model_id)
-        check_comparable(queries, self.codes)
+        check_comparable(queries, self._none)
         limit = integer_at_least(radius, 0, "radius")
+        allowed = self._items.allowed(where)
         results = []
         if self._worth_loading(len(queries)):
             for row in range(len(queries)):
-                distances, rows = _kernels().within(self._planes, queries[row : row + 1], limit)
-                results.append(RadiusResult(self.keys[rows], distances, rows))
+                distances, rows = self._store.within(queries[row : row + 1], limit, allowed)
+                results.append(RadiusResult(self._items.keys_at(rows), distances, rows))
             return results
-        for block in self._blocks(len(queries)):
-            for distances in ordinal_distances(queries[block], self.codes):
-                rows = np.flatnonzero(distances <= limit)
-                rows = rows[np.argsort(distances[rows], kind="stable")].astype(np.int64, copy=False)
-                results.append(RadiusResult(self.keys[rows], distances[rows], rows))
+        codes, among = self._plain_codes(allowed)
+        for block in self._blocks(len(queries), len(codes)):
+            for distances in ordinal_distances(queries[block], codes):
+                near = np.flatnonzero(distances <= limit)
+                near = near[np.argsort(distances[near], kind="stable")]
+                rows = among[near]
+                results.append(RadiusResult(self._items.keys_at(rows), distances[near], rows))
         return results
 
+    def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
+        """Add items behind those that are there; nothing is built anew.
+
+        Args:
+            codes: m codes of the model of the index.
+            keys: m new keys, of the type that the index has; None goes on numbering, where it numbers its items itself.
+            metadata: The columns that the index has, m rows.
+
+        Raises:
+            InputError: Codes of another model or spec, keys that are there already or of another type, or other
+                columns.
+        """
+        self._check_model(codes.model_id)
+        check_comparable(codes, self._none)
+        self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
+        if isinstance(self._store, Grown):
+            self._store = self._store.extended(codes)
+        else:
+            self._store = Grown(self._store, Scan(PlaneCodes.of(codes)))
+        self.__dict__.pop("_apart", None)
+
+    def delete(self, keys: Keys) -> None:
+        """Delete items: they are found no more, and a saved index is without them.
+
+        Args:
+            keys: Their keys.
+
+        Raises:
+            InputError: A key that is not there; then nothing is deleted.
+        """
+        self._items.delete(keys)
+
     def save(self, path: StrPath) -> None:
-        """Write the index to one file (Arrow IPC: it opens without being read, and other programs can read it).
+        """Write the items to one file (Arrow IPC, as [indexfile][ordhash.index.indexfile] says).
 
         An existing file is replaced only when the new one is complete.
 
@@ -240,22 +338,21 @@ class OrdinalIndex:
             InputError: The folder does not exist.
             OSError: The file cannot be written.
         """
-        table = codes_to_table(
-            self.codes, self.keys, self.metadata, model_path=self.model_path, file_format=INDEX_FORMAT
-        ).unify_dictionaries()  # the file format allows one dictionary for each column
-
-        def write(file: BinaryIO) -> None:
-            with pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table)
-
-        replace_file(path, write)
+        store, keys, metadata = self._store, self._items.column, self._items.metadata
+        if self._items.deleted or isinstance(store, Grown):
+            rows = self._items.live_rows()
+            store = store_of(self.codes[rows])
+            if self._items.deleted:
+                keys = key_column(self.keys[rows])  # numbers, too: they are the items' names by now
+                metadata = None if metadata is None else metadata.take(pa.array(rows))
+        write_index(path, IndexContents(store, self._facts, keys, metadata))
 
     @classmethod
     def load(cls, path: StrPath) -> OrdinalIndex:
         """Open an index that [save][ordhash.index.OrdinalIndex.save] wrote.
 
-        The file is mapped: metadata columns stay on disk until they are used, and the file must stay unchanged
-        meanwhile (saving over it is safe, because that puts a new file in its place).
+        The file is mapped: what is not used stays on disk, several processes share what is, and the file must stay
+        unchanged meanwhile (saving over it is safe, because that puts a new file in its place).
 
         Args:
             path: The file.
@@ -264,20 +361,10 @@ class OrdinalIndex:
             The index.
 
         Raises:
-            DataError: No such file, not an index, of a newer version, truncated or damaged.
+            DataError: No such file, not an index, of another version, truncated or damaged.
         """
-        source = existing_file(path)
-        try:
-            table = pa.ipc.open_file(pa.memory_map(str(source), "r")).read_all()
-        except (pa.ArrowException, OSError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{source} is not an index or is damaged ({reason}): build the index again") from None
-        try:
-            contents = table_to_codes(table, file_format=INDEX_FORMAT)
-        except DataError as error:
-            raise DataError(f"{source}: {error}") from None
         index = cls.__new__(cls)
-        index._contents = contents
+        index._fill(read_index(path))
         return index
 
     def _check_model(self, model_id: str | None) -> None:
@@ -287,32 +374,53 @@ class OrdinalIndex:
                 "cannot be compared: encode the query with the model of the index"
             )
 
+    def _search(
+        self,
+        n_queries: int,
+        wanted: int,
+        where: Where | None,
+        dtype: type[np.uint16] | type[np.float32],
+        compiled: Callable[[int, Bytes | None], Found],
+        plain: Callable[[slice, OrdinalCodes], npt.NDArray[Any]],
+    ) -> SearchResult:
+        allowed = self._items.allowed(where)
+        there = self.n_rows if allowed is None else int(bools_of(allowed, self.n_rows).sum())
+        k = min(integer_at_least(wanted, 0, "k"), there)
+        if self._worth_loading(n_queries):
+            distances, rows = compiled(k, allowed)
+        else:
+            codes, among = self._plain_codes(allowed)
+            distances, rows = np.empty((n_queries, k), dtype=dtype), np.empty((n_queries, k), dtype=np.int64)
+            for block in self._blocks(n_queries, len(codes)):
+                every = plain(block, codes)
+                nearest = top_k(every, k)
+                distances[block] = np.take_along_axis(every, nearest, axis=1)
+                rows[block] = among[nearest]
+        return SearchResult(self._items.keys_at(rows), distances, rows)
+
     def _worth_loading(self, n_queries: int) -> bool:
-        return "_planes" in self.__dict__ or n_queries * len(self) >= _WORTH_LOADING
+        self._computed += n_queries * self.n_rows
+        if self._computed < _WORTH_LOADING and self.n_rows < _MANY:
+            return False
+        self.__dict__.pop("_apart", None)
+        return True
+
+    def _blocks(self, n_queries: int, n_codes: int) -> Iterator[slice]:
+        size = max(1, _BLOCK_DISTANCES // max(1, n_codes))
+        return (slice(start, start + size) for start in range(0, n_queries, size))
 
     @functools.cached_property
-    def _planes(self) -> PlaneCodes:
-        planes: PlaneCodes = _kernels().PlaneCodes.of(self.codes)
-        return planes
+    def _none(self) -> OrdinalCodes:
+        """No codes, of the spec and the model of the index."""
+        return OrdinalCodes(np.empty((0, self.spec.n_segments), dtype=np.uint8), self.spec, self.model_id)
 
-    def _blocks(self, n_queries: int) -> Iterator[slice]:
-        size = max(1, _BLOCK_DISTANCES // max(1, len(self)))
-        # At least one block, so that zero queries meet the same checks as one.
-        return (slice(start, start + size) for start in range(0, max(1, n_queries), size))
+    @functools.cached_property
+    def _apart(self) -> OrdinalCodes:
+        return self.codes
 
-    def _nearest(
-        self, blocks: Iterator[npt.NDArray[Any]], k: int, dtype: type[np.uint16] | type[np.float32]
-    ) -> SearchResult:
-        rows, distances = [], []
-        for block in blocks:
-            rows.append(top_k(block, k))
-            distances.append(np.take_along_axis(block, rows[-1], axis=1))
-        all_rows = np.concatenate(rows)
-        return SearchResult(self.keys[all_rows], np.concatenate(distances).astype(dtype, copy=False), all_rows)
-
-
-def _kernels() -> Any:
-    """The compiled scans, loaded when they are needed: a search of a small collection is over before they are."""
-    from ordhash.index import kernels
-
-    return kernels
+    def _plain_codes(self, allowed: Bytes | None) -> tuple[OrdinalCodes, npt.NDArray[np.int64]]:
+        """Codes that are allowed, and their rows."""
+        if allowed is None:
+            return self._apart, np.arange(self.n_rows)
+        rows = np.flatnonzero(bools_of(allowed, self.n_rows))
+        return self._apart[rows], rows

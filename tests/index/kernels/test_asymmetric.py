@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.distances import asymmetric_distances, symbol_losses, top_k
-from ordhash.index.kernels import BLOCK, PlaneCodes, asymmetric, nearest_asymmetric
+from ordhash.index.kernels import asymmetric, nearest_asymmetric
 from ordhash.index.kernels.registers import has_look_up
+from ordhash.index.planes import BLOCK, PlaneCodes
 
 ARITIES = (2, 4, 8, 16, 32, 64, 128, 256)
 

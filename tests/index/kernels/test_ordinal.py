@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.distances import ordinal_distances, top_k
-from ordhash.index.kernels import BLOCK, PlaneCodes, nearest, within
+from ordhash.index.kernels import nearest, within
+from ordhash.index.planes import BLOCK, PlaneCodes
 
 ARITIES = (2, 4, 8, 16, 32, 64, 128, 256)
 

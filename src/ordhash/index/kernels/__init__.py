@@ -2,6 +2,6 @@
 
 from ordhash.index.kernels.asymmetric import nearest_asymmetric
 from ordhash.index.kernels.ordinal import nearest, within
-from ordhash.index.kernels.planes import BLOCK, PlaneCodes
+from ordhash.index.kernels.postings import expand
 
-__all__ = ["BLOCK", "PlaneCodes", "nearest", "nearest_asymmetric", "within"]
+__all__ = ["expand", "nearest", "nearest_asymmetric", "within"]

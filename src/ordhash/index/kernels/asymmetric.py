@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import CodeSpec
-from ordhash.index.kernels.parts import at_once, in_threads, parts_of
-from ordhash.index.kernels.planes import BLOCK, PlaneCodes, bit_places, room_of
+from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, parts_of
 from ordhash.index.kernels.registers import FAR, STEP, has_look_up, shifted, sum_of_step
+from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, bit_places, room_of
 
 __all__ = ["nearest_asymmetric"]
 
@@ -38,14 +38,20 @@ Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 
 def nearest_asymmetric(
-    database: PlaneCodes, losses: npt.NDArray[np.float32], k: int, *, threads: int | None = None
+    database: PlaneCodes,
+    losses: npt.NDArray[np.float32],
+    k: int,
+    *,
+    allowed: Bytes | None = None,
+    threads: int | None = None,
 ) -> Found:
     """The k nearest codes of every query, ordered by (distance, row).
 
     Args:
         database: n codes.
         losses: float32 (q, n_segments, arity), as [symbol_losses][ordhash.distances.symbol_losses] gives them.
-        k: From 0 to n.
+        k: From 0 to the rows that are allowed.
+        allowed: As in [nearest][ordhash.index.kernels.nearest].
         threads: How many share the blocks; None is one for every core.
 
     Returns:
@@ -64,10 +70,11 @@ def nearest_asymmetric(
         return distances, rows
     units = _Units.of(database.spec)
     parts = parts_of(len(database.blocks), threads)
+    scan = blocks_of(database), database.n, bits_of(allowed)
     step = at_once(len(parts) * _capacity(k))
     for start in range(0, len(losses), step):
         some = slice(start, min(start + step, len(losses)))
-        _nearest_in_parts(database, units, losses[some], parts, distances[some], rows[some])
+        _nearest_in_parts(scan, units, losses[some], parts, distances[some], rows[some])
     return distances, rows
 
 
@@ -122,7 +129,7 @@ def _capacity(k: int) -> int:
 
 
 def _nearest_in_parts(
-    database: PlaneCodes,
+    scan: tuple[Bytes, int, Bytes],
     units: _Units,
     losses: npt.NDArray[np.float32],
     parts: list[tuple[int, int]],
@@ -140,7 +147,7 @@ def _nearest_in_parts(
 
     def one(number: int, part: tuple[int, int]) -> None:
         _nearest_of_part(
-            database.blocks, database.n, units.places, units.widths, by_value, bounds, tile, *part, k,
+            *scan, units.places, units.widths, by_value, bounds, tile, *part, k,
             near[number], where[number], sizes[number],
         )  # fmt: skip
 
@@ -266,7 +273,7 @@ def _keep_nearest(near, where, size, k):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _nearest_of_part(  # type: ignore[no-untyped-def]
-    blocks, n, places, widths, by_value, bounds, tile_size, first_block, end_block, k, near, where, sizes
+    blocks, n, allowed, places, widths, by_value, bounds, tile_size, first_block, end_block, k, near, where, sizes
 ):
     """Candidates of a part of the blocks: its k nearest and perhaps some more, in the order of rows."""
     n_queries, capacity = near.shape
@@ -291,12 +298,13 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
                     if not _sums(columns, tables[q], step, sums):
                         continue
                     for i in range(min(STEP, size - step)):
-                        if sums[i] == FAR:
+                        row = block * BLOCK + start + step + i
+                        if sums[i] == FAR or not is_allowed(allowed, row):
                             continue
                         distance = _distance(columns, step + i, n_splits, by_value[q])
                         if full[q] and distance >= limits[q]:
                             continue
-                        near[q, sizes[q]], where[q, sizes[q]] = distance, block * BLOCK + start + step + i
+                        near[q, sizes[q]], where[q, sizes[q]] = distance, row
                         sizes[q] += 1
                         if sizes[q] == capacity:
                             limits[q] = _keep_nearest(near[q], where[q], sizes[q], k)

@@ -1,6 +1,6 @@
 """Compiled scans by ordinal distance: the k nearest, and everything within a radius, exact.
 
-Where two codes differ in a segment, at least one byte of their [planes][ordhash.index.kernels.planes] differs at its
+Where two codes differ in a segment, at least one byte of their [planes][ordhash.index.planes] differs at its
 place; so a distance is an XOR of each plane, one OR over the planes, and a count of bits, the same for every arity and
 on as many codes at once as a register has bytes. A scan reads memory in its order and once for all queries of a batch.
 
@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
-from ordhash.index.kernels.parts import at_once, in_threads, parts_of
-from ordhash.index.kernels.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
+from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, parts_of
 from ordhash.index.kernels.registers import popcount
+from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
 
 __all__ = ["nearest", "within"]
 
@@ -31,13 +31,17 @@ _RUN = 1 << 7  # distances that are looked at together
 Found = tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]
 
 
-def nearest(database: PlaneCodes, queries: OrdinalCodes, k: int, *, threads: int | None = None) -> Found:
+def nearest(
+    database: PlaneCodes, queries: OrdinalCodes, k: int, *, allowed: Bytes | None = None, threads: int | None = None
+) -> Found:
     """The k nearest codes of every query, ordered by (distance, row).
 
     Args:
         database: n codes.
         queries: q codes of the same spec.
-        k: From 0 to n.
+        k: From 0 to the rows that are allowed.
+        allowed: One bit for each row, the lowest of a byte first (``np.packbits`` with ``bitorder="little"``): whether
+            it may be found. None allows all.
         threads: How many share the blocks; None is one for every core.
 
     Returns:
@@ -52,7 +56,7 @@ def nearest(database: PlaneCodes, queries: OrdinalCodes, k: int, *, threads: int
     rows = np.empty((len(queries), k), dtype=np.int64)
     if k == 0:
         return distances, rows
-    asked, scan = planes(queries), _scan(database)
+    asked, scan = planes(queries), _scan(database, allowed)
     parts = parts_of(len(database.blocks), threads)
     step = at_once(len(parts) * _capacity(k))
     for start in range(0, len(queries), step):
@@ -61,13 +65,16 @@ def nearest(database: PlaneCodes, queries: OrdinalCodes, k: int, *, threads: int
     return distances, rows
 
 
-def within(database: PlaneCodes, query: OrdinalCodes, radius: int, *, threads: int | None = None) -> Found:
+def within(
+    database: PlaneCodes, query: OrdinalCodes, radius: int, *, allowed: Bytes | None = None, threads: int | None = None
+) -> Found:
     """Every code at most ``radius`` away from a query, ordered by (distance, row).
 
     Args:
         database: n codes.
         query: One code of the same spec.
         radius: At least 0.
+        allowed: As in nearest.
         threads: How many share the blocks; None is one for every core.
 
     Returns:
@@ -78,7 +85,7 @@ def within(database: PlaneCodes, query: OrdinalCodes, radius: int, *, threads: i
     (array([0, 1], dtype=uint16), array([0, 2]))
     """
     limit = min(radius, database.spec.n_segments) + 1
-    asked, scan = planes(query)[0], _scan(database)
+    asked, scan = planes(query)[0], _scan(database, allowed)
     parts = parts_of(len(database.blocks), threads)
     found = in_threads(lambda _, part: _within_of_part(*scan, asked, *part, limit), parts)
     distances, rows = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
@@ -86,15 +93,16 @@ def within(database: PlaneCodes, query: OrdinalCodes, radius: int, *, threads: i
     return distances[order], rows[order]
 
 
-def _scan(database: PlaneCodes) -> tuple[Any, ...]:
-    """What every scan is told of the codes: blocks, n, whole groups, bytes of each, bits of a plane of the rest.
+def _scan(database: PlaneCodes, allowed: Bytes | None) -> tuple[Any, ...]:
+    """What every scan is told of the codes: blocks, n, bits, whole groups, bytes of each, bits of a plane of the rest.
 
     The last is an empty array of the narrowest type that can hold a distance: code is compiled for its type.
     """
     spec = database.spec
     whole, rest = divmod(spec.n_segments, 8)
     counter = np.empty(0, dtype=np.uint8 if spec.n_segments <= np.iinfo(np.uint8).max else np.uint16)
-    return database.blocks, database.n, whole, spec.bits_per_symbol, room_of(rest) if rest else 0, counter
+    room = room_of(rest) if rest else 0
+    return blocks_of(database), database.n, bits_of(allowed), whole, spec.bits_per_symbol, room, counter
 
 
 def _capacity(k: int) -> int:
@@ -209,7 +217,7 @@ def _compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _nearest_of_part(  # type: ignore[no-untyped-def]
-    blocks, n, whole, width, room, counter, queries, first_block, end_block, n_segments, k, near, where, sizes
+    blocks, n, allowed, whole, width, room, counter, queries, first_block, end_block, n_segments, k, near, where, sizes
 ):
     """Candidates of a part of the blocks: its k nearest and perhaps some more, in the order of rows."""
     n_queries, capacity = near.shape
@@ -233,9 +241,9 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
                         continue
                     for i in range(run, end):
                         distance = np.int64(counts[i])
-                        if distance < limits[q]:
-                            near[q, sizes[q]] = distance
-                            where[q, sizes[q]] = block * BLOCK + start + i
+                        row = block * BLOCK + start + i
+                        if distance < limits[q] and is_allowed(allowed, row):
+                            near[q, sizes[q]], where[q, sizes[q]] = distance, row
                             sizes[q] += 1
                             taken[q, distance] += 1
                             below[q] += 1
@@ -274,7 +282,7 @@ def _merge(near, where, sizes, n_segments, distances, rows):  # type: ignore[no-
 
 @_compiled
 def _within_of_part(  # type: ignore[no-untyped-def]
-    blocks, n, whole, width, room, counter, query, first_block, end_block, limit
+    blocks, n, allowed, whole, width, room, counter, query, first_block, end_block, limit
 ):
     """Distances below ``limit`` in a part of the blocks, and their rows, in the order of rows."""
     different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE, dtype=counter.dtype)
@@ -288,7 +296,8 @@ def _within_of_part(  # type: ignore[no-untyped-def]
             if found + size > len(near):
                 near, where = np.concatenate((near, near)), np.concatenate((where, where))  # twice the room
             for i in range(size):
-                if counts[i] < limit:
-                    near[found], where[found] = counts[i], block * BLOCK + start + i
+                row = block * BLOCK + start + i
+                if counts[i] < limit and is_allowed(allowed, row):
+                    near[found], where[found] = counts[i], row
                     found += 1
     return near[:found], where[:found]

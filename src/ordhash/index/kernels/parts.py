@@ -6,9 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ordhash.cores import available_cores
+import numba
+import numpy as np
 
-__all__ = ["at_once", "in_threads", "parts_of"]
+from ordhash.cores import available_cores
+from ordhash.index.planes import Bytes, PlaneCodes
+
+__all__ = ["at_once", "bits_of", "blocks_of", "in_threads", "is_allowed", "parts_of"]
+
+_ALL = np.empty(0, dtype=np.uint8)
 
 _QUERIES = 64  # that share one pass over memory, or fewer where their candidates would take too much of it
 _CANDIDATES = 1 << 25
@@ -33,3 +39,21 @@ def in_threads(work: Callable[[int, tuple[int, int]], Any], parts: list[tuple[in
         return [work(0, parts[0])]
     with ThreadPoolExecutor(len(parts)) as pool:
         return list(pool.map(work, range(len(parts)), parts))
+
+
+def blocks_of(database: PlaneCodes) -> Bytes:
+    """Blocks that cannot be written to, as those of a mapped file are: one type, so code is compiled once."""
+    blocks = database.blocks.view()
+    blocks.flags.writeable = False
+    return blocks
+
+
+def bits_of(allowed: Bytes | None) -> Bytes:
+    """What compiled code is told of the rows that may be found: no bits for all of them."""
+    return _ALL if allowed is None else allowed
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def is_allowed(allowed, row):  # type: ignore[no-untyped-def]
+    """Whether a row may be found."""
+    return len(allowed) == 0 or (allowed[row >> 3] >> (row & 7)) & 1 == 1

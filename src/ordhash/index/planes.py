@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 
-__all__ = ["BLOCK", "Bytes", "PlaneCodes", "bit_places", "planes", "room_of"]
+__all__ = ["BLOCK", "Bytes", "PlaneCodes", "bit_places", "planes", "room_of", "width_of"]
 
 BLOCK = 1 << 14  # codes; a block of usual codes fits the second cache of a core, where the queries of a batch find it
 
@@ -44,12 +44,46 @@ class PlaneCodes:
     @classmethod
     def of(cls, codes: OrdinalCodes) -> PlaneCodes:
         """The same codes as planes."""
-        n, width = len(codes), planes(codes[:0]).shape[1]
-        blocks = np.zeros((-(-n // BLOCK), width, BLOCK), dtype=np.uint8)
-        for number, block in enumerate(blocks):
-            part = planes(codes[number * BLOCK : (number + 1) * BLOCK])
-            block[:, : len(part)] = part.T
-        return cls(blocks, n, codes.spec)
+        return cls(np.zeros((0, width_of(codes.spec), BLOCK), dtype=np.uint8), 0, codes.spec).extended(codes)
+
+    def extended(self, codes: OrdinalCodes) -> PlaneCodes:
+        """These codes and some more of the same spec behind them.
+
+        Room is made for later codes too where there is none, and taken from what these planes left over where there
+        is; so to extend the same planes twice is wrong, and to extend what this gives is cheap.
+        """
+        n, room = self.n + len(codes), self.blocks if self.blocks.base is None else self.blocks.base
+        needed = -(-n // BLOCK)
+        if needed > len(room) or not room.flags.writeable:
+            old, room = self.blocks, np.zeros((max(needed, 2 * len(self.blocks)), *self.blocks.shape[1:]), np.uint8)
+            room[: len(old)] = old
+        for start in range(self.n // BLOCK * BLOCK, n, BLOCK):
+            first, end = max(start, self.n), min(start + BLOCK, n)
+            part = planes(codes[first - self.n : end - self.n])
+            room[start // BLOCK, :, first - start : end - start] = part.T
+        return PlaneCodes(room[:needed], n, self.spec)
+
+    def symbols(self) -> Bytes:
+        """The symbols again, uint8 (n, n_segments)."""
+        symbols = np.empty((self.n, self.spec.n_segments), dtype=np.uint8)
+        places = [bit_places(self.spec, segment) for segment in range(self.spec.n_segments)]
+        for number, block in enumerate(self.blocks):
+            part = symbols[number * BLOCK : (number + 1) * BLOCK].T
+            for of_segment, bits in zip(part, places, strict=True):
+                of_segment[:] = 0
+                for byte, shift in bits:
+                    of_segment[:] = of_segment << 1 | block[byte, : part.shape[1]] >> shift & 1
+        return symbols
+
+
+def width_of(spec: CodeSpec) -> int:
+    """Bytes that the planes of a code take.
+
+    >>> width_of(CodeSpec(48, 4)), width_of(CodeSpec(20, 4))
+    (6, 3)
+    """
+    whole, rest = divmod(spec.n_segments, 8)
+    return whole * spec.bits_per_symbol + (-(-room_of(rest) * spec.bits_per_symbol // 8) if rest else 0)
 
 
 def planes(codes: OrdinalCodes) -> Bytes:

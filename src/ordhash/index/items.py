@@ -1,0 +1,193 @@
+"""What an index knows of its items besides their codes: keys, metadata, and which were deleted."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ordhash.codefile import CodeTable, Keys, typed_keys
+from ordhash.errors import InputError
+from ordhash.index.planes import Bytes
+from ordhash.index.stores import bools_of
+
+__all__ = ["Items", "Where", "key_column"]
+
+Where: TypeAlias = npt.NDArray[np.bool_] | Keys | pc.Expression
+
+
+class Items:
+    """Items by row. A deleted one keeps its row, so that a row once given stays the same.
+
+    Args:
+        n: How many.
+        column: Their keys, large_string or int64 (n,); None where keys are row numbers.
+        metadata: Table of n rows, or None.
+    """
+
+    def __init__(self, n: int, column: pa.ChunkedArray | None, metadata: pa.Table | None) -> None:
+        self.n = n
+        self.column = column
+        self.metadata = metadata
+        self.deleted = 0
+        self._live: Bytes | None = None  # one bit for each row, the lowest of a byte first; None where all are live
+
+    def add(self, table: CodeTable, *, numbered: bool) -> None:
+        """More items; ``numbered`` are those without keys of their own.
+
+        Raises:
+            InputError: They do not go with those that are here; then nothing is added.
+        """
+        column, metadata = self._column_with(table.keys, numbered=numbered), self._metadata_with(table)
+        first, self.n = self.n, self.n + len(table)
+        self.column, self.metadata = column, metadata
+        if self._live is not None:
+            live = np.full(-(-self.n // 8), 255, dtype=np.uint8)
+            live[: len(self._live)] = self._live
+            if first % 8:
+                live[first >> 3] |= np.uint8(255 << first % 8 & 255)
+            self._live = live
+        if "_row_of" in self.__dict__:
+            self._row_of.update(zip(table.keys.tolist(), range(first, self.n), strict=True))
+        self.__dict__.pop("keys", None)
+
+    def delete(self, keys: Keys) -> None:
+        """Some items fewer.
+
+        Raises:
+            InputError: A key that is not there; then nothing is deleted.
+        """
+        rows = np.unique(self.rows_of(keys))
+        if self._live is None:
+            self._live = np.full(-(-self.n // 8), 255, dtype=np.uint8)
+        if "_row_of" in self.__dict__:
+            for key in self.keys_at(rows).tolist():
+                del self._row_of[key]
+        for row in rows.tolist():
+            self._live[row >> 3] &= ~np.uint8(1 << (row & 7))
+        self.deleted += len(rows)
+
+    @functools.cached_property
+    def keys(self) -> npt.NDArray[Any]:
+        """Keys of all rows, int64 or object (of str), read-only."""
+        keys = np.arange(self.n) if self.column is None else self.column.to_numpy().copy()
+        keys.flags.writeable = False
+        return keys
+
+    def keys_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Keys of some rows, in their shape."""
+        if self.column is None:
+            return rows.copy()
+        found: npt.NDArray[Any] = self.column.take(pa.array(rows.ravel())).to_numpy()
+        return found.reshape(rows.shape)
+
+    def live_rows(self) -> npt.NDArray[np.int64]:
+        """Rows of the items that are there, rising."""
+        return np.arange(self.n) if self._live is None else np.flatnonzero(bools_of(self._live, self.n))
+
+    def allowed(self, where: Where | None) -> Bytes | None:
+        """One bit for each row, the lowest of a byte first: whether it is there and meets ``where``; None for all.
+
+        Raises:
+            InputError: ``where`` does not fit the items.
+        """
+        if where is None:
+            return self._live
+        bits = np.packbits(self._mask(where), bitorder="little")
+        return bits if self._live is None else bits & self._live
+
+    def _mask(self, where: Where) -> npt.NDArray[np.bool_]:
+        if isinstance(where, pc.Expression):
+            rows = self._rows_where(where)
+        elif isinstance(where, np.ndarray) and where.dtype == np.bool_:
+            if where.shape != (self.n,):
+                raise InputError(f"the mask has shape {where.shape}; the index needs ({self.n},), a value a row")
+            return where
+        else:
+            rows = self.rows_of(where)
+        mask = np.zeros(self.n, dtype=np.bool_)
+        mask[rows] = True
+        return mask
+
+    def _rows_where(self, where: pc.Expression) -> npt.NDArray[np.int64]:
+        names = [] if self.metadata is None else self.metadata.column_names
+        if self.metadata is None:
+            raise InputError(f"where is {where}, and the index has no metadata; add some, or give keys or a mask")
+        number = "\0row"
+        numbered = self.metadata.append_column(number, pa.array(np.arange(self.n)))
+        try:
+            rows: npt.NDArray[np.int64] = numbered.filter(where)[number].to_numpy()
+        except (pa.ArrowException, KeyError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise InputError(f"where is {where} ({reason}); the columns are {', '.join(names)}") from None
+        return rows
+
+    def rows_of(self, keys: Keys) -> npt.NDArray[np.int64]:
+        """Rows of some items that are there."""
+        names = typed_keys(keys).tolist()
+        if self.column is None:
+            missing = [key for key in names if not isinstance(key, int) or not self._is_live(key)]
+        else:
+            missing = [key for key in names if key not in self._row_of]
+        if missing:
+            raise InputError(f"there is no item with the key {missing[0]!r} in the index; give keys that it has")
+        return np.array(names if self.column is None else [self._row_of[key] for key in names], dtype=np.int64)
+
+    @functools.cached_property
+    def _row_of(self) -> dict[Any, int]:
+        rows = self.live_rows()
+        return dict(zip(self.keys_at(rows).tolist(), rows.tolist(), strict=True))
+
+    def _is_live(self, row: int) -> bool:
+        return 0 <= row < self.n and (self._live is None or bool(self._live[row >> 3] >> (row & 7) & 1))
+
+    def _column_with(self, keys: npt.NDArray[Any], *, numbered: bool) -> pa.ChunkedArray | None:
+        """The key column with some more keys, which must be new."""
+        if numbered:
+            if self.column is not None:
+                raise InputError("the index has keys of its own and none are given; give a key for each code")
+            return None
+        old = key_column(np.arange(self.n)) if self.column is None else self.column
+        new = key_column(keys)
+        if old.type != new.type and len(old) and len(new):
+            kinds = {pa.int64(): "integers"}
+            raise InputError(
+                f"the keys are {kinds.get(new.type, 'strings')} and those of the index "
+                f"{kinds.get(old.type, 'strings')}; give keys of the same type"
+            )
+        there = self._is_live if self.column is None else self._row_of.__contains__
+        again = next((key for key in keys.tolist() if there(key)), None)
+        if again is not None:
+            raise InputError(f"key {again!r} is in the index already; delete that item first, or give another key")
+        return pa.chunked_array(
+            [*old.chunks, *new.chunks] if len(old) else new.chunks, new.type if len(new) else old.type
+        )
+
+    def _metadata_with(self, table: CodeTable) -> pa.Table | None:
+        """The metadata with some more rows, of the same columns."""
+        old, new = self.metadata, table.metadata
+        names = [set() if part is None else set(part.column_names) for part in (old, new)]
+        if names[0] != names[1]:
+            raise InputError(
+                f"the metadata have the columns {', '.join(sorted(names[1])) or 'none'} and those of the index "
+                f"{', '.join(sorted(names[0])) or 'none'}; give the same"
+            )
+        if old is None or new is None:
+            return None
+        try:
+            return pa.concat_tables([old, new.select(old.column_names).cast(old.schema)])
+        except (pa.ArrowException, ValueError) as error:
+            raise InputError(f"the metadata do not fit those of the index ({str(error).splitlines()[0]})") from None
+
+
+def key_column(keys: npt.NDArray[Any]) -> pa.ChunkedArray:
+    """Keys as a column of an index: int64 or large_string."""
+    kind = pa.int64() if keys.dtype == np.int64 else pa.large_string()
+    try:
+        return pa.chunked_array([pa.array(keys, type=kind)])
+    except UnicodeEncodeError:
+        raise InputError("a key is not valid Unicode (a file name in another encoding?); rename it") from None

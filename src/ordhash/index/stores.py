@@ -1,0 +1,286 @@
+"""How the codes of an index are kept: every row in its order, or every distinct code with the rows that share it.
+
+A learned code is shared by many images. Where codes repeat enough, distances are computed for the distinct ones alone
+and each is then replaced by its rows, in their order, so that a result is the same to the last tie.
+
+Compiled code is imported when a store is first asked: an index that is only built, or searched once, does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes import OrdinalCodes
+from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes
+
+__all__ = ["Distinct", "Found", "Grown", "Scan", "Store", "bools_of", "store_of"]
+
+Found = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
+
+_SAMPLE = 1 << 16
+_MOST_MEMORY = 1.15  # times the packed codes
+_FIRST = 64  # distinct codes that are asked for first; more follow where they have too few rows
+
+
+class Store(Protocol):
+    """n codes that can be searched; rows count from 0.
+
+    ``allowed`` holds one bit for each row, the lowest of a byte first; None allows all.
+    """
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+
+    @property
+    def n_distinct(self) -> int | None:
+        """Distinct codes; None where they are not told apart."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes, or room on disk."""
+
+    def symbols(self) -> Bytes:
+        """uint8 (n, n_segments)."""
+
+    def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
+        """Distances uint16 and rows (q, k), ordered by (distance, row); k is at most what is allowed."""
+
+    def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
+        """As nearest, by asymmetric distance, float32; losses (q, n_segments, arity)."""
+
+    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+        """Distances and rows (m,) of everything at most ``radius`` from a query, ordered by (distance, row)."""
+
+
+def store_of(codes: OrdinalCodes) -> Scan | Distinct:
+    """The store that suits some codes: distinct ones where a quarter or less of them are, and memory allows."""
+    n, size = len(codes), codes.spec.packed_bytes
+    sample = codes[:: max(1, n // _SAMPLE)]
+    if n < BLOCK or len(_order_and_starts(sample)[1]) > len(sample) // 2:
+        return Scan(PlaneCodes.of(codes))
+    order, starts = _order_and_starts(codes)
+    m = len(starts)
+    if 4 * m > n or m * (size + 8) + n * 4 > _MOST_MEMORY * n * size or n > np.iinfo(np.uint32).max:
+        return Scan(PlaneCodes.of(codes))
+    offsets = np.append(starts, n)
+    return Distinct(PlaneCodes.of(codes[order[starts]]), offsets, order.astype(np.uint32))
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Every row in its order.
+
+    Attributes:
+        planes: n codes.
+    """
+
+    planes: PlaneCodes
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.planes.n
+
+    @property
+    def n_distinct(self) -> None:
+        """Unknown."""
+        return
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.planes.blocks.nbytes
+
+    def symbols(self) -> Bytes:
+        """uint8 (n, n_segments)."""
+        return self.planes.symbols()
+
+    def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        found: Found = _kernels().nearest(self.planes, queries, k, allowed=allowed)
+        return found
+
+    def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        found: Found = _kernels().nearest_asymmetric(self.planes, losses, k, allowed=allowed)
+        return found
+
+    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        found: Found = _kernels().within(self.planes, query, radius, allowed=allowed)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Distinct:
+    """Every distinct code once, with the rows that share it.
+
+    Attributes:
+        planes: m codes, all different.
+        offsets: int64 (m + 1,): where the rows of each code start.
+        rows: uint32 (n,): the rows of each code, rising.
+    """
+
+    planes: PlaneCodes
+    offsets: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.uint32]
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return len(self.rows)
+
+    @property
+    def n_distinct(self) -> int:
+        """Distinct codes."""
+        return self.planes.n
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.planes.blocks.nbytes + self.offsets.nbytes + self.rows.nbytes
+
+    def symbols(self) -> Bytes:
+        """uint8 (n, n_segments)."""
+        symbols = np.empty((self.n, self.planes.spec.n_segments), dtype=np.uint8)
+        symbols[self.rows] = np.repeat(self.planes.symbols(), np.diff(self.offsets), axis=0)
+        return symbols
+
+    def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        nearest = _kernels().nearest
+        return self._nearest(lambda some, m: nearest(self.planes, queries[some], m), len(queries), k, allowed)
+
+    def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        nearest = _kernels().nearest_asymmetric
+        return self._nearest(lambda some, m: nearest(self.planes, losses[some], m), len(losses), k, allowed)
+
+    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        near, codes = _kernels().within(self.planes, query, radius)
+        counts = self.offsets[codes + 1] - self.offsets[codes]
+        starts = np.repeat(self.offsets[codes] - (np.cumsum(counts) - counts), counts)
+        rows = self.rows[starts + np.arange(len(starts))].astype(np.int64)
+        distances = np.repeat(near, counts)
+        if allowed is not None:
+            kept = (allowed[rows >> 3] >> (rows & 7) & 1).astype(np.bool_)
+            distances, rows = distances[kept], rows[kept]
+        order = np.lexsort((rows, distances))
+        return distances[order], rows[order]
+
+    def _nearest(
+        self, ask: Callable[[npt.NDArray[np.intp], int], Found], n_queries: int, k: int, allowed: Bytes | None
+    ) -> Found:
+        """Rows of the nearest codes: as many codes of each query as it takes to have k rows and all their equals."""
+        expand = _kernels().expand
+        waiting, m = np.arange(n_queries), min(_FIRST, self.planes.n)
+        while True:
+            near, codes = ask(waiting, m)
+            if len(waiting) == n_queries:
+                distances, rows = np.empty((n_queries, k), dtype=near.dtype), np.empty((n_queries, k), dtype=np.int64)
+            done = expand(near, codes, m == self.planes.n, self.offsets, self.rows, allowed, k)
+            distances[waiting], rows[waiting] = done[0], done[1]
+            waiting = waiting[~done[2]]
+            if not len(waiting):
+                return distances, rows
+            m = min(8 * m, self.planes.n)
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """The rows of a store, and behind them those that were added later.
+
+    Attributes:
+        base: The first rows.
+        added: The others.
+    """
+
+    base: Store
+    added: Scan
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.base.n + self.added.n
+
+    @property
+    def n_distinct(self) -> int | None:
+        """Distinct codes of the first rows; None where they are not told apart."""
+        return self.base.n_distinct
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.base.nbytes + self.added.nbytes
+
+    def symbols(self) -> Bytes:
+        """uint8 (n, n_segments)."""
+        return np.concatenate([self.base.symbols(), self.added.symbols()])
+
+    def extended(self, codes: OrdinalCodes) -> Grown:
+        """These rows and some more behind them."""
+        return Grown(self.base, Scan(self.added.planes.extended(codes)))
+
+    def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        return self._nearest(lambda store, few, bits: store.nearest(queries, few, bits), k, allowed)
+
+    def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        return self._nearest(lambda store, few, bits: store.nearest_asymmetric(losses, few, bits), k, allowed)
+
+    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        return self._joined([store.within(query, radius, bits) for store, bits, _ in self._parts(allowed)])
+
+    def _nearest(self, ask: Callable[[Store, int, Bytes | None], Found], k: int, allowed: Bytes | None) -> Found:
+        distances, rows = self._joined([ask(store, min(k, n), bits) for store, bits, n in self._parts(allowed)])
+        return distances[:, :k], rows[:, :k]
+
+    def _parts(self, allowed: Bytes | None) -> list[tuple[Store, Bytes | None, int]]:
+        """Both stores, which of their rows are allowed, and how many."""
+        if allowed is None:
+            return [(self.base, None, self.base.n), (self.added, None, self.added.n)]
+        mask = bools_of(allowed, self.n)
+        masks = mask[: self.base.n], mask[self.base.n :]
+        return [
+            (store, np.packbits(part, bitorder="little"), int(part.sum()))
+            for store, part in zip((self.base, self.added), masks, strict=True)
+        ]
+
+    def _joined(self, found: list[Found]) -> Found:
+        """What both found, ordered by (distance, row)."""
+        distances = np.concatenate([distances for distances, _ in found], axis=-1)
+        rows = np.concatenate([found[0][1], found[1][1] + self.base.n], axis=-1)
+        order = np.argsort(distances, axis=-1, kind="stable")
+        return np.take_along_axis(distances, order, axis=-1), np.take_along_axis(rows, order, axis=-1)
+
+
+def bools_of(bits: Bytes, n: int) -> npt.NDArray[np.bool_]:
+    """The first n bits, the lowest of a byte first."""
+    return np.unpackbits(bits, count=n, bitorder="little").astype(np.bool_)
+
+
+def _order_and_starts(codes: OrdinalCodes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """Rows ordered by (code, row), and where each distinct code starts among them."""
+    of_codes = planes(codes)
+    words = np.zeros((len(codes), -(-of_codes.shape[1] // 8) * 8), dtype=np.uint8)
+    words[:, : of_codes.shape[1]] = of_codes
+    columns = words.view(np.uint64)
+    order = np.argsort(columns[:, 0], kind="stable") if columns.shape[1] == 1 else np.lexsort(columns.T)
+    ordered = columns[order]
+    starts = np.flatnonzero(np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(codes)])
+    return order, starts.astype(np.int64)
+
+
+def _kernels() -> Any:
+    from ordhash.index import kernels
+
+    return kernels

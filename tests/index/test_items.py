@@ -1,0 +1,176 @@
+"""Adding, deleting and filtering, against a plain list of items."""
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.errors import InputError
+from ordhash.index import OrdinalIndex
+from ordhash.index import index as module
+
+SPEC = CodeSpec(12, 4)
+
+
+def random_codes(n, seed=0, model_id="m1"):
+    symbols = np.random.default_rng(seed).integers(0, 2, (n, SPEC.n_segments))
+    return OrdinalCodes(symbols.astype(np.uint8), SPEC, model_id)
+
+
+@pytest.fixture
+def index():
+    return OrdinalIndex(random_codes(40), [f"img{i}" for i in range(40)], {"label": np.arange(40) % 3})
+
+
+class IndexAgainstList(RuleBasedStateMachine):
+    """Whatever is done to an index, a search finds what a sort of a list of (key, label, code) finds."""
+
+    names = True
+    compiled = False
+
+    def __init__(self):
+        super().__init__()
+        self.next, self.seed = 12, 0
+        codes = random_codes(12)
+        self.index = OrdinalIndex(codes, self.keys(range(12)), {"label": np.arange(12) % 3})
+        self.items = list(zip(self.keys(range(12)), (np.arange(12) % 3).tolist(), codes.symbols, strict=True))
+
+    def keys(self, numbers):
+        return [f"k{number}" if self.names else 7 * number for number in numbers]
+
+    @rule(n=st.integers(0, 20))
+    def add(self, n):
+        self.seed += 1
+        codes, keys = random_codes(n, self.seed), self.keys(range(self.next, self.next + n))
+        labels = (np.arange(n) % 3).tolist()
+        self.index.add(
+            codes,
+            keys if n else np.array(keys, dtype=object if self.names else int),
+            {"label": np.array(labels, dtype=int)},
+        )
+        self.items += zip(keys, labels, codes.symbols, strict=True)
+        self.next += n
+
+    @precondition(lambda self: self.items)
+    @rule(data=st.data())
+    def delete(self, data):
+        keys = data.draw(st.lists(st.sampled_from([item[0] for item in self.items]), max_size=5))
+        self.index.delete(keys if keys else np.array([], dtype=object if self.names else int))
+        self.items = [item for item in self.items if item[0] not in keys]
+
+    @precondition(lambda self: self.items)
+    @rule(data=st.data())
+    def replace(self, data):
+        key = data.draw(st.sampled_from([item[0] for item in self.items]))
+        self.seed += 1
+        codes = random_codes(1, self.seed)
+        self.index.delete([key])
+        self.index.add(codes, [key], {"label": [1]})
+        self.items = [item for item in self.items if item[0] != key] + [(key, 1, codes.symbols[0])]
+
+    @rule()
+    def save_and_load(self):
+        path = self.folder / "photos.index"
+        self.index.save(path)
+        self.index = OrdinalIndex.load(path)
+        assert (self.index.n_rows, self.index.stats.deleted) == (len(self.items), 0)
+        assert self.index.keys.tolist() == [item[0] for item in self.items]
+
+    @invariant()
+    def searches_agree(self):
+        query = random_codes(1, 99)
+        for where, among in (
+            (None, self.items),
+            (pc.field("label") == 1, [item for item in self.items if item[1] == 1]),
+            ([item[0] for item in self.items[::2]], self.items[::2]),
+        ):
+            if isinstance(where, list) and not where:
+                continue
+            distances = [int((item[2] != query.symbols[0]).sum()) for item in among]
+            order = sorted(range(len(among)), key=distances.__getitem__)
+            result = self.index.search(query, top_k=5, where=where)
+            assert result.keys[0].tolist() == [among[i][0] for i in order[:5]]
+            assert result.distances[0].tolist() == [distances[i] for i in order[:5]]
+            assert self.index.keys[result.rows[0]].tolist() == result.keys[0].tolist()
+            near = self.index.search_radius(query, radius=2, where=where)[0]
+            assert near.keys.tolist() == [among[i][0] for i in order if distances[i] <= 2]
+        assert len(self.index) == len(self.items)
+
+
+@pytest.mark.parametrize("names", [True, False])
+@pytest.mark.parametrize("worth", [0, 1 << 25])
+def test_an_index_against_a_list(names, worth, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_WORTH_LOADING", worth)
+    kind = type("Machine", (IndexAgainstList,), {"names": names, "folder": tmp_path})
+    case = kind.TestCase
+    case.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+    case("runTest").runTest()
+
+
+def test_numbered_items_go_on_being_numbered(tmp_path):
+    index = OrdinalIndex(random_codes(3))
+    index.add(random_codes(2, seed=1))
+    assert index.keys.tolist() == [0, 1, 2, 3, 4]
+    index.delete([1, 3])
+    assert sorted(index.search(random_codes(1), top_k=9).keys[0].tolist()) == [0, 2, 4]
+    with pytest.raises(InputError, match="no item with the key 3"):
+        index.delete([0, 3])
+    assert len(index) == 3
+    index.save(tmp_path / "numbered.index")
+    loaded = OrdinalIndex.load(tmp_path / "numbered.index")
+    assert loaded.keys.tolist() == [0, 2, 4]
+    loaded.add(random_codes(1), [17])
+    assert loaded.search(random_codes(1), where=[17]).keys.tolist() == [[17]]
+
+
+def test_masks_of_rows(index):
+    mask = np.zeros(40, dtype=bool)
+    mask[[3, 30]] = True
+    assert sorted(index.search(random_codes(1), where=mask).keys[0].tolist()) == ["img3", "img30"]
+    scores = np.random.default_rng(0).normal(size=(2, 6, 4))
+    assert sorted(index.search_asymmetric(scores, where=mask).rows[1].tolist()) == [3, 30]
+    assert index.search(random_codes(2), where=np.zeros(40, dtype=bool)).keys.shape == (2, 0)
+    index.delete(["img3"])
+    assert index.search(random_codes(1), where=mask).keys.tolist() == [["img30"]]
+
+
+def test_a_where_that_does_not_fit_is_refused(index):
+    query = random_codes(1)
+    for where, sentence in (
+        (np.ones(39, dtype=bool), r"the mask has shape \(39,\); the index needs \(40,\)"),
+        (["img1", "dog"], "no item with the key 'dog'"),
+        ([1.5], "allowed are all strings or all integers"),
+        (pc.field("labels") == 1, "the columns are label"),
+        (pc.field("label") == "cat", "the columns are label"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            index.search(query, where=where)
+    with pytest.raises(InputError, match="the index has no metadata"):
+        OrdinalIndex(query).search(query, where=pc.field("label") == 1)
+
+
+def test_what_cannot_be_added_is_refused_and_nothing_is_lost(index):
+    one = random_codes(1)
+    for arguments, sentence in (
+        ((one, ["img7"], {"label": [1]}), "key 'img7' is in the index already"),
+        ((one, [7], {"label": [1]}), "the keys are integers and those of the index strings"),
+        ((one, None, {"label": [1]}), "give a key for each code"),
+        ((one, ["new"]), "the metadata have the columns none and those of the index label"),
+        ((one, ["new"], {"label": ["cat"]}), "the metadata do not fit those of the index"),
+        ((one, ["new", "newer"], {"label": [1]}), "there are 2 keys for 1 codes"),
+        ((random_codes(1, model_id="m2"), ["new"], {"label": [1]}), "another model|two models"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            index.add(*arguments)
+    assert (len(index), index.n_rows, index.metadata.num_rows) == (40, 40, 40)
+    index.add(one, ["new"], {"label": [1]})
+    with pytest.raises(InputError, match="strings and those of the index integers"):
+        OrdinalIndex(one).add(one, ["new"])
+    numbered = OrdinalIndex(one)
+    numbered.add(one, [5])
+    assert numbered.keys.tolist() == [0, 5]
+    with pytest.raises(InputError, match="give a key for each code"):
+        numbered.add(one)
