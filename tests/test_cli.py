@@ -496,6 +496,28 @@ def test_search(options: list[str], photo_folder: Path, photo_index: Path) -> No
     assert len(lines(good("search", photo_index, queries[0], "--top-k", "99", "--json", *options))[0]["results"]) == 18
 
 
+def test_search_among_some_items(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    rows = [f"{photo(photo_folder, i, name)},{name},{i}" for name in ("apple", "carrot") for i in range(3)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,labels,number", *rows]))
+    index, query = tmp_path / "list.index", photo(photo_folder)
+    good("index", tmp_path / "list.csv", "--model", tiny_model, "--out", index)
+
+    def found(*conditions: str) -> list[dict[str, Any]]:
+        options = [option for condition in conditions for option in ("--where", condition)]
+        return [r["metadata"] for r in lines(good("search", index, query, *options, "--json"))[0]["results"]]
+
+    assert len(found()) == 6
+    assert {values["labels"] for values in found("labels=carrot")} == {"carrot"}
+    assert [values["number"] for values in found("labels=carrot", "number=2")] == [2]
+    assert found("labels=cat") == []
+    for condition, sentence in (
+        ("labels", "--where is 'labels'; give COLUMN=VALUE"),
+        ("label=cat", "--where names the column 'label'; the index has number, labels"),
+    ):
+        result = run("search", index, query, "--where", condition)
+        assert (result.exit_code, sentence in result.stderr) == (2, True)
+
+
 def test_search_goes_on_past_bad_images(photo_folder: Path, photo_index: Path, bad_files: dict[str, Path]) -> None:
     queries = [bad_files["empty"], photo(photo_folder), photo_folder / "gone.jpg", photo_folder]
     result = run("search", photo_index, *queries, "--json")
@@ -579,6 +601,7 @@ def test_info(photo_folder: Path, photo_index: Path, tiny_model: Path, tmp_path:
     assert {(fact["code_bits"], fact["segments"], fact["arity"]) for fact in facts} == {(48, 24, 4)}
     assert facts[1]["metadata"] == facts[2]["metadata"] == ["labels"]
     assert facts[1]["count"] == facts[2]["count"] == 18
+    assert facts[2]["search"] == "scan"
     text = good("info", tiny_model)
     for part in ("apple, banana, carrot", "tf_efficientnet_lite0", "training.settings.epochs"):
         assert part in text

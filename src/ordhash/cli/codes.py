@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 
@@ -90,6 +91,13 @@ def search(
     asymmetric: Annotated[
         bool, typer.Option("--asymmetric", help="Rank by asymmetric distance: finer, as it keeps the query's scores.")
     ] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=VALUE",
+            help="Search only among items with this value in a column; may be given several times, then all must hold.",
+        ),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="The model of the index, if it is no longer where the index says.")
     ] = None,
@@ -100,13 +108,14 @@ def search(
     Images that cannot be used are reported, the others are searched with, and the exit status is 1.
     """
     opened = OrdinalIndex.load(index)
+    among = _rows_where(opened, where or [])
     encoder = Encoder(model or _model_of(opened, index), progress=True)
     queries = as_image_set(images)
     encoded = encoder.run(queries)
     if asymmetric:
-        result = opened.search_asymmetric(encoded.scores, top_k=top_k, model_id=encoder.model_id)
+        result = opened.search_asymmetric(encoded.scores, top_k=top_k, model_id=encoder.model_id, where=among)
     else:
-        result = opened.search(encoded.codes, top_k=top_k)
+        result = opened.search(encoded.codes, top_k=top_k, where=among)
     for place, row in enumerate(encoded.rows):
         metadata = _metadata_at(opened, result.rows[place])
         answers = list(zip(result.keys[place].tolist(), result.distances[place].tolist(), metadata, strict=True))
@@ -186,6 +195,24 @@ def _model_of(opened: OrdinalIndex, path: Path) -> Path:
     if not Path(opened.model_path).is_file():
         raise DataError(f"the model of {path} is no longer at {opened.model_path}; give --model")
     return Path(opened.model_path)
+
+
+def _rows_where(opened: OrdinalIndex, conditions: list[str]) -> npt.NDArray[np.bool_] | None:
+    """Mask of the rows that meet all conditions, each COLUMN=VALUE; None without conditions."""
+    mask, columns = np.ones(opened.n_rows, dtype=np.bool_), opened.metadata
+    for condition in conditions:
+        name, equals, value = condition.partition("=")
+        names = [] if columns is None else columns.column_names
+        if not equals:
+            raise InputError(f"--where is {condition!r}; give COLUMN=VALUE, as in labels=cat")
+        if columns is None or name not in names:
+            raise InputError(f"--where names the column {name!r}; the index has {', '.join(names) or 'no columns'}")
+        try:
+            texts = columns[name].cast(pa.string())
+        except pa.ArrowException:
+            raise InputError(f"column {name!r} is {columns[name].type}, which has no values to compare with") from None
+        mask &= pc.fill_null(pc.equal(texts, value), False).to_numpy()
+    return mask if conditions else None
 
 
 def _metadata_at(opened: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
