@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-all check format bench-quality bench-encode results clean
+.PHONY: help setup demo test test-all check format bench-quality bench-encode bench-search results clean
 
 help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes)"
 	@echo "make bench-quality   CIFAR-10 retrieval quality   -> benchmarks/results/"
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
+	@echo "make bench-search    search speed and memory      -> benchmarks/results/"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
 	@echo "make format          format the code"
 	@echo "make clean           remove the environment and every cache"
@@ -54,6 +55,11 @@ bench-quality: $(READY)
 bench-encode: $(READY)
 	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-search: $(READY)
+	$(BIN)/ordhash data get cifar10
+	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/tables.py
 
 results: $(READY)

@@ -40,9 +40,8 @@ from ordhash.learn.export import export_backbone
 from ordhash.learn.objectives import find_objective
 from ordhash.learn.shallow import fit_shallow
 
-# The validation images of each run choose its epoch. Twelve epochs are what two cores can do for every run in about an
-# hour; docs/experiments.md has what other numbers of epochs gave.
-FROZEN = TrainConfig(mode="frozen", epochs=12, learning_rate=1e-3, validate_every=3, validation_fraction=0.05)
+# The validation images of each run choose its epoch; docs/experiments.md has what other numbers of epochs gave.
+FROZEN = TrainConfig(mode="frozen", epochs=20, learning_rate=1e-3, validate_every=4, validation_fraction=0.05)
 FINETUNED = TrainConfig(
     mode="finetune", epochs=40, learning_rate=1e-3, precision="bf16-mixed", accelerator="cuda", workers=14
 )

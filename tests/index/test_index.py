@@ -74,6 +74,42 @@ def test_compiled_scans_do_not_change_a_result(n, monkeypatch):
     test_bad_options_are_refused(index)
 
 
+def test_an_index_that_is_searched_often_goes_over_to_compiled_scans(monkeypatch):
+    index, query = OrdinalIndex(random_codes(40)), random_codes(1, seed=1)
+    asked = []
+    monkeypatch.setattr(index, "_store", Watched(index._store, asked))
+    monkeypatch.setattr(module, "_WORTH_LOADING", 3 * 40)
+    results = [index.search(query).rows.tolist() for _ in range(4)]
+    assert asked == ["nearest", "nearest"]  # by the third and the fourth search
+    assert results == [results[0]] * 4
+    index.warm_up(1)
+    many = OrdinalIndex(random_codes(40))
+    monkeypatch.setattr(many, "_store", Watched(many._store, asked))
+    monkeypatch.setattr(module, "_MANY", 40)
+    many.search_radius(query, radius=1)
+    assert asked == ["nearest", "nearest", "within"]
+    few = OrdinalIndex(random_codes(4))
+    few.warm_up(1)
+    monkeypatch.setattr(few, "_store", Watched(few._store, asked))
+    few.search(query)
+    assert len(asked) == 3
+    few.warm_up()
+    few.search(query)
+    assert len(asked) == 4
+
+
+class Watched:
+    """A store that notes which of its searches are used."""
+
+    def __init__(self, store, asked):
+        self.store, self.asked = store, asked
+
+    def __getattr__(self, name):
+        if name in ("nearest", "within"):
+            self.asked.append(name)
+        return getattr(self.store, name)
+
+
 def test_radius_search_gives_everything_within(index):
     queries = random_codes(9, seed=1)
     for radius in (0, 3, 6):

@@ -112,6 +112,7 @@ def search(
     encoder = Encoder(model or _model_of(opened, index), progress=True)
     queries = as_image_set(images)
     encoded = encoder.run(queries)
+    opened.warm_up(len(encoded.rows), progress=True)
     if asymmetric:
         result = opened.search_asymmetric(encoded.scores, top_k=top_k, model_id=encoder.model_id, where=among)
     else:

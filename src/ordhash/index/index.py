@@ -31,7 +31,8 @@ from ordhash.files import StrPath
 from ordhash.index.indexfile import IndexContents, read_index, write_index
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.planes import Bytes, PlaneCodes
-from ordhash.index.stores import Distinct, Found, Grown, Scan, bools_of, store_of
+from ordhash.index.stores import Distinct, Found, Grown, Scan, bools_of, kernels, store_of
+from ordhash.progress import progress_bar
 
 __all__ = ["IndexStats", "OrdinalIndex", "RadiusResult", "SearchResult", "Where"]
 
@@ -280,7 +281,7 @@ class OrdinalIndex:
         limit = integer_at_least(radius, 0, "radius")
         allowed = self._items.allowed(where)
         results = []
-        if self._worth_loading(len(queries)):
+        if self._compiled_for(len(queries)):
             for row in range(len(queries)):
                 distances, rows = self._store.within(queries[row : row + 1], limit, allowed)
                 results.append(RadiusResult(self._items.keys_at(rows), distances, rows))
@@ -293,6 +294,25 @@ class OrdinalIndex:
                 rows = among[near]
                 results.append(RadiusResult(self._items.keys_at(rows), distances[near], rows))
         return results
+
+    def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
+        """Load the compiled scans now. The first time on a machine they are compiled, which takes about a minute.
+
+        Args:
+            n_queries: Only if a search with so many queries will use them; None in any case.
+            progress: Whether to show a bar.
+
+        >>> index = OrdinalIndex(OrdinalCodes.from_symbols([[0, 1, 2]], arity=4))
+        >>> index.warm_up(1)  # a search of one code is over before they are loaded
+        """
+        if n_queries is not None and not self._is_worth_loading(n_queries):
+            return
+        steps = kernels().steps()
+        with progress_bar("Preparing the search", len(steps), show=progress) as advance:
+            for step in steps:
+                step()
+                advance(1)
+        self._computed = _WORTH_LOADING
 
     def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
         """Add items behind those that are there; nothing is built anew.
@@ -386,7 +406,7 @@ class OrdinalIndex:
         allowed = self._items.allowed(where)
         there = self.n_rows if allowed is None else int(bools_of(allowed, self.n_rows).sum())
         k = min(integer_at_least(wanted, 0, "k"), there)
-        if self._worth_loading(n_queries):
+        if self._compiled_for(n_queries):
             distances, rows = compiled(k, allowed)
         else:
             codes, among = self._plain_codes(allowed)
@@ -398,10 +418,15 @@ class OrdinalIndex:
                 rows[block] = among[nearest]
         return SearchResult(self._items.keys_at(rows), distances, rows)
 
-    def _worth_loading(self, n_queries: int) -> bool:
-        self._computed += n_queries * self.n_rows
-        if self._computed < _WORTH_LOADING and self.n_rows < _MANY:
+    def _is_worth_loading(self, n_queries: int) -> bool:
+        return self._computed + n_queries * self.n_rows >= _WORTH_LOADING or self.n_rows >= _MANY
+
+    def _compiled_for(self, n_queries: int) -> bool:
+        """Whether a search with so many queries uses compiled scans, which the next ones then do as well."""
+        if not self._is_worth_loading(n_queries):
+            self._computed += n_queries * self.n_rows
             return False
+        self._computed = _WORTH_LOADING
         self.__dict__.pop("_apart", None)
         return True
 

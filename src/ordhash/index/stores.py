@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ordhash.codes import OrdinalCodes
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes
 
-__all__ = ["Distinct", "Found", "Grown", "Scan", "Store", "bools_of", "store_of"]
+__all__ = ["Distinct", "Found", "Grown", "Scan", "Store", "bools_of", "kernels", "store_of"]
 
 Found = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
@@ -103,17 +103,17 @@ class Scan:
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
-        found: Found = _kernels().nearest(self.planes, queries, k, allowed=allowed)
+        found: Found = kernels().nearest(self.planes, queries, k, allowed=allowed)
         return found
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
-        found: Found = _kernels().nearest_asymmetric(self.planes, losses, k, allowed=allowed)
+        found: Found = kernels().nearest_asymmetric(self.planes, losses, k, allowed=allowed)
         return found
 
     def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
-        found: Found = _kernels().within(self.planes, query, radius, allowed=allowed)
+        found: Found = kernels().within(self.planes, query, radius, allowed=allowed)
         return found
 
 
@@ -154,17 +154,17 @@ class Distinct:
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
-        nearest = _kernels().nearest
+        nearest = kernels().nearest
         return self._nearest(lambda some, m: nearest(self.planes, queries[some], m), len(queries), k, allowed)
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
-        nearest = _kernels().nearest_asymmetric
+        nearest = kernels().nearest_asymmetric
         return self._nearest(lambda some, m: nearest(self.planes, losses[some], m), len(losses), k, allowed)
 
     def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
-        near, codes = _kernels().within(self.planes, query, radius)
+        near, codes = kernels().within(self.planes, query, radius)
         counts = self.offsets[codes + 1] - self.offsets[codes]
         starts = np.repeat(self.offsets[codes] - (np.cumsum(counts) - counts), counts)
         rows = self.rows[starts + np.arange(len(starts))].astype(np.int64)
@@ -179,7 +179,7 @@ class Distinct:
         self, ask: Callable[[npt.NDArray[np.intp], int], Found], n_queries: int, k: int, allowed: Bytes | None
     ) -> Found:
         """Rows of the nearest codes: as many codes of each query as it takes to have k rows and all their equals."""
-        expand = _kernels().expand
+        expand = kernels().expand
         waiting, m = np.arange(n_queries), min(_FIRST, self.planes.n)
         while True:
             near, codes = ask(waiting, m)
@@ -280,7 +280,8 @@ def _order_and_starts(codes: OrdinalCodes) -> tuple[npt.NDArray[np.intp], npt.ND
     return order, starts.astype(np.int64)
 
 
-def _kernels() -> Any:
+def kernels() -> Any:
+    """The compiled scans, imported when they are first needed."""
     from ordhash.index import kernels
 
     return kernels

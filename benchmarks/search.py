@@ -1,0 +1,261 @@
+"""Search speed against FAISS, memory, and growth with the number of codes: ``make bench-search``.
+
+Rivals get the same codes, queries and threads, and the rounds alternate. FAISS on one-hot codes answers the same
+question (its Hamming distance is twice the ordinal one); on plain bits it answers an easier one. The real codes are
+those of CIFAR-10's 59,000 database images, encoded by a model that is trained here if it is not there yet, and repeated
+to the wanted number, so their frequencies are real.
+
+``--rehearse`` does everything on few codes in a minute and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+from common import CIFAR_CONFIG, RESULTS, machine, write_json
+
+from ordhash import Encoder, FeatureStore, OrdinalCodes, OrdinalIndex
+from ordhash.codes import CodeSpec
+from ordhash.cores import available_cores
+from ordhash.data import load_protocol
+from ordhash.distances import symbol_losses
+from ordhash.index import kernels
+from ordhash.index.planes import BLOCK, PlaneCodes
+
+SPEC = CodeSpec(48, 4)
+TOP_K, BATCH, ROUNDS = 100, 64, 7
+Work = Callable[[], Any]
+
+
+def medians(contenders: dict[str, Work], rounds: int = ROUNDS, repeats: int = 1) -> dict[str, float]:
+    """Median seconds of each over alternating rounds, after one round to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(rounds + 1):
+        for name, work in contenders.items():
+            started = time.perf_counter()
+            for _ in range(repeats):
+                work()
+            if round_:
+                times[name].append((time.perf_counter() - started) / repeats)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def random_codes(n: int, seed: int = 0) -> OrdinalCodes:
+    rng = np.random.default_rng(seed)
+    return OrdinalCodes(rng.integers(0, SPEC.arity, (n, SPEC.n_segments), dtype=np.uint8), SPEC)
+
+
+def one_hot(codes: OrdinalCodes) -> npt.NDArray[np.uint8]:
+    """Bits of the one-hot expansion, uint8 (n, n_segments * arity / 8)."""
+    return np.packbits(np.eye(SPEC.arity, dtype=np.uint8)[codes.symbols].reshape(len(codes), -1), axis=1)
+
+
+def binary_flat(rows: Callable[[OrdinalCodes], npt.NDArray[np.uint8]], codes: OrdinalCodes) -> faiss.IndexBinaryFlat:
+    index = faiss.IndexBinaryFlat(8 * rows(codes[:1]).shape[1])
+    for start in range(0, len(codes), 1 << 20):
+        index.add(rows(codes[start : start + (1 << 20)]))
+    return index
+
+
+def fast_scan(codes: OrdinalCodes) -> faiss.IndexPQFastScan:
+    """FAISS's fastest look-up: every two segments are a sub-quantiser, whose 16 centroids are one-hot."""
+    pairs, width = SPEC.n_segments // 2, 2 * SPEC.arity
+    index = faiss.IndexPQFastScan(pairs * width, pairs, 4, faiss.METRIC_INNER_PRODUCT)
+    both = np.array([np.append(a, b) for a in np.eye(4) for b in np.eye(4)], dtype=np.float32)
+    faiss.copy_array_to_vector(np.tile(both, (pairs, 1)).ravel(), index.pq.centroids)
+    index.is_trained = True
+    for start in range(0, len(codes), 1 << 18):
+        symbols = codes.symbols[start : start + (1 << 18)]
+        index.add(np.eye(SPEC.arity, dtype=np.float32)[symbols].reshape(len(symbols), -1))
+    return index
+
+
+def against_flat(index: OrdinalIndex, queries: OrdinalCodes, plain: Any, expanded: Any) -> dict[str, Any]:
+    """The k nearest of one query, and of many at once per query, against FAISS on plain and on one-hot bits."""
+    found, (theirs, _) = index.search(queries, top_k=TOP_K), expanded.search(one_hot(queries), TOP_K)
+    if not np.array_equal(2 * found.distances, theirs):
+        raise RuntimeError("FAISS finds other distances on one-hot codes")
+    out = {}
+    for name, n in (("one", 1), ("batch", BATCH)):
+        some, bits, hot = queries[:n], queries[:n].packed(), one_hot(queries[:n])
+        times = medians(
+            {
+                "ordhash": lambda some=some: index.search(some, top_k=TOP_K),  # type: ignore[misc]
+                "faiss_one_hot": lambda hot=hot: expanded.search(hot, TOP_K),  # type: ignore[misc]
+                "faiss_plain_bits": lambda bits=bits: plain.search(bits, TOP_K),  # type: ignore[misc]
+            }
+        )
+        out[name] = {who: 1000 * seconds / n for who, seconds in times.items()}
+    return out
+
+
+def against_fast_scan(index: OrdinalIndex, codes: OrdinalCodes) -> dict[str, Any]:
+    """The k nearest by asymmetric distance, per query, and how many of them FAISS's rounded tables find."""
+    scores = 2 * np.random.default_rng(2).normal(size=(BATCH, SPEC.n_segments, SPEC.arity))
+    rival, asked = fast_scan(codes), -symbol_losses(scores, SPEC).reshape(BATCH, -1)
+    out: dict[str, Any] = {}
+    for name, n in (("one", 1), ("batch", BATCH)):
+        times = medians(
+            {
+                "ordhash": lambda n=n: index.search_asymmetric(scores[:n], top_k=TOP_K),  # type: ignore[misc]
+                "faiss_fast_scan": lambda n=n: rival.search(asked[:n], TOP_K),  # type: ignore[misc]
+            }
+        )
+        out[name] = {who: 1000 * seconds / n for who, seconds in times.items()}
+    mine, (_, theirs) = index.search_asymmetric(scores, top_k=TOP_K).rows, rival.search(asked, TOP_K)
+    out["found_by_rounded_tables"] = float(np.mean([np.isin(a, b).mean() for a, b in zip(mine, theirs, strict=True)]))
+    return out
+
+
+def bandwidth(index: OrdinalIndex) -> dict[str, float]:
+    """Reading all codes once: a plain sum of the bytes, as 64-bit words, against a search for the nearest, GB/s."""
+    planes: PlaneCodes = index._store.planes  # type: ignore[union-attr]
+    words, query = planes.blocks.reshape(-1).view(np.uint64), random_codes(1, 3)
+    parts = np.array_split(words, available_cores())
+
+    def plain_sum() -> Any:
+        return kernels.parts.in_threads(lambda _, part: parts[part[0]].sum(), [(i, i) for i in range(len(parts))])
+
+    times = medians({"sum": plain_sum, "search": lambda: kernels.nearest(planes, query, 1)}, repeats=3)
+    return {name: planes.blocks.nbytes / seconds / 1e9 for name, seconds in times.items()}
+
+
+def growth(sizes: list[int]) -> list[dict[str, float]]:
+    """Milliseconds of one query and of one of a batch, against the number of codes."""
+    points = []
+    for n in sizes:
+        index, queries = OrdinalIndex.load(written_index(n)), random_codes(BATCH, 1)
+        index.warm_up()  # also where an index would begin with plain NumPy
+        times = medians(
+            {
+                "one": lambda index=index, queries=queries: index.search(queries[:1], top_k=TOP_K),  # type: ignore[misc]
+                "batch": lambda index=index, queries=queries: index.search(queries, top_k=TOP_K),  # type: ignore[misc]
+            },
+            repeats=1 if n > 1_000_000 else 5,
+        )
+        points.append({"codes": n, "one": 1000 * times["one"], "batch": 1000 * times["batch"] / BATCH})
+        print(f"{n:,} codes: {points[-1]['one']:.3f} ms one query, {points[-1]['batch']:.3f} ms in a batch", flush=True)
+    return points
+
+
+_folder = tempfile.TemporaryDirectory()
+
+
+def written_index(n: int) -> Path:
+    """File of an index of n random codes without keys, written without holding their symbols."""
+    from ordhash.codefile import CodeFacts
+    from ordhash.index.indexfile import IndexContents, write_index
+    from ordhash.index.stores import Scan
+
+    path = Path(_folder.name) / f"{n}.index"
+    if not path.exists():
+        width = SPEC.packed_bytes
+        blocks = np.random.default_rng(n).integers(0, 256, (-(-n // BLOCK), width, BLOCK), dtype=np.uint8)
+        blocks[-1, :, n - (len(blocks) - 1) * BLOCK :] = 0
+        write_index(path, IndexContents(Scan(PlaneCodes(blocks, n, SPEC)), CodeFacts(SPEC, None, None), None, None))
+    return path
+
+
+OPENING = r"""
+import json, re, sys, time
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.index import OrdinalIndex
+started = time.perf_counter()
+index = OrdinalIndex.load(sys.argv[1])
+opened = time.perf_counter() - started
+query = OrdinalCodes.from_symbols([[0] * 24], arity=4)
+if sys.argv[2] == "search":
+    index.search(query, top_k=100)
+peak = 1024 * int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
+print(json.dumps({"seconds_to_open": opened, "resident_bytes": peak}))
+"""
+
+
+def memory(n: int) -> dict[str, Any]:
+    """A process of its own opens an index of n codes and searches it: time to open, and its largest resident size."""
+    path = written_index(n)
+    out: dict[str, Any] = {"codes": n, "file_bytes": path.stat().st_size}
+    for what in ("open", "search"):
+        command = [sys.executable, "-c", OPENING, str(path), what]
+        answer = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+        out[what] = answer
+    return out
+
+
+def real_codes(n: int, cache: Path) -> OrdinalCodes:
+    """Codes of CIFAR-10's database under the default model, repeated to n in a random order."""
+    from ordhash.learn import TrainConfig, train
+
+    protocol = load_protocol("cifar10")
+    settings = TrainConfig(mode="frozen", epochs=20, learning_rate=1e-3, validate_every=4, validation_fraction=0.05)
+    result = train(
+        protocol.train, CIFAR_CONFIG, settings, out=Path("runs/bench-search"), cache=cache, protocol=protocol.name,
+        progress=True,
+    )  # fmt: skip
+    codes = Encoder(result.model, features=FeatureStore(cache / "features"), progress=True).encode(protocol.database)
+    rows = np.resize(np.arange(len(codes)), n)
+    return codes[np.random.default_rng(0).permutation(rows)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rehearse", action="store_true", help="few codes, no results kept")
+    parser.add_argument("--cache", type=Path, default=Path(".cache"))
+    options = parser.parse_args()
+    n, most = (200_000, 300_000) if options.rehearse else (10_000_000, 100_000_000)
+    faiss.omp_set_num_threads(available_cores())
+
+    results: dict[str, Any] = {
+        "command": "make bench-search",
+        "machine": {**machine(), "faiss": faiss.__version__},
+        "codes": n,
+        "code_bits": SPEC.code_bits,
+        "arity": SPEC.arity,
+        "top_k": TOP_K,
+        "batch": BATCH,
+        "rounds": ROUNDS,
+    }
+    codes, queries = random_codes(n), random_codes(BATCH, 1)
+    index = OrdinalIndex(codes)
+    results["random"] = against_flat(
+        index, queries, binary_flat(OrdinalCodes.packed, codes), binary_flat(one_hot, codes)
+    )
+    print(json.dumps(results["random"]), flush=True)
+    results["asymmetric"] = against_fast_scan(index, codes)
+    print(json.dumps(results["asymmetric"]), flush=True)
+    results["bandwidth"] = bandwidth(index)
+    print(json.dumps(results["bandwidth"]), flush=True)
+
+    codes = random_codes(n) if options.rehearse else real_codes(n, options.cache)
+    if options.rehearse:
+        codes = codes[np.resize(np.arange(1000), n)]
+    index, queries = OrdinalIndex(codes), codes[np.random.default_rng(4).choice(n, BATCH, replace=False)]
+    queries = dataclasses.replace(queries, model_id=codes.model_id)
+    results["real"] = {
+        "stats": dataclasses.asdict(index.stats),
+        **against_flat(index, queries, binary_flat(OrdinalCodes.packed, codes), binary_flat(one_hot, codes)),
+    }
+    print(json.dumps(results["real"]), flush=True)
+    del codes, index
+    results["memory"] = memory(most)
+    print(json.dumps(results["memory"]), flush=True)
+    results["growth"] = growth([size for size in (10**4, 10**5, 10**6, 10**7, 10**8) if size <= most])
+    if not options.rehearse:
+        write_json(RESULTS / "search.json", results)
+
+
+if __name__ == "__main__":
+    main()

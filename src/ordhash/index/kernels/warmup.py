@@ -1,0 +1,39 @@
+"""Compile everything before it is needed: Numba does so once on a machine, and keeps what it compiled on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.index.kernels.asymmetric import nearest_asymmetric
+from ordhash.index.kernels.ordinal import nearest, within
+from ordhash.index.kernels.postings import expand
+from ordhash.index.planes import PlaneCodes
+
+__all__ = ["steps"]
+
+
+def steps() -> list[Callable[[], object]]:
+    """Calls that together compile every scan; each takes seconds the first time and nothing later.
+
+    >>> len(steps())
+    6
+    """
+    # Distances count in one byte or two; everything else is compiled once for all lengths and arities.
+    short, long = (OrdinalCodes(np.zeros((1, spec.n_segments), np.uint8), spec) for spec in _SPECS)
+    losses = np.zeros((1, short.spec.n_segments, short.spec.arity), dtype=np.float32)
+    offsets, rows = np.array([0, 1]), np.zeros(1, dtype=np.uint32)
+    near, codes = np.zeros((1, 1), dtype=np.uint16), np.zeros((1, 1), dtype=np.int64)
+    return [
+        lambda: nearest(PlaneCodes.of(short), short, 1),
+        lambda: nearest(PlaneCodes.of(long), long, 1),
+        lambda: within(PlaneCodes.of(short), short, 0),
+        lambda: within(PlaneCodes.of(long), long, 0),
+        lambda: nearest_asymmetric(PlaneCodes.of(short), losses, 1),
+        lambda: [expand(some, codes, True, offsets, rows, None, 1) for some in (near, near.astype(np.float32))],
+    ]
+
+
+_SPECS = (CodeSpec(48, 4), CodeSpec(512, 2))
