@@ -151,6 +151,34 @@ def growth(sizes: list[int]) -> list[dict[str, float]]:
     return points
 
 
+def sublinear(n: int, top_k: int = 10) -> dict[str, Any]:
+    """Tables against a scan of the same codes, one query at a time, another one each round."""
+    scanned, tabled = (OrdinalIndex.load(written_index(n)) for _ in range(2))
+    scanned.warm_up()
+    started = time.perf_counter()
+    tabled.build_tables()
+    seconds = time.perf_counter() - started
+    queries, times = random_codes(ROUNDS + 1, 5), []
+    for round_ in range(ROUNDS + 1):
+        query, both, results = queries[round_ : round_ + 1], [], []
+        for index in (scanned, tabled):
+            started = time.perf_counter()
+            results.append(index.search(query, top_k=top_k))
+            both.append(1000 * (time.perf_counter() - started))
+        if not np.array_equal(results[0].rows, results[1].rows):
+            raise RuntimeError("the tables find other rows than the scan")
+        times.append(both)
+    scan, tables = (statistics.median(column) for column in zip(*times[1:], strict=True))
+    return {
+        "codes": n,
+        "top_k": top_k,
+        "scan": scan,
+        "tables": tables,
+        "seconds_to_build": seconds,
+        "bytes_a_code": tabled.stats.nbytes / n,
+    }
+
+
 _folder = tempfile.TemporaryDirectory()
 
 
@@ -252,6 +280,8 @@ def main() -> None:
     del codes, index
     results["memory"] = memory(most)
     print(json.dumps(results["memory"]), flush=True)
+    results["sublinear"] = sublinear(most)
+    print(json.dumps(results["sublinear"]), flush=True)
     results["growth"] = growth([size for size in (10**4, 10**5, 10**6, 10**7, 10**8) if size <= most])
     if not options.rehearse:
         write_json(RESULTS / "search.json", results)

@@ -6,6 +6,7 @@ Between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` everything is r
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterable
@@ -138,6 +139,47 @@ def encode(results: dict[str, Any]) -> str:
     return table(["encoder", "images/s", "ratio"], rows) + "\n\n" + note
 
 
+def search(results: dict[str, Any]) -> str:
+    """Milliseconds a query of every contender, and how many times faster ours is."""
+    names = {
+        "faiss_one_hot": "FAISS IndexBinaryFlat, one-hot codes (same answer)",
+        "faiss_plain_bits": "FAISS IndexBinaryFlat, plain bits (another distance)",
+        "faiss_fast_scan": "FAISS IndexPQFastScan (rounded tables)",
+    }
+    codes, bits, k = f"{results['codes']:,}", results["code_bits"], results["top_k"]
+    batch = f"{results['batch']} queries at once, per query"
+    rows = []
+    for part, what in (
+        ("random", f"{codes} random codes"),
+        ("real", f"{codes} codes of CIFAR-10, {results['real']['stats']['distinct'] or 0:,} distinct"),
+        ("asymmetric", f"{codes} random codes, asymmetric distance"),
+    ):
+        for number, label in (("one", "one query"), ("batch", batch)):
+            times = results[part][number]
+            for rival in names:
+                if rival in times:
+                    ratio = times[rival] / times["ordhash"]
+                    cells = [f"{times['ordhash']:.3g}", f"{times[rival]:.3g}", f"**{ratio:.1f}**"]
+                    rows.append([f"{what}: {label}", names[rival], *cells])
+    tables, label = results["sublinear"], f"{results['sublinear']['codes']:,} random codes, top {{}}: one query"
+    cells = [f"{tables['tables']:.3g}", f"{tables['scan']:.3g}", f"**{tables['scan'] / tables['tables']:.1f}**"]
+    rows.append([label.format(tables["top_k"]), "its own scan; `ordhash` with tables", *cells])
+    machine, memory = results["machine"], results["memory"]
+    note = (
+        f"Exact top {k}, {bits} bits, K = {results['arity']}; medians of {results['rounds']} alternating rounds, the "
+        f"same threads; {machine['processor']}, {machine['cores']} cores, FAISS {machine['faiss']}. The rounded tables "
+        f"of FastScan find {results['asymmetric']['found_by_rounded_tables']:.1%} of the exact asymmetric answer. "
+        f"Reading all codes for a plain sum reaches {results['bandwidth']['sum']:.1f} GB/s, a search for the nearest "
+        f"{results['bandwidth']['search']:.1f}. {memory['codes']:,} codes open in "
+        f"{memory['open']['seconds_to_open']:.3f} s from a file of {memory['file_bytes'] / 1e9:.2f} GB; a process that "
+        f"searches them takes {memory['search']['resident_bytes'] / 1e9:.2f} GB, of which "
+        f"{memory['open']['resident_bytes'] / 1e9:.2f} GB are there before the search. Their tables take "
+        f"{tables['bytes_a_code']:.0f} bytes a code and {tables['seconds_to_build']:.0f} s to build. Written by "
+        f"`{results['command']}`."
+    )
+    return table(["work", "rival", "ordhash, ms", "rival, ms", "times faster"], rows) + "\n\n" + note
+
+
 def experiments(results: dict[str, Any]) -> str:
     """What was tried for the default objective."""
     runs: Runs = results["runs"]
@@ -189,6 +231,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality": ("quality-cifar10.json", quality),
     "ablations": ("quality-cifar10.json", ablations),
     "encode": ("encode.json", encode),
+    "search": ("search.json", search),
     "experiments": ("experiments.json", experiments),
     "demo": ("demo.json", demo),
 }
@@ -210,6 +253,20 @@ def curves(results: dict[str, Any]) -> None:
         x="bits",
         y="tie-aware mAP@ALL",
         title="CIFAR-10, 1,000 queries in 59,000 images",
+    )
+
+
+def search_growth(results: dict[str, Any]) -> None:
+    """Figure of the time of a search against the number of codes."""
+    points = results["growth"]
+    sizes = [point["codes"] for point in points]
+    lines = {}
+    for name, label in (("one", "one query"), ("batch", f"{results['batch']} at once, per query")):
+        times = [point[name] for point in points]
+        slope = math.log10(times[-1] / times[-2]) / math.log10(sizes[-1] / sizes[-2])
+        lines[f"{label} (slope {slope:.2f} at the end)"] = (sizes, times, [0.0] * len(sizes))
+    draw_curves(
+        IMAGES / "search-growth.png", lines, x="codes", y="milliseconds", title="Exact top 100, 48 bits", log=True
     )
 
 
@@ -237,6 +294,8 @@ def main() -> None:
             print(f"filled {page.relative_to(ROOT)}")
     if (RESULTS / "quality-cifar10.json").exists():
         curves(json.loads((RESULTS / "quality-cifar10.json").read_text()))
+    if (RESULTS / "search.json").exists():
+        search_growth(json.loads((RESULTS / "search.json").read_text()))
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ def draw_curves(
     x: str,
     y: str,
     title: str,
+    log: bool = False,
 ) -> None:
     """Write a figure of lines with intervals.
 
@@ -99,12 +100,15 @@ def draw_curves(
         x: Label of the horizontal axis.
         y: Label of the vertical axis.
         title: Above the figure.
+        log: Whether both axes are logarithmic.
     """
     figure = Figure(figsize=(5.6, 3.6), dpi=110, layout="constrained")
     axis = figure.subplots()
     for (name, (positions, values, halves)), marker in zip(curves.items(), "osD^vP*X", strict=False):
         axis.errorbar(positions, values, yerr=halves, marker=marker, capsize=3, label=name)
     axis.set(xlabel=x, ylabel=y, title=title)
+    if log:
+        axis.set(xscale="log", yscale="log")
     axis.grid(alpha=0.3)
     axis.legend()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.distances import asymmetric_distances, ordinal_distances, symbol_losses, top_k
 from ordhash.index.planes import BLOCK, PlaneCodes
-from ordhash.index.stores import Distinct, Grown, Scan, store_of
+from ordhash.index.stores import Distinct, Grown, Scan, Tabled, store_of
 
 SPEC = CodeSpec(48, 4)
 
@@ -34,10 +34,15 @@ def grown_store(codes):
     return store.extended(codes[parts[2]])
 
 
+def tabled_store(codes):
+    return Tabled.of(Scan(PlaneCodes.of(codes)))
+
+
 STORES = {
     "scan": lambda codes: Scan(PlaneCodes.of(codes)),
     "distinct": distinct_store,
     "grown": grown_store,
+    "tabled": tabled_store,
 }
 
 

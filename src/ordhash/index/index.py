@@ -31,7 +31,7 @@ from ordhash.files import StrPath
 from ordhash.index.indexfile import IndexContents, read_index, write_index
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.planes import Bytes, PlaneCodes
-from ordhash.index.stores import Distinct, Found, Grown, Scan, bools_of, kernels, store_of
+from ordhash.index.stores import Distinct, Found, Grown, Scan, Tabled, bools_of, kernels, store_of
 from ordhash.progress import progress_bar
 
 __all__ = ["IndexStats", "OrdinalIndex", "RadiusResult", "SearchResult", "Where"]
@@ -40,6 +40,8 @@ __all__ = ["IndexStats", "OrdinalIndex", "RadiusResult", "SearchResult", "Where"
 # loading takes, or would take that many at once, or has more codes than are worth taking apart for it.
 _WORTH_LOADING = 1 << 25
 _MANY = 1 << 22
+
+_METHODS: dict[type, str] = {Scan: "scan", Distinct: "distinct", Tabled: "tables"}
 
 # Distances held at once; queries are taken in blocks so that more queries do not take more memory.
 _BLOCK_DISTANCES = 1 << 24
@@ -86,7 +88,7 @@ class IndexStats:
         count: Items.
         deleted: Rows whose items were deleted since the index was built or opened.
         method: ``scan`` where a search looks at every code, ``distinct`` where it looks at every distinct code and the
-            rows that share it.
+            rows that share it, ``tables`` where tables find the near ones and a scan what is far.
         distinct: Distinct codes, where they are told apart; None otherwise. Added items are not among them.
         nbytes: Bytes of the codes in memory, or in the file that is mapped; keys and metadata come on top.
     """
@@ -137,7 +139,7 @@ class OrdinalIndex:
 
     def _fill(self, contents: IndexContents) -> None:
         self._facts = contents.facts
-        self._store: Scan | Distinct | Grown = contents.store
+        self._store: Scan | Distinct | Tabled | Grown = contents.store
         self._items = Items(contents.store.n, contents.keys, contents.metadata)
         self._computed = 0  # distances, in plain NumPy
 
@@ -183,7 +185,7 @@ class OrdinalIndex:
         return IndexStats(
             count=len(self),
             deleted=self._items.deleted,
-            method="scan" if store.n_distinct is None else "distinct",
+            method=_METHODS[type(store.base if isinstance(store, Grown) else store)],
             distinct=store.n_distinct,
             nbytes=store.nbytes,
         )
@@ -314,6 +316,20 @@ class OrdinalIndex:
                 advance(1)
         self._computed = _WORTH_LOADING
 
+    def build_tables(self) -> None:
+        """Build tables that find near items of a large collection without looking at every code; results stay exact.
+
+        They take some five times the memory of the codes, and are not saved.
+        They serve ordinal distance. A query whose nearest items are so far that the tables would cost more than looking
+        at every code is answered by that. Where distinct codes are kept, which are few, there is nothing to build.
+        Items that are added later are in no table and are looked at one by one.
+        """
+        if isinstance(self._store, Scan):
+            self._store = Tabled.of(self._store)
+        elif isinstance(self._store, Grown) and isinstance(self._store.base, Scan):
+            self._store = Grown(Tabled.of(self._store.base), self._store.added)
+        self._computed = _WORTH_LOADING
+
     def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
         """Add items behind those that are there; nothing is built anew.
 
@@ -359,6 +375,8 @@ class OrdinalIndex:
             OSError: The file cannot be written.
         """
         store, keys, metadata = self._store, self._items.column, self._items.metadata
+        if isinstance(store, Tabled):
+            store = store.base
         if self._items.deleted or isinstance(store, Grown):
             rows = self._items.live_rows()
             store = store_of(self.codes[rows])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ordhash.codes import OrdinalCodes
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes
 
-__all__ = ["Distinct", "Found", "Grown", "Scan", "Store", "bools_of", "kernels", "store_of"]
+__all__ = ["Distinct", "Found", "Grown", "Scan", "Store", "Tabled", "bools_of", "kernels", "store_of"]
 
 Found = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
@@ -261,6 +261,64 @@ class Grown:
         rows = np.concatenate([found[0][1], found[1][1] + self.base.n], axis=-1)
         order = np.argsort(distances, axis=-1, kind="stable")
         return np.take_along_axis(distances, order, axis=-1), np.take_along_axis(rows, order, axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Tabled:
+    """Every row in its order, and tables that find near ones without looking at all.
+
+    Attributes:
+        base: The rows.
+        tables: The tables (ordhash.index.kernels.Tables), kept in memory.
+    """
+
+    base: Scan
+    tables: Any
+
+    @classmethod
+    def of(cls, base: Scan) -> Tabled:
+        """The store with tables of all its rows."""
+        return cls(base, kernels().Tables.of(base.planes))
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.base.n
+
+    @property
+    def n_distinct(self) -> None:
+        """Unknown."""
+        return
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.base.nbytes + int(self.tables.nbytes)
+
+    def symbols(self) -> Bytes:
+        """uint8 (n, n_segments)."""
+        return self.base.symbols()
+
+    def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        if k == 0:
+            return self.base.nearest(queries, k, allowed)
+        found, done = kernels().walk(self.tables, queries, k, queries.spec.n_segments, allowed=allowed)
+        distances, rows = np.empty((len(queries), k), dtype=np.uint16), np.empty((len(queries), k), dtype=np.int64)
+        distances[~done], rows[~done] = self.base.nearest(queries[~done], k, allowed)
+        for q in np.flatnonzero(done):
+            distances[q], rows[q] = found[q]
+        return distances, rows
+
+    def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says; by a scan, because tables know no scores."""
+        return self.base.nearest_asymmetric(losses, k, allowed)
+
+    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+        """As [Store][ordhash.index.stores.Store] says."""
+        found, done = kernels().walk(self.tables, query, max(1, self.n), radius, allowed=allowed)
+        result: Found = found[0] if done[0] else self.base.within(query, radius, allowed)
+        return result
 
 
 def bools_of(bits: Bytes, n: int) -> npt.NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from ordhash.index.kernels.asymmetric import nearest_asymmetric
 from ordhash.index.kernels.ordinal import nearest, within
 from ordhash.index.kernels.postings import expand
+from ordhash.index.kernels.tables import Tables, walk
 from ordhash.index.kernels.warmup import steps
 
-__all__ = ["expand", "nearest", "nearest_asymmetric", "steps", "within"]
+__all__ = ["Tables", "expand", "nearest", "nearest_asymmetric", "steps", "walk", "within"]

@@ -18,12 +18,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes import OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, parts_of
 from ordhash.index.kernels.registers import popcount
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
 
-__all__ = ["nearest", "within"]
+__all__ = ["distances_of", "nearest", "parameters_of", "smallest_of", "within"]
 
 _TILE = 1 << 11  # distances held at once, in the first cache
 _RUN = 1 << 7  # distances that are looked at together
@@ -93,16 +93,19 @@ def within(
     return distances[order], rows[order]
 
 
-def _scan(database: PlaneCodes, allowed: Bytes | None) -> tuple[Any, ...]:
-    """What every scan is told of the codes: blocks, n, bits, whole groups, bytes of each, bits of a plane of the rest.
+def parameters_of(spec: CodeSpec) -> tuple[int, int, int, npt.NDArray[Any]]:
+    """Layout of codes as planes: whole groups, bytes of each, bits of a plane of the rest, counter.
 
     The last is an empty array of the narrowest type that can hold a distance: code is compiled for its type.
     """
-    spec = database.spec
     whole, rest = divmod(spec.n_segments, 8)
     counter = np.empty(0, dtype=np.uint8 if spec.n_segments <= np.iinfo(np.uint8).max else np.uint16)
-    room = room_of(rest) if rest else 0
-    return blocks_of(database), database.n, bits_of(allowed), whole, spec.bits_per_symbol, room, counter
+    return whole, spec.bits_per_symbol, room_of(rest) if rest else 0, counter
+
+
+def _scan(database: PlaneCodes, allowed: Bytes | None) -> tuple[Any, ...]:
+    """What every scan is told of the codes: blocks, n, bits of the rows that are allowed, and their layout."""
+    return blocks_of(database), database.n, bits_of(allowed), *parameters_of(database.spec)
 
 
 def _capacity(k: int) -> int:
@@ -184,7 +187,7 @@ def _group(columns, query, first, width, room, different, counts):  # type: igno
 
 
 @_compiled
-def _distances(columns, query, whole, width, room, different, counts):  # type: ignore[no-untyped-def]
+def distances_of(columns, query, whole, width, room, different, counts):  # type: ignore[no-untyped-def]
     """Ordinal distances of a query to the codes of a tile."""
     counts[:] = 0
     for group in range(whole):
@@ -195,7 +198,8 @@ def _distances(columns, query, whole, width, room, different, counts):  # type: 
 
 
 @_compiled
-def _smallest(values, start, end):  # type: ignore[no-untyped-def]
+def smallest_of(values, start, end):  # type: ignore[no-untyped-def]
+    """Smallest of values[start:end]."""
     smallest = values[start]
     for i in range(start + 1, end):
         smallest = min(smallest, values[i])
@@ -234,10 +238,10 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
             for start in range(0, length, _TILE):
                 size = min(_TILE, length - start)
                 tile = blocks[block][:, start : start + size]
-                _distances(tile, queries[q], whole, width, room, different[:size], counts[:size])
+                distances_of(tile, queries[q], whole, width, room, different[:size], counts[:size])
                 for run in range(0, size, _RUN):
                     end = min(run + _RUN, size)
-                    if _smallest(counts, run, end) >= limits[q]:
+                    if smallest_of(counts, run, end) >= limits[q]:
                         continue
                     for i in range(run, end):
                         distance = np.int64(counts[i])
@@ -292,7 +296,7 @@ def _within_of_part(  # type: ignore[no-untyped-def]
         for start in range(0, length, _TILE):
             size = min(_TILE, length - start)
             tile = blocks[block][:, start : start + size]
-            _distances(tile, query, whole, width, room, different[:size], counts[:size])
+            distances_of(tile, query, whole, width, room, different[:size], counts[:size])
             if found + size > len(near):
                 near, where = np.concatenate((near, near)), np.concatenate((where, where))  # twice the room
             for i in range(size):
