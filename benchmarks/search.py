@@ -271,7 +271,6 @@ def main() -> None:
     if options.rehearse:
         codes = codes[np.resize(np.arange(1000), n)]
     index, queries = OrdinalIndex(codes), codes[np.random.default_rng(4).choice(n, BATCH, replace=False)]
-    queries = dataclasses.replace(queries, model_id=codes.model_id)
     results["real"] = {
         "stats": dataclasses.asdict(index.stats),
         **against_flat(index, queries, binary_flat(OrdinalCodes.packed, codes), binary_flat(one_hot, codes)),

@@ -38,6 +38,11 @@ PUBLISHED = {
     "SRE": (0.771, 0.817, 0.839, 0.858),
 }
 
+COMMANDS = (
+    *("train", "encode", "index", "search", "evaluate", "info"),
+    *("sync", "duplicates", "export", "verify", "data", "data list", "data get"),
+)
+
 Runs = list[dict[str, Any]]
 
 
@@ -217,7 +222,7 @@ def demo(report: dict[str, Any]) -> str:
 
 def command_line() -> str:
     """The help of every command, at 80 columns."""
-    commands = ("", "train", "encode", "index", "search", "evaluate", "info", "data", "data list", "data get")
+    commands = ("", *COMMANDS)
     runner = CliRunner(env={"COLUMNS": "80"})
     sections = []
     for command in commands:

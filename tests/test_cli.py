@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sqlite3
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.helper
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -510,12 +512,23 @@ def test_search_among_some_items(photo_folder: Path, tiny_model: Path, tmp_path:
     assert {values["labels"] for values in found("labels=carrot")} == {"carrot"}
     assert [values["number"] for values in found("labels=carrot", "number=2")] == [2]
     assert found("labels=cat") == []
+    assert [values["number"] for values in found("labels=carrot", "number=02")] == [2]
     for condition, sentence in (
         ("labels", "--where is 'labels'; give COLUMN=VALUE"),
         ("label=cat", "--where names the column 'label'; the index has number, labels"),
+        ("number=two", "--where gives column 'number' the value 'two', and its values are int64"),
     ):
         result = run("search", index, query, "--where", condition)
         assert (result.exit_code, sentence in result.stderr) == (2, True)
+
+
+def test_times_of_a_manifest_are_shown(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """Pandas writes nanoseconds, which Python's own times do not have."""
+    taken = pa.array([1_700_000_000_123_456_789], pa.timestamp("ns"))
+    pq.write_table(pa.table({"path": [str(photo(photo_folder))], "taken": taken}), tmp_path / "list.parquet")
+    good("index", tmp_path / "list.parquet", "--model", tiny_model, "--out", tmp_path / "list.index")
+    answer = lines(good("search", tmp_path / "list.index", photo(photo_folder), "--json"))[0]
+    assert answer["results"][0]["metadata"] == {"taken": "2023-11-14 22:13:20.123456"}
 
 
 def test_search_goes_on_past_bad_images(photo_folder: Path, photo_index: Path, bad_files: dict[str, Path]) -> None:
@@ -589,6 +602,43 @@ def test_evaluate_refuses_what_nothing_can_be_found_in(photo_folder: Path, tiny_
     assert "has 3 images" in result.stderr
 
 
+# --- collections -----------------------------------------------------------------------------------------------------
+
+
+def test_a_collection_from_sync_to_search(
+    photo_folder: Path, tiny_model: Path, tmp_path: Path, bad_files: dict[str, Path]
+) -> None:
+    collection, query = tmp_path / "photos.collection", photo(photo_folder)
+    text = good("sync", photo_folder, "--model", tiny_model, "--collection", collection)
+    assert text == f"{collection}: 18 encoded, 0 known by content, 0 forgotten, 0 unchanged, 0 not usable\n"
+    first = lines(good("search", collection, query, "--json", "--where", "folder=apple"))[0]["results"]
+    assert [first[0]["key"], len(first)] == ["apple/apple_0.jpg", 6]
+    assert good("duplicates", collection) == "no image is there twice\n"
+    (photo_folder / "copy.jpg").write_bytes(query.read_bytes())
+    (photo_folder / "broken.jpg").write_bytes(bad_files["truncated"].read_bytes())
+    result = run("sync", photo_folder, "--model", tiny_model, "--collection", collection, "--json")
+    assert result.exit_code == 1
+    assert (lines(result.stdout)[0]["reused"], lines(result.stdout)[0]["unchanged"]) == (1, 18)
+    assert "broken.jpg: " in result.stderr
+    assert lines(good("duplicates", collection, "--json")) == [{"group": 1, "keys": ["apple/apple_0.jpg", "copy.jpg"]}]
+    facts = lines(good("info", collection, "--json"))[0]
+    assert (facts["kind"], facts["count"], facts["unusable"]) == ("collection", 19, 1)
+    good("export", collection, tmp_path / "codes.parquet")
+    assert lines(good("info", tmp_path / "codes.parquet", "--json"))[0]["count"] == 19
+    assert good("verify", collection) == f"{collection} is in order\n"
+    with sqlite3.connect(collection / "catalogue.sqlite") as database:
+        database.execute("UPDATE images SET size = 1 WHERE key = 'copy.jpg'")
+    result = run("verify", collection)
+    assert (result.exit_code, result.stdout) == (1, "copy.jpg: its row is damaged\n")
+
+
+def test_commands_of_a_collection_where_there_is_none(photo_folder: Path, tmp_path: Path) -> None:
+    for command in ("duplicates", "verify"):
+        result = run(command, photo_folder)
+        assert (result.exit_code, "is not a collection" in result.stderr) == (1, True)
+    assert "is a folder" in run("search", photo_folder, photo(photo_folder)).stderr
+
+
 # --- info -------------------------------------------------------------------------------------------------------------
 
 
@@ -644,7 +694,11 @@ def test_info_of_other_files(photo_folder: Path, photo_index: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "encode", "index", "search", "evaluate", "info", "data", "data list", "data get"]
+    "command",
+    [
+        *("", "train", "encode", "index", "search", "evaluate", "info"),
+        *("sync", "duplicates", "export", "verify", "data", "data list", "data get"),
+    ],
 )
 def test_the_reference_page_shows_the_help(command):
     page = Path(__file__).parent.parent / "docs" / "cli.md"

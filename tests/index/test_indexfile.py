@@ -1,5 +1,9 @@
 """The file of an index: what is in it, and what is refused."""
 
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -56,6 +60,24 @@ def test_distinct_codes_come_back_as_such(tmp_path):
     np.testing.assert_array_equal(loaded.codes.symbols, codes.symbols)
 
 
+def test_a_key_that_is_missing_is_refused(index, tmp_path):
+    path = tmp_path / "photos.index"
+    index.save(path)
+    table = pa.ipc.open_file(path).read_all()
+    items = [{"key": None, "label": 1}] * 40
+    changed = table.set_column(4, table.schema.field("items"), pa.array([items], table["items"].type))
+    with pa.ipc.new_file(path, changed.schema) as writer:
+        writer.write_table(changed)
+    with pytest.raises(DataError, match="keys are large_string with 40 missing"):
+        OrdinalIndex.load(path)
+
+
+def test_a_file_whose_name_is_not_valid_unicode(index, tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.index"))
+    index.save(path)
+    assert len(OrdinalIndex.load(path)) == 40
+
+
 def test_a_map_of_the_file_is_not_written_to(index, tmp_path):
     index.save(tmp_path / "photos.index")
     before = (tmp_path / "photos.index").read_bytes()
@@ -91,7 +113,9 @@ def test_arrays_that_contradict_each_other_are_refused(tmp_path):
     refused("rows", [*rows[:-1], n], "do not fit")
     refused("rows", rows[:-1], "do not fit")
     refused("items", [{"key": 1, "a": 1}], "column 'items' holds 1 struct.* for 49152 codes")
-    refused("items", [{"key": None, "a": 1}] * n, "has no key for every row")
+    swapped = [rows[1], rows[0], *rows[2:]]
+    refused("rows", swapped, "do not fit")
+    refused("rows", [rows[0], rows[0], *rows[2:]], "do not fit")
     for changed in (table.drop_columns(["rows"]), table.slice(0, 0), table.select(["items", *table.column_names[:4]])):
         with pa.ipc.new_file(path, changed.schema) as writer:
             writer.write_table(changed)
@@ -147,8 +171,8 @@ def test_damaged_bytes_are_refused_or_harmless(index, tmp_path):
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     refused = 0
-    name_of_column = whole.index(b"label")
-    for position in [name_of_column, *rng.choice(len(whole), 300, replace=False)]:
+    names_of_column = [found.start() for found in re.finditer(b"label", whole)]
+    for position in [*names_of_column, *rng.choice(len(whole), 300, replace=False)]:
         damaged = bytearray(whole)
         damaged[position] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)

@@ -96,13 +96,23 @@ def test_many_rows_of_few_codes(kind, share):
         check(STORES[kind](codes), codes, 0, k, 4, share)
 
 
+def test_a_filter_that_few_codes_meet():
+    codes = repeated_codes(2 * BLOCK, 5000)
+    store = distinct_store(codes)
+    mask = np.zeros(len(codes), dtype=bool)
+    mask[[5, 4000, 30_000]] = True
+    distances, rows = store.nearest(codes[:200], 3, np.packbits(mask, bitorder="little"))
+    assert (np.sort(rows, axis=1) == [5, 4000, 30_000]).all()
+    np.testing.assert_array_equal(distances, np.take_along_axis(ordinal_distances(codes[:200], codes), rows, axis=1))
+
+
 def test_codes_that_repeat_are_kept_once_where_memory_allows():
     store = store_of(repeated_codes(3 * BLOCK, 1000))
     assert isinstance(store, Distinct)
     assert store.n_distinct <= 1000
     check(store, repeated_codes(3 * BLOCK, 1000), 0, 100, 4, 1.0)
     assert isinstance(store_of(repeated_codes(BLOCK - 1, 10)), Scan)  # few are scanned as fast
-    assert isinstance(store_of(repeated_codes(3 * BLOCK, 2 * BLOCK)), Scan)  # hardly any repeat
+    assert isinstance(store_of(repeated_codes(3 * BLOCK, 20 * BLOCK)), Scan)  # hardly any repeat
     short = CodeSpec(12, 4)
     assert isinstance(store_of(repeated_codes(3 * BLOCK, 100, spec=short)), Scan)  # rows take more room than codes
     assert isinstance(store_of(repeated_codes(0, 1)), Scan)

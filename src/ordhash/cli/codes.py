@@ -16,6 +16,7 @@ from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Model, Part, Root, So
 from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures
 from ordhash.cli.sources import check_output, images_of
 from ordhash.codefile import CodeTable, read_codes, write_codes
+from ordhash.collection import Collection
 from ordhash.data import ImageSet
 from ordhash.data.imageset import as_image_set
 from ordhash.encoder import Encoder
@@ -84,7 +85,10 @@ def index(
 
 def search(
     index: Annotated[
-        Path, typer.Argument(metavar="INDEX", help="An index that `ordhash index` wrote.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="INDEX", help="An index of `ordhash index`, or a collection of `ordhash sync`.", show_default=False
+        ),
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images to search with.", show_default=False)],
     top_k: Annotated[int, typer.Option(min=1, help="How many results for each image.")] = 10,
@@ -107,7 +111,7 @@ def search(
 
     Images that cannot be used are reported, the others are searched with, and the exit status is 1.
     """
-    opened = OrdinalIndex.load(index)
+    opened = Collection(index).index() if Collection.is_one(index) else OrdinalIndex.load(index)
     among = _rows_where(opened, where or [])
     encoder = Encoder(model or _model_of(opened, index), progress=True)
     queries = as_image_set(images)
@@ -208,16 +212,25 @@ def _rows_where(opened: OrdinalIndex, conditions: list[str]) -> npt.NDArray[np.b
             raise InputError(f"--where is {condition!r}; give COLUMN=VALUE, as in labels=cat")
         if columns is None or name not in names:
             raise InputError(f"--where names the column {name!r}; the index has {', '.join(names) or 'no columns'}")
+        column, kind = columns[name], columns[name].type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+            column = column.cast(kind)
         try:
-            texts = columns[name].cast(pa.string())
+            wanted = pa.scalar(value).cast(kind)
+            mask &= pc.fill_null(pc.equal(column, wanted), False).to_numpy()
         except pa.ArrowException:
-            raise InputError(f"column {name!r} is {columns[name].type}, which has no values to compare with") from None
-        mask &= pc.fill_null(pc.equal(texts, value), False).to_numpy()
+            raise InputError(f"--where gives column {name!r} the value {value!r}, and its values are {kind}") from None
     return mask if conditions else None
 
 
 def _metadata_at(opened: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
     if opened.metadata is None:
         return [{} for _ in rows]
-    values: list[dict[str, Any]] = opened.metadata.take(pa.array(rows)).to_pylist()
+    found = opened.metadata.take(pa.array(rows))
+    for place, field in enumerate(found.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":  # Python's times have no nanoseconds
+            coarser = found.column(place).cast(pa.timestamp("us", field.type.tz), safe=False)
+            found = found.set_column(place, field.name, coarser)
+    values: list[dict[str, Any]] = found.to_pylist()
     return values

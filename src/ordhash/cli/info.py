@@ -11,6 +11,7 @@ from ordhash.cli.options import Json
 from ordhash.cli.output import print_facts, print_json
 from ordhash.codefile import CodeTable, existing_file, read_codes
 from ordhash.codes import CodeSpec
+from ordhash.collection import Collection
 from ordhash.errors import DataError, ModelFileError
 from ordhash.index import OrdinalIndex
 from ordhash.modelfile import load_model
@@ -23,12 +24,15 @@ _SHOWN = 10  # images that could not be used; there may be thousands
 
 def info(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A model.onnx, a file of codes, or an index.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A model.onnx, a file of codes, an index, or a collection.", show_default=False
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Say what a model, a file of codes or an index holds."""
-    facts = _facts(existing_file(file))
+    """Say what a model, a file of codes, an index or a collection holds."""
+    facts = _facts(file)
     if as_json:
         print_json(facts)
     else:
@@ -36,7 +40,9 @@ def info(
 
 
 def _facts(file: Path) -> dict[str, Any]:
-    with file.open("rb") as opened:
+    if Collection.is_one(file):
+        return {"file": str(file), "kind": "collection", **Collection(file).info()}
+    with existing_file(file).open("rb") as opened:
         start = opened.read(8)
     if start.startswith(_PARQUET):
         return {"file": str(file), "kind": "codes", **_codes_facts(read_codes(file))}

@@ -9,6 +9,7 @@ import typer
 
 import ordhash
 from ordhash.cli.codes import encode, index, search
+from ordhash.cli.collection import duplicates, export, sync, verify
 from ordhash.cli.data import data_get, data_list
 from ordhash.cli.errors import Commands
 from ordhash.cli.evaluate import evaluate
@@ -38,6 +39,10 @@ app.command(short_help="Build an index of images or of a file of codes.")(index)
 app.command()(search)
 app.command(short_help="Measure a model on a protocol or on your own images.")(evaluate)
 app.command()(info)
+app.command()(sync)
+app.command()(duplicates)
+app.command(short_help="Write the codes of a collection to a file.")(export)
+app.command(short_help="Check a collection for damage.")(verify)
 
 
 def _print_version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow.parquet
 from ordhash.data.imageset import ImageSet, label_matrix
 from ordhash.errors import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "read_folder", "read_images", "read_manifest"]
+__all__ = ["IMAGE_SUFFIXES", "read_folder", "read_images", "read_manifest", "walk_images"]
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -64,7 +64,11 @@ def read_folder(folder: str | Path) -> ImageSet:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give a folder of images")
-    paths = sorted(_walk(folder), key=lambda path: path.relative_to(folder).parts)
+
+    def refuse(place: Path, reason: str) -> None:
+        raise DataError(f"{place} cannot be read ({reason}); check its permissions")
+
+    paths = sorted(walk_images(folder, refuse), key=lambda path: path.relative_to(folder).parts)
     inside = [path for path in paths if len(path.relative_to(folder).parts) > 1]
     if not paths:
         raise DataError(
@@ -79,11 +83,20 @@ def read_folder(folder: str | Path) -> ImageSet:
     return ImageSet(chosen, keys, labels, classes)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from error
+def walk_images(folder: Path, unreadable: Callable[[Path, str], None]) -> Iterator[Path]:
+    """Files below a folder that are named as pictures, in no order.
 
-    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=False):
+    Hidden files and folders are passed over, links to folders are not followed (they can loop).
+
+    Args:
+        folder: The folder.
+        unreadable: Called for a folder that cannot be read, with the reason.
+    """
+
+    def report(error: OSError) -> None:
+        unreadable(Path(error.filename), str(error.strerror))
+
+    for parent, folders, names in os.walk(folder, onerror=report, followlinks=False):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:

@@ -6,6 +6,7 @@ once given stays the same. Saving packs what is left.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from ordhash.distances import (
 )
 from ordhash.errors import InputError
 from ordhash.files import StrPath
+from ordhash.index.guard import Guard
 from ordhash.index.indexfile import IndexContents, read_index, write_index
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.planes import Bytes, PlaneCodes
@@ -101,7 +103,7 @@ class IndexStats:
 
 
 class OrdinalIndex:
-    """An exact index of ordinal codes.
+    """An exact index of ordinal codes. Threads may search it at once; a change waits for them, and they for it.
 
     Args:
         codes: n codes.
@@ -142,6 +144,7 @@ class OrdinalIndex:
         self._store: Scan | Distinct | Tabled | Grown = contents.store
         self._items = Items(contents.store.n, contents.keys, contents.metadata)
         self._computed = 0  # distances, in plain NumPy
+        self._guard = Guard()
 
     @property
     def spec(self) -> CodeSpec:
@@ -281,21 +284,22 @@ class OrdinalIndex:
         self._check_model(queries.model_id)
         check_comparable(queries, self._none)
         limit = integer_at_least(radius, 0, "radius")
-        allowed = self._items.allowed(where)
-        results = []
-        if self._compiled_for(len(queries)):
-            for row in range(len(queries)):
-                distances, rows = self._store.within(queries[row : row + 1], limit, allowed)
-                results.append(RadiusResult(self._items.keys_at(rows), distances, rows))
+        with self._guard.looking():
+            allowed = self._items.allowed(where)
+            results = []
+            if self._compiled_for(len(queries)):
+                for row in range(len(queries)):
+                    distances, rows = self._store.within(queries[row : row + 1], limit, allowed)
+                    results.append(RadiusResult(self._items.keys_at(rows), distances, rows))
+                return results
+            codes, among = self._plain_codes(allowed)
+            for block in self._blocks(len(queries), len(codes)):
+                for distances in ordinal_distances(queries[block], codes):
+                    near = np.flatnonzero(distances <= limit)
+                    near = near[np.argsort(distances[near], kind="stable")]
+                    rows = among[near]
+                    results.append(RadiusResult(self._items.keys_at(rows), distances[near], rows))
             return results
-        codes, among = self._plain_codes(allowed)
-        for block in self._blocks(len(queries), len(codes)):
-            for distances in ordinal_distances(queries[block], codes):
-                near = np.flatnonzero(distances <= limit)
-                near = near[np.argsort(distances[near], kind="stable")]
-                rows = among[near]
-                results.append(RadiusResult(self._items.keys_at(rows), distances[near], rows))
-        return results
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
         """Load the compiled scans now. The first time on a machine they are compiled, which takes about a minute.
@@ -319,19 +323,34 @@ class OrdinalIndex:
     def build_tables(self) -> None:
         """Build tables that find near items of a large collection without looking at every code; results stay exact.
 
-        They take some five times the memory of the codes, and are not saved.
-        They serve ordinal distance. A query whose nearest items are so far that the tables would cost more than looking
-        at every code is answered by that. Where distinct codes are kept, which are few, there is nothing to build.
-        Items that are added later are in no table and are looked at one by one.
+        They are kept in memory and not saved, and take m (b + 4) bytes a code, b bytes being that of a code and m about
+        code_bits / log2(n / 256): 30 bytes for 100 million codes of 48 bits, and many times the codes themselves where
+        codes are long. They serve ordinal distance. A query whose nearest items are so far that the tables would cost
+        more than looking at every code is answered by that. Where distinct codes are kept, which are few, there is
+        nothing to build. Items that are added later are in no table and are looked at one by one, until this is called
+        again.
+
+        Raises:
+            InputError: More items than tables can number, 4 294 967 295.
         """
-        if isinstance(self._store, Scan):
-            self._store = Tabled.of(self._store)
-        elif isinstance(self._store, Grown) and isinstance(self._store.base, Scan):
-            self._store = Grown(Tabled.of(self._store.base), self._store.added)
-        self._computed = _WORTH_LOADING
+        with self._guard.changing():
+            store = self._store
+            base, added = (store.base, store.added) if isinstance(store, Grown) else (store, None)
+            if isinstance(base, Distinct):
+                return
+            scan = base.base if isinstance(base, Tabled) else base
+            if added is not None:
+                more = OrdinalCodes(added.symbols(), self.spec, self.model_id)
+                scan = Scan(scan.planes.extended(more))
+            if scan.n > np.iinfo(np.uint32).max:
+                raise InputError(f"the index has {scan.n} items and tables number at most {np.iinfo(np.uint32).max}")
+            self._store = Tabled.of(scan)
+            self._computed = _WORTH_LOADING
 
     def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
-        """Add items behind those that are there; nothing is built anew.
+        """Add items behind those that are there; no code is moved.
+
+        The first time that items with keys of their own are added or deleted, a dictionary of all keys is made.
 
         Args:
             codes: m codes of the model of the index.
@@ -342,14 +361,22 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, keys that are there already or of another type, or other
                 columns.
         """
-        self._check_model(codes.model_id)
-        check_comparable(codes, self._none)
-        self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
-        if isinstance(self._store, Grown):
-            self._store = self._store.extended(codes)
-        else:
-            self._store = Grown(self._store, Scan(PlaneCodes.of(codes)))
-        self.__dict__.pop("_apart", None)
+        if codes.spec != self.spec:
+            raise InputError(f"the codes have {codes.spec} and the index {self.spec}; add codes of the index's model")
+        if None not in (codes.model_id, self.model_id) and codes.model_id != self.model_id:
+            raise InputError(
+                f"the codes were made by model {codes.model_id!r} and those of the index by {self.model_id!r}; codes "
+                "of two models cannot be compared: encode the images with the model of the index"
+            )
+        with self._guard.changing():
+            old = self._store
+            # Before the items: without room for the codes, nothing is changed.
+            store = old.extended(codes) if isinstance(old, Grown) else Grown(old, Scan(PlaneCodes.of(codes)))
+            self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
+            self._store = store
+            self._facts = dataclasses.replace(self._facts, model_id=self.model_id or codes.model_id)
+            for name in ("_apart", "_none"):
+                self.__dict__.pop(name, None)
 
     def delete(self, keys: Keys) -> None:
         """Delete items: they are found no more, and a saved index is without them.
@@ -360,7 +387,8 @@ class OrdinalIndex:
         Raises:
             InputError: A key that is not there; then nothing is deleted.
         """
-        self._items.delete(keys)
+        with self._guard.changing():
+            self._items.delete(keys)
 
     def save(self, path: StrPath) -> None:
         """Write the items to one file (Arrow IPC, as [indexfile][ordhash.index.indexfile] says).
@@ -374,23 +402,24 @@ class OrdinalIndex:
             InputError: The folder does not exist.
             OSError: The file cannot be written.
         """
-        store, keys, metadata = self._store, self._items.column, self._items.metadata
-        if isinstance(store, Tabled):
-            store = store.base
-        if self._items.deleted or isinstance(store, Grown):
-            rows = self._items.live_rows()
-            store = store_of(self.codes[rows])
-            if self._items.deleted:
-                keys = key_column(self.keys[rows])  # numbers, too: they are the items' names by now
-                metadata = None if metadata is None else metadata.take(pa.array(rows))
-        write_index(path, IndexContents(store, self._facts, keys, metadata))
+        with self._guard.looking():
+            store, keys, metadata = self._store, self._items.column, self._items.metadata
+            if isinstance(store, Tabled):
+                store = store.base
+            if self._items.deleted or isinstance(store, Grown):
+                rows = self._items.live_rows()
+                store = store_of(self.codes[rows])
+                if self._items.deleted:
+                    keys = key_column(self.keys[rows])  # numbers, too: they are the items' names by now
+                    metadata = None if metadata is None else metadata.take(pa.array(rows))
+            write_index(path, IndexContents(store, self._facts, keys, metadata))
 
     @classmethod
     def load(cls, path: StrPath) -> OrdinalIndex:
         """Open an index that [save][ordhash.index.OrdinalIndex.save] wrote.
 
-        The file is mapped: what is not used stays on disk, several processes share what is, and the file must stay
-        unchanged meanwhile (saving over it is safe, because that puts a new file in its place).
+        The file is mapped: codes stay on disk until they are used, several processes share what is used, and the file
+        must stay unchanged meanwhile (saving over it is safe, because that puts a new file in its place).
 
         Args:
             path: The file.
@@ -421,20 +450,24 @@ class OrdinalIndex:
         compiled: Callable[[int, Bytes | None], Found],
         plain: Callable[[slice, OrdinalCodes], npt.NDArray[Any]],
     ) -> SearchResult:
-        allowed = self._items.allowed(where)
-        there = self.n_rows if allowed is None else int(bools_of(allowed, self.n_rows).sum())
-        k = min(integer_at_least(wanted, 0, "k"), there)
-        if self._compiled_for(n_queries):
-            distances, rows = compiled(k, allowed)
-        else:
-            codes, among = self._plain_codes(allowed)
-            distances, rows = np.empty((n_queries, k), dtype=dtype), np.empty((n_queries, k), dtype=np.int64)
-            for block in self._blocks(n_queries, len(codes)):
-                every = plain(block, codes)
-                nearest = top_k(every, k)
-                distances[block] = np.take_along_axis(every, nearest, axis=1)
-                rows[block] = among[nearest]
-        return SearchResult(self._items.keys_at(rows), distances, rows)
+        k = integer_at_least(wanted, 0, "top_k")
+        with self._guard.looking():
+            allowed = self._items.allowed(where)
+            if where is None or allowed is None:
+                k = min(k, len(self))
+            else:
+                k = min(k, int(bools_of(allowed, self.n_rows).sum()))
+            if self._compiled_for(n_queries):
+                distances, rows = compiled(k, allowed)
+            else:
+                codes, among = self._plain_codes(allowed)
+                distances, rows = np.empty((n_queries, k), dtype=dtype), np.empty((n_queries, k), dtype=np.int64)
+                for block in self._blocks(n_queries, len(codes)):
+                    every = plain(block, codes)
+                    nearest = top_k(every, k)
+                    distances[block] = np.take_along_axis(every, nearest, axis=1)
+                    rows[block] = among[nearest]
+            return SearchResult(self._items.keys_at(rows), distances, rows)
 
     def _is_worth_loading(self, n_queries: int) -> bool:
         return self._computed + n_queries * self.n_rows >= _WORTH_LOADING or self.n_rows >= _MANY

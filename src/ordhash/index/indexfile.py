@@ -1,14 +1,18 @@
-"""The file of an index: Arrow IPC with one row, whose columns are whole arrays, so that opening it reads none of them.
+"""The file of an index: Arrow IPC with one row, whose columns are whole arrays, so that it is mapped and not read.
 
 Columns: ``count`` (int64), how many codes; ``planes`` (large_binary), the codes as
 [PlaneCodes][ordhash.index.planes.PlaneCodes] holds them; ``offsets`` (large_list of int64) and ``rows`` (large_list of
 uint32), the rows of every distinct code, empty where every row has a code of its own; ``items`` (large_list of a
-struct), the key and the metadata of every row, left out where keys are row numbers and there are no metadata. What a
-code means (length, arity, model) is in the metadata of the schema. Nothing is pickled.
+struct), ``key`` and the metadata of every row, without a key where items are numbered, and left out where there are
+neither. What a code means (length, arity, model) is in the metadata of the schema. Nothing is pickled.
+
+Opening it checks what compiled code and Arrow trust, so it reads the keys, the metadata and the rows of distinct codes
+once; the planes, which are most of it, it does not read.
 """
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -72,10 +76,10 @@ def write_index(path: StrPath, contents: IndexContents) -> None:
     }
     theirs: dict[bytes, bytes] = {}
     if contents.keys is not None or contents.metadata is not None:
-        keys = pa.chunked_array([pa.array(np.arange(n))]) if contents.keys is None else contents.keys
-        items = pa.table({"key": keys})
-        for field, column in zip(*_columns(contents.metadata), strict=True):
-            items = items.append_column(field, column)
+        fields, columns = _columns(contents.metadata)
+        if contents.keys is not None:
+            fields, columns = [pa.field("key", contents.keys.type), *fields], [contents.keys, *columns]
+        items = pa.table(columns, schema=pa.schema(fields))
         # The file format allows one dictionary for each column.
         arrays["items"] = _whole(items.unify_dictionaries().combine_chunks().to_struct_array().combine_chunks())
         theirs = {} if contents.metadata is None else contents.metadata.schema.metadata or {}
@@ -98,8 +102,10 @@ def read_index(path: StrPath) -> IndexContents:
     """
     source = existing_file(path)
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(source), "r")).read_all()
-    except (pa.ArrowException, OSError) as error:
+        with source.open("rb") as file:  # by Python, which opens names that are not valid Unicode too
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(content))).read_all()
+    except (pa.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{source} is not an index or is damaged ({reason}): build the index again") from None
     try:
@@ -107,6 +113,8 @@ def read_index(path: StrPath) -> IndexContents:
         return _contents(checked_table(table), facts, theirs)
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{source}: a name of a column is damaged: build the index again") from None
 
 
 def _contents(table: pa.Table, facts: CodeFacts, theirs: dict[bytes, bytes]) -> IndexContents:
@@ -124,11 +132,11 @@ def _contents(table: pa.Table, facts: CodeFacts, theirs: dict[bytes, bytes]) -> 
     if not pa.types.is_struct(items.type) or len(items) != n or items.null_count:
         raise DataError(f"column 'items' holds {len(items)} {items.type} for {n} codes: build the index again")
     rest = pa.Table.from_struct_array(items)
-    if rest.column_names[:1] != ["key"] or rest["key"].null_count:
-        raise DataError("column 'items' has no key for every row: build the index again")
-    keys, rest = rest["key"], rest.drop_columns(["key"])
-    if keys.type not in (pa.int64(), pa.large_string()):
-        raise DataError(f"keys are {keys.type}; int64 or large_string is needed: build the index again")
+    keys = None
+    if "key" in rest.column_names:
+        keys, rest = rest["key"], rest.drop_columns(["key"])
+        if keys.null_count or keys.type not in (pa.int64(), pa.large_string()):
+            raise DataError(f"keys are {keys.type} with {keys.null_count} missing: build the index again")
     return IndexContents(store, facts, keys, rest.replace_schema_metadata(theirs or None) if rest.num_columns else None)
 
 
@@ -140,11 +148,22 @@ def _store(n: int, planes: pa.ChunkedArray, offsets: Any, rows: Any, spec: CodeS
     in_order = n >= 0 and buffer.size == np.prod(shape)
     if len(offsets):
         in_order = in_order and len(rows) == n and offsets[0] == 0 and offsets[-1] == n and (np.diff(offsets) > 0).all()
-        in_order = in_order and (n == 0 or int(rows.max()) < n)
+        in_order = in_order and _lists_each_row_once(n, offsets, rows)
     if not in_order:
         raise DataError(f"its arrays do not fit {n} codes of {spec}: build the index again")
     codes = PlaneCodes(np.frombuffer(buffer, dtype=np.uint8).reshape(shape), m, spec)
     return Distinct(codes, offsets, rows) if len(offsets) else Scan(codes)
+
+
+def _lists_each_row_once(n: int, offsets: Any, rows: Any) -> bool:
+    """Whether the rows of all codes together are all rows, and those of each code rise."""
+    if int(rows.max()) >= n:
+        return False
+    seen = np.zeros(n, dtype=np.bool_)
+    seen[rows] = True
+    rising = rows[1:] > rows[:-1]
+    rising[offsets[1:-1] - 1] = True  # from one code to the next
+    return bool(seen.all() and rising.all())
 
 
 def _whole(values: pa.Array) -> pa.Array:

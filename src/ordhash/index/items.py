@@ -82,8 +82,19 @@ class Items:
         """Keys of some rows, in their shape."""
         if self.column is None:
             return rows.copy()
-        found: npt.NDArray[Any] = self.column.take(pa.array(rows.ravel())).to_numpy()
-        return found.reshape(rows.shape)
+        flat, chunks = rows.ravel(), self.column.chunks
+        if len(chunks) == 1:
+            found = chunks[0].take(pa.array(flat)).to_numpy(zero_copy_only=False)
+        else:
+            # Arrow's own take would join all chunks first.
+            starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+            chunk_of = np.searchsorted(starts, flat, side="right") - 1
+            found = np.empty(len(flat), dtype=np.int64 if self.column.type == pa.int64() else object)
+            for number in np.unique(chunk_of):
+                here = chunk_of == number
+                some = pa.array(flat[here] - starts[number])
+                found[here] = chunks[number].take(some).to_numpy(zero_copy_only=False)
+        return np.asarray(found).reshape(rows.shape)
 
     def live_rows(self) -> npt.NDArray[np.int64]:
         """Rows of the items that are there, rising."""
@@ -114,9 +125,9 @@ class Items:
         return mask
 
     def _rows_where(self, where: pc.Expression) -> npt.NDArray[np.int64]:
-        names = [] if self.metadata is None else self.metadata.column_names
         if self.metadata is None:
             raise InputError(f"where is {where}, and the index has no metadata; add some, or give keys or a mask")
+        names = self.metadata.column_names
         number = "\0row"
         numbered = self.metadata.append_column(number, pa.array(np.arange(self.n)))
         try:
@@ -151,9 +162,11 @@ class Items:
             if self.column is not None:
                 raise InputError("the index has keys of its own and none are given; give a key for each code")
             return None
-        old = key_column(np.arange(self.n)) if self.column is None else self.column
         new = key_column(keys)
-        if old.type != new.type and len(old) and len(new):
+        if not len(new):
+            return self.column
+        old = key_column(np.arange(self.n)) if self.column is None else self.column
+        if old.type != new.type and len(old):
             kinds = {pa.int64(): "integers"}
             raise InputError(
                 f"the keys are {kinds.get(new.type, 'strings')} and those of the index "
@@ -163,9 +176,10 @@ class Items:
         again = next((key for key in keys.tolist() if there(key)), None)
         if again is not None:
             raise InputError(f"key {again!r} is in the index already; delete that item first, or give another key")
-        return pa.chunked_array(
-            [*old.chunks, *new.chunks] if len(old) else new.chunks, new.type if len(new) else old.type
-        )
+        chunks = [chunk for chunk in (*old.chunks, *new.chunks) if len(chunk)]
+        while len(chunks) > 1 and 2 * len(chunks[-1]) >= len(chunks[-2]):  # few chunks, however often items are added
+            chunks[-2:] = [pa.concat_arrays(chunks[-2:])]
+        return pa.chunked_array(chunks, new.type)
 
     def _metadata_with(self, table: CodeTable) -> pa.Table | None:
         """The metadata with some more rows, of the same columns."""

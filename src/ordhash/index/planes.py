@@ -52,7 +52,9 @@ class PlaneCodes:
         Room is made for later codes too where there is none, and taken from what these planes left over where there
         is; so to extend the same planes twice is wrong, and to extend what this gives is cheap.
         """
-        n, room = self.n + len(codes), self.blocks if self.blocks.base is None else self.blocks.base
+        n, owner = self.n + len(codes), self.blocks.base
+        # Of blocks that were cut from a larger array, the rest; a map of a file has another shape, and no room.
+        room = owner if isinstance(owner, np.ndarray) and owner.shape[1:] == self.blocks.shape[1:] else self.blocks
         needed = -(-n // BLOCK)
         if needed > len(room) or not room.flags.writeable:
             old, room = self.blocks, np.zeros((max(needed, 2 * len(self.blocks)), *self.blocks.shape[1:]), np.uint8)

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
+from ordhash.cores import available_cores
+from ordhash.errors import DataError
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes
 
 __all__ = ["Distinct", "Found", "Grown", "Scan", "Store", "Tabled", "bools_of", "kernels", "store_of"]
@@ -24,6 +26,7 @@ Found = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 _SAMPLE = 1 << 16
 _MOST_MEMORY = 1.15  # times the packed codes
+_MOST_CODES = 1 << 22  # distances of codes held at once
 _FIRST = 64  # distinct codes that are asked for first; more follow where they have too few rows
 
 
@@ -62,7 +65,10 @@ def store_of(codes: OrdinalCodes) -> Scan | Distinct:
     """The store that suits some codes: distinct ones where a quarter or less of them are, and memory allows."""
     n, size = len(codes), codes.spec.packed_bytes
     sample = codes[:: max(1, n // _SAMPLE)]
-    if n < BLOCK or len(_order_and_starts(sample)[1]) > len(sample) // 2:
+    # Of m codes, equally often, s draws make about s * s / (2 * m) equal pairs: without these there is no need to sort.
+    counts = np.diff(np.append(_order_and_starts(sample)[1], len(sample)))
+    pairs = int((counts * (counts - 1) // 2).sum())
+    if n < BLOCK or n * pairs < len(sample) ** 2:
         return Scan(PlaneCodes.of(codes))
     order, starts = _order_and_starts(codes)
     m = len(starts)
@@ -155,12 +161,16 @@ class Distinct:
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
         nearest = kernels().nearest
-        return self._nearest(lambda some, m: nearest(self.planes, queries[some], m), len(queries), k, allowed)
+        return self._nearest(
+            lambda some, m, bits: nearest(self.planes, queries[some], m, allowed=bits), len(queries), k, allowed
+        )
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
         nearest = kernels().nearest_asymmetric
-        return self._nearest(lambda some, m: nearest(self.planes, losses[some], m), len(losses), k, allowed)
+        return self._nearest(
+            lambda some, m, bits: nearest(self.planes, losses[some], m, allowed=bits), len(losses), k, allowed
+        )
 
     def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
@@ -176,21 +186,41 @@ class Distinct:
         return distances[order], rows[order]
 
     def _nearest(
-        self, ask: Callable[[npt.NDArray[np.intp], int], Found], n_queries: int, k: int, allowed: Bytes | None
+        self,
+        ask: Callable[[npt.NDArray[np.intp], int, Bytes | None], Found],
+        n_queries: int,
+        k: int,
+        allowed: Bytes | None,
     ) -> Found:
         """Rows of the nearest codes: as many codes of each query as it takes to have k rows and all their equals."""
-        expand = kernels().expand
-        waiting, m = np.arange(n_queries), min(_FIRST, self.planes.n)
-        while True:
-            near, codes = ask(waiting, m)
-            if len(waiting) == n_queries:
-                distances, rows = np.empty((n_queries, k), dtype=near.dtype), np.empty((n_queries, k), dtype=np.int64)
-            done = expand(near, codes, m == self.planes.n, self.offsets, self.rows, allowed, k)
-            distances[waiting], rows[waiting] = done[0], done[1]
-            waiting = waiting[~done[2]]
-            if not len(waiting):
-                return distances, rows
-            m = min(8 * m, self.planes.n)
+        # Codes without an allowed row would only be in the way.
+        bits, n_codes = (None, self.planes.n) if allowed is None else self._codes_with(allowed)
+        waiting, m = np.arange(n_queries), min(_FIRST, n_codes)
+        distances, rows = None, np.empty((n_queries, k), dtype=np.int64)
+        while len(waiting) and k:
+            left = []
+            step = max(1, _MOST_CODES // m)
+            for start in range(0, len(waiting), step):
+                some = waiting[start : start + step]
+                near, codes = ask(some, m, bits)
+                if distances is None:
+                    distances = np.empty((n_queries, k), dtype=near.dtype)
+                distances[some], rows[some], done = kernels().expand(
+                    near, codes, m == n_codes, self.offsets, self.rows, allowed, k
+                )
+                left.append(some[~done])
+            waiting = np.concatenate(left)
+            if len(waiting) and m == n_codes:
+                raise DataError("the rows of the distinct codes are damaged: build the index again")
+            m = min(8 * m, n_codes)
+        if distances is None:
+            distances = np.empty((n_queries, k), dtype=ask(np.arange(0), 0, None)[0].dtype)
+        return distances, rows
+
+    def _codes_with(self, allowed: Bytes) -> tuple[Bytes, int]:
+        """Bits of the codes that have an allowed row, and how many these are."""
+        has = kernels().has_allowed(self.offsets, self.rows, allowed)
+        return np.packbits(has, bitorder="little"), int(has.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +232,7 @@ class Grown:
         added: The others.
     """
 
-    base: Store
+    base: Scan | Distinct | Tabled
     added: Scan
 
     @property
@@ -303,7 +333,8 @@ class Tabled:
         """As [Store][ordhash.index.stores.Store] says."""
         if k == 0:
             return self.base.nearest(queries, k, allowed)
-        found, done = kernels().walk(self.tables, queries, k, queries.spec.n_segments, allowed=allowed)
+        budget = self._budget(len(queries))
+        found, done = kernels().walk(self.tables, queries, k, queries.spec.n_segments, allowed=allowed, budget=budget)
         distances, rows = np.empty((len(queries), k), dtype=np.uint16), np.empty((len(queries), k), dtype=np.int64)
         distances[~done], rows[~done] = self.base.nearest(queries[~done], k, allowed)
         for q in np.flatnonzero(done):
@@ -316,9 +347,14 @@ class Tabled:
 
     def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
-        found, done = kernels().walk(self.tables, query, max(1, self.n), radius, allowed=allowed)
+        budget = self._budget(1)
+        found, done = kernels().walk(self.tables, query, max(1, self.n), radius, allowed=allowed, budget=budget)
         result: Found = found[0] if done[0] else self.base.within(query, radius, allowed)
         return result
+
+    def _budget(self, n_queries: int) -> int:
+        """What a query may cost until a scan is cheaper: one has all cores, a walk one of them."""
+        return self.n // max(1, available_cores() // max(1, n_queries))
 
 
 def bools_of(bits: Bytes, n: int) -> npt.NDArray[np.bool_]:

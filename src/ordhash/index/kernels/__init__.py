@@ -2,8 +2,8 @@
 
 from ordhash.index.kernels.asymmetric import nearest_asymmetric
 from ordhash.index.kernels.ordinal import nearest, within
-from ordhash.index.kernels.postings import expand
+from ordhash.index.kernels.postings import expand, has_allowed
 from ordhash.index.kernels.tables import Tables, walk
 from ordhash.index.kernels.warmup import steps
 
-__all__ = ["Tables", "expand", "nearest", "nearest_asymmetric", "steps", "walk", "within"]
+__all__ = ["Tables", "expand", "has_allowed", "nearest", "nearest_asymmetric", "steps", "walk", "within"]

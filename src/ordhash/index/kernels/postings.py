@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ordhash.index.kernels.parts import bits_of, is_allowed
 from ordhash.index.planes import Bytes
 
-__all__ = ["expand"]
+__all__ = ["expand", "has_allowed"]
 
 Expanded = tuple[npt.NDArray[Any], npt.NDArray[np.int64], npt.NDArray[np.bool_]]
 
@@ -46,15 +46,40 @@ def expand(
     (array([[0, 1]], dtype=uint16), array([[1, 0]]), array([ True]))
     """
     distances, found = np.empty((len(near), k), dtype=near.dtype), np.empty((len(near), k), dtype=np.int64)
-    # A type for arrays that can and one for those that cannot be written to would be compiled each.
-    offsets, rows = offsets.view(), rows.view()
-    offsets.flags.writeable = rows.flags.writeable = False
+    offsets, rows = _read_only(offsets), _read_only(rows)
     done = np.zeros(len(near), dtype=np.bool_)
     _expand(near, codes, all_codes, offsets, rows, bits_of(allowed), distances, found, done)
     return distances, found, done
 
 
+def has_allowed(offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.uint32], allowed: Bytes) -> npt.NDArray[np.bool_]:
+    """Whether a code has an allowed row, bool (m,).
+
+    >>> has_allowed(np.array([0, 2, 3]), np.array([0, 2, 1], dtype=np.uint32), np.array([0b100], dtype=np.uint8))
+    array([ True, False])
+    """
+    has = np.zeros(len(offsets) - 1, dtype=np.bool_)
+    _has_allowed(_read_only(offsets), _read_only(rows), allowed, has)
+    return has
+
+
+def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view that cannot be written to: one type, as for arrays of a mapped file, so code is compiled once."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
 _compiled: Any = numba.njit(cache=True, nogil=True)
+
+
+@_compiled
+def _has_allowed(offsets, rows, allowed, has):  # type: ignore[no-untyped-def]
+    for code in range(len(has)):
+        for place in range(offsets[code], offsets[code + 1]):
+            if is_allowed(allowed, np.int64(rows[place])):
+                has[code] = True
+                break
 
 
 @_compiled

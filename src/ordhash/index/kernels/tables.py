@@ -82,10 +82,12 @@ class Tables:
         rows = np.empty((m, n), dtype=np.uint32)
         columns = np.empty((m, codes.blocks.shape[1], n), dtype=np.uint8)
         blocks = blocks_of(codes)
-        in_threads(
-            lambda _, part: _sort(blocks, n, places[part[0]], offsets[part[0]], rows[part[0]], columns[part[0]]),
-            [(group, group + 1) for group in range(m)],
-        )
+
+        def some(_: int, part: tuple[int, int]) -> None:
+            for group in range(*part):
+                _sort(blocks, n, places[group], offsets[group], rows[group], columns[group])
+
+        in_threads(some, parts_of(m, None))
         masks, starts = _masks_of(spec, segments, max(_SOME_MASKS, n // _COST_OF_BUCKET))
         return cls(n, spec, places, segments, offsets, rows, columns, masks, starts)
 
@@ -127,7 +129,7 @@ def walk(
     """
     t, spec = tables, tables.spec
     arrays = t.places, t.segments, t.offsets, t.rows, t.columns, t.masks, t.starts
-    limits = spec.n_segments, spec.bits_per_symbol, k, radius, t.n if budget is None else budget
+    limits = spec.n_segments, spec.bits_per_symbol, k, min(radius, spec.n_segments), t.n if budget is None else budget
     asked, parameters = planes(queries), parameters_of(spec)
     found: list[Any] = [None] * len(queries)
     done = np.zeros(len(queries), dtype=np.bool_)

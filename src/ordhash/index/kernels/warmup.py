@@ -9,7 +9,8 @@ import numpy as np
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.index.kernels.asymmetric import nearest_asymmetric
 from ordhash.index.kernels.ordinal import nearest, within
-from ordhash.index.kernels.postings import expand
+from ordhash.index.kernels.postings import expand, has_allowed
+from ordhash.index.kernels.tables import Tables, walk
 from ordhash.index.planes import PlaneCodes
 
 __all__ = ["steps"]
@@ -19,7 +20,7 @@ def steps() -> list[Callable[[], object]]:
     """Calls that together compile every scan; each takes seconds the first time and nothing later.
 
     >>> len(steps())
-    6
+    9
     """
     # Distances count in one byte or two; everything else is compiled once for all lengths and arities.
     short, long = (OrdinalCodes(np.zeros((1, spec.n_segments), np.uint8), spec) for spec in _SPECS)
@@ -32,6 +33,9 @@ def steps() -> list[Callable[[], object]]:
         lambda: within(PlaneCodes.of(short), short, 0),
         lambda: within(PlaneCodes.of(long), long, 0),
         lambda: nearest_asymmetric(PlaneCodes.of(short), losses, 1),
+        lambda: walk(Tables.of(PlaneCodes.of(short)), short, 1, 0),
+        lambda: walk(Tables.of(PlaneCodes.of(long)), long, 1, 0),
+        lambda: has_allowed(offsets, rows, np.ones(1, dtype=np.uint8)),
         lambda: [expand(some, codes, True, offsets, rows, None, 1) for some in (near, near.astype(np.float32))],
     ]
 

@@ -1,0 +1,90 @@
+"""The commands of a collection: sync, duplicates, export, verify."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from ordhash.cli.options import Force, Json
+from ordhash.cli.output import failures_as_json, print_json, report_failures
+from ordhash.cli.sources import check_output
+from ordhash.collection import Collection
+from ordhash.encoder import Encoder
+
+__all__ = ["duplicates", "export", "sync", "verify"]
+
+Existing: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="COLLECTION", help="A collection that `ordhash sync` made.", show_default=False)
+]
+
+
+def sync(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the images.", show_default=False)],
+    model: Annotated[Path, typer.Option(help="The model.onnx that encodes them.", show_default=False)],
+    collection: Annotated[
+        Path, typer.Option(help="Folder of the collection; made if it is not there.", show_default=False)
+    ],
+    reencode: Annotated[
+        bool, typer.Option("--reencode", help="Encode everything anew if the collection is of another model.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another sync of the collection to end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Keep a collection in step with a folder of images.
+
+    New and changed images are encoded, those that are gone are forgotten. An interrupted sync goes on where it was.
+    Images that cannot be used are reported, and the exit status is 1.
+    """
+    report = Collection(collection).sync(folder, Encoder(model), reencode=reencode, wait=wait, progress=True)
+    report_failures(report.failures)
+    if as_json:
+        values = dataclasses.asdict(dataclasses.replace(report, failures=[]))
+        print_json({"collection": str(collection), **values, "failures": failures_as_json(report.failures)})
+    else:
+        print(
+            f"{collection}: {report.encoded} encoded, {report.reused} known by content, {report.forgotten} forgotten, "
+            f"{report.unchanged} unchanged, {len(report.failures)} not usable"
+        )
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def duplicates(collection: Existing, as_json: Json = False) -> None:
+    """Name images whose files are equal byte for byte."""
+    groups = Collection(collection).duplicates()
+    for number, keys in enumerate(groups, start=1):
+        if as_json:
+            print_json({"group": number, "keys": keys})
+        else:
+            print("\n".join(keys), end="\n\n")
+    if not groups and not as_json:
+        print("no image is there twice")
+
+
+def export(
+    collection: Existing,
+    out: Annotated[Path, typer.Argument(metavar="CODES.parquet", help="File for the codes.", show_default=False)],
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write codes, keys and metadata of a collection to a Parquet file, as `ordhash encode` does."""
+    check_output(out, force=force)
+    written = Collection(collection).export(out)
+    if as_json:
+        print_json({"out": str(out), "written": written})
+    else:
+        print(f"{out}: written {written} codes")
+
+
+def verify(collection: Existing, as_json: Json = False) -> None:
+    """Check every row of a collection's catalogue, and its index; the exit status is 1 if something is damaged."""
+    damages = Collection(collection).verify()
+    if as_json:
+        print_json({"collection": str(collection), "damages": damages})
+    else:
+        print("\n".join(damages) or f"{collection} is in order")
+    if damages:
+        raise typer.Exit(1)

@@ -1,0 +1,259 @@
+"""The catalogue of a collection: an SQLite database that says of every image what was encoded, and into which code.
+
+It is the truth; the index beside it is made of it. Writes are transactions in SQLite's write-ahead log, so whatever
+kills the process, an image is in the catalogue whole or not at all. Every row carries a digest of itself, so `verify`
+can say which rows a damaged disk has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ordhash.codefile import CodeFacts
+from ordhash.codes import CodeSpec
+from ordhash.errors import DataError
+
+__all__ = ["Catalogue", "Entry", "Failure"]
+
+FORMAT = 1
+
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE images (
+    key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL,
+    content BLOB NOT NULL, code BLOB NOT NULL, digest BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX images_by_content ON images (content);
+CREATE TABLE failures (
+    key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image of a collection.
+
+    Attributes:
+        key: Its path below the folder, with forward slashes.
+        size: Bytes of its file.
+        modified: When the file was last written, in nanoseconds since 1970.
+        content: Digest of the file, 16 bytes.
+        code: Its packed code.
+    """
+
+    key: str
+    size: int
+    modified: int
+    content: bytes
+    code: bytes
+
+    def digest(self) -> bytes:
+        """Digest of all of this, 8 bytes."""
+        text = f"{self.key}\0{self.size}\0{self.modified}\0".encode()
+        return hashlib.blake2b(text + self.content + self.code, digest_size=8).digest()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be used, and when: it is tried again when its file changes.
+
+    Attributes:
+        key: Its path below the folder.
+        size: Bytes of its file.
+        modified: When the file was last written, in nanoseconds since 1970.
+        reason: What is wrong with it and what to do.
+    """
+
+    key: str
+    size: int
+    modified: int
+    reason: str
+
+
+class Catalogue:
+    """An open catalogue.
+
+    Args:
+        path: The database.
+        facts: What the codes mean, to make a catalogue where there is none; None only opens one.
+        folder: The folder whose images it holds, for a new one.
+
+    Raises:
+        DataError: There is none to open, it is none of ours, of a newer version, or damaged.
+    """
+
+    def __init__(self, path: Path, facts: CodeFacts | None = None, folder: Path | None = None) -> None:
+        self.path = path
+        new = not path.exists()
+        if new and facts is None:
+            raise DataError(
+                f"{path.parent} is not a collection (it holds no {path.name}); make one with `ordhash sync`"
+            )
+        with self._reported():
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                # A committed image survives a loss of power too.
+                self._db.execute("PRAGMA synchronous = FULL")
+                if not self._facts() and facts is not None:
+                    self._create(facts, folder)
+                self._check()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._db.close()
+
+    @property
+    def facts(self) -> CodeFacts:
+        """What the codes mean: spec, model, and where its file was."""
+        facts = self._facts()
+        spec = CodeSpec(int(facts["code_bits"]), int(facts["arity"]))
+        return CodeFacts(spec, facts["model_id"] or None, facts["model_path"] or None)
+
+    @property
+    def folder(self) -> Path:
+        """The folder whose images these are."""
+        return Path(self._facts()["folder"])
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every change of the images."""
+        return int(self._facts()["generation"])
+
+    def entries(self) -> Iterator[Entry]:
+        """All images in the order of their keys."""
+        with self._reported():
+            for row in self._db.execute("SELECT key, size, modified, content, code FROM images ORDER BY key"):
+                yield Entry(*row)
+
+    def failures(self) -> list[Failure]:
+        """Images that could not be used."""
+        with self._reported():
+            return [
+                Failure(*row)
+                for row in self._db.execute("SELECT key, size, modified, reason FROM failures ORDER BY key")
+            ]
+
+    def code_of(self, content: bytes) -> bytes | None:
+        """The code of an image of this content, if there is one."""
+        with self._reported():
+            row = self._db.execute("SELECT code FROM images WHERE content = ? LIMIT 1", (content,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def __len__(self) -> int:
+        with self._reported():
+            return int(self._db.execute("SELECT count(*) FROM images").fetchone()[0])
+
+    def update(self, entries: Iterable[Entry] = (), failures: Iterable[Failure] = (), gone: Iterable[str] = ()) -> None:
+        """Write images, failures and what is gone, all of it or nothing."""
+        entries, failures, gone = list(entries), list(failures), list(gone)
+        if not (entries or failures or gone):
+            return
+        keys = [(key,) for key in (*gone, *(entry.key for entry in entries), *(one.key for one in failures))]
+        with self._transaction():
+            self._db.executemany("DELETE FROM images WHERE key = ?", keys)
+            self._db.executemany("DELETE FROM failures WHERE key = ?", keys)
+            self._db.executemany(
+                "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?)",
+                [(e.key, e.size, e.modified, e.content, e.code, e.digest()) for e in entries],
+            )
+            self._db.executemany(
+                "INSERT INTO failures VALUES (?, ?, ?, ?)", [(f.key, f.size, f.modified, f.reason) for f in failures]
+            )
+            self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
+
+    def start_again(self, facts: CodeFacts) -> None:
+        """Forget all codes, for those of another model."""
+        with self._transaction():
+            self._db.execute("DELETE FROM images")
+            self._db.execute("DELETE FROM failures")
+            self._write_facts(facts)
+            self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
+
+    def damages(self) -> list[str]:
+        """What is wrong with the database and with its rows, a sentence each; none is good."""
+        found = []
+        with self._reported():
+            answers = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)")]
+            if answers != ["ok"]:
+                found += [f"the database is damaged: {answer}" for answer in answers]
+            size = self.facts.spec.packed_bytes
+            for *values, digest in self._db.execute(
+                "SELECT key, size, modified, content, code, digest FROM images ORDER BY key"
+            ):
+                entry = Entry(*values)
+                if len(entry.code) != size or entry.digest() != digest:
+                    found.append(f"{entry.key}: its row is damaged")
+        return found
+
+    def _facts(self) -> dict[str, str]:
+        with self._reported():
+            if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone():
+                return {}
+            return dict(self._db.execute("SELECT name, value FROM facts"))
+
+    def _create(self, facts: CodeFacts, folder: Path | None) -> None:
+        with self._transaction():
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.executemany(
+                "INSERT INTO facts VALUES (?, ?)",
+                [("format", str(FORMAT)), ("generation", "0"), ("folder", str(folder))],
+            )
+            self._write_facts(facts)
+
+    def _write_facts(self, facts: CodeFacts) -> None:
+        values = {
+            "code_bits": str(facts.spec.code_bits),
+            "arity": str(facts.spec.arity),
+            "model_id": facts.model_id or "",
+            "model_path": facts.model_path or "",
+        }
+        self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", values.items())
+
+    def _check(self) -> None:
+        found = self._facts().get("format", "")
+        if not found.isdigit():
+            raise DataError(f"{self.path} is no catalogue of a collection; give another folder")
+        if int(found) > FORMAT:
+            raise DataError(
+                f"{self.path} has format {found}, newer than {FORMAT}, the newest known here; upgrade ordhash"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._reported():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise DataError(f"{self.path} cannot be used ({error}); check the disk and the permissions") from error
+        except sqlite3.DatabaseError as error:
+            raise DataError(
+                f"{self.path} is damaged ({error}); `ordhash verify` says more; if it cannot be opened, delete it and "
+                "sync again: the photographs are untouched"
+            ) from error

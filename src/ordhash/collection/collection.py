@@ -1,0 +1,215 @@
+"""Collection: a folder of images that stays searchable."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ordhash.codefile import CodeFacts, write_codes
+from ordhash.codes import OrdinalCodes
+from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.sync import SyncReport, sync_folder
+from ordhash.encoder import Encoder
+from ordhash.errors import DataError, InputError
+from ordhash.files import StrPath
+from ordhash.index import OrdinalIndex
+
+__all__ = ["Collection"]
+
+_CATALOGUE, _LOCK, _INDEX = "catalogue.sqlite", "lock", "{}.index"
+
+
+class Collection:
+    """A folder of images, a catalogue of their codes, and an index made of it.
+
+    The catalogue is the truth. The index beside it carries the catalogue's generation in its name and is made anew when
+    that has gone on, or when the file is damaged. One process writes, any number read.
+
+    Args:
+        path: Folder of the catalogue; not that of the images.
+
+    Example::
+
+        collection = Collection("photos.collection")
+        collection.sync("PHOTOS", Encoder("runs/mine/model.onnx"))
+        collection.index().search(query.codes)
+    """
+
+    def __init__(self, path: StrPath) -> None:
+        self.path = Path(path)
+
+    @staticmethod
+    def is_one(path: StrPath) -> bool:
+        """Whether there is a collection."""
+        return (Path(path) / _CATALOGUE).is_file()
+
+    def sync(
+        self,
+        folder: StrPath,
+        encoder: Encoder,
+        *,
+        reencode: bool = False,
+        wait: bool = False,
+        progress: bool = False,
+    ) -> SyncReport:
+        """Encode what is new or changed in a folder, and forget what is gone.
+
+        An interrupted sync loses no image that it has written down, and the next one goes on from there.
+
+        Args:
+            folder: The folder of the images, always the same one.
+            encoder: The model.
+            reencode: Whether to encode everything anew if the catalogue is of another model.
+            wait: Whether to wait for another sync of this collection to end.
+            progress: Whether to show a bar.
+
+        Returns:
+            What was done.
+
+        Raises:
+            InputError: The collection is of another folder or model, or another sync is running.
+            DataError: The folder is not there, or the catalogue is damaged.
+        """
+        facts = CodeFacts(encoder.spec, encoder.model_id, str(encoder.path.absolute()))
+        wanted = Path(folder).absolute()
+        if not wanted.is_dir():
+            raise DataError(f"{folder} is not a folder; give the folder of the images")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._locked(wait=wait), Catalogue(self.path / _CATALOGUE, facts, wanted) as catalogue:
+            if catalogue.folder != wanted:
+                raise InputError(
+                    f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give that folder"
+                )
+            if catalogue.facts.model_id != facts.model_id:
+                if not reencode:
+                    raise InputError(
+                        f"{self.path} was encoded by model {catalogue.facts.model_id}, and {encoder.path} is "
+                        f"{facts.model_id}; give that model, or --reencode to encode all images with this one"
+                    )
+                catalogue.start_again(facts)
+            report = sync_folder(catalogue, encoder, progress=progress)
+            self._index_of(catalogue)
+        return report
+
+    def index(self) -> OrdinalIndex:
+        """The index of all images: keys are paths below the folder; ``folder``, ``size`` and ``modified`` are metadata.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue:
+            return self._index_of(catalogue)
+
+    def duplicates(self) -> list[list[str]]:
+        """Keys of images whose files are equal byte for byte, two or more in a group, in the order of keys."""
+        groups: dict[bytes, list[str]] = {}
+        with self._opened() as catalogue:
+            for entry in catalogue.entries():
+                groups.setdefault(entry.content, []).append(entry.key)
+        return [keys for keys in groups.values() if len(keys) > 1]
+
+    def export(self, path: StrPath) -> int:
+        """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; gives their number."""
+        with self._opened() as catalogue:
+            codes, keys, metadata = _arrays(catalogue)
+            write_codes(path, codes, keys, metadata, model_path=catalogue.facts.model_path)
+        return len(codes)
+
+    def verify(self) -> list[str]:
+        """What is damaged, a sentence each; an empty list is good."""
+        with self._opened() as catalogue:
+            damages = catalogue.damages()
+            if damages:
+                return damages
+            path = self._index_path(catalogue)
+            if path.exists():
+                codes, keys, _ = _arrays(catalogue)
+                try:
+                    index = OrdinalIndex.load(path)
+                except DataError as error:
+                    return [f"{error}; the next search makes it anew"]
+                if index.keys.tolist() != keys.tolist() or not np.array_equal(index.codes.symbols, codes.symbols):
+                    return [f"{path} is not what the catalogue says; delete it, the next search makes it anew"]
+        return []
+
+    def info(self) -> dict[str, Any]:
+        """What is known of the collection."""
+        with self._opened() as catalogue:
+            facts = catalogue.facts
+            return {
+                "folder": str(catalogue.folder),
+                "count": len(catalogue),
+                "unusable": len(catalogue.failures()),
+                "code_bits": facts.spec.code_bits,
+                "segments": facts.spec.n_segments,
+                "arity": facts.spec.arity,
+                "model_id": facts.model_id,
+                "model_path": facts.model_path,
+            }
+
+    def _opened(self) -> Catalogue:
+        return Catalogue(self.path / _CATALOGUE)
+
+    def _index_path(self, catalogue: Catalogue) -> Path:
+        return self.path / _INDEX.format(catalogue.generation)
+
+    def _index_of(self, catalogue: Catalogue) -> OrdinalIndex:
+        path = self._index_path(catalogue)
+        try:
+            return OrdinalIndex.load(path)
+        except DataError:
+            pass  # none yet, or damaged
+        codes, keys, metadata = _arrays(catalogue)
+        index = OrdinalIndex(codes, keys, metadata, model_path=catalogue.facts.model_path)
+        try:
+            index.save(path)
+        except OSError:
+            return index  # a full disk or a folder that cannot be written to: searching works all the same
+        for other in self.path.glob(_INDEX.format("*")):
+            if other != path:
+                other.unlink(missing_ok=True)  # a process that has it open keeps it
+        return index
+
+    @contextmanager
+    def _locked(self, *, wait: bool) -> Iterator[None]:
+        """The only writer; the system lets go of the lock when the process ends, however it ends."""
+        with (self.path / _LOCK).open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise InputError(
+                    f"{self.path} is being synced by process {file.read().strip() or 'unknown'}; "
+                    "wait for it to end, or give --wait"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def _arrays(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:
+    """Codes, keys and metadata of all images, in the order of the keys."""
+    facts, entries = catalogue.facts, list(catalogue.entries())
+    size = facts.spec.packed_bytes
+    bad = next((entry.key for entry in entries if len(entry.code) != size), None)
+    if bad is not None:
+        raise DataError(f"the row of {bad} in {catalogue.path} is damaged; `ordhash verify` names all such rows")
+    packed = np.frombuffer(b"".join(entry.code for entry in entries), dtype=np.uint8).reshape(len(entries), size)
+    keys = np.array([entry.key for entry in entries], dtype=object)
+    metadata = pa.table(
+        {
+            "folder": pa.array([entry.key.rpartition("/")[0] for entry in entries], pa.string()),
+            "size": pa.array([entry.size for entry in entries], pa.int64()),
+            "modified": pa.array([entry.modified // 1000 for entry in entries], pa.timestamp("us", "UTC")),
+        }
+    )
+    return OrdinalCodes.from_packed(packed, facts.spec, model_id=facts.model_id), keys, metadata

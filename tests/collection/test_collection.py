@@ -1,0 +1,257 @@
+"""A collection stays in step with its folder, whatever happens to either."""
+
+import fcntl
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ordhash import Encoder, OrdinalIndex
+from ordhash.codefile import read_codes
+from ordhash.collection import Collection, sync
+from ordhash.errors import DataError, InputError
+
+
+@pytest.fixture
+def encoder(tiny_model):
+    return Encoder(tiny_model)
+
+
+@pytest.fixture
+def collection(tmp_path):
+    return Collection(tmp_path / "photos.collection")
+
+
+def contents(collection):
+    """What the catalogue says, but for the times of the files."""
+    with collection._opened() as catalogue:
+        return [(entry.key, entry.content, entry.code) for entry in catalogue.entries()]
+
+
+def counts(report):
+    return report.encoded, report.reused, report.forgotten, report.unchanged, len(report.failures)
+
+
+def test_a_sync_encodes_what_is_new_and_forgets_what_is_gone(collection, photo_folder, encoder):
+    assert counts(collection.sync(photo_folder, encoder)) == (18, 0, 0, 0, 0)
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 0, 18, 0)
+    index = collection.index()
+    assert index.keys.tolist() == sorted(f"{c}/{c}_{i}.jpg" for c in ("apple", "banana", "carrot") for i in range(6))
+    assert index.metadata["folder"].unique().to_pylist() == ["apple", "banana", "carrot"]
+    paths = [photo_folder / key for key in index.keys]
+    np.testing.assert_array_equal(index.codes.symbols, encoder.encode(paths).symbols)
+
+    (photo_folder / "apple/apple_0.jpg").unlink()
+    shutil.copy(photo_folder / "apple/apple_1.jpg", photo_folder / "new.jpg")
+    (photo_folder / "carrot").rename(photo_folder / "vegetables")
+    shutil.copyfile(photo_folder / "banana/banana_0.jpg", photo_folder / "banana/banana_1.jpg")
+    os.utime(photo_folder / "banana/banana_2.jpg")
+    report = collection.sync(photo_folder, encoder)
+    assert counts(report) == (0, 8, 7, 10, 0)  # moved and copied files are known by their content
+    assert collection.duplicates() == [
+        ["apple/apple_1.jpg", "new.jpg"],
+        ["banana/banana_0.jpg", "banana/banana_1.jpg"],
+    ]
+    assert len(collection.index()) == 18
+    assert collection.verify() == []
+    assert len(list(collection.path.glob("*.index"))) == 1
+
+
+def test_images_that_cannot_be_used_are_tried_again_when_they_change(collection, photo_folder, encoder, bad_files):
+    for path in bad_files.values():
+        shutil.copy(path, photo_folder / path.name)
+    report = collection.sync(photo_folder, encoder)
+    assert counts(report) == (18, 0, 0, 0, 4)
+    assert sorted(Path(failure.source).name for failure in report.failures) == sorted(
+        p.name for p in bad_files.values()
+    )
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 0, 18, 4)
+    shutil.copyfile(photo_folder / "apple/apple_0.jpg", photo_folder / "text.jpg")
+    (photo_folder / "empty.jpg").unlink()
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 1, 0, 18, 2)
+    assert collection.info()["unusable"] == 2
+
+
+def test_odd_files_and_folders(collection, photo_folder, encoder):
+    (photo_folder / ".hidden.jpg").write_bytes(b"x")
+    (photo_folder / "notes.txt").write_text("no picture")
+    (photo_folder / "loop").symlink_to(photo_folder)
+    (photo_folder / "gone.jpg").symlink_to(photo_folder / "nowhere.jpg")
+    Path(os.fsdecode(os.fsencode(photo_folder) + b"/\xff.jpg")).write_bytes(b"x")
+    report = collection.sync(photo_folder, encoder)
+    assert counts(report) == (18, 0, 0, 0, 1)
+    assert "not valid Unicode" in report.failures[0].reason
+
+
+def test_a_folder_that_cannot_be_read_now_loses_nothing(collection, photo_folder, encoder, monkeypatch):
+    collection.sync(photo_folder, encoder)
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "apple":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        report = collection.sync(photo_folder, encoder)
+    assert counts(report) == (0, 0, 0, 12, 1)
+    assert "Permission denied" in report.failures[0].reason
+    assert len(collection.index()) == 18
+    shutil.rmtree(photo_folder)
+    for _ in range(2):  # a disk that is not there, then an empty mount point
+        with pytest.raises(DataError, match=r"is not a folder|is a disk not there\?"):
+            collection.sync(photo_folder, encoder)
+        assert len(collection.index()) == 18
+        photo_folder.mkdir(exist_ok=True)
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_sync(collection, photo_folder, encoder, monkeypatch):
+    changed, read = photo_folder / "apple/apple_0.jpg", Path.read_bytes
+
+    def read_and_change(path):
+        data = read(path)
+        if path == changed:
+            path.write_bytes(data + b"\0")
+        return data
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read_and_change)
+        report = collection.sync(photo_folder, encoder)
+    assert counts(report) == (17, 0, 0, 0, 1)
+    assert "changed while it was read" in report.failures[0].reason
+    assert collection.sync(photo_folder, encoder).encoded == 1
+
+
+def test_another_model_or_folder_is_refused(collection, photo_folder, tiny_model, tmp_path):
+    collection.sync(photo_folder, Encoder(tiny_model))
+    other = tmp_path / "other.onnx"
+    from ordhash.data import read_folder
+    from ordhash.learn import DOHConfig, TrainConfig, train
+
+    config = DOHConfig(weights=None, image_size=64, hidden=8, local_hidden=8)
+    other = train(
+        read_folder(photo_folder), config, TrainConfig(epochs=1, accelerator="cpu"), out=tmp_path / "run"
+    ).model
+    with pytest.raises(InputError, match="give that model, or --reencode"):
+        collection.sync(photo_folder, Encoder(other))
+    assert len(collection.index()) == 18
+    assert collection.sync(photo_folder, Encoder(other), reencode=True).encoded == 18
+    assert collection.index().model_id == Encoder(other).model_id
+    with pytest.raises(InputError, match="is a collection of"):
+        collection.sync(photo_folder / "apple", Encoder(other))
+
+
+def test_one_writer_at_a_time(collection, photo_folder, encoder):
+    collection.path.mkdir()
+    with (collection.path / "lock").open("a+") as lock:
+        lock.write("4711")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match=r"is being synced by process 4711.*--wait"):
+            collection.sync(photo_folder, encoder)
+    assert collection.sync(photo_folder, encoder, wait=True).encoded == 18
+
+
+def test_a_damaged_index_is_made_anew(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    (path,) = collection.path.glob("*.index")
+    for content in (b"", b"hello", path.read_bytes()[:-300]):
+        path.write_bytes(content)
+        assert "the next search makes it anew" in collection.verify()[0]
+        assert len(collection.index()) == 18
+        assert collection.verify() == []
+    OrdinalIndex(collection.index().codes[:3]).save(path)
+    assert "is not what the catalogue says" in collection.verify()[0]
+
+
+def test_a_damaged_catalogue_is_reported(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    path = collection.path / "catalogue.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE images SET code = zeroblob(6) WHERE key = 'apple/apple_3.jpg'")
+    assert collection.verify() == ["apple/apple_3.jpg: its row is damaged"]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + bytes(len(whole) - 100))
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with pytest.raises(DataError, match=r"catalogue\.sqlite (is damaged|cannot be used)|is no catalogue"):
+        collection.sync(photo_folder, encoder)
+    path.write_bytes(b"this is no database " * 100)
+    with pytest.raises(DataError, match=r"catalogue\.sqlite is damaged.*the photographs are untouched"):
+        collection.index()
+    with pytest.raises(DataError, match="is not a collection"):
+        Collection(photo_folder).index()
+
+
+def test_an_index_that_cannot_be_written_is_searched_all_the_same(collection, photo_folder, encoder, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OrdinalIndex, "save", full)
+        collection.sync(photo_folder, encoder)
+        assert len(collection.index()) == 18
+    assert list(collection.path.glob("*.index")) == []
+    assert len(collection.index()) == 18
+    assert len(list(collection.path.glob("*.index"))) == 1
+
+
+def test_codes_of_a_collection_as_a_file(collection, photo_folder, encoder, tmp_path):
+    collection.sync(photo_folder, encoder)
+    assert collection.export(tmp_path / "codes.parquet") == 18
+    table = read_codes(tmp_path / "codes.parquet")
+    assert table.keys.tolist() == collection.index().keys.tolist()
+    assert table.metadata.column_names == ["folder", "size", "modified"]
+
+
+SYNC = """
+import sys
+from ordhash import Encoder
+from ordhash.collection import Collection, sync
+sync._CHUNK_FILES = 2
+Collection(sys.argv[1]).sync(sys.argv[2], Encoder(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.timeout(1800)
+def test_a_sync_that_is_killed_at_any_moment_loses_nothing(kills, photo_folder, tiny_model, tmp_path, monkeypatch):
+    """Killed and started again, at random moments: what was written is whole, and the end is that of one quiet sync."""
+    monkeypatch.setattr(sync, "_CHUNK_FILES", 2)
+    quiet = Collection(tmp_path / "quiet.collection")
+    quiet.sync(photo_folder, Encoder(tiny_model))
+    wanted = contents(quiet)
+    command = [sys.executable, "-c", SYNC]
+    rng = np.random.default_rng(0)
+    killed, collection = 0, Collection(tmp_path / "killed.collection")
+    started = time.perf_counter()
+    subprocess.run([*command, tmp_path / "timed.collection", photo_folder, tiny_model], check=True)
+    seconds = time.perf_counter() - started
+    while killed < kills:
+        process = subprocess.Popen([*command, collection.path, photo_folder, tiny_model])
+        try:
+            process.wait(timeout=seconds * rng.uniform(0.4, 1.1))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+        if (collection.path / "catalogue.sqlite").exists():
+            try:
+                there = contents(collection)
+            except DataError:
+                there = []  # killed before the catalogue was made
+            assert [entry for entry in wanted if entry in there] == there
+        if process.returncode == 0:
+            assert contents(collection) == wanted
+            shutil.rmtree(collection.path)
+    collection.sync(photo_folder, Encoder(tiny_model))
+    assert contents(collection) == wanted
+    assert collection.verify() == []
