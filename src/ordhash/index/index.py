@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,10 +32,11 @@ from ordhash.index.guard import Guard
 from ordhash.index.indexfile import IndexContents, read_index, write_index
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.planes import Bytes, PlaneCodes
+from ordhash.index.results import IndexStats, RadiusResult, SearchResult
 from ordhash.index.stores import Distinct, Found, Grown, Scan, Tabled, bools_of, kernels, store_of
 from ordhash.progress import progress_bar
 
-__all__ = ["IndexStats", "OrdinalIndex", "RadiusResult", "SearchResult", "Where"]
+__all__ = ["OrdinalIndex"]
 
 # Compiled scans are loaded when an index has computed as many distances in plain NumPy as take about the time that
 # loading takes, or would take that many at once, or has more codes than are worth taking apart for it.
@@ -47,59 +47,6 @@ _METHODS: dict[type, str] = {Scan: "scan", Distinct: "distinct", Tabled: "tables
 
 # Distances held at once; queries are taken in blocks so that more queries do not take more memory.
 _BLOCK_DISTANCES = 1 << 24
-
-
-@dataclass(frozen=True, eq=False)
-class SearchResult:
-    """The k nearest of every query, ordered by (distance, row).
-
-    Args:
-        keys: int64 or object (of str) (q, k): the user's keys.
-        distances: uint16 (ordinal) or float32 (asymmetric) (q, k).
-        rows: int64 (q, k): positions in the index.
-    """
-
-    keys: npt.NDArray[Any]
-    distances: npt.NDArray[Any]
-    rows: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class RadiusResult:
-    """Everything within a radius of one query, ordered by (distance, row).
-
-    Args:
-        keys: int64 or object (of str) (m,): the user's keys.
-        distances: uint16 (m,).
-        rows: int64 (m,): positions in the index.
-    """
-
-    keys: npt.NDArray[Any]
-    distances: npt.NDArray[np.uint16]
-    rows: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-@dataclass(frozen=True)
-class IndexStats:
-    """What an index holds and how it searches.
-
-    Args:
-        count: Items.
-        deleted: Rows whose items were deleted since the index was built or opened.
-        method: ``scan`` where a search looks at every code, ``distinct`` where it looks at every distinct code and the
-            rows that share it, ``tables`` where tables find the near ones and a scan what is far.
-        distinct: Distinct codes, where they are told apart; None otherwise. Added items are not among them.
-        nbytes: Bytes of the codes in memory, or in the file that is mapped; keys and metadata come on top.
-    """
-
-    count: int
-    deleted: int
-    method: str
-    distinct: int | None
-    nbytes: int
 
 
 class OrdinalIndex:
