@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import CodeSpec
+from ordhash.index.kernels.ordinal import compact
 from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, parts_of
 from ordhash.index.kernels.registers import FAR, STEP, has_look_up, shifted, sum_of_step
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, bit_places, room_of
@@ -258,16 +259,10 @@ def _distance(columns, i, n_splits, by_value):  # type: ignore[no-untyped-def]
 def _keep_nearest(near, where, size, k):  # type: ignore[no-untyped-def]
     """Drop all but the k nearest, of equals the earlier; gives the largest distance left."""
     last = np.partition(near[:size], k - 1)[k - 1]
-    spare = k
+    nearer = 0
     for i in range(size):
-        spare -= near[i] < last
-    kept = 0
-    for i in range(size):
-        tied = near[i] == last
-        if near[i] < last or (tied and spare > 0):
-            near[kept], where[kept] = near[i], where[i]
-            kept += 1
-            spare -= tied
+        nearer += near[i] < last
+    compact(near, where, size, last, k - nearer)
     return last
 
 

@@ -23,7 +23,7 @@ from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads,
 from ordhash.index.kernels.registers import popcount
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
 
-__all__ = ["distances_of", "nearest", "parameters_of", "smallest_of", "within"]
+__all__ = ["compact", "distances_of", "nearest", "parameters_of", "smallest_of", "within"]
 
 _TILE = 1 << 11  # distances held at once, in the first cache
 _RUN = 1 << 7  # distances that are looked at together
@@ -207,7 +207,7 @@ def smallest_of(values, start, end):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
+def compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
     """Drop what cannot be among the nearest: all beyond ``limit``, and at it all but the first ``spare``."""
     kept = 0
     for i in range(size):
@@ -256,7 +256,7 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
                                 limits[q] -= 1
                                 below[q] -= taken[q, limits[q]]
                 if sizes[q] > capacity - _TILE:
-                    sizes[q] = _compact(near[q], where[q], sizes[q], limits[q], k - below[q])
+                    sizes[q] = compact(near[q], where[q], sizes[q], limits[q], k - below[q])
 
 
 @_compiled
