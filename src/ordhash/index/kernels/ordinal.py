@@ -20,13 +20,12 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, parts_of
-from ordhash.index.kernels.registers import popcount
+from ordhash.index.kernels.registers import STEP, popcount, smallest_of_step
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
 
-__all__ = ["compact", "distances_of", "nearest", "parameters_of", "smallest_of", "within"]
+__all__ = ["compact", "distances_of", "nearest", "parameters_of", "within"]
 
-_TILE = 1 << 11  # distances held at once, in the first cache
-_RUN = 1 << 7  # distances that are looked at together
+_TILE = 1 << 14  # distances held at once: a block's, so that planes are read in long runs
 
 Found = tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]
 
@@ -198,15 +197,6 @@ def distances_of(columns, query, whole, width, room, different, counts):  # type
 
 
 @_compiled
-def smallest_of(values, start, end):  # type: ignore[no-untyped-def]
-    """Smallest of values[start:end]."""
-    smallest = values[start]
-    for i in range(start + 1, end):
-        smallest = min(smallest, values[i])
-    return smallest
-
-
-@_compiled
 def compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
     """Drop what cannot be among the nearest: all beyond ``limit``, and at it all but the first ``spare``."""
     kept = 0
@@ -226,7 +216,8 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
     """Candidates of a part of the blocks: its k nearest and perhaps some more, in the order of rows."""
     n_queries, capacity = near.shape
     different = np.empty(_TILE, dtype=np.uint8)
-    counts = np.empty(_TILE, dtype=counter.dtype)
+    # Room for a whole step behind the last distance, where nothing may look near.
+    counts = np.empty(_TILE + STEP, dtype=counter.dtype)
     # Of every query: how many were taken at each distance, how many below the limit, and the limit, from which on
     # nothing is taken any more.
     taken = np.zeros((n_queries, n_segments + 1), dtype=np.int64)
@@ -239,11 +230,11 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
                 size = min(_TILE, length - start)
                 tile = blocks[block][:, start : start + size]
                 distances_of(tile, queries[q], whole, width, room, different[:size], counts[:size])
-                for run in range(0, size, _RUN):
-                    end = min(run + _RUN, size)
-                    if smallest_of(counts, run, end) >= limits[q]:
+                counts[size : size + STEP] = 255
+                for step in range(0, size, STEP):
+                    if smallest_of_step(counts, step) >= limits[q]:
                         continue
-                    for i in range(run, end):
+                    for i in range(step, min(step + STEP, size)):
                         distance = np.int64(counts[i])
                         row = block * BLOCK + start + i
                         if distance < limits[q] and is_allowed(allowed, row):

@@ -9,7 +9,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-__all__ = ["FAR", "STEP", "has_look_up", "popcount", "shifted", "sum_of_step"]
+__all__ = ["FAR", "STEP", "has_look_up", "popcount", "shifted", "smallest_of_step", "sum_of_step"]
 
 STEP = 1 << 7  # codes that are summed together, in four registers
 FAR = 255  # where sums stop
@@ -32,6 +32,25 @@ def _generate_shifted(_, value, by):  # type: ignore[no-untyped-def]
         return builder.lshr(*arguments)
 
     return value(value, value), generate
+
+
+def _generate_smallest_of_step(_, values, start):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        array = make_array(signature.args[0])(context, builder, arguments[0])
+        element = array.data.type.pointee
+        register = ir.VectorType(element, 32)
+        function = ir.FunctionType(element, [register])
+        smallest = cgutils.get_or_insert_function(
+            builder.module, function, f"llvm.vector.reduce.umin.v32i{element.width}"
+        )
+        index, found = arguments[1].type, None
+        for i in range(STEP // 32):
+            place = builder.gep(array.data, [builder.add(arguments[1], index(32 * i))])
+            part = builder.load(builder.bitcast(place, register.as_pointer()), align=1)
+            found = part if found is None else builder.select(builder.icmp_unsigned("<", part, found), part, found)
+        return builder.call(smallest, [found])
+
+    return values.dtype(values, types.intp), generate
 
 
 def _generate_sum_of_step(_, columns, tables, start, sums):  # type: ignore[no-untyped-def]
@@ -74,6 +93,12 @@ popcount: Any = intrinsic(_generate_popcount)
 
 shifted: Any = intrinsic(_generate_shifted)
 """A byte shifted right, as a byte: Python's operator widens it, and then a register holds an eighth as many."""
+
+smallest_of_step: Any = intrinsic(_generate_smallest_of_step)
+"""Smallest of ``STEP`` unsigned values, from ``start`` on: a loop over them takes several times as long.
+
+Arguments: values uint8 or uint16, contiguous; start.
+"""
 
 sum_of_step: Any = intrinsic(_generate_sum_of_step)
 """Sums of the table entries of ``STEP`` codes, and whether any of them is below ``FAR``, where sums stop.

@@ -22,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.index.kernels.ordinal import distances_of, parameters_of, smallest_of
+from ordhash.index.kernels.ordinal import distances_of, parameters_of
 from ordhash.index.kernels.parts import bits_of, blocks_of, in_threads, is_allowed, parts_of
+from ordhash.index.kernels.registers import STEP, smallest_of_step
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, bit_places, planes
 
 __all__ = ["Tables", "walk"]
 
 _TILE = 1 << 11
-_RUN = 1 << 7
 _CODES_A_BUCKET = 1 << 8  # about as many as a bucket should have: finding one costs as much as comparing some hundred
 _MOST_BITS = 24
 # What a bucket and one of its codes cost, where a code costs 1 in a scan.
@@ -222,7 +222,7 @@ def _walk(  # type: ignore[no-untyped-def]
     """Results of one query, in no order and perhaps more than k, and whether they are complete."""
     m, steps = len(rows), starts.shape[1] - 1
     near, where, found = np.empty(_TILE, dtype=np.uint16), np.empty(_TILE, dtype=np.int64), 0
-    different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE, dtype=counter.dtype)
+    different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE + STEP, dtype=counter.dtype)
     taken = np.zeros(n_segments + 1, dtype=np.int64)
     limit = min(radius, n_segments)  # the largest distance that is of interest
     below = 0  # results nearer than that
@@ -243,11 +243,11 @@ def _walk(  # type: ignore[no-untyped-def]
             for start in range(first, end, _TILE):
                 size = min(_TILE, end - start)
                 distances_of(table[:, start : start + size], asked, whole, width, room, different[:size], counts[:size])
-                for run in range(0, size, _RUN):
-                    run_end = min(run + _RUN, size)
-                    if smallest_of(counts, run, run_end) > limit:
+                counts[size : size + STEP] = 255
+                for part in range(0, size, STEP):
+                    if smallest_of_step(counts, part) > limit:
                         continue
-                    for i in range(run, run_end):
+                    for i in range(part, min(part + STEP, size)):
                         distance = np.int64(counts[i])
                         if distance > limit or not is_allowed(allowed, np.int64(rows[group, start + i])):
                             continue
