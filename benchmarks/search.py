@@ -238,15 +238,50 @@ def real_codes(n: int, cache: Path) -> OrdinalCodes:
     return codes[np.random.default_rng(0).permutation(rows)]
 
 
+def on_random_codes(n: int) -> dict[str, Any]:
+    """The parts that share the random codes."""
+    codes, queries = random_codes(n), random_codes(BATCH, 1)
+    index = OrdinalIndex(codes)
+    plain, expanded = binary_flat(OrdinalCodes.packed, codes), binary_flat(one_hot, codes)
+    return {
+        "random": against_flat(index, queries, plain, expanded),
+        "asymmetric": against_fast_scan(index, codes),
+        "bandwidth": bandwidth(index),
+    }
+
+
+def on_real_codes(codes: OrdinalCodes) -> dict[str, Any]:
+    """Against the same rivals on codes that repeat as learned ones do."""
+    index, queries = OrdinalIndex(codes), codes[np.random.default_rng(4).choice(len(codes), BATCH, replace=False)]
+    plain, expanded = binary_flat(OrdinalCodes.packed, codes), binary_flat(one_hot, codes)
+    return {"stats": dataclasses.asdict(index.stats), **against_flat(index, queries, plain, expanded)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rehearse", action="store_true", help="few codes, no results kept")
+    parser.add_argument(
+        "--only", choices=("random", "real", "memory", "sublinear", "growth"), help="measure one part anew"
+    )
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
     options = parser.parse_args()
     n, most = (200_000, 300_000) if options.rehearse else (10_000_000, 100_000_000)
     faiss.omp_set_num_threads(available_cores())
 
-    results: dict[str, Any] = {
+    def real() -> dict[str, Any]:
+        few = np.resize(np.arange(1000), n)
+        return on_real_codes(random_codes(n)[few] if options.rehearse else real_codes(n, options.cache))
+
+    parts: dict[str, Work] = {
+        "random": lambda: on_random_codes(n),
+        "real": lambda: {"real": real()},
+        "memory": lambda: {"memory": memory(most)},
+        "sublinear": lambda: {"sublinear": sublinear(most)},
+        "growth": lambda: {"growth": growth([size for size in (10**4, 10**5, 10**6, 10**7, 10**8) if size <= most])},
+    }
+    path = RESULTS / "search.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if options.only and path.exists() else {}
+    results |= {
         "command": "make bench-search",
         "machine": {**machine(), "faiss": faiss.__version__},
         "codes": n,
@@ -256,34 +291,13 @@ def main() -> None:
         "batch": BATCH,
         "rounds": ROUNDS,
     }
-    codes, queries = random_codes(n), random_codes(BATCH, 1)
-    index = OrdinalIndex(codes)
-    results["random"] = against_flat(
-        index, queries, binary_flat(OrdinalCodes.packed, codes), binary_flat(one_hot, codes)
-    )
-    print(json.dumps(results["random"]), flush=True)
-    results["asymmetric"] = against_fast_scan(index, codes)
-    print(json.dumps(results["asymmetric"]), flush=True)
-    results["bandwidth"] = bandwidth(index)
-    print(json.dumps(results["bandwidth"]), flush=True)
-
-    codes = random_codes(n) if options.rehearse else real_codes(n, options.cache)
-    if options.rehearse:
-        codes = codes[np.resize(np.arange(1000), n)]
-    index, queries = OrdinalIndex(codes), codes[np.random.default_rng(4).choice(n, BATCH, replace=False)]
-    results["real"] = {
-        "stats": dataclasses.asdict(index.stats),
-        **against_flat(index, queries, binary_flat(OrdinalCodes.packed, codes), binary_flat(one_hot, codes)),
-    }
-    print(json.dumps(results["real"]), flush=True)
-    del codes, index
-    results["memory"] = memory(most)
-    print(json.dumps(results["memory"]), flush=True)
-    results["sublinear"] = sublinear(most)
-    print(json.dumps(results["sublinear"]), flush=True)
-    results["growth"] = growth([size for size in (10**4, 10**5, 10**6, 10**7, 10**8) if size <= most])
+    for name, part in parts.items():
+        if options.only in (None, name):
+            measured = part()
+            print(json.dumps(measured), flush=True)
+            results |= measured
     if not options.rehearse:
-        write_json(RESULTS / "search.json", results)
+        write_json(path, results)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,10 @@ def _store(n: int, planes: pa.ChunkedArray, offsets: Any, rows: Any, spec: CodeS
     """The codes, whose arrays are in order: compiled code trusts them."""
     m = n if not len(offsets) else len(offsets) - 1
     shape = (-(-m // BLOCK), width_of(spec), BLOCK)
-    buffer = planes.chunk(0)[0].as_buffer()
+    # Not the buffer of the value, which is a copy.
+    values = planes.chunk(0)
+    start, end = np.frombuffer(values.buffers()[1], dtype=np.int64, count=2, offset=8 * values.offset).tolist()
+    buffer = values.buffers()[2][start:end] if end > start else pa.py_buffer(b"")
     in_order = n >= 0 and buffer.size == np.prod(shape)
     if len(offsets):
         in_order = in_order and len(rows) == n and offsets[0] == 0 and offsets[-1] == n and (np.diff(offsets) > 0).all()
