@@ -24,6 +24,12 @@ def random_scores(q, spec, seed, *, spread=2.0):
     return np.random.default_rng(seed).normal(size=(q, spec.n_segments, spec.arity)) * spread
 
 
+@pytest.fixture
+def shared(monkeypatch):
+    """Work is shared among threads however little there is."""
+    monkeypatch.setattr(asymmetric, "least_blocks", lambda n_queries: 1)
+
+
 def check(database, scores, k, of="probabilities"):
     found, rows = nearest_asymmetric(PlaneCodes.of(database), symbol_losses(scores, database.spec, of=of), k)
     every = asymmetric_distances(scores, database, of=of)
@@ -53,11 +59,13 @@ def test_the_nearest_are_those_of_the_definition(arity, n_segments, n, q, k, kin
 
 @pytest.mark.parametrize(("arity", "n_segments"), [(4, 24), (2, 300), (4, 512), (2, 1024), (16, 12), (256, 128)])
 @pytest.mark.parametrize("k", [1, 100, 3000])
+@pytest.mark.usefixtures("shared")
 def test_the_nearest_over_several_blocks(arity, n_segments, k):
     spec = CodeSpec.of_segments(n_segments, arity)
     check(random_codes(2 * BLOCK + 77, spec, 0), random_scores(2, spec, 1), k)
 
 
+@pytest.mark.usefixtures("shared")
 def test_more_equals_than_are_wanted():
     spec = CodeSpec(12, 4)
     for kinds in (1, 2):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.distances import ordinal_distances, top_k
-from ordhash.index.kernels import nearest, within
+from ordhash.index.kernels import nearest, ordinal, within
 from ordhash.index.planes import BLOCK, PlaneCodes
 
 ARITIES = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -18,6 +18,12 @@ def random_codes(n, spec, seed, *, kinds=None):
     rng = np.random.default_rng(seed)
     symbols = rng.integers(0, min(kinds or spec.arity, spec.arity), (n, spec.n_segments))
     return OrdinalCodes(symbols.astype(np.uint8), spec)
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Work is shared among threads however little there is."""
+    monkeypatch.setattr(ordinal, "least_blocks", lambda n_queries: 1)
 
 
 def check(database, queries, k):
@@ -55,12 +61,14 @@ def test_the_nearest_are_those_of_the_definition(arity, n_segments, n, q, k, kin
 
 @pytest.mark.parametrize(("arity", "n_segments"), [(4, 24), (2, 300), (4, 512), (2, 1024), (16, 12), (256, 6)])
 @pytest.mark.parametrize("k", [1, 100, 3000])
+@pytest.mark.usefixtures("shared")
 def test_the_nearest_over_several_blocks(arity, n_segments, k):
     spec = CodeSpec.of_segments(n_segments, arity)
     check(random_codes(2 * BLOCK + 77, spec, 0), random_codes(3, spec, 1), k)
 
 
 @pytest.mark.parametrize("kinds", [1, 2])
+@pytest.mark.usefixtures("shared")
 def test_more_equals_than_are_wanted(kinds):
     spec = CodeSpec(12, 4)
     database = random_codes(3 * BLOCK, spec, 0, kinds=kinds)
@@ -84,6 +92,7 @@ def test_what_lies_within_a_radius_is_that_of_the_definition(arity, n_segments, 
 
 @pytest.mark.parametrize("kinds", [2, 4])
 @pytest.mark.parametrize("radius", [0, 4, 6])
+@pytest.mark.usefixtures("shared")
 def test_what_lies_within_a_radius_over_several_blocks(kinds, radius):
     spec = CodeSpec(12, 4)
     check_within(random_codes(3 * BLOCK + 77, spec, 0, kinds=kinds), random_codes(1, spec, 1, kinds=kinds), radius)

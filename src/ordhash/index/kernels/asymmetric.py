@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec
 from ordhash.index.kernels.ordinal import compact
-from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, parts_of
+from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, least_blocks, parts_of
 from ordhash.index.kernels.registers import FAR, STEP, has_look_up, shifted, sum_of_step
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, bit_places, room_of
 
@@ -70,7 +70,7 @@ def nearest_asymmetric(
     if k == 0:
         return distances, rows
     units = _Units.of(database.spec)
-    parts = parts_of(len(database.blocks), threads)
+    parts = parts_of(len(database.blocks), threads, least=least_blocks(len(losses)))
     scan = blocks_of(database), database.n, bits_of(allowed)
     step = at_once(len(parts) * _capacity(k))
     for start in range(0, len(losses), step):

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, parts_of
+from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, least_blocks, parts_of
 from ordhash.index.kernels.registers import STEP, popcount, smallest_of_step
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
 
@@ -56,7 +56,7 @@ def nearest(
     if k == 0:
         return distances, rows
     asked, scan = planes(queries), _scan(database, allowed)
-    parts = parts_of(len(database.blocks), threads)
+    parts = parts_of(len(database.blocks), threads, least=least_blocks(len(queries)))
     step = at_once(len(parts) * _capacity(k))
     for start in range(0, len(queries), step):
         some = slice(start, min(start + step, len(queries)))
@@ -85,7 +85,7 @@ def within(
     """
     limit = min(radius, database.spec.n_segments) + 1
     asked, scan = planes(query)[0], _scan(database, allowed)
-    parts = parts_of(len(database.blocks), threads)
+    parts = parts_of(len(database.blocks), threads, least=least_blocks(1))
     found = in_threads(lambda _, part: _within_of_part(*scan, asked, *part, limit), parts)
     distances, rows = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     order = np.argsort(distances, kind="stable")

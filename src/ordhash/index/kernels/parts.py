@@ -12,7 +12,7 @@ import numpy as np
 from ordhash.cores import available_cores
 from ordhash.index.planes import Bytes, PlaneCodes
 
-__all__ = ["at_once", "bits_of", "blocks_of", "in_threads", "is_allowed", "parts_of"]
+__all__ = ["at_once", "bits_of", "blocks_of", "in_threads", "is_allowed", "least_blocks", "parts_of"]
 
 _ALL = np.empty(0, dtype=np.uint8)
 
@@ -20,10 +20,19 @@ _QUERIES = 64  # that share one pass over memory, or fewer where their candidate
 _CANDIDATES = 1 << 25
 
 
-def parts_of(n_blocks: int, threads: int | None) -> list[tuple[int, int]]:
-    """First block and end of every thread's part, in the order of rows."""
-    n = max(1, min(threads or available_cores(), n_blocks))
-    return [(number * n_blocks // n, (number + 1) * n_blocks // n) for number in range(n)]
+def parts_of(n: int, threads: int | None, *, least: int = 1) -> list[tuple[int, int]]:
+    """First and end of every thread's part of n things, in order; a thread has ``least`` of them or more.
+
+    >>> parts_of(10, 3), parts_of(10, 3, least=6)
+    ([(0, 3), (3, 6), (6, 10)], [(0, 10)])
+    """
+    parts = max(1, min(threads or available_cores(), n // least))
+    return [(number * n // parts, (number + 1) * n // parts) for number in range(parts)]
+
+
+def least_blocks(n_queries: int) -> int:
+    """Blocks that are worth a thread of their own, which takes as long to start as to compare some 30 with a query."""
+    return max(1, 32 // max(1, n_queries))
 
 
 def at_once(candidates: int) -> int:
