@@ -110,7 +110,7 @@ def draw_curves(
     if log:
         axis.set(xscale="log", yscale="log")
     axis.grid(alpha=0.3)
-    axis.legend()
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)  # below: it hides no line there
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
