@@ -1,4 +1,6 @@
+import re
 import sys
+import time
 
 import pytest
 
@@ -21,11 +23,13 @@ def test_nothing_is_shown_where_stderr_is_no_terminal(capsys):
 def test_the_bar_goes_to_stderr_and_counts_steps(capsys, terminal):
     with progress_bar("Counting sheep", 7, show=True) as advance:
         advance(3)
+        time.sleep(0.3)  # the rate needs two steps, and the bar time to be drawn anew
         advance(4)
     out, err = capsys.readouterr()
     assert out == ""
     assert "Counting sheep" in err
     assert "7/7" in err
+    assert re.search(r"\d/s", err)
 
 
 def test_an_unfinished_bar_says_so_and_lets_the_error_through(capsys, terminal):

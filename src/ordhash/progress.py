@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 __all__ = ["Advance", "progress_bar"]
 
@@ -15,7 +25,7 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def progress_bar(description: str, total: int, *, show: bool) -> Iterator[Advance]:
-    """Bar with count, rate of progress and time left; yields the function that moves it on by n steps.
+    """Bar with count, steps a second and time left; yields the function that moves it on by n steps.
 
     Args:
         description: What is going on.
@@ -33,6 +43,7 @@ def progress_bar(description: str, total: int, *, show: bool) -> Iterator[Advanc
         TextColumn("{task.description:<28}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Rate(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -40,3 +51,10 @@ def progress_bar(description: str, total: int, *, show: bool) -> Iterator[Advanc
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task(description, total=total)
         yield lambda steps: bars.advance(task, steps)
+
+
+class _Rate(ProgressColumn):
+    """Steps a second; nothing before there are two."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.3g}/s")
