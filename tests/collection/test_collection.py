@@ -212,6 +212,34 @@ def test_codes_of_a_collection_as_a_file(collection, photo_folder, encoder, tmp_
     assert table.metadata.column_names == ["folder", "size", "modified"]
 
 
+FULL_DISK = """
+import resource, signal, sys
+from ordhash import Encoder
+from ordhash.collection import Collection
+from ordhash.errors import DataError
+encoder = Encoder(sys.argv[3])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
+try:
+    Collection(sys.argv[1]).sync(sys.argv[2], encoder)
+except (DataError, OSError) as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "sentence"), [(0, "File too large"), (5_000, "cannot be used"), (30_000, "cannot be used")]
+)
+def test_a_full_disk_loses_nothing(room, sentence, collection, photo_folder, tiny_model):
+    """A limit of the size of files stands for the disk."""
+    command = [sys.executable, "-c", FULL_DISK, collection.path, photo_folder, tiny_model, str(room)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert sentence in shown
+    collection.sync(photo_folder, Encoder(tiny_model))
+    assert len(collection.index()) == 18
+    assert collection.verify() == []
+
+
 SYNC = """
 import sys
 from ordhash import Encoder
