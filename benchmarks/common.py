@@ -13,13 +13,15 @@ import onnxruntime
 import torch
 
 from ordhash.files import replace_file
-from ordhash.learn import DOHConfig
+from ordhash.learn import DOHConfig, TrainConfig
 
-__all__ = ["CIFAR_CONFIG", "RESULTS", "machine", "mean_interval", "write_json"]
+__all__ = ["CIFAR_CONFIG", "FROZEN", "RESULTS", "machine", "mean_interval", "write_json"]
 
 RESULTS = Path(__file__).parent / "results"
 # Experiments choose on these features what the benchmark measures on them.
 CIFAR_CONFIG = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224, stages=3, mirror=True)
+# The validation images of each run choose its epoch; docs/experiments.md has what other numbers of epochs gave.
+FROZEN = TrainConfig(mode="frozen", epochs=20, learning_rate=1e-3, validate_every=4, validation_fraction=0.05)
 
 # Two-sided 95 % points of Student's t for n - 1 degrees of freedom: few seeds, wide intervals.
 _STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import CIFAR_CONFIG, RESULTS, machine, write_json
+from common import CIFAR_CONFIG, FROZEN, RESULTS, machine, write_json
 
 import ordhash
 from ordhash import Encoder, FeatureStore, evaluate
@@ -40,8 +40,6 @@ from ordhash.learn.export import export_backbone
 from ordhash.learn.objectives import find_objective
 from ordhash.learn.shallow import fit_shallow
 
-# The validation images of each run choose its epoch; docs/experiments.md has what other numbers of epochs gave.
-FROZEN = TrainConfig(mode="frozen", epochs=20, learning_rate=1e-3, validate_every=4, validation_fraction=0.05)
 FINETUNED = TrainConfig(
     mode="finetune", epochs=40, learning_rate=1e-3, precision="bf16-mixed", accelerator="cuda", workers=14
 )

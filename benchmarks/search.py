@@ -25,7 +25,7 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
-from common import CIFAR_CONFIG, RESULTS, machine, write_json
+from common import CIFAR_CONFIG, FROZEN, RESULTS, machine, write_json
 
 from ordhash import Encoder, FeatureStore, OrdinalCodes, OrdinalIndex
 from ordhash.codes import CodeSpec
@@ -225,12 +225,11 @@ def memory(n: int) -> dict[str, Any]:
 
 def real_codes(n: int, cache: Path) -> OrdinalCodes:
     """Codes of CIFAR-10's database under the default model, repeated to n in a random order."""
-    from ordhash.learn import TrainConfig, train
+    from ordhash.learn import train
 
     protocol = load_protocol("cifar10")
-    settings = TrainConfig(mode="frozen", epochs=20, learning_rate=1e-3, validate_every=4, validation_fraction=0.05)
     result = train(
-        protocol.train, CIFAR_CONFIG, settings, out=Path("runs/bench-search"), cache=cache, protocol=protocol.name,
+        protocol.train, CIFAR_CONFIG, FROZEN, out=Path("runs/bench-search"), cache=cache, protocol=protocol.name,
         progress=True,
     )  # fmt: skip
     codes = Encoder(result.model, features=FeatureStore(cache / "features"), progress=True).encode(protocol.database)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ordhash import codefile
-from ordhash.codefile import CodeTable, codes_to_table, read_codes, table_to_codes, write_codes
+from ordhash.codefile import codes_to_table, read_codes, table_to_codes, write_codes
 from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codetable import CodeTable
 from ordhash.errors import DataError, InputError
 
 

@@ -7,10 +7,9 @@ any Parquet reader sees it and none is needed that knows this package. Nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,73 +17,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.errors import DataError, InputError
+from ordhash.codetable import RESERVED_COLUMNS, CodeTable, Keys, Metadata, key_array
+from ordhash.errors import DataError, InputError, first_line
 from ordhash.files import StrPath, replace_file
 
 __all__ = [
     "CODES_FORMAT",
     "CodeFacts",
-    "CodeTable",
-    "Keys",
-    "Metadata",
     "checked_table",
     "codes_to_table",
     "existing_file",
     "read_codes",
     "table_to_codes",
-    "typed_keys",
     "write_codes",
 ]
 
-Keys: TypeAlias = Sequence[str] | Sequence[int] | npt.NDArray[Any]
-Metadata: TypeAlias = pa.Table | Mapping[str, Sequence[Any] | npt.NDArray[Any]]
-
 CODES_FORMAT = "codes/1"
-RESERVED_COLUMNS = ("key", "code")
 
 _PREFIX = b"ordhash."
 # Packing and unpacking take about ten times the size of the codes for a moment; in blocks that stays small.
 _BLOCK = 1 << 16
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class CodeTable:
-    """Codes of n items, with what the user calls them and knows about them.
-
-    Args:
-        codes: n codes.
-        keys: n different strings or integers; None numbers them from 0.
-        metadata: Table of n rows, or n values by column name; the names ``key`` and ``code`` are taken. None is none.
-        model_path: Where the file of the model was, a hint for programs that encode queries later.
-
-    Raises:
-        InputError: Keys or metadata of another length, duplicate keys, or keys of another type.
-
-    >>> table = CodeTable(OrdinalCodes.from_symbols([[0, 1], [1, 1]], arity=2), ["a", "b"], {"label": [7, 8]})
-    >>> table.keys.tolist(), table.metadata.column_names
-    (['a', 'b'], ['label'])
-    """
-
-    codes: OrdinalCodes
-    keys: npt.NDArray[Any]
-    """int64 or object (of str) (n,), read-only."""
-    metadata: pa.Table | None
-    model_path: str | None
-
-    def __init__(
-        self,
-        codes: OrdinalCodes,
-        keys: Keys | None = None,
-        metadata: Metadata | None = None,
-        model_path: str | None = None,
-    ) -> None:
-        object.__setattr__(self, "codes", codes)
-        object.__setattr__(self, "keys", _check_keys(keys, len(codes)))
-        object.__setattr__(self, "metadata", _check_metadata(metadata, len(codes)))
-        object.__setattr__(self, "model_path", model_path)
-
-    def __len__(self) -> int:
-        return len(self.codes)
 
 
 @dataclass(frozen=True)
@@ -152,7 +104,7 @@ def checked_table(table: pa.Table) -> pa.Table:
         table.validate(full=True)
         table.column_names  # noqa: B018 - raises where a name is no text
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"the table is damaged ({_first_line(error)}): write it again") from None
+        raise DataError(f"the table is damaged ({first_line(error)}): write it again") from None
     return table
 
 
@@ -168,7 +120,7 @@ def codes_to_table(
 
     Args:
         codes: n codes.
-        keys: As in [CodeTable][ordhash.codefile.CodeTable].
+        keys: As in [CodeTable][ordhash.codetable.CodeTable].
         metadata: As in CodeTable; metadata of its schema (as pandas writes) is kept.
         model_path: As in CodeTable.
         file_format: Kind and version of the file that the table goes into.
@@ -192,14 +144,10 @@ def codes_to_table(
         packed[start : start + _BLOCK] = codes[start : start + _BLOCK].packed()
     code_type = pa.binary(spec.packed_bytes)
     code_column = pa.FixedSizeBinaryArray.from_buffers(code_type, len(codes), [None, pa.py_buffer(packed)])
-    key_type = pa.int64() if contents.keys.dtype == np.int64 else pa.string()
-    try:
-        key_column = pa.array(contents.keys, type=key_type)
-    except UnicodeEncodeError:
-        raise InputError("a key is not valid Unicode (a file name in another encoding?); rename it") from None
+    keys_column = key_array(contents.keys, pa.string())
 
-    names, columns = list(RESERVED_COLUMNS), [key_column, code_column]
-    fields = [pa.field("key", key_type, nullable=False), pa.field("code", code_type, nullable=False)]
+    names, columns = list(RESERVED_COLUMNS), [keys_column, code_column]
+    fields = [pa.field("key", keys_column.type, nullable=False), pa.field("code", code_type, nullable=False)]
     schema_metadata: dict[bytes, bytes] = {}
     if contents.metadata is not None:
         names += contents.metadata.column_names
@@ -266,7 +214,7 @@ def write_codes(
     Args:
         path: The file.
         codes: n codes.
-        keys: As in [CodeTable][ordhash.codefile.CodeTable].
+        keys: As in [CodeTable][ordhash.codetable.CodeTable].
         metadata: As in CodeTable.
         model_path: As in CodeTable.
 
@@ -280,9 +228,7 @@ def write_codes(
         try:
             pq.write_table(table, file)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-            raise InputError(
-                f"the metadata do not fit into Parquet ({_first_line(error)}): change the column"
-            ) from None
+            raise InputError(f"the metadata do not fit into Parquet ({first_line(error)}): change the column") from None
 
     replace_file(path, write)
 
@@ -304,9 +250,7 @@ def read_codes(path: StrPath) -> CodeTable:
         with pq.ParquetFile(source) as file:
             table = file.read()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{source} is not a Parquet file or is damaged ({_first_line(error)}): write it again"
-        ) from None
+        raise DataError(f"{source} is not a Parquet file or is damaged ({first_line(error)}): write it again") from None
     try:
         return table_to_codes(table)
     except DataError as error:
@@ -356,101 +300,3 @@ def _keys_of_column(column: pa.ChunkedArray) -> npt.NDArray[Any]:
         raise DataError(f"column 'key' is {kind}; allowed are strings and integers: write it again")
     keys: npt.NDArray[Any] = column.to_numpy()
     return keys
-
-
-def _check_keys(keys: Keys | None, n: int) -> npt.NDArray[Any]:
-    """Keys as a read-only copy: int64, or object (of str)."""
-    checked = np.arange(n, dtype=np.int64) if keys is None else typed_keys(keys)
-    if len(checked) != n:
-        raise InputError(f"there are {len(checked)} keys for {n} codes; give one key for each code")
-    duplicate = _duplicate(checked)
-    if duplicate is not None:
-        raise InputError(f"key {duplicate!r} is given more than once; keys must differ: make them unique")
-    checked.flags.writeable = False
-    return checked
-
-
-def typed_keys(keys: Keys) -> npt.NDArray[Any]:
-    """Keys as int64, or object (of str), (n,).
-
-    Raises:
-        InputError: They are neither all strings nor all integers that fit.
-
-    >>> typed_keys([3, 1]).dtype, typed_keys(["a"]).tolist()
-    (dtype('int64'), ['a'])
-    """
-    if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
-        raise InputError(f"keys are a {type(keys).__name__}; allowed is a sequence of strings or of integers")
-    if hasattr(keys, "__array__"):  # also a column of Arrow or pandas
-        keys = np.asarray(keys)
-    if isinstance(keys, np.ndarray) and keys.ndim != 1:
-        raise InputError(f"keys have shape {keys.shape}; allowed is (n,)")
-    if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu":
-        if keys.size and int(keys.max()) > np.iinfo(np.int64).max:
-            raise InputError(f"key {keys.max()} does not fit into 64 bits with sign; use a smaller one or a string")
-        return keys.astype(np.int64)
-    # NumPy would turn a mix of strings and integers into strings without a word, so the items are looked at.
-    items = list(keys)
-    if all(isinstance(item, str) for item in items) and (items or isinstance(keys, np.ndarray)):
-        strings = np.empty(len(items), dtype=object)
-        strings[:] = [str(item) for item in items]
-        return strings
-    if all(isinstance(item, int | np.integer) and not isinstance(item, bool) for item in items):
-        try:
-            return np.array(items, dtype=np.int64)
-        except OverflowError:
-            raise InputError("a key does not fit into 64 bits with sign; use a smaller one or a string") from None
-    kinds = sorted({type(item).__name__ for item in items})
-    raise InputError(f"keys are of type {', '.join(kinds)}; allowed are all strings or all integers")
-
-
-def _duplicate(keys: npt.NDArray[Any]) -> Any:
-    if keys.dtype == np.int64:
-        if (keys[1:] > keys[:-1]).all():  # rising, the usual case: no sort needed
-            return None
-        ordered = np.sort(keys)
-        again = np.flatnonzero(ordered[1:] == ordered[:-1])
-        return int(ordered[again[0]]) if len(again) else None
-    if len(set(keys)) == len(keys):
-        return None
-    seen: set[str] = set()
-    return next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-
-
-def _check_metadata(metadata: Metadata | None, n: int) -> pa.Table | None:
-    if metadata is None:
-        return None
-    table = metadata if isinstance(metadata, pa.Table) else _table_of(metadata)
-    names = table.column_names
-    for name in names:
-        if name in RESERVED_COLUMNS:
-            raise InputError(f"metadata have a column {name!r}, a name the package uses itself: rename the column")
-        if names.count(name) > 1:
-            raise InputError(f"metadata have {names.count(name)} columns named {name!r}; names must differ: rename one")
-    if not names:
-        return None
-    if table.num_rows != n:
-        raise InputError(f"metadata have {table.num_rows} rows for {n} codes; give one row for each code")
-    return table
-
-
-def _table_of(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> pa.Table:
-    if not isinstance(columns, Mapping):
-        raise InputError(
-            f"metadata are a {type(columns).__name__}; allowed are a pyarrow.Table and a mapping of columns"
-        )
-    arrays = {}
-    for name, values in columns.items():
-        try:
-            arrays[str(name)] = pa.array(values)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"metadata column {name!r} is no Arrow column ({_first_line(error)}): change it") from None
-    lengths = {len(array) for array in arrays.values()}
-    if len(lengths) > 1:
-        raise InputError(f"metadata columns have lengths {sorted(lengths)}; give every column one value for each code")
-    return pa.table(arrays)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

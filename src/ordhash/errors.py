@@ -6,7 +6,7 @@ message is one sentence that says what was given, what is allowed and what to do
 
 from __future__ import annotations
 
-__all__ = ["DataError", "ImageError", "InputError", "MissingPartError", "ModelFileError", "OrdhashError"]
+__all__ = ["DataError", "ImageError", "InputError", "MissingPartError", "ModelFileError", "OrdhashError", "first_line"]
 
 
 class OrdhashError(Exception):
@@ -47,3 +47,13 @@ class ModelFileError(OrdhashError):
 
 class MissingPartError(OrdhashError, ImportError):
     """An optional part (an extra, a weights package, an external command) is not installed."""
+
+
+def first_line(error: BaseException) -> str:
+    r"""First line of another library's error, or its kind where it says nothing: a sentence quotes no more.
+
+    >>> first_line(ValueError("no such column\nand a page about it")), first_line(KeyError())
+    ('no such column', 'KeyError')
+    """
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

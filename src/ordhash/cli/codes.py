@@ -15,7 +15,8 @@ import typer
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Model, Part, Root, Sources
 from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures
 from ordhash.cli.sources import check_output, images_of
-from ordhash.codefile import CodeTable, read_codes, write_codes
+from ordhash.codefile import read_codes, write_codes
+from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
 from ordhash.data import ImageSet
 from ordhash.data.imageset import as_image_set

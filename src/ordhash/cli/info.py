@@ -9,8 +9,9 @@ import typer
 
 from ordhash.cli.options import Json
 from ordhash.cli.output import print_facts, print_json
-from ordhash.codefile import CodeTable, existing_file, read_codes
+from ordhash.codefile import existing_file, read_codes
 from ordhash.codes import CodeSpec
+from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
 from ordhash.errors import DataError, ModelFileError
 from ordhash.index import OrdinalIndex

@@ -165,7 +165,7 @@ def _take(
         encoded = encoder.run(images)
         for row, code in zip(encoded.rows, encoded.codes.packed(), strict=True):
             codes[digests[row]] = code.tobytes()
-        unusable = [digest for row, digest in enumerate(digests) if row not in set(encoded.rows.tolist())]
+        unusable = [digest for digest in digests if codes[digest] is None]
         reasons = {digest: error.reason for digest, error in zip(unusable, encoded.failures, strict=True)}
     entries = []
     for file, digest in read:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ordhash.checks import integer_at_least
-from ordhash.codefile import CodeFacts, CodeTable, Keys, Metadata
+from ordhash.codefile import CodeFacts
 from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codetable import CodeTable, Keys, Metadata
 from ordhash.distances import (
     Scale,
     asymmetric_distances,

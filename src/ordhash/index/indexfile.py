@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from ordhash.codefile import CodeFacts, checked_table, existing_file
 from ordhash.codes import CodeSpec
-from ordhash.errors import DataError
+from ordhash.errors import DataError, first_line
 from ordhash.files import StrPath, replace_file
 from ordhash.index.planes import BLOCK, PlaneCodes, width_of
 from ordhash.index.stores import Distinct, Scan
@@ -106,8 +106,9 @@ def read_index(path: StrPath) -> IndexContents:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(content))).read_all()
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{source} is not an index or is damaged ({reason}): build the index again") from None
+        raise DataError(
+            f"{source} is not an index or is damaged ({first_line(error)}): build the index again"
+        ) from None
     try:
         facts, theirs = CodeFacts.of_schema(table.schema, INDEX_FORMAT)
         return _contents(checked_table(table), facts, theirs)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ordhash.codefile import CodeTable, Keys, typed_keys
-from ordhash.errors import InputError
+from ordhash.codetable import CodeTable, Keys, key_array, typed_keys
+from ordhash.errors import InputError, first_line
 from ordhash.index.planes import Bytes
 from ordhash.index.stores import bools_of
 
@@ -133,8 +133,7 @@ class Items:
         try:
             rows: npt.NDArray[np.int64] = numbered.filter(where)[number].to_numpy()
         except (pa.ArrowException, KeyError) as error:
-            reason = (str(error).splitlines() or [""])[0]
-            raise InputError(f"where is {where} ({reason}); the columns are {', '.join(names)}") from None
+            raise InputError(f"where is {where} ({first_line(error)}); the columns are {', '.join(names)}") from None
         return rows
 
     def rows_of(self, keys: Keys) -> npt.NDArray[np.int64]:
@@ -195,13 +194,9 @@ class Items:
         try:
             return pa.concat_tables([old, new.select(old.column_names).cast(old.schema)])
         except (pa.ArrowException, ValueError) as error:
-            raise InputError(f"the metadata do not fit those of the index ({str(error).splitlines()[0]})") from None
+            raise InputError(f"the metadata do not fit those of the index ({first_line(error)})") from None
 
 
 def key_column(keys: npt.NDArray[Any]) -> pa.ChunkedArray:
     """Keys as a column of an index: int64 or large_string."""
-    kind = pa.int64() if keys.dtype == np.int64 else pa.large_string()
-    try:
-        return pa.chunked_array([pa.array(keys, type=kind)])
-    except UnicodeEncodeError:
-        raise InputError("a key is not valid Unicode (a file name in another encoding?); rename it") from None
+    return pa.chunked_array([key_array(keys, pa.large_string())])

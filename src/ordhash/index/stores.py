@@ -162,14 +162,18 @@ class Distinct:
         """As [Store][ordhash.index.stores.Store] says."""
         nearest = kernels().nearest
         return self._nearest(
-            lambda some, m, bits: nearest(self.planes, queries[some], m, allowed=bits), len(queries), k, allowed
+            lambda some, m, bits: nearest(self.planes, queries[some], m, allowed=bits),
+            np.empty((len(queries), k), dtype=np.uint16),
+            allowed,
         )
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
         nearest = kernels().nearest_asymmetric
         return self._nearest(
-            lambda some, m, bits: nearest(self.planes, losses[some], m, allowed=bits), len(losses), k, allowed
+            lambda some, m, bits: nearest(self.planes, losses[some], m, allowed=bits),
+            np.empty((len(losses), k), dtype=np.float32),
+            allowed,
         )
 
     def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
@@ -188,23 +192,21 @@ class Distinct:
     def _nearest(
         self,
         ask: Callable[[npt.NDArray[np.intp], int, Bytes | None], Found],
-        n_queries: int,
-        k: int,
+        distances: npt.NDArray[Any],
         allowed: Bytes | None,
     ) -> Found:
-        """Rows of the nearest codes: as many codes of each query as it takes to have k rows and all their equals."""
+        """Fill in distances (q, k), give rows: as many codes of a query as it takes to have k rows and all equals."""
+        n_queries, k = distances.shape
+        rows = np.empty((n_queries, k), dtype=np.int64)
         # Codes without an allowed row would only be in the way.
         bits, n_codes = (None, self.planes.n) if allowed is None else self._codes_with(allowed)
         waiting, m = np.arange(n_queries), min(_FIRST, n_codes)
-        distances, rows = None, np.empty((n_queries, k), dtype=np.int64)
         while len(waiting) and k:
             left = []
             step = max(1, _MOST_CODES // m)
             for start in range(0, len(waiting), step):
                 some = waiting[start : start + step]
                 near, codes = ask(some, m, bits)
-                if distances is None:
-                    distances = np.empty((n_queries, k), dtype=near.dtype)
                 distances[some], rows[some], done = kernels().expand(
                     near, codes, m == n_codes, self.offsets, self.rows, allowed, k
                 )
@@ -213,8 +215,6 @@ class Distinct:
             if len(waiting) and m == n_codes:
                 raise DataError("the rows of the distinct codes are damaged: build the index again")
             m = min(8 * m, n_codes)
-        if distances is None:
-            distances = np.empty((n_queries, k), dtype=ask(np.arange(0), 0, None)[0].dtype)
         return distances, rows
 
     def _codes_with(self, allowed: Bytes) -> tuple[Bytes, int]:
