@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -39,6 +41,19 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = read_folder(_photos(folder / "photos"))
     model: Path = learn.train(images, config, settings, out=folder / "run", cache=folder / "cache").model
     return model
+
+
+@pytest.fixture(scope="session")
+def calibrated_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_model` with made-up calibrations: cut-offs between the distances of its photographs."""
+    graph = onnx.load(tiny_model)
+    values = json.loads(graph.metadata_props[0].value)
+    values["calibration"] = {"distances": [0, 1, 2, 24], "likelihoods": [0.9, 0.6, 0.4, 0.1], "pairs": 90}
+    values["asymmetric_calibration"] = {"distances": [0.0, 0.02, 9.0], "likelihoods": [0.9, 0.5, 0.1], "pairs": 90}
+    onnx.helper.set_model_props(graph, {"ordhash": json.dumps(values)})
+    path = tmp_path_factory.mktemp("calibrated_model") / "model.onnx"
+    onnx.save(graph, path)
+    return path
 
 
 def _photos(root: Path) -> Path:

@@ -17,6 +17,7 @@ import onnx.helper
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 import ordhash
@@ -630,6 +631,48 @@ def test_a_collection_from_sync_to_search(
         database.execute("UPDATE images SET size = 1 WHERE key = 'copy.jpg'")
     result = run("verify", collection)
     assert (result.exit_code, result.stdout) == (1, "copy.jpg: its row is damaged\n")
+
+
+def test_near_duplicates_and_likelihoods_in_a_collection(
+    photo_folder: Path, calibrated_model: Path, tmp_path: Path
+) -> None:
+    collection, query = tmp_path / "photos.collection", photo(photo_folder)
+    small = photo_folder / "small.png"
+    Image.open(query).resize((44, 36)).save(small)
+    good("sync", photo_folder, "--model", calibrated_model, "--collection", collection)
+    assert good("duplicates", collection) == "no image is there twice\n"
+    assert good("duplicates", collection, "--near") == "apple/apple_0.jpg\nsmall.png\n\n"
+    assert lines(good("duplicates", collection, "--near", "--json")) == [
+        {"group": 1, "keys": ["apple/apple_0.jpg", "small.png"]}
+    ]
+    text = good("search", collection, query, "--top-k", "18")
+    heading, first = (line.split() for line in text.splitlines() if "rank" in line or ("yes" in line and "_0" in line))
+    assert heading == ["rank", "distance", "likely", "same", "picture", "key"]
+    assert first[2:] == ["90", "%", "yes", "apple/apple_0.jpg"]
+    found = lines(good("search", collection, query, "--top-k", "18", "--json"))[0]["results"]
+    likely = lines(good("search", collection, query, "--top-k", "18", "--json", "--likely"))[0]["results"]
+    assert likely == [result for result in found if result["distance"] <= 1 or result["near_duplicate"]]
+    assert {result["key"] for result in found if result["near_duplicate"]} == {"apple/apple_0.jpg", "small.png"}
+    assert good("verify", collection, "--photographs") == f"{collection} is in order\n"
+    query.write_bytes(b"other")
+    result = run("verify", collection, "--photographs")
+    assert (result.exit_code, "has changed since it was encoded; sync again" in result.stdout) == (1, True)
+
+
+def test_nothing_likely_is_said_in_words(
+    photo_folder: Path, calibrated_model: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    query = photo(photo_folder)
+    good("index", photo_folder, "--model", calibrated_model, "--out", tmp_path / "photos.index")
+    far = OrdinalIndex.load(tmp_path / "photos.index")
+    codes = OrdinalCodes(3 - far.codes.symbols, far.codes.spec, far.model_id)  # of no query's symbols
+    OrdinalIndex(codes, far.keys, model_path=far.model_path).save(tmp_path / "far.index")
+    text = good("search", tmp_path / "far.index", query, "--likely")
+    assert text == f"{query}: nothing that is likely to be alike\n"
+    good("index", photo_folder, "--model", tiny_model, "--out", tmp_path / "other.index")
+    result = run("search", tmp_path / "other.index", query, "--likely")
+    assert (result.exit_code, "does not know how likely its results are" in result.stderr) == (2, True)
+    assert "likely" not in good("search", tmp_path / "other.index", query).replace(str(query), "")
 
 
 def test_commands_of_a_collection_where_there_is_none(photo_folder: Path, tmp_path: Path) -> None:

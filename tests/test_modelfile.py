@@ -11,6 +11,7 @@ import onnx.numpy_helper
 import onnx.parser
 import pytest
 
+from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError, ModelFileError
 from ordhash.features import FrozenBackbone
@@ -88,8 +89,17 @@ def test_a_model_says_of_itself_what_was_written(path):
     assert len(model.id) == 16
 
 
+def test_files_from_before_there_were_calibrations_are_read(path):
+    values = {name: value for name, value in INFO.to_json().items() if name not in CALIBRATIONS}
+    info = load_model(rewritten(path, json.dumps(values, default=str))).info
+    assert (info.calibration, info.asymmetric_calibration) == (None, None)
+
+
 def test_info_survives_json():
-    info = dataclasses.replace(INFO, training={"epochs": 3})
+    calibrations = Calibration((0, 1, 4), (0.9, 0.5, 0.0), 20), Calibration((0.25, 7.5), (1.0, 0.1), 20)
+    info = dataclasses.replace(
+        INFO, training={"epochs": 3}, calibration=calibrations[0], asymmetric_calibration=calibrations[1]
+    )
     text = json.dumps(info.to_json())
     assert ModelInfo.from_json(json.loads(text)) == info
     assert json.loads(text)["format_version"] == FORMAT_VERSION
@@ -223,7 +233,12 @@ def test_a_newer_format_is_refused(path):
         load_model(rewritten(path, json.dumps(values, default=str)))
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ModelInfo)] + ["format_version"])
+CALIBRATIONS = ("calibration", "asymmetric_calibration")
+
+
+@pytest.mark.parametrize(
+    "name", [f.name for f in dataclasses.fields(ModelInfo) if f.name not in CALIBRATIONS] + ["format_version"]
+)
 def test_a_missing_value_is_refused(path, name):
     values = INFO.to_json()
     del values[name]
@@ -243,6 +258,9 @@ def test_a_missing_value_is_refused(path, name):
         {"class_names": None},
         {"format_version": "one"},
         {"format_version": None},
+        {"calibration": {"distances": [0, 1], "likelihoods": [0.5], "pairs": 3}},
+        {"calibration": {"distances": [0, 1]}},
+        {"asymmetric_calibration": 3},
     ],
 )
 def test_damaged_values_are_refused(path, change):

@@ -56,12 +56,14 @@ class Batch:
         outputs: One array (len(rows), ...) for every output asked for.
         failures: Images of this batch that could not be used.
         size: Images of the batch, broken ones counted.
+        pixels: uint8 (len(rows), size, size, 3), what the graph saw; None where it saw feature maps.
     """
 
     rows: npt.NDArray[np.intp]
     outputs: list[npt.NDArray[Any]]
     failures: list[ImageError]
     size: int
+    pixels: npt.NDArray[np.uint8] | None = None
 
 
 def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -139,8 +141,11 @@ def run_images(
                 rows.append(row)
             except ImageError as error:
                 failures.append(error)
-        values = session.run(list(outputs), {"images": np.stack(pixels)}) if rows else []
-        return Batch(np.array(rows, dtype=np.intp), values, failures, stop - start)
+        if not rows:
+            return Batch(np.array(rows, dtype=np.intp), [], failures, stop - start)
+        pictures = np.stack(pixels)
+        values = session.run(list(outputs), {"images": pictures})
+        return Batch(np.array(rows, dtype=np.intp), values, failures, stop - start, pictures)
 
     starts = iter(range(0, len(images), batch_size))
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="encode") as pool:

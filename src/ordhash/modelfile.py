@@ -18,6 +18,7 @@ import onnx
 import onnx.compose
 import onnx.utils
 
+from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError, ModelFileError
 from ordhash.features import FrozenBackbone
@@ -45,6 +46,9 @@ class ModelInfo:
         method: Objective or shallow method that made the codes, and its settings.
         protocol: Name of the protocol or data that it learned from.
         training: Summary of the training: settings, epochs, seed, validation mAP, versions.
+        calibration: How likely images at an ordinal distance are of the same kind; None where no labelled images
+            were left to measure it on.
+        asymmetric_calibration: The same by asymmetric distance.
     """
 
     spec: CodeSpec
@@ -57,6 +61,8 @@ class ModelInfo:
     method: dict[str, Any]
     protocol: str
     training: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    asymmetric_calibration: Calibration | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -69,7 +75,11 @@ class ModelInfo:
         Raises:
             KeyError: A value is missing.
         """
-        parts = {name: values[name] for name in (f.name for f in dataclasses.fields(cls))}
+        calibrations = ("calibration", "asymmetric_calibration")  # files written before there were any have none
+        parts = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name not in calibrations}
+        for name in calibrations:
+            found = values.get(name)
+            parts[name] = found and Calibration(tuple(found["distances"]), tuple(found["likelihoods"]), found["pairs"])
         parts["spec"] = CodeSpec(**values["spec"])
         parts["form"] = ImageInput(**values["form"])
         parts["class_names"] = tuple(values["class_names"])

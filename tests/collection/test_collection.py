@@ -1,5 +1,6 @@
 """A collection stays in step with its folder, whatever happens to either."""
 
+import dataclasses
 import fcntl
 import os
 import shutil
@@ -8,15 +9,22 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
+from PIL import Image
 
 from ordhash import Encoder, OrdinalIndex
-from ordhash.codefile import read_codes
-from ordhash.collection import Collection, sync
+from ordhash.codefile import CodeFacts, read_codes
+from ordhash.codes import CodeSpec
+from ordhash.collection import Collection, Entry, sync
+from ordhash.collection.catalogue import Catalogue
+from ordhash.data.imageset import as_image_set
 from ordhash.errors import DataError, InputError
+from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint, fingerprint_distance
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def collection(tmp_path):
 def contents(collection):
     """What the catalogue says, but for the times of the files."""
     with collection._opened() as catalogue:
-        return [(entry.key, entry.content, entry.code) for entry in catalogue.entries()]
+        return [(entry.key, entry.content, entry.code, entry.fingerprint) for entry in catalogue.entries()]
 
 
 def counts(report):
@@ -210,6 +218,152 @@ def test_codes_of_a_collection_as_a_file(collection, photo_folder, encoder, tmp_
     table = read_codes(tmp_path / "codes.parquet")
     assert table.keys.tolist() == collection.index().keys.tolist()
     assert table.metadata.column_names == ["folder", "size", "modified"]
+
+
+def test_near_duplicates_are_told_apart_from_what_looks_alike(collection, photo_folder, encoder):
+    coffee = Image.fromarray(skimage.data.coffee())
+    coffee.save(photo_folder / "coffee.png")
+    coffee.resize((150, 100)).save(photo_folder / "small.jpg", quality=50)
+    coffee.crop((200, 0, 600, 300)).save(photo_folder / "part.png")
+    shutil.copy(photo_folder / "coffee.png", photo_folder / "copy.png")
+    for number, grey in enumerate((200, 10)):
+        Image.new("RGB", (64, 64), (grey,) * 3).save(photo_folder / f"plain_{number}.png")
+    collection.sync(photo_folder, encoder)
+    assert collection.duplicates() == [["coffee.png", "copy.png"]]
+    assert collection.duplicates(distance=NEAR_DUPLICATE) == [["coffee.png", "copy.png", "small.jpg"]]
+    assert collection.duplicates(distance=0) == [["coffee.png", "copy.png"]]
+    everything = collection.duplicates(distance=256)  # but those of one colour have nothing to compare
+    assert everything == [[key for key in collection.index().keys.tolist() if not key.startswith("plain")]]
+
+    keys = ["small.jpg", "part.png", "apple/apple_0.jpg", "plain_0.png", "there is no such key"]
+    seen = fingerprint(encoder.info.form.read(as_image_set([photo_folder / "copy.png"]), 0))
+    assert collection.near_duplicates(seen, keys) == [True, False, False, False, False]
+    assert collection.near_duplicates(None, keys) == [False] * 5
+
+
+def test_groups_of_duplicates_are_those_of_all_pairs(tmp_path):
+    """Among drawn fingerprints, some near each other, against a plain search through all pairs."""
+    rng = np.random.default_rng(0)
+    prints = rng.integers(0, 256, (40, 32), dtype=np.uint8)
+    prints[20:] = prints[:20] ^ np.packbits(rng.random((20, 256)) < 0.15, axis=1)
+    keys = [f"{n:02d}" for n in range(40)]
+    entries = [Entry(key, 1, 1, key.encode(), bytes(6), row.tobytes()) for key, row in zip(keys, prints, strict=True)]
+    entries[7] = dataclasses.replace(entries[7], fingerprint=None)
+    collection = Collection(tmp_path)
+    facts = CodeFacts(CodeSpec(48, 4), None, None)
+    with Catalogue(tmp_path / "catalogue.sqlite", facts, tmp_path) as catalogue:
+        catalogue.update(entries)
+    groups = {key: {key} for key in keys}
+    for one in entries:
+        for other in entries:
+            near = None not in (one.fingerprint, other.fingerprint)
+            if near and fingerprint_distance(one.fingerprint, other.fingerprint) <= 38:
+                joined = groups[one.key] | groups[other.key]
+                groups |= dict.fromkeys(joined, joined)
+    expected = sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})
+    assert 5 < len(expected) < 20
+    assert collection.duplicates(distance=38) == [list(group) for group in expected]
+
+
+def test_photographs_are_read_again(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    assert collection.verify(photographs=True) == []
+    damaged, changed, gone = (photo_folder / "apple" / f"apple_{n}.jpg" for n in range(3))
+    status = damaged.stat()
+    damaged.write_bytes(bytes([damaged.read_bytes()[0] ^ 1]) + damaged.read_bytes()[1:])
+    os.utime(damaged, ns=(status.st_atime_ns, status.st_mtime_ns))
+    changed.write_bytes(b"other")
+    gone.unlink()
+    assert collection.verify() == []
+    sentences = collection.verify(photographs=True)
+    assert [sentence.partition(": ")[0] for sentence in sentences] == [str(damaged), str(changed), str(gone)]
+    assert "its content has changed and its size and time have not" in sentences[0]
+    assert "the file has changed since it was encoded; sync again" in sentences[1]
+    assert "the file is gone; sync again" in sentences[2]
+
+
+def test_a_catalogue_of_an_older_format_is_refused(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    with sqlite3.connect(collection.path / "catalogue.sqlite") as database:
+        database.execute("UPDATE facts SET value = '1' WHERE name = 'format'")
+    with pytest.raises(DataError, match="has format 1, of an older version; delete it and sync again: the photographs"):
+        collection.index()
+
+
+@contextmanager
+def unprivileged(folder):
+    """Work inside it is done by somebody whom permissions bind: not by root, who becomes nobody."""
+    if os.geteuid():
+        yield
+        return
+    closed = {path: path.stat().st_mode for path in folder.parents if path.stat().st_mode & 0o011 != 0o011}
+    for path, mode in closed.items():
+        path.chmod(mode | 0o011)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for path, mode in closed.items():
+            path.chmod(mode)
+
+
+def forbid_writing(folder):
+    for path in folder.iterdir():
+        path.chmod(0o444)
+    folder.chmod(0o555)
+
+
+def test_a_collection_that_may_only_be_read(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    (path,) = collection.path.glob("*.index")
+    forbid_writing(collection.path)
+    with unprivileged(collection.path):
+        with pytest.raises(OSError, match="Permission denied"):
+            path.write_bytes(b"")
+        assert len(collection.index()) == 18
+        assert collection.info()["count"] == 18
+        assert collection.verify(photographs=True) == []
+        with pytest.raises((DataError, OSError), match=r"Permission denied|readonly"):
+            collection.sync(photo_folder, encoder)
+    collection.path.chmod(0o755)
+    path.unlink()
+    collection.path.chmod(0o555)
+    with unprivileged(collection.path):
+        assert len(collection.index()) == 18  # made in memory
+    collection.path.chmod(0o755)
+    assert list(collection.path.glob("*.index")) == []
+
+
+def test_a_collection_that_may_only_be_read_while_somebody_writes(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    for path in collection.path.iterdir():
+        path.chmod(0o644)
+    with collection._opened():  # a reader that does not close keeps the write-ahead log
+        shutil.copy(photo_folder / "apple/apple_0.jpg", photo_folder / "new.jpg")
+        collection.sync(photo_folder, encoder)
+        assert (collection.path / "catalogue.sqlite-wal").stat().st_size > 0
+        forbid_writing(collection.path)
+        with unprivileged(collection.path):
+            assert len(collection.index()) == 19
+        collection.path.chmod(0o755)
+        for path in collection.path.iterdir():
+            path.chmod(0o644)
+    assert collection.verify() == []
+
+
+def test_a_photograph_that_may_not_be_read_is_tried_again(photo_folder, encoder, tmp_path):
+    secret, place = photo_folder / "apple/apple_0.jpg", tmp_path / "anybody's"
+    place.mkdir()
+    place.chmod(0o777)
+    secret.chmod(0o000)
+    with unprivileged(place):
+        report = Collection(place / "collection").sync(photo_folder, encoder)
+    secret.chmod(0o644)
+    assert counts(report) == (17, 0, 0, 0, 1)
+    assert "the file cannot be read (Permission denied); check it and sync again" in str(report.failures[0])
+    with unprivileged(place):
+        assert counts(Collection(place / "collection").sync(photo_folder, encoder)) == (1, 0, 0, 17, 0)
 
 
 FULL_DISK = """

@@ -12,7 +12,7 @@ from ordhash.inference import ImageInput
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.shallow import SHALLOW_METHODS, LinearHead, fit_itq, fit_lsh, fit_shallow
-from ordhash.learn.validation import leave_one_out_map
+from ordhash.learn.validation import calibrations, leave_one_out_map
 
 TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
 
@@ -171,12 +171,20 @@ def test_shallow_methods_use_the_last_map_alone(photo_folder, tmp_path, cache):
     np.testing.assert_allclose(Encoder(joined).scores(images), Encoder(plain).scores(images), atol=1e-5)
 
 
-def test_shallow_methods_do_not_use_labels(photo_folder, tmp_path, cache):
+def test_shallow_methods_learn_nothing_from_labels(photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
     unlabelled = ImageSet(images.images, images.keys)
     path = fit_shallow("lsh", unlabelled, TINY, out=tmp_path / "a", cache=cache).model
     other = fit_shallow("lsh", images, TINY, out=tmp_path / "b", cache=cache).model
     np.testing.assert_array_equal(Encoder(path).scores(images), Encoder(other).scores(images))
+    assert Encoder(path).info.calibration is None
+    # They calibrate, though: scores differ a little from those of another runtime, likelihoods hardly.
+    measured, expected = Encoder(other).info, calibrations(Encoder(other).scores(images), images.labels)
+    assert measured.calibration.pairs == measured.asymmetric_calibration.pairs == 18 * 17
+    near = np.arange(9)
+    found = measured.calibration.likelihood(near)
+    np.testing.assert_allclose(found, expected[0].likelihood(near), atol=0.1)
+    assert found[0] > found[-1]
 
 
 def test_not_one_usable_image_is_refused(bad_files, tmp_path, cache):

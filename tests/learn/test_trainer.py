@@ -25,7 +25,7 @@ from ordhash.learn import trainer as module
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, export_head, weights_digest
 from ordhash.learn.network import HashingHead
-from ordhash.learn.validation import held_out, leave_one_out_map
+from ordhash.learn.validation import calibrations, held_out, leave_one_out_map
 from ordhash.modelfile import load_model
 
 TINY = DOHConfig(
@@ -118,6 +118,11 @@ def test_training_writes_a_model_that_an_encoder_reads(mode, photo_folder, tmp_p
     _, validation = held_out(images, 0.34, 0)
     again = leave_one_out_map(encoder.encode(validation), validation.labels)
     assert again == pytest.approx(result.validation_map, abs=0.02)
+    # So can the likelihoods, except that a network in another runtime rounds differently.
+    ordinal, asymmetric = calibrations(encoder.scores(validation), validation.labels)
+    for written, found in ((encoder.info.calibration, ordinal), (encoder.info.asymmetric_calibration, asymmetric)):
+        assert (written.pairs, len(written.distances)) == (30, len(found.distances))
+        np.testing.assert_allclose(written.likelihoods, found.likelihoods, atol=0.1)
 
     written = result.model.read_bytes(), result.model.stat().st_mtime_ns
     reused = train(images, TINY, settings, out=tmp_path / "run", protocol="fruit", cache=cache)
@@ -448,6 +453,7 @@ def test_without_validation_images_the_last_epoch_is_kept(photo_folder, tmp_path
     result = train(read_folder(photo_folder), TINY, settings, out=tmp_path, cache=cache)
     assert (result.validation_map, result.best_epoch) == (None, 3)
     assert summary(result.model)["validation_map"] is None
+    assert load_model(result.model).info.calibration is None
     assert [entry["epoch"] for entry in result.history] == [2, 3]
 
 

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from ordhash.codes import OrdinalCodes
 from ordhash.data import ImageSet, read_folder
 from ordhash.errors import InputError
-from ordhash.learn.validation import held_out, held_out_mask, labelled, labels_of, leave_one_out_map, usable
+from ordhash.learn.validation import (
+    calibrate,
+    calibrations,
+    held_out,
+    held_out_mask,
+    labelled,
+    labels_of,
+    leave_one_out_map,
+    usable,
+)
 
 
 def make_set(labels, keys=None):
@@ -157,3 +166,76 @@ def test_leave_one_out_map_searches_every_image_among_the_others(seed):
 def test_leave_one_out_map_without_relevant_others():
     codes = OrdinalCodes.from_symbols(np.zeros((3, 2), dtype=int), arity=2)
     assert leave_one_out_map(codes, np.eye(3, dtype=bool)) is None
+
+
+# ---------------------------------------------------------------- calibration
+
+
+def shares_slowly(distances, relevance):
+    """Pool neighbours that rise, from the shares of single distances: the non-increasing fit with the least squares."""
+    blocks = []  # (share, weight, distances)
+    for distance in sorted(set(distances)):
+        here = [r for d, r in zip(distances, relevance, strict=True) if d == distance]
+        blocks.append([sum(here) / len(here), len(here), [distance]])
+        while len(blocks) > 1 and blocks[-1][0] > blocks[-2][0]:
+            share, weight, also = blocks.pop()
+            before = blocks[-1]
+            before[0] = (before[0] * before[1] + share * weight) / (before[1] + weight)
+            before[1] += weight
+            before[2] += also
+    return {distance: share for share, _, part in blocks for distance in part}
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=200).filter(
+        lambda p: any(r for _, r in p)
+    )
+)
+def test_calibration_is_the_share_by_distance_that_never_rises(pairs):
+    distances, relevance = (list(column) for column in zip(*pairs, strict=True))
+    found = calibrate(np.array(distances, np.uint16), np.array(relevance))
+    expected = shares_slowly(distances, relevance)
+    assert found.distances == tuple(expected)
+    assert all(isinstance(distance, int) for distance in found.distances)
+    np.testing.assert_allclose(found.likelihoods, list(expected.values()), atol=1e-6)
+    assert found.pairs == len(pairs)
+
+
+def test_asymmetric_distances_are_pooled_between_quantiles():
+    rng = np.random.default_rng(0)
+    distances = rng.uniform(0, 10, 200_000).astype(np.float32)
+    relevance = rng.random(len(distances)) < np.exp(-distances)
+    found = calibrate(distances, relevance)
+    assert len(found.distances) <= 66
+    at = np.array([0.1, 0.5, 1.0, 2.0, 3.0])
+    np.testing.assert_allclose(found.likelihood(at), np.exp(-at), atol=0.04)
+
+
+def test_calibrations_compare_every_image_with_every_other():
+    rng = np.random.default_rng(1)
+    labels = np.eye(3, dtype=bool)[np.arange(60) % 3]
+    scores = (labels[:, None, [0, 1, 2, 0]] * 1.0 + rng.normal(scale=0.8, size=(60, 5, 4))).astype(np.float32)
+    ordinal, asymmetric = calibrations(scores, labels)
+    symbols = scores.argmax(axis=2)
+    pairs = [
+        (int((symbols[i] != symbols[j]).sum()), bool((labels[i] & labels[j]).any()))
+        for i in range(60)
+        for j in range(60)
+        if i != j
+    ]
+    expected = shares_slowly(*(list(column) for column in zip(*pairs, strict=True)))
+    np.testing.assert_allclose(ordinal.likelihoods, list(expected.values()), atol=1e-6)
+    assert ordinal.pairs == asymmetric.pairs == 60 * 59
+    assert asymmetric.likelihood(0.0) > 0.8 > 0.2 > asymmetric.likelihood(5.0)
+
+
+@pytest.mark.parametrize("labels", [np.ones((1, 2)), np.eye(3), np.zeros((4, 2)), np.zeros((0, 2))])
+def test_where_no_two_images_are_relevant_nothing_is_known(labels):
+    assert calibrations(np.zeros((len(labels), 3, 4), np.float32), labels.astype(bool)) == (None, None)
+
+
+def test_many_images_are_calibrated_on_some_of_every_class():
+    labels = np.eye(3, dtype=bool)[np.repeat([0, 1, 2], 1000)]
+    ordinal, _ = calibrations(np.eye(4, dtype=np.float32)[np.repeat([0, 1, 2], 1000)][:, None], labels)
+    assert (ordinal.pairs, ordinal.distances, ordinal.likelihoods) == (2000 * 1999, (0, 1), (1.0, 0.0))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +14,16 @@ import pyarrow.parquet as pq
 import typer
 
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Model, Part, Root, Sources
-from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures
+from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures, visible
 from ordhash.cli.sources import check_output, images_of
 from ordhash.codefile import read_codes, write_codes
 from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
 from ordhash.data import ImageSet
-from ordhash.data.imageset import as_image_set
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.index import OrdinalIndex
+from ordhash.lookup import Answers, look_up
 
 __all__ = ["encode", "index", "search"]
 
@@ -103,6 +104,10 @@ def search(
             help="Search only among items with this value in a column; may be given several times, then all must hold.",
         ),
     ] = None,
+    likely: Annotated[
+        bool,
+        typer.Option("--likely", help="Leave out what is more likely unlike than alike, by the model's calibration."),
+    ] = False,
     model: Annotated[
         Path | None, typer.Option(help="The model of the index, if it is no longer where the index says.")
     ] = None,
@@ -112,38 +117,49 @@ def search(
 
     Images that cannot be used are reported, the others are searched with, and the exit status is 1.
     """
-    opened = Collection(index).index() if Collection.is_one(index) else OrdinalIndex.load(index)
+    collection = Collection(index) if Collection.is_one(index) else None
+    opened = OrdinalIndex.load(index) if collection is None else collection.index()
     among = _rows_where(opened, where or [])
     encoder = Encoder(model or _model_of(opened, index), progress=True)
-    queries = as_image_set(images)
-    encoded = encoder.run(queries)
-    opened.warm_up(len(encoded.rows), progress=True)
-    if asymmetric:
-        result = opened.search_asymmetric(encoded.scores, top_k=top_k, model_id=encoder.model_id, where=among)
-    else:
-        result = opened.search(encoded.codes, top_k=top_k, where=among)
-    for place, row in enumerate(encoded.rows):
-        metadata = _metadata_at(opened, result.rows[place])
-        answers = list(zip(result.keys[place].tolist(), result.distances[place].tolist(), metadata, strict=True))
+    answers, failures = look_up(
+        images,
+        encoder,
+        opened,
+        collection=collection,
+        top_k=top_k,
+        asymmetric=asymmetric,
+        likely=likely,
+        where=among,
+        progress=True,
+    )
+    for one in answers:
         if as_json:
-            results = [
-                {"rank": rank, "key": key, "distance": distance, "metadata": values}
-                for rank, (key, distance, values) in enumerate(answers, start=1)
-            ]
-            print_json({"query": queries.name(int(row)), "results": results})
-            continue
-        labelled = opened.metadata is not None and "labels" in opened.metadata.column_names
-        print_table(
-            ("rank", "distance", "key", "labels")[: 4 if labelled else 3],
-            [
-                (rank, distance, key, values.get("labels"))[: 4 if labelled else 3]
-                for rank, (key, distance, values) in enumerate(answers, start=1)
-            ],
-            title=queries.name(int(row)),
-        )
-    report_failures(encoded.failures)
-    if encoded.failures:
+            results = [{"rank": rank, **dataclasses.asdict(answer)} for rank, answer in enumerate(one.found, start=1)]
+            print_json({"query": one.query, "results": results})
+        elif one.found:
+            _print_answers(one)
+        else:
+            print(f"{visible(one.query)}: nothing that is likely to be alike")
+    report_failures(failures)
+    if failures:
         raise typer.Exit(1)
+
+
+def _print_answers(answers: Answers) -> None:
+    """A table with the columns of which something is known."""
+    rows = [
+        {
+            "rank": rank,
+            "distance": answer.distance,
+            "likely": None if answer.likelihood is None else f"{100 * answer.likelihood:.0f} %",
+            "same picture": "yes" if answer.near_duplicate else None,
+            "key": answer.key,
+            "labels": answer.metadata.get("labels"),
+        }
+        for rank, answer in enumerate(answers.found, start=1)
+    ]
+    columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    print_table(columns, [[row[name] for name in columns] for row in rows], title=answers.query)
 
 
 def _encode(images: ImageSet, model: Path) -> tuple[CodeTable, list[ImageError]]:
@@ -223,15 +239,3 @@ def _rows_where(opened: OrdinalIndex, conditions: list[str]) -> npt.NDArray[np.b
         except pa.ArrowException:
             raise InputError(f"--where gives column {name!r} the value {value!r}, and its values are {kind}") from None
     return mask if conditions else None
-
-
-def _metadata_at(opened: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-    if opened.metadata is None:
-        return [{} for _ in rows]
-    found = opened.metadata.take(pa.array(rows))
-    for place, field in enumerate(found.schema):
-        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":  # Python's times have no nanoseconds
-            coarser = found.column(place).cast(pa.timestamp("us", field.type.tz), safe=False)
-            found = found.set_column(place, field.name, coarser)
-    values: list[dict[str, Any]] = found.to_pylist()
-    return values

@@ -9,10 +9,11 @@ from typing import Annotated, TypeAlias
 import typer
 
 from ordhash.cli.options import Force, Json
-from ordhash.cli.output import failures_as_json, print_json, report_failures
+from ordhash.cli.output import failures_as_json, print_json, report_failures, visible
 from ordhash.cli.sources import check_output
 from ordhash.collection import Collection
 from ordhash.encoder import Encoder
+from ordhash.fingerprint import NEAR_DUPLICATE
 
 __all__ = ["duplicates", "export", "sync", "verify"]
 
@@ -52,14 +53,20 @@ def sync(
         raise typer.Exit(1)
 
 
-def duplicates(collection: Existing, as_json: Json = False) -> None:
-    """Name images whose files are equal byte for byte."""
-    groups = Collection(collection).duplicates()
+def duplicates(
+    collection: Existing,
+    near: Annotated[
+        bool, typer.Option("--near", help="Name near-duplicates too: the same picture, scaled or compressed again.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Name images whose files are equal byte for byte, or that show the same picture."""
+    groups = Collection(collection).duplicates(distance=NEAR_DUPLICATE if near else None, progress=True)
     for number, keys in enumerate(groups, start=1):
         if as_json:
             print_json({"group": number, "keys": keys})
         else:
-            print("\n".join(keys), end="\n\n")
+            print("\n".join(visible(key) for key in keys), end="\n\n")
     if not groups and not as_json:
         print("no image is there twice")
 
@@ -79,12 +86,19 @@ def export(
         print(f"{out}: written {written} codes")
 
 
-def verify(collection: Existing, as_json: Json = False) -> None:
+def verify(
+    collection: Existing,
+    photographs: Annotated[
+        bool,
+        typer.Option("--photographs", help="Also read every photograph, to find those whose content was damaged."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check every row of a collection's catalogue, and its index; the exit status is 1 if something is damaged."""
-    damages = Collection(collection).verify()
+    damages = Collection(collection).verify(photographs=photographs, progress=True)
     if as_json:
         print_json({"collection": str(collection), "damages": damages})
     else:
-        print("\n".join(damages) or f"{collection} is in order")
+        print("\n".join(map(visible, damages)) or f"{collection} is in order")
     if damages:
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ can say which rows a damaged disk has changed.
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,19 +21,21 @@ from ordhash.errors import DataError
 
 __all__ = ["Catalogue", "Entry", "Failure"]
 
-FORMAT = 1
+FORMAT = 2
 
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE images (
     key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL,
-    content BLOB NOT NULL, code BLOB NOT NULL, digest BLOB NOT NULL
+    content BLOB NOT NULL, code BLOB NOT NULL, fingerprint BLOB, digest BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX images_by_content ON images (content);
 CREATE TABLE failures (
     key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+
+_COLUMNS = "key, size, modified, content, code, fingerprint"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Entry:
         modified: When the file was last written, in nanoseconds since 1970.
         content: Digest of the file, 16 bytes.
         code: Its packed code.
+        fingerprint: Its perceptual hash; None for a picture of one colour.
     """
 
     key: str
@@ -52,11 +56,13 @@ class Entry:
     modified: int
     content: bytes
     code: bytes
+    fingerprint: bytes | None
 
     def digest(self) -> bytes:
         """Digest of all of this, 8 bytes."""
         text = f"{self.key}\0{self.size}\0{self.modified}\0".encode()
-        return hashlib.blake2b(text + self.content + self.code, digest_size=8).digest()
+        parts = (self.content, self.code, self.fingerprint or b"")
+        return hashlib.blake2b(text + b"".join(parts), digest_size=8).digest()
 
 
 @dataclass(frozen=True)
@@ -96,17 +102,33 @@ class Catalogue:
                 f"{path.parent} is not a collection (it holds no {path.name}); make one with `ordhash sync`"
             )
         with self._reported():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
+            writable = new or all(os.access(place, os.W_OK, effective_ids=True) for place in (path, path.parent))
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}{'' if writable else self._read_only()}",
+                uri=True,
+                isolation_level=None,
+                timeout=60,
+            )
             try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                # A committed image survives a loss of power too.
-                self._db.execute("PRAGMA synchronous = FULL")
+                if writable:
+                    self._db.execute("PRAGMA journal_mode = WAL")
+                    # A committed image survives a loss of power too.
+                    self._db.execute("PRAGMA synchronous = FULL")
                 if not self._facts() and facts is not None:
                     self._create(facts, folder)
                 self._check()
             except BaseException:
                 self._db.close()
                 raise
+
+    def _read_only(self) -> str:
+        """How to open a database that may not be written to.
+
+        A reader of a write-ahead log writes too, into the file through which processes share it. Where there is no log
+        there is no writer either, and a database that nobody changes needs no such file.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return "?mode=ro" if log.exists() and log.stat().st_size else "?mode=ro&immutable=1"
 
     def __enter__(self) -> Catalogue:
         return self
@@ -138,7 +160,7 @@ class Catalogue:
     def entries(self) -> Iterator[Entry]:
         """All images in the order of their keys."""
         with self._reported():
-            for row in self._db.execute("SELECT key, size, modified, content, code FROM images ORDER BY key"):
+            for row in self._db.execute(f"SELECT {_COLUMNS} FROM images ORDER BY key"):
                 yield Entry(*row)
 
     def failures(self) -> list[Failure]:
@@ -149,11 +171,18 @@ class Catalogue:
                 for row in self._db.execute("SELECT key, size, modified, reason FROM failures ORDER BY key")
             ]
 
-    def code_of(self, content: bytes) -> bytes | None:
-        """The code of an image of this content, if there is one."""
+    def known(self, content: bytes) -> tuple[bytes, bytes | None] | None:
+        """Code and fingerprint of an image of this content, if there is one."""
+        query = "SELECT code, fingerprint FROM images WHERE content = ? LIMIT 1"
         with self._reported():
-            row = self._db.execute("SELECT code FROM images WHERE content = ? LIMIT 1", (content,)).fetchone()
-        return None if row is None else bytes(row[0])
+            row: tuple[bytes, bytes | None] | None = self._db.execute(query, (content,)).fetchone()
+        return row
+
+    def fingerprint_of(self, key: str) -> bytes | None:
+        """Fingerprint of the image of this key; None where there is none."""
+        with self._reported():
+            row = self._db.execute("SELECT fingerprint FROM images WHERE key = ?", (key,)).fetchone()
+        return None if row is None or row[0] is None else bytes(row[0])
 
     def __len__(self) -> int:
         with self._reported():
@@ -169,8 +198,8 @@ class Catalogue:
             self._db.executemany("DELETE FROM images WHERE key = ?", keys)
             self._db.executemany("DELETE FROM failures WHERE key = ?", keys)
             self._db.executemany(
-                "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?)",
-                [(e.key, e.size, e.modified, e.content, e.code, e.digest()) for e in entries],
+                "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(e.key, e.size, e.modified, e.content, e.code, e.fingerprint, e.digest()) for e in entries],
             )
             self._db.executemany(
                 "INSERT INTO failures VALUES (?, ?, ?, ?)", [(f.key, f.size, f.modified, f.reason) for f in failures]
@@ -193,9 +222,7 @@ class Catalogue:
             if answers != ["ok"]:
                 found += [f"the database is damaged: {answer}" for answer in answers]
             size = self.facts.spec.packed_bytes
-            for *values, digest in self._db.execute(
-                "SELECT key, size, modified, content, code, digest FROM images ORDER BY key"
-            ):
+            for *values, digest in self._db.execute(f"SELECT {_COLUMNS}, digest FROM images ORDER BY key"):
                 entry = Entry(*values)
                 if len(entry.code) != size or entry.digest() != digest:
                     found.append(f"{entry.key}: its row is damaged")
@@ -230,6 +257,11 @@ class Catalogue:
         found = self._facts().get("format", "")
         if not found.isdigit():
             raise DataError(f"{self.path} is no catalogue of a collection; give another folder")
+        if int(found) < FORMAT:
+            raise DataError(
+                f"{self.path} has format {found}, of an older version; delete it and sync again: the photographs are "
+                "untouched"
+            )
         if int(found) > FORMAT:
             raise DataError(
                 f"{self.path} has format {found}, newer than {FORMAT}, the newest known here; upgrade ordhash"

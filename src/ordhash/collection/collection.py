@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import scipy.sparse
+from scipy.sparse.csgraph import connected_components
 
 from ordhash.codefile import CodeFacts, write_codes
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.catalogue import Catalogue
-from ordhash.collection.sync import SyncReport, sync_folder
+from ordhash.collection.catalogue import Catalogue, Entry
+from ordhash.collection.sync import SyncReport, changed_photographs, sync_folder
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, InputError
 from ordhash.files import StrPath
+from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE, fingerprint_distance
 from ordhash.index import OrdinalIndex
+from ordhash.progress import progress_bar
 
 __all__ = ["Collection"]
 
 _CATALOGUE, _LOCK, _INDEX = "catalogue.sqlite", "lock", "{}.index"
+_FINGERPRINTS_AT_ONCE = 256
 
 
 class Collection:
@@ -108,13 +113,41 @@ class Collection:
         with self._opened() as catalogue:
             return self._index_of(catalogue)
 
-    def duplicates(self) -> list[list[str]]:
-        """Keys of images whose files are equal byte for byte, two or more in a group, in the order of keys."""
-        groups: dict[bytes, list[str]] = {}
+    def duplicates(self, *, distance: int | None = None, progress: bool = False) -> list[list[str]]:
+        """Keys of images that show the same picture, two or more in a group, in the order of keys.
+
+        Args:
+            distance: Bits of 256 in which the fingerprints of two images may differ, for instance
+                [NEAR_DUPLICATE][ordhash.fingerprint.NEAR_DUPLICATE]; every image of a group is that near to another
+                one of it. None asks for files that are equal byte for byte.
+            progress: Whether to show a bar.
+        """
         with self._opened() as catalogue:
-            for entry in catalogue.entries():
-                groups.setdefault(entry.content, []).append(entry.key)
+            entries = list(catalogue.entries())
+        first: dict[bytes, int] = {}
+        pairs = [(first.setdefault(entry.content, row), row) for row, entry in enumerate(entries)]
+        if distance is not None:
+            pairs += _near(entries, distance, progress=progress)
+        one, other = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        graph = scipy.sparse.coo_array((np.ones(len(one), dtype=bool), (one, other)), (len(entries), len(entries)))
+        groups: dict[int, list[str]] = {}
+        for entry, group in zip(entries, connected_components(graph, directed=False)[1].tolist(), strict=True):
+            groups.setdefault(group, []).append(entry.key)
         return [keys for keys in groups.values() if len(keys) > 1]
+
+    def near_duplicates(self, picture: bytes | None, keys: Sequence[str]) -> list[bool]:
+        """Which images show the same picture as a fingerprint does, and not only one that looks alike.
+
+        Args:
+            picture: From [fingerprint][ordhash.fingerprint.fingerprint].
+            keys: Images of the collection.
+        """
+        with self._opened() as catalogue:
+            others = [catalogue.fingerprint_of(key) for key in keys]
+        return [
+            picture is not None and other is not None and fingerprint_distance(picture, other) <= NEAR_DUPLICATE
+            for other in others
+        ]
 
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; gives their number."""
@@ -123,10 +156,18 @@ class Collection:
             write_codes(path, codes, keys, metadata, model_path=catalogue.facts.model_path)
         return len(codes)
 
-    def verify(self) -> list[str]:
-        """What is damaged, a sentence each; an empty list is good."""
+    def verify(self, *, photographs: bool = False, progress: bool = False) -> list[str]:
+        """What is damaged, a sentence each; an empty list is good.
+
+        Args:
+            photographs: Whether to read every photograph again, and name those whose content has changed although
+                their size and time have not: a sync does not see them.
+            progress: Whether to show a bar while they are read.
+        """
         with self._opened() as catalogue:
             damages = catalogue.damages()
+            if photographs:
+                damages += changed_photographs(catalogue, progress=progress)
             if damages:
                 return damages
             path = self._index_path(catalogue)
@@ -194,6 +235,22 @@ class Collection:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+
+def _near(entries: list[Entry], distance: int, *, progress: bool) -> list[tuple[int, int]]:
+    """Pairs of entries whose fingerprints differ in at most some bits, the smaller row first."""
+    rows = np.array([row for row, entry in enumerate(entries) if entry.fingerprint is not None], dtype=np.int64)
+    packed = np.frombuffer(b"".join(entry.fingerprint or b"" for entry in entries), dtype=np.uint8)
+    codes = OrdinalCodes.from_packed(packed.reshape(len(rows), FINGERPRINT.packed_bytes), FINGERPRINT)
+    index, pairs = OrdinalIndex(codes), []
+    with progress_bar("Comparing", len(rows), show=progress) as advance:
+        for start in range(0, len(rows), _FINGERPRINTS_AT_ONCE):
+            some = codes[start : start + _FINGERPRINTS_AT_ONCE]
+            for row, found in enumerate(index.search_radius(some, radius=distance), start=start):
+                later = found.rows[found.rows > row]
+                pairs += [(int(rows[row]), int(other)) for other in rows[later]]
+            advance(len(some))
+    return pairs
 
 
 def _arrays(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry, Failure
 from ordhash.data import ImageSet
 from ordhash.data.images import content_id
 from ordhash.data.readers import walk_images
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError
+from ordhash.fingerprint import fingerprint
 from ordhash.progress import progress_bar
 
-__all__ = ["SyncReport", "sync_folder"]
+__all__ = ["SyncReport", "changed_photographs", "sync_folder"]
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 28
 
@@ -97,6 +99,38 @@ def sync_folder(catalogue: Catalogue, encoder: Encoder, *, progress: bool = Fals
     return report
 
 
+def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list[str]:
+    """Photographs that are no longer what was encoded, a sentence each.
+
+    Args:
+        catalogue: Of any model.
+        progress: Whether to show a bar.
+    """
+    changed = []
+    with progress_bar("Reading photographs", len(catalogue), show=progress) as advance:
+        for entry in catalogue.entries():
+            path = catalogue.folder / entry.key
+            try:
+                status = path.stat()
+                if (status.st_size, status.st_mtime_ns) != (entry.size, entry.modified):
+                    changed.append(f"{path}: the file has changed since it was encoded; sync again")
+                elif content_id(path) != entry.content:
+                    changed.append(
+                        f"{path}: its content has changed and its size and time have not; look at it and at the disk; "
+                        "if it is as it should be, touch it and sync again"
+                    )
+            except FileNotFoundError:
+                changed.append(f"{path}: the file is gone; sync again")
+            except ImageError as error:
+                changed.append(str(error))
+            except OSError as error:
+                changed.append(
+                    f"{path}: the file cannot be read ({error.strerror}); check the disk and the permissions"
+                )
+            advance(1)
+    return changed
+
+
 def _files(folder: Path, report: SyncReport) -> tuple[list[_File], tuple[str, ...]]:
     """Images of a folder by key, and beginnings of the keys that lie in folders that cannot be read now."""
     if not folder.is_dir():
@@ -142,7 +176,7 @@ def _take(
     """Write what has become of some files into the catalogue."""
     failures: list[Failure] = []
     contents: dict[bytes, bytes] = {}  # digest -> file, of what has to be encoded
-    codes: dict[bytes, bytes | None] = {}
+    found: dict[bytes, tuple[bytes, bytes | None] | None] = {}  # digest -> code and fingerprint
     read: list[tuple[_File, bytes]] = []
     for file in chunk:
         try:
@@ -153,28 +187,35 @@ def _take(
             continue
         digest = content_id(data)
         read.append((file, digest))
-        if digest not in codes:
-            codes[digest] = catalogue.code_of(digest)
-            if codes[digest] is None:
+        if digest not in found:
+            found[digest] = catalogue.known(digest)
+            if found[digest] is None:
                 contents[digest] = data
     names = {digest: file for file, digest in reversed(read)}  # the first file of each content
     reasons: dict[bytes, str] = {}
     if contents:
         digests = list(contents)
         images = ImageSet(list(contents.values()), np.array([names[digest].key for digest in digests]))
-        encoded = encoder.run(images)
-        for row, code in zip(encoded.rows, encoded.codes.packed(), strict=True):
-            codes[digests[row]] = code.tobytes()
-        unusable = [digest for digest in digests if codes[digest] is None]
-        reasons = {digest: error.reason for digest, error in zip(unusable, encoded.failures, strict=True)}
+        errors: list[ImageError] = []
+        for batch in encoder.stream(images):
+            errors += batch.failures
+            if len(batch.rows) == 0:
+                continue
+            codes = OrdinalCodes.from_scores(batch.outputs[0]).packed()
+            pictures = (encoder.info.form.read(images, row) for row in batch.rows.tolist())
+            pixels = pictures if batch.pixels is None else batch.pixels
+            for row, code, picture in zip(batch.rows.tolist(), codes, pixels, strict=True):
+                found[digests[row]] = code.tobytes(), fingerprint(picture)
+        unusable = [digest for digest in digests if found[digest] is None]
+        reasons = {digest: error.reason for digest, error in zip(unusable, errors, strict=True)}
     entries = []
     for file, digest in read:
-        code = codes[digest]
-        if code is None:
+        what = found[digest]
+        if what is None:
             failures.append(Failure(file.key, file.size, file.modified, reasons[digest]))
             report.failures.append(ImageError(str(file.path), reasons[digest]))
             continue
-        entries.append(Entry(file.key, file.size, file.modified, digest, code))
+        entries.append(Entry(file.key, file.size, file.modified, digest, *what))
         before = known.get(file.key)
         if digest in contents and names[digest] is file:
             report.encoded += 1

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import ordhash
+from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec
 from ordhash.errors import ImageError
 from ordhash.features import FrozenBackbone
@@ -89,6 +90,7 @@ def export_model(
     protocol: str,
     training: dict[str, Any],
     failures: Sequence[ImageError],
+    calibrations: tuple[Calibration | None, Calibration | None] = (None, None),
 ) -> Path:
     """Write what was learned as a model file; see [ModelInfo][ordhash.modelfile.ModelInfo] for what it says of itself.
 
@@ -105,6 +107,7 @@ def export_model(
         protocol: As in ModelInfo.
         training: As in ModelInfo; the failures and the versions are added here.
         failures: Images that could not be used.
+        calibrations: By ordinal and by asymmetric distance.
     """
     info = ModelInfo(
         spec=spec,
@@ -121,6 +124,8 @@ def export_model(
             "failures": [[failure.source, failure.reason] for failure in failures],
             "versions": {"ordhash": ordhash.__version__, "torch": torch.__version__},
         },
+        calibration=calibrations[0],
+        asymmetric_calibration=calibrations[1],
     )
     return save_model(path, frozen, export_head(head, shape), info)
 

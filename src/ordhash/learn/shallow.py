@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
@@ -24,6 +25,7 @@ from ordhash.learn.config import DOHConfig
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.network import HeadOutput, uniform_attention
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
+from ordhash.learn.validation import calibrations
 
 __all__ = ["SHALLOW_METHODS", "LinearHead", "fit_itq", "fit_lsh", "fit_shallow"]
 
@@ -115,7 +117,9 @@ def fit_shallow(
     overwrite: bool = False,
     progress: bool = False,
 ) -> TrainResult:
-    """Fit a shallow method on the features of some images (labels are not used) and write ``out/model.onnx``.
+    """Fit a shallow method on the features of some images and write ``out/model.onnx``.
+
+    Labels are not learned from; where there are some, they calibrate the distances.
 
     Args:
         method: ``itq`` or ``lsh``.
@@ -146,6 +150,12 @@ def fit_shallow(
     pooled = maps.pooled()[:, : backbone.last_channels]
     pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     head = LinearHead(*SHALLOW_METHODS[method](pooled, config.code_bits, seed))
+    measured: tuple[Calibration | None, Calibration | None] = (None, None)
+    if images.labels is not None:
+        labels = images.labels[maps.rows]
+        labelled = labels.any(axis=1)
+        scores = head(torch.from_numpy(pooled[labelled])[:, :, None, None]).scores.numpy()
+        measured = calibrations(scores, labels[labelled])
     path = export_model(
         Path(out) / "model.onnx",
         backbone,
@@ -159,5 +169,6 @@ def fit_shallow(
         protocol=protocol,
         training={"seed": seed, "images": len(maps)},
         failures=maps.failures,
+        calibrations=measured,
     )
     return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))

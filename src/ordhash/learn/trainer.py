@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 import ordhash
+from ordhash.calibration import Calibration
 from ordhash.codes import OrdinalCodes
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
@@ -34,7 +36,15 @@ from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import Task, find_objective
-from ordhash.learn.validation import held_out, held_out_mask, labelled, labels_of, leave_one_out_map, usable
+from ordhash.learn.validation import (
+    calibrations,
+    held_out,
+    held_out_mask,
+    labelled,
+    labels_of,
+    leave_one_out_map,
+    usable,
+)
 from ordhash.modelfile import load_model
 from ordhash.progress import progress_bar
 
@@ -227,14 +237,21 @@ def train(
                 if not all(math.isfinite(value) for value in terms_of_epoch.values()):
                     raise DataError(f"the loss is no number any more in epoch {epoch}; lower the learning rate")
                 if epoch % settings.validate_every == 0 or epoch == settings.epochs:
-                    quality = _validate(learner, validation_inputs, validation, fabric) if len(validation) else None
+                    quality = None
+                    if len(validation):
+                        scores = _scores(learner, validation_inputs, fabric)
+                        quality = leave_one_out_map(OrdinalCodes.from_scores(scores), labels_of(validation))
                     state.keep(epoch, quality, learner, terms_of_epoch)
                     state.epoch = epoch
                     state.seconds += time.perf_counter() - started
                     started = time.perf_counter()
                     state.save(out, fabric, learner, optimizer)
 
-    learner.load_state_dict(state.best)
+        learner.load_state_dict(state.best)
+        measured: tuple[Calibration | None, Calibration | None] = (None, None)
+        if len(validation):
+            measured = calibrations(_scores(learner, validation_inputs, fabric), labels_of(validation))
+
     learner.cpu().eval()
     if finetune:
         frozen = export_backbone(backbone, form, config.backbone)
@@ -264,6 +281,7 @@ def train(
                 "history": state.history,
             },
             failures=failures,
+            calibrations=measured,
         )
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
@@ -354,9 +372,8 @@ class _State:
         optimizer.load_state_dict(values["optimizer"])
 
 
-def _validate(
-    learner: _Learner, inputs: FeatureMaps | PictureBatches, validation: ImageSet, fabric: Fabric
-) -> float | None:
+def _scores(learner: _Learner, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
+    """Scores of validation images, at least one."""
     learner.eval()
     if isinstance(inputs, FeatureMaps):
         parts = (torch.from_numpy(values) for values in inputs.batches())
@@ -364,8 +381,7 @@ def _validate(
         order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
         parts = (pictures for pictures, _ in inputs.epoch(order, 0))
     with torch.inference_mode(), fabric.autocast():
-        scores = [learner.network(part.to(fabric.device)).scores.float().cpu().numpy() for part in parts]
-    return leave_one_out_map(OrdinalCodes.from_scores(np.concatenate(scores)), labels_of(validation))
+        return np.concatenate([learner.network(part.to(fabric.device)).scores.float().cpu().numpy() for part in parts])
 
 
 def _learning_rate_factor(done: float, warmup: float) -> float:

@@ -1,22 +1,37 @@
-"""Which images are learned from and which are held out, and how good codes are on the latter."""
+"""Which images are learned from and which are held out, and what the latter say of codes: quality and calibration."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import isotonic_regression
 
 from ordhash import metrics
+from ordhash.calibration import Calibration
 from ordhash.checks import some_usable
 from ordhash.codes import OrdinalCodes
 from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
-from ordhash.distances import ordinal_distances
+from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.errors import ImageError, InputError
 from ordhash.progress import Advance
 
-__all__ = ["held_out", "held_out_mask", "labelled", "labels_of", "leave_one_out_map", "usable"]
+__all__ = [
+    "calibrate",
+    "calibrations",
+    "held_out",
+    "held_out_mask",
+    "labelled",
+    "labels_of",
+    "leave_one_out_map",
+    "usable",
+]
+
+_CALIBRATED_IMAGES = 2000  # their four million pairs say enough
+_KNOTS = 64
 
 
 def labels_of(images: ImageSet) -> npt.NDArray[np.bool_]:
@@ -122,3 +137,55 @@ def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> flo
     distances = ordinal_distances(codes[rows], codes)[others[rows]].reshape(len(rows), -1)
     relevance = relevance[rows][others[rows]].reshape(len(rows), -1)
     return float(np.mean(metrics.average_precision(distances, relevance)))
+
+
+def calibrations(
+    scores: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]
+) -> tuple[Calibration | None, Calibration | None]:
+    """Calibration by ordinal and by asymmetric distance; None where no two images are relevant to each other.
+
+    Args:
+        scores: float32 (n, n_segments, arity) of images that nothing was learned from.
+        labels: bool (n, n_classes).
+    """
+    n = len(scores)
+    rows = np.linspace(0, n - 1, min(n, _CALIBRATED_IMAGES)).astype(np.intp)  # evenly, as images may come by class
+    scores, labels = scores[rows], labels[rows]
+    codes = OrdinalCodes.from_scores(scores)
+    others = ~np.eye(len(rows), dtype=bool)
+    relevance = (labels.astype(np.float32) @ labels.T.astype(np.float32) > 0)[others]
+    if not relevance.any():
+        return None, None
+    return (
+        calibrate(ordinal_distances(codes, codes)[others], relevance),
+        calibrate(asymmetric_distances(scores, codes)[others], relevance),
+    )
+
+
+def calibrate(distances: npt.NDArray[Any], relevance: npt.NDArray[np.bool_]) -> Calibration:
+    """Share of relevant pairs by distance, with the nearest one (least squares) that never rises.
+
+    Pairs at one distance make one point. Of many distances, as the asymmetric ones, those between two quantiles of the
+    relevant pairs make one, at their mean.
+
+    Args:
+        distances: Integers or floats (m,).
+        relevance: bool (m,), True somewhere.
+
+    >>> calibrate(np.array([0, 0, 1, 1, 2, 2]), np.array([True, True, False, False, True, False])).likelihoods
+    (1.0, 0.25, 0.25)
+    """
+    whole = np.issubdtype(distances.dtype, np.integer)
+    if whole:
+        groups = distances.astype(np.int64)
+    else:
+        quantiles = np.quantile(distances[relevance], np.linspace(0, 1, _KNOTS))
+        groups = np.searchsorted(np.unique(quantiles), distances)
+    pairs = np.bincount(groups)
+    there = pairs > 0
+    pairs = pairs[there]
+    means = np.bincount(groups, weights=distances.astype(np.float64))[there] / pairs
+    shares = np.bincount(groups, weights=relevance)[there] / pairs
+    likelihoods = isotonic_regression(shares, weights=pairs, increasing=False).x
+    knots = [round(mean) if whole else round(mean, 6) for mean in means.tolist()]
+    return Calibration(tuple(knots), tuple(np.clip(likelihoods, 0, 1).round(6).tolist()), len(distances))

@@ -1,0 +1,51 @@
+"""Fingerprints tell the same picture from one that looks alike: perceptual hashes, compared bit by bit.
+
+Copies of a photograph that were scaled, compressed again or made a little brighter have nearly equal fingerprints;
+photographs of the same thing do not, however near their ordinal codes are.
+"""
+
+from __future__ import annotations
+
+import imagehash
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ordhash.codes import CodeSpec
+
+__all__ = ["FINGERPRINT", "NEAR_DUPLICATE", "fingerprint", "fingerprint_distance"]
+
+# A fingerprint is a code of arity 2, so an index finds near ones like any other codes.
+FINGERPRINT = CodeSpec(256, 2)
+# benchmarks/near_duplicates.py measures what this catches and what it mistakes.
+NEAR_DUPLICATE = 32
+_LEAST_CONTRAST = 2.0  # grey levels; below it the bits are noise
+
+
+def fingerprint(pixels: npt.NDArray[np.uint8]) -> bytes | None:
+    """Perceptual hash of a picture: signs of the 16 x 16 lowest frequencies of its grey values, against their median.
+
+    pHash as the package ImageHash computes it.
+
+    Args:
+        pixels: uint8 (h, w, 3), of about 64 pixels a side or more.
+
+    Returns:
+        32 bytes; None for a picture of nearly one colour, which has no features that could be compared.
+
+    >>> fingerprint(np.zeros((64, 64, 3), np.uint8)) is None
+    True
+    """
+    grey = Image.fromarray(pixels).convert("L")
+    if np.asarray(grey).std() < _LEAST_CONTRAST:
+        return None
+    return np.packbits(imagehash.phash(grey, hash_size=16).hash.ravel()).tobytes()
+
+
+def fingerprint_distance(one: bytes, other: bytes) -> int:
+    """Bits that differ, 0 to 256; up to ``NEAR_DUPLICATE`` two pictures pass for the same one.
+
+    >>> fingerprint_distance(bytes(32), bytes([3]) + bytes(31))
+    2
+    """
+    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
