@@ -263,6 +263,9 @@ def test_groups_of_duplicates_are_those_of_all_pairs(tmp_path):
     expected = sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})
     assert 5 < len(expected) < 20
     assert collection.duplicates(distance=38) == [list(group) for group in expected]
+    with collection._opened() as catalogue:
+        catalogue.update(gone=keys)
+    assert collection.duplicates() == collection.duplicates(distance=256) == []
 
 
 def test_photographs_are_read_again(collection, photo_folder, encoder):

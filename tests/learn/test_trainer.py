@@ -21,6 +21,7 @@ from ordhash.errors import DataError, ImageError, InputError
 from ordhash.features import FeatureStore
 from ordhash.inference import ImageInput
 from ordhash.learn import DOHConfig, TrainConfig, train
+from ordhash.learn import checkpoint as checkpoint_module
 from ordhash.learn import trainer as module
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, export_head, weights_digest
@@ -213,7 +214,7 @@ def test_the_seed_decides_what_is_learned(mode, photo_folder, tmp_path, cache, l
 @contextlib.contextmanager
 def interrupted(monkeypatch, *, in_epoch):
     """Trainings inside are interrupted once, when that many epochs have been validated; gives the calls so far."""
-    validate, calls = module._validate, []
+    validate, calls = module._scores, []
 
     def stop_once(*given):
         calls.append(given)
@@ -222,7 +223,7 @@ def interrupted(monkeypatch, *, in_epoch):
         return validate(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_validate", stop_once)
+        patch.setattr(module, "_scores", stop_once)
         yield calls
 
 
@@ -307,7 +308,7 @@ def test_a_killed_training_goes_on_to_the_same_result(photo_folder, tmp_path, ca
 @pytest.fixture
 def unfinished(photo_folder, tmp_path, cache, monkeypatch):
     """Folder of a training that was stopped in its second epoch."""
-    validate, calls = module._validate, []
+    validate, calls = module._scores, []
 
     def stop(*given):
         calls.append(given)
@@ -316,7 +317,7 @@ def unfinished(photo_folder, tmp_path, cache, monkeypatch):
         return validate(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_validate", stop)
+        patch.setattr(module, "_scores", stop)
         with pytest.raises(KeyboardInterrupt):
             train(read_folder(photo_folder), TINY, FAST, out=tmp_path / "run", cache=cache)
     assert (tmp_path / "run" / "checkpoint.pt").exists()
@@ -366,14 +367,14 @@ def test_a_finished_training_is_done_again_where_that_is_asked_for(photo_folder,
         with pytest.raises(KeyboardInterrupt):
             train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
         resumed = train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
-    assert len(calls) == 4  # epochs 1 and 2, then 2 and 3
+    assert len(calls) == 5  # epochs 1 and 2, then 2 and 3, and the best one for its calibration
     assert not resumed.reused
     assert resumed.history == first.history
     assert sorted(path.name for path in out.iterdir()) == ["model.onnx"]
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(photo_folder, tmp_path, cache, monkeypatch, learned):
-    replace, calls = module.replace_file, []
+    replace, calls = checkpoint_module.replace_file, []
 
     def disk_that_fills_up(path, write):
         calls.append(path)
@@ -386,7 +387,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(photo_folder,
 
     images = read_folder(photo_folder)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "replace_file", disk_that_fills_up)
+        patch.setattr(checkpoint_module, "replace_file", disk_that_fills_up)
         with pytest.raises(OSError, match="too large"):
             train(images, TINY, FAST, out=tmp_path / "run", cache=cache)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint.pt"]

@@ -12,24 +12,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import scipy.sparse
-from scipy.sparse.csgraph import connected_components
 
 from ordhash.codefile import CodeFacts, write_codes
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.catalogue import Catalogue, Entry
+from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.sync import SyncReport, changed_photographs, sync_folder
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, InputError
 from ordhash.files import StrPath
-from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE, fingerprint_distance
+from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint_distance
 from ordhash.index import OrdinalIndex
-from ordhash.progress import progress_bar
 
 __all__ = ["Collection"]
 
 _CATALOGUE, _LOCK, _INDEX = "catalogue.sqlite", "lock", "{}.index"
-_FINGERPRINTS_AT_ONCE = 256
 
 
 class Collection:
@@ -124,16 +120,9 @@ class Collection:
         """
         with self._opened() as catalogue:
             entries = list(catalogue.entries())
-        first: dict[bytes, int] = {}
-        pairs = [(first.setdefault(entry.content, row), row) for row, entry in enumerate(entries)]
-        if distance is not None:
-            pairs += _near(entries, distance, progress=progress)
-        one, other = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        graph = scipy.sparse.coo_array((np.ones(len(one), dtype=bool), (one, other)), (len(entries), len(entries)))
-        groups: dict[int, list[str]] = {}
-        for entry, group in zip(entries, connected_components(graph, directed=False)[1].tolist(), strict=True):
-            groups.setdefault(group, []).append(entry.key)
-        return [keys for keys in groups.values() if len(keys) > 1]
+        from ordhash.collection.duplicates import duplicate_groups  # loads SciPy, which no other command needs
+
+        return duplicate_groups(entries, distance, progress=progress)
 
     def near_duplicates(self, picture: bytes | None, keys: Sequence[str]) -> list[bool]:
         """Which images show the same picture as a fingerprint does, and not only one that looks alike.
@@ -235,22 +224,6 @@ class Collection:
             file.write(str(os.getpid()))
             file.flush()
             yield
-
-
-def _near(entries: list[Entry], distance: int, *, progress: bool) -> list[tuple[int, int]]:
-    """Pairs of entries whose fingerprints differ in at most some bits, the smaller row first."""
-    rows = np.array([row for row, entry in enumerate(entries) if entry.fingerprint is not None], dtype=np.int64)
-    packed = np.frombuffer(b"".join(entry.fingerprint or b"" for entry in entries), dtype=np.uint8)
-    codes = OrdinalCodes.from_packed(packed.reshape(len(rows), FINGERPRINT.packed_bytes), FINGERPRINT)
-    index, pairs = OrdinalIndex(codes), []
-    with progress_bar("Comparing", len(rows), show=progress) as advance:
-        for start in range(0, len(rows), _FINGERPRINTS_AT_ONCE):
-            some = codes[start : start + _FINGERPRINTS_AT_ONCE]
-            for row, found in enumerate(index.search_radius(some, radius=distance), start=start):
-                later = found.rows[found.rows > row]
-                pairs += [(int(rows[row]), int(other)) for other in rows[later]]
-            advance(len(some))
-    return pairs
 
 
 def _arrays(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import os
@@ -29,9 +28,9 @@ from ordhash.codes import OrdinalCodes
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
-from ordhash.files import replace_file
 from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches, Share, epoch_order
+from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
@@ -203,7 +202,7 @@ def train(
             groups.append({"params": list(backbone.parameters()), "lr": settings.backbone_learning_rate})
         optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         model, optimizer = fabric.setup(learner, optimizer)
-        state = _State(fingerprint)
+        state = TrainingState(fingerprint)
         peaks = [
             group["lr"] for group in optimizer.param_groups
         ]  # before a checkpoint brings the rate of its last step
@@ -310,66 +309,6 @@ class _Learner(nn.Module):
             scores, *logits, attention = (part.float() for part in parts)
             terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
         return terms
-
-
-@dataclass
-class _State:
-    """Where a training stands; what a checkpoint holds."""
-
-    fingerprint: str
-    epoch: int = 0
-    best_map: float | None = None
-    best_epoch: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-
-    def keep(self, epoch: int, quality: float | None, learner: nn.Module, terms: dict[str, float]) -> None:
-        entry = {"epoch": float(epoch), **{name: round(value, 5) for name, value in terms.items()}}
-        if quality is not None:
-            entry["validation_map"] = round(quality, 5)
-        self.history.append(entry)
-        # Of equals the later one: it has learned longer.
-        if quality is None or self.best_map is None or quality >= self.best_map:
-            self.best_map, self.best_epoch = quality, epoch
-            self.best = {name: value.detach().cpu().clone() for name, value in learner.state_dict().items()}
-
-    def save(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        if fabric.is_global_zero:
-            out.mkdir(parents=True, exist_ok=True)
-            values = {
-                "state": dataclasses.asdict(self),
-                "learner": learner.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            }
-            # Through memory, because torch turns a full disk into a RuntimeError about its own archive.
-            buffer = io.BytesIO()
-            torch.save(values, buffer)
-            replace_file(out / "checkpoint.pt", lambda file: file.write(buffer.getbuffer()))
-        fabric.barrier()
-
-    def load(
-        self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer, *, overwrite: bool
-    ) -> None:
-        path = out / "checkpoint.pt"
-        if not path.exists():
-            return
-        try:
-            values: dict[str, Any] = torch.load(path, map_location=fabric.device, weights_only=True)
-            fingerprint = values["state"]["fingerprint"]
-        except Exception as error:  # torch raises half a dozen unrelated classes here
-            raise DataError(f"{path} is damaged ({str(error)[:80]}); delete it to start again") from error
-        if fingerprint != self.fingerprint:
-            if overwrite:
-                return
-            raise InputError(
-                f"{path} belongs to an unfinished training with other images or settings; finish that one, choose "
-                "another folder, or allow overwriting it"
-            )
-        for name, value in values["state"].items():
-            setattr(self, name, value)
-        learner.load_state_dict(values["learner"])
-        optimizer.load_state_dict(values["optimizer"])
 
 
 def _scores(learner: _Learner, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
