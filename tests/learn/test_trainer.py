@@ -20,7 +20,7 @@ from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.features import FeatureStore
 from ordhash.inference import ImageInput
-from ordhash.learn import DOHConfig, TrainConfig, train
+from ordhash.learn import DOHConfig, TrainConfig, loop, train
 from ordhash.learn import checkpoint as checkpoint_module
 from ordhash.learn import trainer as module
 from ordhash.learn.backbones import build_backbone
@@ -214,7 +214,7 @@ def test_the_seed_decides_what_is_learned(mode, photo_folder, tmp_path, cache, l
 @contextlib.contextmanager
 def interrupted(monkeypatch, *, in_epoch):
     """Trainings inside are interrupted once, when that many epochs have been validated; gives the calls so far."""
-    validate, calls = module._scores, []
+    validate, calls = loop.scores_of, []
 
     def stop_once(*given):
         calls.append(given)
@@ -223,7 +223,7 @@ def interrupted(monkeypatch, *, in_epoch):
         return validate(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_scores", stop_once)
+        patch.setattr(loop, "scores_of", stop_once)
         yield calls
 
 
@@ -308,7 +308,7 @@ def test_a_killed_training_goes_on_to_the_same_result(photo_folder, tmp_path, ca
 @pytest.fixture
 def unfinished(photo_folder, tmp_path, cache, monkeypatch):
     """Folder of a training that was stopped in its second epoch."""
-    validate, calls = module._scores, []
+    validate, calls = loop.scores_of, []
 
     def stop(*given):
         calls.append(given)
@@ -317,7 +317,7 @@ def unfinished(photo_folder, tmp_path, cache, monkeypatch):
         return validate(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_scores", stop)
+        patch.setattr(loop, "scores_of", stop)
         with pytest.raises(KeyboardInterrupt):
             train(read_folder(photo_folder), TINY, FAST, out=tmp_path / "run", cache=cache)
     assert (tmp_path / "run" / "checkpoint.pt").exists()
@@ -367,7 +367,7 @@ def test_a_finished_training_is_done_again_where_that_is_asked_for(photo_folder,
         with pytest.raises(KeyboardInterrupt):
             train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
         resumed = train(images, TINY, FAST, out=out, cache=cache, overwrite=True)
-    assert len(calls) == 5  # epochs 1 and 2, then 2 and 3, and the best one for its calibration
+    assert len(calls) == 4  # epochs 1 and 2, then 2 and 3
     assert not resumed.reused
     assert resumed.history == first.history
     assert sorted(path.name for path in out.iterdir()) == ["model.onnx"]
@@ -535,15 +535,15 @@ def test_a_loss_that_is_no_number_stops_the_training(photo_folder, tmp_path, cac
 
 
 def test_the_learning_rate_rises_and_then_falls_to_nothing():
-    factors = [module._learning_rate_factor(done, 0.1) for done in np.linspace(0, 1, 101)]
+    factors = [loop._learning_rate_factor(done, 0.1) for done in np.linspace(0, 1, 101)]
     assert 0 < factors[0] < 0.05
     assert max(factors) == factors[10] == 1
     assert factors[:11] == sorted(factors[:11])
     assert factors[10:] == sorted(factors[10:], reverse=True)
     assert factors[55] == pytest.approx(0.5)  # half-way along the cosine
     assert factors[-1] == pytest.approx(0, abs=1e-9)
-    assert module._learning_rate_factor(0, 0.0) == 1
-    assert module._learning_rate_factor(1, 1.0) == 1
+    assert loop._learning_rate_factor(0, 0.0) == 1
+    assert loop._learning_rate_factor(1, 1.0) == 1
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
-"""Training: one loop, whether the backbone is frozen or learns too.
+"""Training, whether the backbone is frozen or learns too.
 
-``train`` reads top to bottom: prepare the images, build the network, loop over epochs, keep the epoch that is best on
-validation images, write model.onnx.
+``train`` reads top to bottom: prepare the images, build the network, [fit][ordhash.learn.loop.fit] it, write the file.
 """
 
 from __future__ import annotations
@@ -9,31 +8,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
 
 import ordhash
 from ordhash.calibration import Calibration
-from ordhash.codes import OrdinalCodes
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
 from ordhash.learn.backbones import configured_backbone
-from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches, Share, epoch_order
+from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.export import export_backbone, export_model
-from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
+from ordhash.learn.loop import Validation, fit, scores_of
+from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.validation import (
     calibrations,
@@ -41,7 +36,6 @@ from ordhash.learn.validation import (
     held_out_mask,
     labelled,
     labels_of,
-    leave_one_out_map,
     usable,
 )
 from ordhash.modelfile import load_model
@@ -126,7 +120,6 @@ def train(
         ) from error
     if not launched:
         fabric.launch()
-    share = Share(fabric.global_rank, fabric.world_size)
     finetune = settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
     fingerprint = _fingerprint(images, validation, config, settings, finetune)
     finished = None if overwrite else _finished(out, fingerprint)
@@ -196,62 +189,18 @@ def train(
         )
         objective = find_objective(config.objective)
         loss = objective.build(Task(config.spec, len(images.class_names), multilabel, settings.seed))
-        learner = _Learner(HashingNetwork(backbone, head) if finetune else head, loss, fabric)
-        groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
-        if finetune:
-            groups.append({"params": list(backbone.parameters()), "lr": settings.backbone_learning_rate})
-        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        model, optimizer = fabric.setup(learner, optimizer)
+        network = HashingNetwork(backbone, head) if finetune else head
         state = TrainingState(fingerprint)
-        peaks = [
-            group["lr"] for group in optimizer.param_groups
-        ]  # before a checkpoint brings the rate of its last step
-        state.load(out, fabric, learner, optimizer, overwrite=overwrite)
-
-        started = time.perf_counter()
-        steps_an_epoch = len(epoch_order(len(batches), settings.batch_size, 0, share))
-        total = steps_an_epoch * settings.epochs
-        with progress_bar("Training", total, show=progress) as advance:
-            advance(state.epoch * steps_an_epoch)
-            for epoch in range(state.epoch + 1, settings.epochs + 1):
-                # An epoch's randomness depends on seed and epoch alone, so a resumed run repeats what was lost.
-                seed = settings.seed * 100_003 + epoch
-                torch.manual_seed(seed * share.processes + share.rank)
-                model.train()
-                terms_of_epoch: dict[str, float] = {}
-                order = epoch_order(len(batches), settings.batch_size, seed, share)
-                for step, (inputs, rows) in enumerate(batches.epoch(order, seed)):
-                    factor = _learning_rate_factor(((epoch - 1) * steps_an_epoch + step) / total, settings.warmup)
-                    for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                        group["lr"] = peak * factor
-                    inputs, labels = objective.blend(inputs.to(fabric.device), batches.labels[rows].to(fabric.device))
-                    terms = model(inputs, labels)
-                    fabric.backward(torch.stack(list(terms.values())).sum())
-                    fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
-                    optimizer.step()
-                    optimizer.zero_grad()
-                    advance(1)
-                    for name, value in terms.items():
-                        terms_of_epoch[name] = terms_of_epoch.get(name, 0.0) + float(value.detach()) / len(order)
-                if not all(math.isfinite(value) for value in terms_of_epoch.values()):
-                    raise DataError(f"the loss is no number any more in epoch {epoch}; lower the learning rate")
-                if epoch % settings.validate_every == 0 or epoch == settings.epochs:
-                    quality = None
-                    if len(validation):
-                        scores = _scores(learner, validation_inputs, fabric)
-                        quality = leave_one_out_map(OrdinalCodes.from_scores(scores), labels_of(validation))
-                    state.keep(epoch, quality, learner, terms_of_epoch)
-                    state.epoch = epoch
-                    state.seconds += time.perf_counter() - started
-                    started = time.perf_counter()
-                    state.save(out, fabric, learner, optimizer)
-
-        learner.load_state_dict(state.best)
+        held = Validation(validation_inputs, labels_of(validation))
+        fit(
+            network, objective, loss, batches, held, settings, fabric, state,
+            out=out, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
         measured: tuple[Calibration | None, Calibration | None] = (None, None)
         if len(validation):
-            measured = calibrations(_scores(learner, validation_inputs, fabric), labels_of(validation))
+            measured = calibrations(scores_of(network, validation_inputs, fabric), held.labels)
 
-    learner.cpu().eval()
+    network.cpu().eval()
     if finetune:
         frozen = export_backbone(backbone, form, config.backbone)
     path = out / "model.onnx"
@@ -287,47 +236,6 @@ def train(
     return TrainResult(
         path, state.best_map, state.best_epoch, state.seconds, failures=tuple(failures), history=tuple(state.history)
     )
-
-
-class _Learner(nn.Module):
-    """Network and loss in one, so that they are wrapped together when several processes train."""
-
-    def __init__(self, network: nn.Module, loss: nn.Module, fabric: Fabric) -> None:
-        super().__init__()
-        self.network = network
-        self.loss = loss
-        self._fabric = fabric
-
-    def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        output: HeadOutput = self.network(inputs)
-        parts = [output.scores, *output.class_logits, output.attention]
-        if self._fabric.world_size > 1:
-            # Pairs are formed over the batch of all processes, so their number does not change what is learned.
-            gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]
-            *parts, labels = (part.flatten(0, 1) for part in gathered)  # type: ignore[union-attr]
-        with torch.autocast(inputs.device.type, enabled=False):
-            scores, *logits, attention = (part.float() for part in parts)
-            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
-        return terms
-
-
-def _scores(learner: _Learner, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
-    """Scores of validation images, at least one."""
-    learner.eval()
-    if isinstance(inputs, FeatureMaps):
-        parts = (torch.from_numpy(values) for values in inputs.batches())
-    else:
-        order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
-        parts = (pictures for pictures, _ in inputs.epoch(order, 0))
-    with torch.inference_mode(), fabric.autocast():
-        return np.concatenate([learner.network(part.to(fabric.device)).scores.float().cpu().numpy() for part in parts])
-
-
-def _learning_rate_factor(done: float, warmup: float) -> float:
-    """Share of the highest learning rate when ``done`` of all steps are over: a rise, then half a cosine."""
-    if done < warmup:
-        return max(done, 1e-3) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1e-9, 1 - warmup)))
 
 
 def _fingerprint(

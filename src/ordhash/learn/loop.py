@@ -1,0 +1,169 @@
+"""The training loop: one function that reads top to bottom, whatever the inputs are and whoever calls it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from ordhash.codes import OrdinalCodes
+from ordhash.errors import DataError
+from ordhash.features import FeatureMaps
+from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
+from ordhash.learn.checkpoint import TrainingState
+from ordhash.learn.config import TrainConfig
+from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
+from ordhash.learn.objectives import Objective
+from ordhash.learn.validation import leave_one_out_map
+from ordhash.progress import progress_bar
+
+__all__ = ["Validation", "fit", "scores_of"]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Images that choose the epoch.
+
+    Attributes:
+        inputs: Feature maps, or pictures where the backbone learns too.
+        labels: bool (n, n_classes).
+    """
+
+    inputs: FeatureMaps | PictureBatches
+    labels: npt.NDArray[np.bool_]
+
+
+def fit(
+    network: HashingHead | HashingNetwork,
+    objective: Objective,
+    loss: nn.Module,
+    batches: Batches,
+    validation: Validation,
+    settings: TrainConfig,
+    fabric: Fabric,
+    state: TrainingState,
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> None:
+    """Learn, and leave the network with the weights of the epoch that was best on validation images.
+
+    PyTorch's random state is seeded for every epoch and left so.
+
+    Args:
+        network: A head, which reads feature maps, or the whole network, which reads pictures.
+        objective: Blends batches.
+        loss: What the objective built.
+        batches: Training images.
+        validation: May be empty: then the last epoch counts as the best.
+        settings: How to train.
+        fabric: Where to train.
+        state: A new one; a checkpoint in ``out`` replaces what it says.
+        out: Folder for checkpoints; None keeps none.
+        overwrite: Whether to give up a checkpoint of another training.
+        progress: Whether to show a bar.
+
+    Raises:
+        DataError: The loss is no number any more, or the checkpoint is damaged.
+        InputError: The checkpoint is another training's.
+    """
+    share = Share(fabric.global_rank, fabric.world_size)
+    learner = _Learner(network, loss, fabric)
+    head = network.head if isinstance(network, HashingNetwork) else network
+    groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
+    if isinstance(network, HashingNetwork):
+        groups.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    model, optimizer = fabric.setup(learner, optimizer)
+    peaks = [group["lr"] for group in optimizer.param_groups]  # before a checkpoint brings the rate of its last step
+    if out:
+        state.load(out, fabric, learner, optimizer, overwrite=overwrite)
+
+    started = time.perf_counter()
+    steps_an_epoch = len(epoch_order(len(batches), settings.batch_size, 0, share))
+    total = steps_an_epoch * settings.epochs
+    with progress_bar("Training", total, show=progress) as advance:
+        advance(state.epoch * steps_an_epoch)
+        for epoch in range(state.epoch + 1, settings.epochs + 1):
+            # An epoch's randomness depends on seed and epoch alone, so a resumed run repeats what was lost.
+            seed = settings.seed * 100_003 + epoch
+            torch.manual_seed(seed * share.processes + share.rank)
+            model.train()
+            terms_of_epoch: dict[str, float] = {}
+            order = epoch_order(len(batches), settings.batch_size, seed, share)
+            for step, (inputs, rows) in enumerate(batches.epoch(order, seed)):
+                factor = _learning_rate_factor(((epoch - 1) * steps_an_epoch + step) / total, settings.warmup)
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["lr"] = peak * factor
+                inputs, labels = objective.blend(inputs.to(fabric.device), batches.labels[rows].to(fabric.device))
+                terms = model(inputs, labels)
+                fabric.backward(torch.stack(list(terms.values())).sum())
+                fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+                advance(1)
+                for name, value in terms.items():
+                    terms_of_epoch[name] = terms_of_epoch.get(name, 0.0) + float(value.detach()) / len(order)
+            if not all(math.isfinite(value) for value in terms_of_epoch.values()):
+                raise DataError(f"the loss is no number any more in epoch {epoch}; lower the learning rate")
+            if epoch % settings.validate_every == 0 or epoch == settings.epochs:
+                quality = None
+                if len(validation.labels):
+                    scores = scores_of(network, validation.inputs, fabric)
+                    quality = leave_one_out_map(OrdinalCodes.from_scores(scores), validation.labels)
+                state.keep(epoch, quality, learner, terms_of_epoch)
+                state.epoch = epoch
+                state.seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                if out:
+                    state.save(out, fabric, learner, optimizer)
+    learner.load_state_dict(state.best)
+
+
+def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
+    """Scores float32 (n, n_segments, arity) of n images, at least one; the network is left in evaluation mode."""
+    network.eval()
+    if isinstance(inputs, FeatureMaps):
+        parts = (torch.from_numpy(values) for values in inputs.batches())
+    else:
+        order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
+        parts = (pictures for pictures, _ in inputs.epoch(order, 0))
+    with torch.inference_mode(), fabric.autocast():
+        return np.concatenate([network(part.to(fabric.device)).scores.float().cpu().numpy() for part in parts])
+
+
+class _Learner(nn.Module):
+    """Network and loss in one, so that they are wrapped together when several processes train."""
+
+    def __init__(self, network: nn.Module, loss: nn.Module, fabric: Fabric) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self._fabric = fabric
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        output: HeadOutput = self.network(inputs)
+        parts = [output.scores, *output.class_logits, output.attention]
+        if self._fabric.world_size > 1:
+            # Pairs are formed over the batch of all processes, so their number does not change what is learned.
+            gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]
+            *parts, labels = (part.flatten(0, 1) for part in gathered)  # type: ignore[union-attr]
+        with torch.autocast(inputs.device.type, enabled=False):
+            scores, *logits, attention = (part.float() for part in parts)
+            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
+        return terms
+
+
+def _learning_rate_factor(done: float, warmup: float) -> float:
+    """Share of the highest learning rate when ``done`` of all steps are over: a rise, then half a cosine."""
+    if done < warmup:
+        return max(done, 1e-3) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1e-9, 1 - warmup)))
