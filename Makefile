@@ -13,7 +13,7 @@ help:
 	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes)"
 	@echo "make bench-quality   CIFAR-10 retrieval quality   -> benchmarks/results/"
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
-	@echo "make bench-search    search speed and memory      -> benchmarks/results/"
+	@echo "make bench-search    search speed, memory, recall -> benchmarks/results/"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
 	@echo "make format          format the code"
 	@echo "make clean           remove the environment and every cache"
@@ -60,6 +60,7 @@ bench-encode: $(READY)
 bench-search: $(READY)
 	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/recall.py
 	$(BIN)/python benchmarks/tables.py
 
 results: $(READY)

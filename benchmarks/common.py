@@ -1,10 +1,13 @@
-"""What every benchmark shares: where results go, and what they were measured on."""
+"""What benchmarks share: where results go, what they were measured on, how rivals take turns, and how tables look."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import torch
 from ordhash.files import replace_file
 from ordhash.learn import DOHConfig, TrainConfig
 
-__all__ = ["CIFAR_CONFIG", "FROZEN", "RESULTS", "machine", "mean_interval", "write_json"]
+__all__ = ["CIFAR_CONFIG", "FROZEN", "RESULTS", "machine", "mean_interval", "medians", "table", "write_json"]
 
 RESULTS = Path(__file__).parent / "results"
 # Experiments choose on these features what the benchmark measures on them.
@@ -47,6 +50,25 @@ def mean_interval(values: list[float]) -> tuple[float, float]:
     if n < 2:
         return values[0], 0.0
     return float(np.mean(values)), float(_STUDENT_T.get(n, 2.2) * np.std(values, ddof=1) / np.sqrt(n))
+
+
+def medians(contenders: dict[str, Callable[[], Any]], rounds: int, repeats: int = 1) -> dict[str, float]:
+    """Median seconds of each over alternating rounds, after one round to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(rounds + 1):
+        for name, work in contenders.items():
+            started = time.perf_counter()
+            for _ in range(repeats):
+                work()
+            if round_:
+                times[name].append((time.perf_counter() - started) / repeats)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def table(heading: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table; the first column to the left, the others to the right."""
+    lines = [heading, ["---", *["---:"] * (len(heading) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

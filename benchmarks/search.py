@@ -25,42 +25,17 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
-from common import CIFAR_CONFIG, FROZEN, RESULTS, machine, write_json
+from codes import SPEC, one_hot, random_codes, real_codes
+from common import RESULTS, machine, medians, write_json
 
-from ordhash import Encoder, FeatureStore, OrdinalCodes, OrdinalIndex
-from ordhash.codes import CodeSpec
+from ordhash import OrdinalCodes, OrdinalIndex
 from ordhash.cores import available_cores
-from ordhash.data import load_protocol
 from ordhash.distances import symbol_losses
 from ordhash.index import kernels
 from ordhash.index.planes import BLOCK, PlaneCodes
 
-SPEC = CodeSpec(48, 4)
 TOP_K, BATCH, ROUNDS = 100, 64, 7
 Work = Callable[[], Any]
-
-
-def medians(contenders: dict[str, Work], rounds: int = ROUNDS, repeats: int = 1) -> dict[str, float]:
-    """Median seconds of each over alternating rounds, after one round to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(rounds + 1):
-        for name, work in contenders.items():
-            started = time.perf_counter()
-            for _ in range(repeats):
-                work()
-            if round_:
-                times[name].append((time.perf_counter() - started) / repeats)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def random_codes(n: int, seed: int = 0) -> OrdinalCodes:
-    rng = np.random.default_rng(seed)
-    return OrdinalCodes(rng.integers(0, SPEC.arity, (n, SPEC.n_segments), dtype=np.uint8), SPEC)
-
-
-def one_hot(codes: OrdinalCodes) -> npt.NDArray[np.uint8]:
-    """Bits of the one-hot expansion, uint8 (n, n_segments * arity / 8)."""
-    return np.packbits(np.eye(SPEC.arity, dtype=np.uint8)[codes.symbols].reshape(len(codes), -1), axis=1)
 
 
 def binary_flat(rows: Callable[[OrdinalCodes], npt.NDArray[np.uint8]], codes: OrdinalCodes) -> faiss.IndexBinaryFlat:
@@ -96,7 +71,8 @@ def against_flat(index: OrdinalIndex, queries: OrdinalCodes, plain: Any, expande
                 "ordhash": lambda some=some: index.search(some, top_k=TOP_K),  # type: ignore[misc]
                 "faiss_one_hot": lambda hot=hot: expanded.search(hot, TOP_K),  # type: ignore[misc]
                 "faiss_plain_bits": lambda bits=bits: plain.search(bits, TOP_K),  # type: ignore[misc]
-            }
+            },
+            ROUNDS,
         )
         out[name] = {who: 1000 * seconds / n for who, seconds in times.items()}
     return out
@@ -112,7 +88,8 @@ def against_fast_scan(index: OrdinalIndex, codes: OrdinalCodes) -> dict[str, Any
             {
                 "ordhash": lambda n=n: index.search_asymmetric(scores[:n], top_k=TOP_K),  # type: ignore[misc]
                 "faiss_fast_scan": lambda n=n: rival.search(asked[:n], TOP_K),  # type: ignore[misc]
-            }
+            },
+            ROUNDS,
         )
         out[name] = {who: 1000 * seconds / n for who, seconds in times.items()}
     mine, (_, theirs) = index.search_asymmetric(scores, top_k=TOP_K).rows, rival.search(asked, TOP_K)
@@ -129,7 +106,7 @@ def bandwidth(index: OrdinalIndex) -> dict[str, float]:
     def plain_sum() -> Any:
         return kernels.parts.in_threads(lambda _, part: parts[part[0]].sum(), [(i, i) for i in range(len(parts))])
 
-    times = medians({"sum": plain_sum, "search": lambda: kernels.nearest(planes, query, 1)}, repeats=3)
+    times = medians({"sum": plain_sum, "search": lambda: kernels.nearest(planes, query, 1)}, ROUNDS, repeats=3)
     return {name: planes.blocks.nbytes / seconds / 1e9 for name, seconds in times.items()}
 
 
@@ -144,6 +121,7 @@ def growth(sizes: list[int]) -> list[dict[str, float]]:
                 "one": lambda index=index, queries=queries: index.search(queries[:1], top_k=TOP_K),  # type: ignore[misc]
                 "batch": lambda index=index, queries=queries: index.search(queries, top_k=TOP_K),  # type: ignore[misc]
             },
+            ROUNDS,
             repeats=1 if n > 1_000_000 else 5,
         )
         points.append({"codes": n, "one": 1000 * times["one"], "batch": 1000 * times["batch"] / BATCH})
@@ -223,20 +201,6 @@ def memory(n: int) -> dict[str, Any]:
     return out
 
 
-def real_codes(n: int, cache: Path) -> OrdinalCodes:
-    """Codes of CIFAR-10's database under the default model, repeated to n in a random order."""
-    from ordhash.learn import train
-
-    protocol = load_protocol("cifar10")
-    result = train(
-        protocol.train, CIFAR_CONFIG, FROZEN, out=Path("runs/bench-search"), cache=cache, protocol=protocol.name,
-        progress=True,
-    )  # fmt: skip
-    codes = Encoder(result.model, features=FeatureStore(cache / "features"), progress=True).encode(protocol.database)
-    rows = np.resize(np.arange(len(codes)), n)
-    return codes[np.random.default_rng(0).permutation(rows)]
-
-
 def on_random_codes(n: int) -> dict[str, Any]:
     """The parts that share the random codes."""
     codes, queries = random_codes(n), random_codes(BATCH, 1)
@@ -268,8 +232,8 @@ def main() -> None:
     faiss.omp_set_num_threads(available_cores())
 
     def real() -> dict[str, Any]:
-        few = np.resize(np.arange(1000), n)
-        return on_real_codes(random_codes(n)[few] if options.rehearse else real_codes(n, options.cache))
+        codes = random_codes(1000) if options.rehearse else real_codes(options.cache)[0]
+        return on_real_codes(codes[np.random.default_rng(0).permutation(np.resize(np.arange(len(codes)), n))])
 
     parts: dict[str, Work] = {
         "random": lambda: on_random_codes(n),

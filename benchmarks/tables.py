@@ -9,12 +9,13 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, mean_interval
+from common import RESULTS, mean_interval, table
 from PIL import Image
+from recall_results import draw_recall, recall
 from typer.testing import CliRunner
 
 from ordhash.cli import app
@@ -44,12 +45,6 @@ COMMANDS = (
 )
 
 Runs = list[dict[str, Any]]
-
-
-def table(heading: list[str], rows: Iterable[list[str]]) -> str:
-    """A Markdown table; the first column to the left, the others to the right."""
-    lines = [heading, ["---", *["---:"] * (len(heading) - 1)], *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def mean(runs: Runs, measure: str = "map", digits: int = 3) -> str:
@@ -237,6 +232,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "ablations": ("quality-cifar10.json", ablations),
     "encode": ("encode.json", encode),
     "search": ("search.json", search),
+    "recall": ("recall.json", recall),
     "experiments": ("experiments.json", experiments),
     "demo": ("demo.json", demo),
 }
@@ -301,6 +297,8 @@ def main() -> None:
         curves(json.loads((RESULTS / "quality-cifar10.json").read_text()))
     if (RESULTS / "search.json").exists():
         search_growth(json.loads((RESULTS / "search.json").read_text()))
+    if (RESULTS / "recall.json").exists():
+        draw_recall(IMAGES / "search-recall.png", json.loads((RESULTS / "recall.json").read_text()))
 
 
 if __name__ == "__main__":

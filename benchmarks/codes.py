@@ -1,0 +1,43 @@
+"""The codes of both search benchmarks, and their one-hot form, on which Hamming distance is twice the ordinal one.
+
+The real codes are those of CIFAR-10 under a model that is trained when it is not there yet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from common import CIFAR_CONFIG, FROZEN
+
+from ordhash import Encoder, FeatureStore, OrdinalCodes
+from ordhash.codes import CodeSpec
+from ordhash.data import load_protocol
+
+__all__ = ["SPEC", "one_hot", "random_codes", "real_codes"]
+
+SPEC = CodeSpec(48, 4)
+
+
+def random_codes(n: int, seed: int = 0) -> OrdinalCodes:
+    rng = np.random.default_rng(seed)
+    return OrdinalCodes(rng.integers(0, SPEC.arity, (n, SPEC.n_segments), dtype=np.uint8), SPEC)
+
+
+def one_hot(codes: OrdinalCodes) -> npt.NDArray[np.uint8]:
+    """Bits of the one-hot expansion, uint8 (n, n_segments * arity / 8)."""
+    return np.packbits(np.eye(SPEC.arity, dtype=np.uint8)[codes.symbols].reshape(len(codes), -1), axis=1)
+
+
+def real_codes(cache: Path) -> tuple[OrdinalCodes, OrdinalCodes]:
+    """Codes of CIFAR-10's 59,000 database images and of its 1,000 query images, which are not among them."""
+    from ordhash.learn import train
+
+    protocol = load_protocol("cifar10")
+    result = train(
+        protocol.train, CIFAR_CONFIG, FROZEN, out=Path("runs/bench-search"), cache=cache, protocol=protocol.name,
+        progress=True,
+    )  # fmt: skip
+    encoder = Encoder(result.model, features=FeatureStore(cache / "features"), progress=True)
+    return encoder.encode(protocol.database), encoder.encode(protocol.query)
