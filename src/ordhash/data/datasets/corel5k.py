@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from ordhash.data.datasets.dataset import Dataset, Parts, unpack
+from ordhash.data.datasets.dataset import Dataset, Parts, unpack_once
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError
 
@@ -38,15 +35,7 @@ def read_corel5k(folder: Path) -> Parts:
     """
     archive = folder / "corel5k.tar"
     if archive.exists() and not (folder / "labels").exists():
-        partial = folder / "unpacked.partial"
-        try:
-            unpack(archive, partial)
-            for part in ("images", "labels"):
-                shutil.rmtree(folder / part, ignore_errors=True)  # an interrupted call may have moved it
-                (partial / "corel5k" / part).replace(folder / part)
-        except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-            raise DataError(f"{archive} cannot be unpacked ({error}); put a whole copy there") from error
-        shutil.rmtree(partial)
+        unpack_once(archive, ["corel5k/images", "corel5k/labels"])
     if not (folder / "labels").exists():
         _get_corel5k(folder)
     try:

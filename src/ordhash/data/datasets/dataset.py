@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ordhash.data.imageset import ImageSet
+from ordhash.errors import DataError, first_line
 
-__all__ = ["Dataset", "Parts", "unpack"]
+__all__ = ["Dataset", "Parts", "unpack_once"]
 
 Parts = dict[str, ImageSet]
 
@@ -36,7 +38,29 @@ class Dataset:
     read: Callable[[Path], Parts]
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack_once(archive: Path, entries: Sequence[str]) -> None:
+    """Put folders of a tar archive beside it; an interrupted call leaves the last of them missing.
+
+    Args:
+        archive: The archive.
+        entries: Folders inside it; each appears under its last name.
+
+    Raises:
+        DataError: It is damaged, or does not hold them.
+    """
+    folder, partial = archive.parent, archive.parent / "unpacked.partial"
+    try:
+        _unpack(archive, partial)
+        for entry in entries:
+            target = folder / Path(entry).name
+            shutil.rmtree(target, ignore_errors=True)  # an interrupted call may have moved it
+            (partial / entry).replace(target)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise DataError(f"{archive} cannot be unpacked ({first_line(error)}); put a whole copy there") from error
+    shutil.rmtree(partial)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
     """Write the plain files of a tar archive under a folder; tarfile's own filters are missing before Python 3.11.4."""
     with tarfile.open(archive) as tar:
         for member in tar:

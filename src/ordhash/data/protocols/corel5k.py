@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from ordhash.data.datasets.dataset import Parts
+from ordhash.data.imageset import ImageSet
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
 
@@ -19,8 +24,39 @@ def _corel5k(parts: Parts) -> Protocol:
     )
 
 
+def _corel5k_21(parts: Parts) -> Protocol:
+    """The 21 most frequent words of the training images, equal counts by name, and the images that have one of them."""
+    labels, words = parts["train"].labels, parts["train"].class_names
+    counts = np.zeros(len(words), dtype=np.int64) if labels is None else labels.sum(axis=0)
+    kept = sorted(sorted(range(len(words)), key=lambda word: (-counts[word], words[word]))[:21])
+    train, test = (_with_words(parts[part], kept) for part in ("train", "test"))
+    return Protocol(
+        "corel5k-21",
+        train,
+        test,
+        train,
+        citation=(
+            "Duygulu et al., ECCV 2002: official split, restricted to the 21 words that most training images have, as "
+            "NUS-WIDE is to its 21 most frequent concepts; images with none of them are left out"
+        ),
+    )
+
+
+def _with_words(images: ImageSet, words: list[int]) -> ImageSet:
+    labels = None if images.labels is None else images.labels[:, words]
+    names = tuple(images.class_names[word] for word in words)
+    restricted = replace(images, labels=labels, class_names=names)
+    return restricted if labels is None else restricted.subset(labels.any(axis=1))
+
+
 PROTOCOLS: dict[str, ProtocolInfo] = {
     "corel5k": ProtocolInfo(
         "corel5k", "499 queries, 4,500 training images = database, 374 words", _corel5k, "cc0067f44f8319b4"
+    ),
+    "corel5k-21": ProtocolInfo(
+        "corel5k",
+        "443 queries, 3,947 training images = database, the 21 most frequent words",
+        _corel5k_21,
+        "db17f048517aeb19",
     ),
 }

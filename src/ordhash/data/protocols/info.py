@@ -19,10 +19,13 @@ class ProtocolInfo:
         dataset: Name of its data set.
         summary: One line for people.
         build: Makes it from the parts of the data set.
-        pinned: Hash that the built protocol must have.
+        pinned: Hash that the built protocol must have; None as long as nobody has computed it with the official files.
+        pinned_split: Hash without the contents of images, for a data set that is about in several sizes of picture: a
+            protocol with this one is accepted too, and says so in its note.
     """
 
     dataset: str
     summary: str
     build: Callable[[Parts], Protocol]
-    pinned: str
+    pinned: str | None
+    pinned_split: str | None = None

@@ -26,9 +26,12 @@ class Protocol:
         validation: Images to choose settings and checkpoints on; None lets training hold some out of ``train``.
         cutoff: Length of the ranking that counts for average precision; None means ALL.
         citation: Where the protocol is from.
+        coarse: For relevance in two grades: of every class name, the coarse class it belongs to. None means one grade.
+        note: What whoever reads a result must know of this copy of the data.
 
     Raises:
-        DataError: A query is in the database or the training set, carries no label, or has no relevant image.
+        DataError: A query is in the database or the training set, carries no label, or has no relevant image, or
+            ``coarse`` does not fit the class names.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Protocol:
     validation: ImageSet | None = None
     cutoff: int | None = None
     citation: str = ""
+    coarse: tuple[str, ...] | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         if self.cutoff is not None and self.cutoff < 1:
@@ -47,6 +52,11 @@ class Protocol:
                 raise DataError(f"protocol {self.name}: its {name} set has no labelled image; give it some")
         if self.query.class_names != self.database.class_names:
             raise DataError(f"protocol {self.name}: queries and database have different class names; use the same")
+        if self.coarse is not None and len(self.coarse) != len(self.query.class_names):
+            raise DataError(
+                f"protocol {self.name}: there are {len(self.coarse)} coarse classes for {len(self.query.class_names)} "
+                "class names; give each class name the one it belongs to"
+            )
         for name, others in (
             ("database", self.database),
             ("training set", self.train),
@@ -76,9 +86,37 @@ class Protocol:
         shared = self.query.labels[rows].astype(np.float32) @ self.database.labels.T.astype(np.float32)
         return np.asarray(shared > 0)
 
-    def hash(self) -> str:
-        """16 hexadecimal digits over the keys, labels and contents of every split, and the cutoff."""
+    def gains(self, rows: slice = slice(None)) -> npt.NDArray[np.uint8]:
+        """Graded relevance of a protocol with coarse classes: 2 for a shared class, 1 for a shared coarse class, or 0.
+
+        Args:
+            rows: Positions of queries.
+
+        Returns:
+            uint8 (n_queries, n_database).
+
+        Raises:
+            DataError: The protocol has no coarse classes.
+        """
+        if self.coarse is None or self.query.labels is None or self.database.labels is None:
+            raise DataError(f"protocol {self.name} has one grade of relevance; give it coarse classes for two")
+        names = sorted(set(self.coarse))
+        member = np.array([[name == of for name in names] for of in self.coarse], dtype=np.float32)
+        query, database = (
+            (labels.astype(np.float32) @ member > 0).astype(np.float32)
+            for labels in (self.query.labels[rows], self.database.labels)
+        )
+        return (query @ database.T > 0).astype(np.uint8) + self.relevance(rows)
+
+    def hash(self, *, contents: bool = True) -> str:
+        """16 hexadecimal digits over the keys, labels and contents of every split, the cutoff and the coarse classes.
+
+        Args:
+            contents: False leaves out the contents of the images: the hash of the split alone.
+        """
         digest = hashlib.blake2b(f"{self.cutoff}".encode(), digest_size=8)
+        if self.coarse is not None:
+            digest.update("\0".join(self.coarse).encode())
         for images in (self.train, self.validation, self.query, self.database):
             if images is None:
                 continue
@@ -86,7 +124,8 @@ class Protocol:
             digest.update(keys.encode("utf-8", "surrogateescape"))  # names of files need not be Unicode
             if images.labels is not None:
                 digest.update(np.packbits(images.labels, axis=1).tobytes())
-            digest.update(b"".join(images.content_ids()))
+            if contents:
+                digest.update(b"".join(images.content_ids()))
         return digest.hexdigest()
 
     def __repr__(self) -> str:

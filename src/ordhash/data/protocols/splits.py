@@ -6,14 +6,17 @@ The same division on every machine, and with every version of NumPy.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 
-__all__ = ["split_by_class", "together"]
+__all__ = ["hold_out_classes", "of_classes", "split_by_class", "together", "with_label_noise"]
 
 
 def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: str) -> dict[str, ImageSet]:
@@ -48,6 +51,89 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
             start = stop
         parts["rest"] += rows[start:]
     return {part: images.subset(np.array(sorted(rows), dtype=np.intp)) for part, rows in parts.items()}
+
+
+def hold_out_classes(class_names: Sequence[str], count: int, *, salt: str) -> npt.NDArray[np.bool_]:
+    """Classes to keep from training, for a search among classes that no label has ever named.
+
+    Where queries share their classes with the training images, a classifier's answer is a good code; that is why
+    Sablayrolles et al. ("How should we evaluate supervised hashing?", arXiv:1609.06753) search among other classes.
+
+    Args:
+        class_names: n_classes names.
+        count: How many to hold out, from 1 to n_classes - 1.
+        salt: Another salt gives other classes.
+
+    Returns:
+        bool (n_classes,), True for a class held out: the first ones in the order of digests of their names.
+
+    Raises:
+        InputError: A count outside of that.
+
+    >>> hold_out_classes(["ant", "bee", "cat"], 1, salt="s").tolist()
+    [True, False, False]
+    """
+    if not 1 <= count < len(class_names):
+        raise InputError(
+            f"count is {count}; of {len(class_names)} classes, 1 to {len(class_names) - 1} can be held out"
+        )
+    order = np.argsort([_digest(f"{salt}/{name}") for name in class_names])
+    held_out = np.zeros(len(class_names), dtype=bool)
+    held_out[order[:count]] = True
+    return held_out
+
+
+def of_classes(images: ImageSet, classes: npt.NDArray[np.bool_]) -> ImageSet:
+    """The images that carry a label of the classes at True, bool (n_classes,); their class names stay all.
+
+    Raises:
+        InputError: The images have no labels.
+    """
+    if images.labels is None:
+        raise InputError("images without labels cannot be chosen by class; give labels")
+    return images.subset(images.labels[:, classes].any(axis=1))
+
+
+def with_label_noise(images: ImageSet, fraction: float, *, salt: str) -> ImageSet:
+    """The same images, some of them with a wrong label: symmetric noise, as careless people or machines would add it.
+
+    A label is replaced by one of the other classes, all equally likely. Which images and which classes is given by
+    digests of the keys, so it is the same everywhere, and the wrong labels of a small fraction are among those of a
+    larger one.
+
+    Args:
+        images: n images with one label each.
+        fraction: Share of the images that get a wrong label, from 0 to 1; their number is rounded.
+        salt: Another salt gives other wrong labels.
+
+    Returns:
+        The images in their order, with labels of their own.
+
+    Raises:
+        InputError: A fraction outside 0..1, fewer than two classes, or an image that has not one label.
+
+    >>> pictures = ImageSet(np.zeros((4, 8, 8, 3), np.uint8), labels=np.eye(4, dtype=bool), class_names=tuple("abcd"))
+    >>> noisy = with_label_noise(pictures, 0.5, salt="s")
+    >>> int((noisy.labels != pictures.labels).any(axis=1).sum()), noisy.labels.sum(axis=1).tolist()
+    (2, [1, 1, 1, 1])
+    """
+    if not 0 <= fraction <= 1:
+        raise InputError(f"fraction is {fraction}; allowed are shares from 0 to 1")
+    if images.labels is None or len(images.class_names) < 2:
+        raise InputError("wrong labels need labels of at least two classes; give such images")
+    counts = images.labels.sum(axis=1)
+    if (counts != 1).any():
+        row = int(np.argmax(counts != 1))
+        raise InputError(f"{images.name(row)} carries {counts[row]} labels; wrong labels are for images with one each")
+    order = np.argsort([_digest(f"{salt}/{key}") for key in images.keys])
+    labels = images.labels.copy()
+    for row in order[: round(fraction * len(images))]:
+        right = int(labels[row].argmax())
+        # 1 to n_classes - 1 steps on from the right class, around the end.
+        step = 1 + int.from_bytes(_digest(f"{salt}/class/{images.keys[row]}"), "big") % (labels.shape[1] - 1)
+        labels[row, right] = False
+        labels[row, (right + step) % labels.shape[1]] = True
+    return replace(images, labels=labels)
 
 
 def together(first: ImageSet, second: ImageSet) -> ImageSet:
