@@ -27,6 +27,7 @@ __all__ = [
     "PRCurve",
     "Ties",
     "average_precision",
+    "check_conventions",
     "dense_ranks",
     "mean_average_precision",
     "ndcg",
@@ -85,8 +86,7 @@ def average_precision(
     relevant = _relevant_counts(relevance)
     n = distances.shape[1]
     last = n if cutoff is None else min(integer_at_least(cutoff, 1, "cutoff"), n)
-    _one_of("ties", ties, Ties)
-    _one_of("convention", convention, Convention)
+    check_conventions(ties, convention)
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
     values = np.empty(len(distances), dtype=np.float64)
@@ -373,10 +373,18 @@ def _precision_per_hit(
     return float((chances * (before + inside) / np.maximum(R + h, 1)).sum() / chances.sum())
 
 
-def _one_of(name: str, value: str, kind: Any) -> None:
-    allowed = [repr(choice) for choice in get_args(kind)]
-    if value not in get_args(kind):
-        raise InputError(f"{name} is {value!r}; allowed are {', '.join(allowed[:-1])} and {allowed[-1]}")
+def check_conventions(ties: str, convention: str) -> None:
+    """Refuse what is no order of ties or no convention of average precision.
+
+    Raises:
+        InputError: It is none.
+
+    >>> check_conventions("row", "all-relevant")
+    """
+    for name, value, kind in (("ties", ties, Ties), ("convention", convention, Convention)):
+        allowed = [repr(choice) for choice in get_args(kind)]
+        if value not in get_args(kind):
+            raise InputError(f"{name} is {value!r}; allowed are {', '.join(allowed[:-1])} and {allowed[-1]}")
 
 
 def _check(distances: Distances, relevance: Relevance) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
