@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from ordhash.data import ImageSet
-from ordhash.data.protocols import hold_out_classes, split_by_class, with_label_noise
-from ordhash.data.protocols.splits import of_classes, together
+from ordhash.data.protocols import (
+    hold_out_classes,
+    split_by_class,
+    split_by_concept,
+    split_by_digest,
+    with_label_noise,
+)
+from ordhash.data.protocols.splits import of_classes, together, with_classes
 from ordhash.errors import InputError
 
 CLASSES = ("cat", "dog", "eel")
@@ -83,6 +89,63 @@ def test_images_of_two_sets_stand_one_after_the_other():
     assert joined.keys.tolist() == ["00", "01", "02", "03", "10", "11", "12"]
     np.testing.assert_array_equal(joined.labels, images.labels[[0, 1, 2, 3, 10, 11, 12]])
     np.testing.assert_array_equal(joined.images, images.images[[0, 1, 2, 3, 10, 11, 12]])
+
+
+# --- whatever the labels, and with many labels ------------------------------------------------------------------------
+
+
+def test_a_split_by_digest_is_what_a_plain_loop_says():
+    images = thirty()
+    parts = split_by_digest(images, {"query": 4, "train": 7}, salt="s")
+    keys = sorted(images.keys, key=lambda key: hashlib.blake2b(f"s/{key}".encode(), digest_size=8).digest())
+    expected = {"query": sorted(keys[:4]), "train": sorted(keys[4:11]), "rest": sorted(keys[11:])}
+    assert {name: part.keys.tolist() for name, part in parts.items()} == expected
+    assert len(split_by_digest(images, {"query": 30}, salt="s")["rest"]) == 0
+    with pytest.raises(InputError, match="the parts need 31 images and there are 30; give more images"):
+        split_by_digest(images, {"query": 30, "train": 1}, salt="s")
+
+
+def concepts(seed, n=60):
+    labels = np.random.default_rng(seed).random((n, 3)) < (0.6, 0.25, 0.4)
+    labels[:, 0] |= ~labels.any(axis=1)
+    return images_of([f"{i:02d}" for i in range(n)], labels)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_by_concept_is_what_a_plain_loop_says(seed):
+    images = concepts(seed)
+    parts = split_by_concept(images, {"query": 2, "train": 3}, salt="s")
+    rarest_first = sorted(range(3), key=lambda label: (images.labels[:, label].sum(), label))
+    order = sorted(range(60), key=lambda i: hashlib.blake2b(f"s/{images.keys[i]}".encode(), digest_size=8).digest())
+    taken: set[int] = set()
+    for part, count in (("query", 2), ("train", 3)):
+        drawn = []
+        for label in rarest_first:
+            rows = [row for row in order if images.labels[row, label] and row not in taken][:count]
+            taken |= set(rows)
+            drawn += rows
+        assert parts[part].keys.tolist() == [images.keys[row] for row in sorted(drawn)]
+        assert len(parts[part]) == 3 * count
+        assert (parts[part].labels.sum(axis=0) >= count).all()
+    assert parts["rest"].keys.tolist() == [key for row, key in enumerate(images.keys) if row not in taken]
+
+
+def test_a_split_by_concept_that_needs_too_many_images():
+    images = images_of(["a", "b", "c"], [[1, 0, 0], [1, 1, 0], [0, 0, 1]])
+    with pytest.raises(InputError, match="cat has 1 images left for the part query, which needs 2 of every class"):
+        split_by_concept(images_of(["a", "b", "c", "d", "e"], [[1, 0, 0]] + [[0, 1, 1]] * 4), {"query": 2}, salt="s")
+    assert len(split_by_concept(images, {"query": 1}, salt="s")["query"]) == 3
+    with pytest.raises(InputError, match="images without labels"):
+        split_by_concept(ImageSet(images.images), {"query": 1}, salt="s")
+
+
+def test_images_with_classes_have_these_alone():
+    images = images_of(["a", "b", "c"], [[1, 0, 1], [0, 1, 0], [0, 0, 1]])
+    chosen = with_classes(images, ["eel", "cat"])
+    assert (chosen.keys.tolist(), chosen.class_names) == (["a", "c"], ("cat", "eel"))
+    assert chosen.labels.tolist() == [[True, True], [False, True]]
+    with pytest.raises(InputError, match="images without labels"):
+        with_classes(ImageSet(images.images), ["cat"])
 
 
 # --- classes held out -------------------------------------------------------------------------------------------------

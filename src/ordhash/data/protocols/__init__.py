@@ -12,10 +12,16 @@ import difflib
 from pathlib import Path
 
 from ordhash.data.datasets import DATASETS
-from ordhash.data.protocols import cifar10, corel5k, fashion_mnist, grocery, grocery_photos
+from ordhash.data.protocols import cifar10, corel5k, fashion_mnist, grocery, grocery_photos, mirflickr25k, nuswide21
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
-from ordhash.data.protocols.splits import hold_out_classes, split_by_class, with_label_noise
+from ordhash.data.protocols.splits import (
+    hold_out_classes,
+    split_by_class,
+    split_by_concept,
+    split_by_digest,
+    with_label_noise,
+)
 from ordhash.errors import DataError, InputError
 
 __all__ = [
@@ -25,12 +31,14 @@ __all__ = [
     "hold_out_classes",
     "load_protocol",
     "split_by_class",
+    "split_by_concept",
+    "split_by_digest",
     "with_label_noise",
 ]
 
 PROTOCOLS: dict[str, ProtocolInfo] = {
     name: info
-    for module in (cifar10, grocery, grocery_photos, fashion_mnist, corel5k)
+    for module in (cifar10, grocery, grocery_photos, fashion_mnist, corel5k, mirflickr25k, nuswide21)
     for name, info in module.PROTOCOLS.items()
 }
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ordhash.data.datasets.dataset import Parts
-from ordhash.data.imageset import ImageSet
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
+from ordhash.data.protocols.splits import with_classes
 
 __all__ = ["PROTOCOLS"]
 
@@ -28,8 +26,8 @@ def _corel5k_21(parts: Parts) -> Protocol:
     """The 21 most frequent words of the training images, equal counts by name, and the images that have one of them."""
     labels, words = parts["train"].labels, parts["train"].class_names
     counts = np.zeros(len(words), dtype=np.int64) if labels is None else labels.sum(axis=0)
-    kept = sorted(sorted(range(len(words)), key=lambda word: (-counts[word], words[word]))[:21])
-    train, test = (_with_words(parts[part], kept) for part in ("train", "test"))
+    frequent = [words[row] for row in sorted(range(len(words)), key=lambda row: (-counts[row], words[row]))[:21]]
+    train, test = (with_classes(parts[part], frequent) for part in ("train", "test"))
     return Protocol(
         "corel5k-21",
         train,
@@ -40,13 +38,6 @@ def _corel5k_21(parts: Parts) -> Protocol:
             "NUS-WIDE is to its 21 most frequent concepts; images with none of them are left out"
         ),
     )
-
-
-def _with_words(images: ImageSet, words: list[int]) -> ImageSet:
-    labels = None if images.labels is None else images.labels[:, words]
-    names = tuple(images.class_names[word] for word in words)
-    restricted = replace(images, labels=labels, class_names=names)
-    return restricted if labels is None else restricted.subset(labels.any(axis=1))
 
 
 PROTOCOLS: dict[str, ProtocolInfo] = {

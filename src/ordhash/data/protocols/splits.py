@@ -6,7 +6,7 @@ The same division on every machine, and with every version of NumPy.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,16 @@ import pyarrow as pa
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 
-__all__ = ["hold_out_classes", "of_classes", "split_by_class", "together", "with_label_noise"]
+__all__ = [
+    "hold_out_classes",
+    "of_classes",
+    "split_by_class",
+    "split_by_concept",
+    "split_by_digest",
+    "together",
+    "with_classes",
+    "with_label_noise",
+]
 
 
 def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: str) -> dict[str, ImageSet]:
@@ -39,7 +48,7 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
     if len(unlabelled):
         name = images.name(int(unlabelled[0]))
         raise InputError(f"{name} carries no label ({len(unlabelled)} such images); leave them out")
-    order = np.argsort([_digest(f"{salt}/{key}") for key in images.keys])
+    order = _order(images, salt)
     parts: dict[str, list[int]] = {part: [] for part in (*counts, "rest")}
     first_label = images.labels.argmax(axis=1)
     for label in range(len(images.class_names)):
@@ -51,6 +60,99 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
             start = stop
         parts["rest"] += rows[start:]
     return {part: images.subset(np.array(sorted(rows), dtype=np.intp)) for part, rows in parts.items()}
+
+
+def split_by_digest(images: ImageSet, counts: Mapping[str, int], *, salt: str) -> dict[str, ImageSet]:
+    """Divide images whatever their labels, in an order given by digests of their keys.
+
+    Args:
+        images: Images.
+        counts: Part -> images; what is left over goes to ``rest``.
+        salt: Another salt gives another split.
+
+    Returns:
+        The parts, and ``rest``; each in the order of ``images``.
+
+    Raises:
+        InputError: There are fewer images than the parts need.
+
+    >>> split = split_by_digest(ImageSet(["a.jpg", "b.jpg", "c.jpg"]), {"query": 1}, salt="s")
+    >>> len(split["query"]), len(split["rest"])
+    (1, 2)
+    """
+    if sum(counts.values()) > len(images):
+        raise InputError(
+            f"the parts need {sum(counts.values()):,} images and there are {len(images):,}; give more images"
+        )
+    order = _order(images, salt)
+    parts, start = {}, 0
+    for part, count in counts.items():
+        parts[part] = images.subset(np.sort(order[start : start + count]))
+        start += count
+    parts["rest"] = images.subset(np.sort(order[start:]))
+    return parts
+
+
+def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) -> dict[str, ImageSet]:
+    """Divide images with many labels: for every class, so many images that carry it, and no image twice.
+
+    One part after the other is drawn, and for each the classes from the rarest to the most frequent one (equal ones in
+    their order), so that the frequent ones do not use up the images of the rare. A class may have more images in a part
+    than were drawn for it: those that were drawn for another class.
+
+    Args:
+        images: Images with labels.
+        counts: Part -> images a class; what is left over goes to ``rest``.
+        salt: Another salt gives another split.
+
+    Returns:
+        The parts, and ``rest``; each in the order of ``images``.
+
+    Raises:
+        InputError: The images have no labels, or a class has too few images that are not drawn yet.
+
+    >>> labels = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 1]], dtype=bool)
+    >>> pictures = ImageSet(np.zeros((5, 8, 8, 3), np.uint8), labels=labels, class_names=("sea", "sky"))
+    >>> {part: len(images) for part, images in split_by_concept(pictures, {"query": 1}, salt="s").items()}
+    {'query': 2, 'rest': 3}
+    """
+    if images.labels is None:
+        raise InputError("images without labels cannot be divided by class; give labels")
+    order = _order(images, salt)
+    free = np.ones(len(images), dtype=bool)
+    parts = {}
+    for part, count in counts.items():
+        drawn: list[int] = []
+        for label in np.argsort(images.labels.sum(axis=0), kind="stable"):
+            rows = order[images.labels[order, label] & free[order]][:count]
+            if len(rows) < count:
+                raise InputError(
+                    f"{images.class_names[label]} has {len(rows)} images left for the part {part}, which needs "
+                    f"{count} of every class; give more images"
+                )
+            free[rows] = False
+            drawn += rows.tolist()
+        parts[part] = images.subset(np.array(sorted(drawn), dtype=np.intp))
+    parts["rest"] = images.subset(free)
+    return parts
+
+
+def with_classes(images: ImageSet, class_names: Sequence[str]) -> ImageSet:
+    """The images that carry one of some classes, with these classes alone, in the order that they have there.
+
+    Raises:
+        InputError: The images have no labels.
+
+    >>> pictures = ImageSet(["a.jpg", "b.jpg"], labels=np.eye(2, dtype=bool), class_names=("sea", "sky"))
+    >>> with_classes(pictures, ["sky"]).images
+    ['b.jpg']
+    """
+    if images.labels is None:
+        raise InputError("images without labels cannot be chosen by class; give labels")
+    kept = [column for column, name in enumerate(images.class_names) if name in set(class_names)]
+    labels = images.labels[:, kept]
+    names = tuple(images.class_names[column] for column in kept)
+    return replace(images, labels=labels, class_names=names).subset(labels.any(axis=1))
 
 
 def hold_out_classes(class_names: Sequence[str], count: int, *, salt: str) -> npt.NDArray[np.bool_]:
@@ -125,7 +227,7 @@ def with_label_noise(images: ImageSet, fraction: float, *, salt: str) -> ImageSe
     if (counts != 1).any():
         row = int(np.argmax(counts != 1))
         raise InputError(f"{images.name(row)} carries {counts[row]} labels; wrong labels are for images with one each")
-    order = np.argsort([_digest(f"{salt}/{key}") for key in images.keys])
+    order = _order(images, salt)
     labels = images.labels.copy()
     for row in order[: round(fraction * len(images))]:
         right = int(labels[row].argmax())
@@ -150,6 +252,10 @@ def together(first: ImageSet, second: ImageSet) -> ImageSet:
     if first.metadata is not None and second.metadata is not None:
         metadata = pa.concat_tables([first.metadata, second.metadata])
     return ImageSet(images, np.concatenate([first.keys, second.keys]), labels, first.class_names, metadata)
+
+
+def _order(images: ImageSet, salt: str) -> npt.NDArray[np.intp]:
+    return np.argsort(np.array([_digest(f"{salt}/{key}") for key in images.keys], dtype="S8"))
 
 
 def _digest(text: str) -> bytes:
