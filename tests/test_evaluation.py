@@ -10,7 +10,7 @@ from ordhash.data import Protocol, read_folder
 from ordhash.data.imageset import ImageSet
 from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.encoder import Encoder
-from ordhash.errors import DataError
+from ordhash.errors import DataError, InputError
 from ordhash.evaluation import cosine_distances, evaluate, rank_quality
 
 
@@ -27,7 +27,7 @@ def protocol(photo_folder):
     return Protocol("small", images.subset(number > 3), images.subset(number < 2), images.subset(number >= 2), cutoff=5)
 
 
-def plain_quality(distances, relevance, cutoff, radii=()):
+def plain_quality(distances, relevance, cutoff, radii=(), gains=None):
     """Quality, a query at a time."""
     rows = [(distances[i : i + 1], relevance[i : i + 1]) for i in range(len(distances))]
     curves = [metrics.precision_recall_curve(*row) for row in rows]
@@ -40,6 +40,7 @@ def plain_quality(distances, relevance, cutoff, radii=()):
         "precision_within": {r: np.mean([metrics.precision_within(*row, r)[0] for row in rows]) for r in radii},
         "recall": curves[0].recall,
         "precision": np.mean([curve.precision for curve in curves], axis=0),
+        "ndcg": None if gains is None else np.mean(metrics.ndcg(distances, gains, cutoff=cutoff)),
     }
 
 
@@ -47,7 +48,9 @@ def assert_quality(found, expected):
     values = dataclasses.asdict(found)
     assert values.keys() == expected.keys()
     for name, value in expected.items():
-        if isinstance(value, dict):
+        if value is None:
+            assert values[name] is None
+        elif isinstance(value, dict):
             assert values[name] == pytest.approx(value, abs=1e-12)
         else:
             np.testing.assert_allclose(values[name], value, atol=1e-12)
@@ -66,6 +69,43 @@ def test_a_report_is_plain_metrics_of_plain_distances(encoder, protocol):
     assert (report.protocol, report.protocol_hash) == ("small", protocol.hash())
     assert (report.model_id, report.method) == (encoder.model_id, encoder.info.method)
     assert (report.code_bits, report.arity, report.version) == (48, 4, ordhash.__version__)
+
+
+def test_a_graded_protocol_has_ndcg(encoder, protocol):
+    graded = dataclasses.replace(protocol, coarse=("fruit", "fruit", "vegetable"))
+    report = evaluate(encoder, graded)
+    query, database = encoder.run(protocol.query), encoder.run(protocol.database)
+    ordinal = (query.codes.symbols[:, None] != database.codes.symbols[None]).sum(axis=2)
+    fruit = ~np.array([[q[2] or d[2] for d in protocol.database.labels] for q in protocol.query.labels])
+    gains = protocol.relevance() * 2 + (fruit & ~protocol.relevance())
+    assert_quality(report.ordinal, plain_quality(ordinal, protocol.relevance(), 5, (0, 1, 2), gains))
+    distances = asymmetric_distances(query.scores, database.codes)
+    assert_quality(report.asymmetric, plain_quality(distances, protocol.relevance(), 5, (), gains))
+    assert 0 < report.ordinal.ndcg <= 1
+
+
+def test_a_report_says_what_it_was_asked_for(encoder, protocol):
+    usual = evaluate(encoder, protocol)
+    assert (usual.ties, usual.convention, usual.note) == ("expected", "normal", "")
+    noted = dataclasses.replace(protocol, note="half of the pictures")
+    report = evaluate(encoder, noted, ties="row", convention="hits-in-top-k")
+    assert (report.ties, report.convention, report.note) == ("row", "hits-in-top-k", "half of the pictures")
+    query, database = encoder.run(protocol.query), encoder.run(protocol.database)
+    ordinal = ordinal_distances(query.codes, database.codes)
+    asymmetric = asymmetric_distances(query.scores, database.codes)
+    options = {"cutoff": 5, "convention": "hits-in-top-k"}
+    for found, distances in ((report.ordinal, ordinal), (report.asymmetric, asymmetric)):
+        for name, ties in (("map", "row"), ("map_best", "best"), ("map_worst", "worst")):
+            wanted = metrics.mean_average_precision(distances, protocol.relevance(), ties=ties, **options)
+            assert getattr(found, name) == pytest.approx(wanted)
+    assert report.ordinal.precision_at == usual.ordinal.precision_at
+
+
+def test_unknown_conventions_are_refused_before_the_work(protocol):
+    with pytest.raises(InputError, match="ties is 'luck'; allowed are 'expected', 'best', 'worst' and 'row'"):
+        evaluate(None, protocol, ties="luck")
+    with pytest.raises(InputError, match="convention is 'mine'"):
+        evaluate(None, protocol, convention="mine")
 
 
 def test_a_report_becomes_json(encoder, protocol):

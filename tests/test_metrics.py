@@ -1,3 +1,4 @@
+import math
 from itertools import permutations
 
 import numpy as np
@@ -9,13 +10,14 @@ from ordhash.errors import InputError
 from ordhash.metrics import (
     average_precision,
     mean_average_precision,
+    ndcg,
     precision_at,
     precision_recall_curve,
     precision_within,
 )
 
 
-def ap_of_ranking(relevance, cutoff=None):
+def ap_of_ranking(relevance, cutoff=None, convention="normal"):
     """Average precision of items in a given order: the definition, as a loop."""
     last = len(relevance) if cutoff is None else min(cutoff, len(relevance))
     found, total = 0, 0.0
@@ -23,16 +25,26 @@ def ap_of_ranking(relevance, cutoff=None):
         if relevant:
             found += 1
             total += found / position
-    return total / min(sum(relevance), last)
+    divisor = {"normal": min(sum(relevance), last), "all-relevant": sum(relevance), "hits-in-top-k": max(found, 1)}
+    return total / divisor[convention]
 
 
-def every_order(distances, relevance):
-    """Relevance in every order that ascending distance allows, each order once (items are told apart)."""
+def ndcg_of_ranking(gains, cutoff=None):
+    """NDCG of items in a given order: the definition, as a loop."""
+
+    def dcg(values):
+        return sum(gain / math.log2(1 + position) for position, gain in enumerate(values[:cutoff], start=1))
+
+    return dcg(gains) / dcg(sorted(gains, reverse=True))
+
+
+def every_order(distances, values):
+    """Values in every order that ascending distance allows, each order once (items are told apart)."""
     items = range(len(distances))
     for order in permutations(items):
         ranked = [distances[i] for i in order]
         if ranked == sorted(ranked):
-            yield [bool(relevance[i]) for i in order]
+            yield [values[i] for i in order]
 
 
 @st.composite
@@ -51,6 +63,33 @@ def test_average_precision_is_the_mean_best_and_worst_over_every_order_of_ties(c
     for ties, wanted in (("expected", np.mean(each)), ("best", max(each)), ("worst", min(each))):
         found = average_precision(distances[None], relevance[None], cutoff=cutoff, ties=ties)
         np.testing.assert_allclose(found, [wanted], rtol=1e-12, err_msg=ties)
+
+
+@settings(deadline=None, derandomize=True)
+@given(small_cases(), st.one_of(st.none(), st.integers(1, 8)), st.sampled_from(["hits-in-top-k", "all-relevant"]))
+def test_other_divisors_are_means_over_every_order_of_ties(case, cutoff, convention):
+    distances, relevance = case
+    each = [ap_of_ranking(ranked, cutoff, convention) for ranked in every_order(distances.tolist(), relevance)]
+    found = average_precision(distances[None], relevance[None], cutoff=cutoff, convention=convention)
+    np.testing.assert_allclose(found, [np.mean(each)], rtol=1e-12)
+    # The other orders are single ones, whatever the divisor.
+    for ties, key in (("best", -1), ("worst", 1), ("row", 0)):
+        order = sorted(range(len(distances)), key=lambda i: (distances[i], key * relevance[i]))
+        found = average_precision(distances[None], relevance[None], cutoff=cutoff, convention=convention, ties=ties)
+        wanted = ap_of_ranking(relevance[order].tolist(), cutoff, convention)
+        np.testing.assert_allclose(found, [wanted], rtol=1e-12, err_msg=ties)
+
+
+@settings(deadline=None, derandomize=True)
+@given(small_cases(), st.one_of(st.none(), st.integers(1, 8)), st.data())
+def test_ndcg_is_the_mean_over_every_order_of_ties(case, cutoff, data):
+    distances, relevance = case
+    gains = (
+        relevance
+        * np.array(data.draw(st.lists(st.sampled_from([1, 2, 0.5]), min_size=6, max_size=6)))[: len(relevance)]
+    )
+    each = [ndcg_of_ranking(ranked, cutoff) for ranked in every_order(distances.tolist(), gains.tolist())]
+    np.testing.assert_allclose(ndcg(distances[None], gains[None], cutoff=cutoff), [np.mean(each)], rtol=1e-12)
 
 
 @settings(deadline=None, derandomize=True)
@@ -79,6 +118,82 @@ def test_average_precision_by_hand():
     np.testing.assert_allclose(average_precision(tied, rel, ties="worst"), [5 / 12])
     # Tied, cutoff 1: the first is relevant half of the time.
     np.testing.assert_allclose(average_precision(tied, rel, cutoff=1), [1 / 2])
+
+
+def test_conventions_of_other_toolkits_by_hand():
+    # Order n r r n r, cutoff 3, no ties: precisions 1/2 and 2/3 within the cutoff, sum 7/6; three are relevant.
+    d, rel = np.array([[0, 1, 2, 3, 4]]), np.array([[False, True, True, False, True]])
+    for convention, wanted in (("normal", 7 / 18), ("all-relevant", 7 / 18), ("hits-in-top-k", 7 / 12)):
+        np.testing.assert_allclose(average_precision(d, rel, cutoff=3, convention=convention), [wanted])
+    # At a cutoff of 2, one hit: 1/2 over two that could be there, over three that there are, over the one found.
+    for convention, wanted in (("normal", 1 / 4), ("all-relevant", 1 / 6), ("hits-in-top-k", 1 / 2)):
+        np.testing.assert_allclose(average_precision(d, rel, cutoff=2, convention=convention), [wanted])
+    # A query without a hit within the cutoff counts as 0, and still counts.
+    both = np.array([[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]])
+    other = np.array([[True, False, False, False, False]])
+    values = average_precision(both, np.concatenate([rel, other]), cutoff=1, convention="hits-in-top-k")
+    assert values.tolist() == [0, 1]
+    found = mean_average_precision(both, np.concatenate([rel, other]), cutoff=1, convention="hits-in-top-k")
+    assert found == 0.5
+
+
+def test_ties_by_row_are_a_stable_sort():
+    # All equal, rows r n n r: positions 1 and 4, (1 + 2/4) / 2.
+    rel = np.array([[True, False, False, True]])
+    np.testing.assert_allclose(average_precision(np.zeros((1, 4)), rel, ties="row"), [3 / 4])
+    # The same items in another order of rows, n r r n: (1/2 + 2/3) / 2. The others do not care.
+    np.testing.assert_allclose(average_precision(np.zeros((1, 4)), ~rel, ties="row"), [7 / 12])
+    # The nearer level first: row 2, then rows 0, 1, 3.
+    np.testing.assert_allclose(average_precision(np.array([[1, 1, 0, 1]]), rel, ties="row"), [(1 / 2 + 2 / 4) / 2])
+    rng = np.random.default_rng(11)
+    distances, relevance = rng.integers(0, 6, (9, 70)), rng.random((9, 70)) < 0.3
+    for cutoff in (None, 8):
+        for convention in ("normal", "hits-in-top-k", "all-relevant"):
+            ranked = np.take_along_axis(relevance, np.argsort(distances, axis=1, kind="stable"), axis=1)
+            wanted = [ap_of_ranking(row.tolist(), cutoff, convention) for row in ranked]
+            options = {"cutoff": cutoff, "ties": "row", "convention": convention}
+            np.testing.assert_allclose(average_precision(distances, relevance, **options), wanted, rtol=1e-12)
+
+
+def test_hits_in_top_k_at_the_size_of_a_database_are_the_mean_of_random_orders():
+    rng = np.random.default_rng(12)
+    distances, relevance = rng.integers(0, 4, 3000), rng.random(3000) < 0.02
+    (found,) = average_precision(distances[None], relevance[None], cutoff=100, convention="hits-in-top-k")
+    draws = []
+    for _ in range(2000):
+        order = np.lexsort((rng.random(3000), distances))
+        draws.append(ap_of_ranking(relevance[order].tolist(), 100, "hits-in-top-k"))
+    assert abs(np.mean(draws) - found) < 4 * np.std(draws) / 2000**0.5
+
+
+def test_ndcg_by_hand():
+    # Gains 1, 2 in that order: (1 + 2 / log2 3) / (2 + 1 / log2 3).
+    d, gains = np.array([[0, 1, 2]]), np.array([[1, 2, 0]])
+    third = 1 / math.log2(3)
+    np.testing.assert_allclose(ndcg(d, gains), [(1 + 2 * third) / (2 + third)])
+    # At a cutoff of 1 there is the first alone, and the best would have 2.
+    np.testing.assert_allclose(ndcg(d, gains, cutoff=1), [1 / 2])
+    # The first two tied: each stands at either position half of the time, 3/2 at both.
+    np.testing.assert_allclose(ndcg(np.array([[0, 0, 1]]), gains), [1.5 * (1 + third) / (2 + third)])
+    assert ndcg(np.array([[1, 0, 2]]), gains) == 1
+    np.testing.assert_allclose(ndcg(d, gains * 0.25), ndcg(d, gains))
+
+
+def test_ndcg_refuses_what_it_cannot_use():
+    d = np.array([[0, 1, 2], [0, 1, 2]])
+    with pytest.raises(InputError, match=r"gains are int64 \(2, 2\); allowed are integers or floats of the shape"):
+        ndcg(d, np.ones((2, 2), dtype=np.int64))
+    with pytest.raises(InputError, match="gains are bool"):
+        ndcg(d, np.ones((2, 3), dtype=bool))
+    for bad in (-1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="a gain is negative or not finite; allowed are 0 and more"):
+            ndcg(d, np.full((2, 3), bad))
+    with pytest.raises(InputError, match=r"query row 1 has no item with a gain \(1 such queries\)"):
+        ndcg(d, np.array([[0, 1, 0], [0, 0, 0]]))
+    with pytest.raises(InputError, match="cutoff is 0"):
+        ndcg(d, np.ones((2, 3)), cutoff=0)
+    with pytest.raises(InputError, match="NaN"):
+        ndcg(np.array([[0.0, np.nan]]), np.ones((1, 2)))
 
 
 def test_a_perfect_ranking_is_exactly_one_and_one_item_works():
@@ -255,8 +370,10 @@ def test_bad_options_are_refused():
         average_precision(d, rel, cutoff=0)
     with pytest.raises(InputError, match=r"cutoff is 2\.0"):
         average_precision(d, rel, cutoff=2.0)
-    with pytest.raises(InputError, match="ties is 'random'; allowed are 'expected', 'best' and 'worst'"):
+    with pytest.raises(InputError, match="ties is 'random'; allowed are 'expected', 'best', 'worst' and 'row'"):
         average_precision(d, rel, ties="random")
+    with pytest.raises(InputError, match="convention is 'mine'; allowed are 'normal', 'hits-in-top-k' and 'all-rel"):
+        average_precision(d, rel, convention="mine")
     with pytest.raises(InputError, match="k is 0"):
         precision_at(d, rel, 0)
     with pytest.raises(InputError, match="k is 4, but there are only 3 items"):

@@ -16,6 +16,7 @@ from ordhash.data.protocols import Protocol
 from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError
+from ordhash.metrics import Convention, Ties
 from ordhash.progress import progress_bar
 
 __all__ = ["Quality", "Report", "cosine_distances", "evaluate", "rank_quality"]
@@ -29,7 +30,9 @@ DistancesOf = Callable[[slice], npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of one ranking, means over the queries; every metric is the expectation over all orders of ties.
+    """Quality of one ranking: means over the queries, each the expectation over all orders of ties.
+
+    Where another order of ties or another convention of average precision was asked for, ``map`` has it.
 
     Attributes:
         map: Mean average precision, at the protocol's cutoff.
@@ -39,6 +42,7 @@ class Quality:
         precision_within: Share of relevant items within an ordinal radius; empty for distances that are not ordinal.
         recall: Levels of the precision-recall curve.
         precision: Interpolated precision at these levels.
+        ndcg: Normalised discounted cumulative gain at the protocol's cutoff; None for relevance in one grade.
     """
 
     map: float
@@ -48,6 +52,7 @@ class Quality:
     precision_within: dict[int, float]
     recall: tuple[float, ...] = field(repr=False)
     precision: tuple[float, ...] = field(repr=False)
+    ndcg: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ class Report:
         distinct_codes: Different codes in the database.
         ordinal: Ranking by ordinal distance.
         asymmetric: Ranking by asymmetric distance (the query keeps its scores).
+        ties: Order of equal distances that ``map`` is for.
+        convention: What average precision is divided by.
+        note: What the protocol says of this copy of its data.
         version: Version of this package.
     """
 
@@ -84,6 +92,9 @@ class Report:
     distinct_codes: int
     ordinal: Quality
     asymmetric: Quality
+    ties: Ties = "expected"
+    convention: Convention = "normal"
+    note: str = ""
     version: str = ordhash.__version__
 
     def to_json(self) -> dict[str, Any]:
@@ -91,7 +102,14 @@ class Report:
         return dataclasses.asdict(self)
 
 
-def evaluate(encoder: Encoder, protocol: Protocol, *, progress: bool = False) -> Report:
+def evaluate(
+    encoder: Encoder,
+    protocol: Protocol,
+    *,
+    ties: Ties = "expected",
+    convention: Convention = "normal",
+    progress: bool = False,
+) -> Report:
     """Search every query of a protocol in its database, by both distances.
 
     Images that cannot be read are left out and named in the report.
@@ -99,11 +117,15 @@ def evaluate(encoder: Encoder, protocol: Protocol, *, progress: bool = False) ->
     Args:
         encoder: A model.
         protocol: Queries, database and relevance.
+        ties: As in [average_precision][ordhash.metrics.average_precision].
+        convention: As there.
         progress: Whether to show a bar.
 
     Raises:
+        InputError: Ties or a convention that there are not.
         DataError: No query or no database image can be used, or a query lost its last relevant image to broken files.
     """
+    metrics.check_conventions(ties, convention)  # before the work, not after it
     query, database = encoder.run(protocol.query), encoder.run(protocol.database)
     if len(query.rows) == 0 or len(database.rows) == 0:
         raise DataError(f"protocol {protocol.name}: no query or no database image can be used; check the files")
@@ -125,16 +147,34 @@ def evaluate(encoder: Encoder, protocol: Protocol, *, progress: bool = False) ->
         left_out=tuple(str(failure) for failure in (*query.failures, *database.failures)),
         distinct_codes=len(np.unique(codes.packed(), axis=0)),
         ordinal=rank_quality(
-            lambda rows: ordinal_distances(queries[rows], codes), protocol, radii=_RADII, progress=progress
+            lambda rows: ordinal_distances(queries[rows], codes),
+            protocol,
+            radii=_RADII,
+            ties=ties,
+            convention=convention,
+            progress=progress,
         ),
         asymmetric=rank_quality(
-            lambda rows: asymmetric_distances(query.scores[rows], codes), protocol, progress=progress
+            lambda rows: asymmetric_distances(query.scores[rows], codes),
+            protocol,
+            ties=ties,
+            convention=convention,
+            progress=progress,
         ),
+        ties=ties,
+        convention=convention,
+        note=protocol.note,
     )
 
 
 def rank_quality(
-    distances_of: DistancesOf, protocol: Protocol, *, radii: tuple[int, ...] = (), progress: bool = False
+    distances_of: DistancesOf,
+    protocol: Protocol,
+    *,
+    radii: tuple[int, ...] = (),
+    ties: Ties = "expected",
+    convention: Convention = "normal",
+    progress: bool = False,
 ) -> Quality:
     """Quality of a ranking by any distance.
 
@@ -142,6 +182,8 @@ def rank_quality(
         distances_of: Distances (len(rows), n_database) of the queries at some rows.
         protocol: Queries, database and relevance.
         radii: Radii for the precision within a radius.
+        ties: As in [average_precision][ordhash.metrics.average_precision]: what ``map`` is for.
+        convention: As there: for ``map``, ``map_best`` and ``map_worst``.
         progress: Whether to show a bar.
     """
     n, n_database = len(protocol.query), len(protocol.database)
@@ -159,8 +201,14 @@ def rank_quality(
                 add(f"within {radius}", metrics.precision_within(distances, relevance, radius))
             if not np.issubdtype(distances.dtype, np.integer):
                 distances = metrics.dense_ranks(distances)
-            for ties in ("expected", "best", "worst"):
-                add(ties, metrics.average_precision(distances, relevance, cutoff=protocol.cutoff, ties=ties))
+            orders: dict[str, Ties] = {"map": ties, "map_best": "best", "map_worst": "worst"}
+            for name, order in orders.items():
+                precisions = metrics.average_precision(
+                    distances, relevance, cutoff=protocol.cutoff, ties=order, convention=convention
+                )
+                add(name, precisions)
+            if protocol.coarse is not None:
+                add("ndcg", metrics.ndcg(distances, protocol.gains(rows), cutoff=protocol.cutoff))
             for k in _PRECISION_AT:
                 if k <= n_database:
                     add(f"at {k}", metrics.precision_at(distances, relevance, k))
@@ -168,13 +216,14 @@ def rank_quality(
             curve += part.precision * len(distances)
             advance(len(distances))
     return Quality(
-        map=sums["expected"] / n,
-        map_best=sums["best"] / n,
-        map_worst=sums["worst"] / n,
+        map=sums["map"] / n,
+        map_best=sums["map_best"] / n,
+        map_worst=sums["map_worst"] / n,
         precision_at={k: sums[f"at {k}"] / n for k in _PRECISION_AT if k <= n_database},
         precision_within={radius: sums[f"within {radius}"] / n for radius in radii},
         recall=tuple(part.recall.tolist()),
         precision=tuple((curve / n).tolist()),
+        ndcg=sums["ndcg"] / n if "ndcg" in sums else None,
     )
 
 

@@ -13,31 +13,33 @@ Everywhere ``distances`` is (q, n), integers or floats without NaN, smaller is n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ordhash.checks import integer_at_least
 from ordhash.errors import InputError
+from ordhash.levels import Distances, check_distances, dense_ranks, levels
 
 __all__ = [
+    "Convention",
     "PRCurve",
+    "Ties",
     "average_precision",
+    "check_conventions",
     "dense_ranks",
     "mean_average_precision",
+    "ndcg",
     "precision_at",
     "precision_recall_curve",
     "precision_within",
 ]
 
-Distances: TypeAlias = npt.NDArray[Any]
 Relevance: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float64]
-Ties: TypeAlias = Literal["expected", "best", "worst"]
-
-# A count per possible distance beats a sort as long as the possible distances are not many more than the items.
-_COUNTABLE_RANGE = 1 << 16
+Ties: TypeAlias = Literal["expected", "best", "worst", "row"]
+Convention: TypeAlias = Literal["normal", "hits-in-top-k", "all-relevant"]
 
 
 def average_precision(
@@ -46,18 +48,25 @@ def average_precision(
     *,
     cutoff: int | None = None,
     ties: Ties = "expected",
+    convention: Convention = "normal",
 ) -> Floats:
     """Average precision of every query: the mean precision at the positions of its relevant items.
 
     The sum of precisions is divided by the number of relevant items, or by the cutoff if that is smaller, so that
-    a perfect ranking scores 1 at every cutoff.
+    a perfect ranking scores 1 at every cutoff. Other ties and conventions are there to meet the numbers of other
+    toolkits, and only for that: ``hits-in-top-k`` forgives what was not found, and the order of rows is chance.
 
     Args:
         distances: Integers or floats (q, n).
         relevance: bool (q, n); every query has at least one relevant item.
         cutoff: Positions that count; None is all of them.
         ties: ``expected`` over all orders of equal distances; ``best`` and ``worst`` put the relevant items of each
-            level first or last, the bounds between which a careless sort falls.
+            level first or last, the bounds between which a careless sort falls (not so with ``hits-in-top-k``, where
+            a hit more can lower the mean); ``row`` is the order of a stable sort.
+        convention: What the sum of precisions is divided by. ``normal`` as above; ``all-relevant`` by all relevant
+            items, however few the cutoff lets through; ``hits-in-top-k`` by the relevant items that are among the
+            first ``cutoff``, 0 for a query that has none there (as CalcTopMap of DeepHash-pytorch does). All three
+            are one without a cutoff.
 
     Returns:
         float64 (q,), from 0 to 1.
@@ -70,18 +79,33 @@ def average_precision(
     array([0.91666667])
     >>> average_precision(distances, relevance, ties="worst").round(3)
     array([0.833])
+    >>> average_precision(distances, relevance, cutoff=2, ties="row", convention="hits-in-top-k")
+    array([1.])
     """
     distances, relevance = _check(distances, relevance)
     relevant = _relevant_counts(relevance)
     n = distances.shape[1]
     last = n if cutoff is None else min(integer_at_least(cutoff, 1, "cutoff"), n)
-    if ties not in ("expected", "best", "worst"):
-        raise InputError(f"ties is {ties!r}; allowed are 'expected', 'best' and 'worst'")
+    check_conventions(ties, convention)
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
-    sums = [
-        _precision_sum(*_levels(distances[row], relevance[row]), last, ties, harmonic) for row in range(len(distances))
-    ]
-    return np.asarray(sums, dtype=np.float64) / np.minimum(relevant, last)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    values = np.empty(len(distances), dtype=np.float64)
+    for row in range(len(distances)):
+        if ties == "row":
+            # In a given order every item is a level of its own.
+            ordered = relevance[row, np.argsort(distances[row], kind="stable")].astype(np.int64)
+            items, hits = np.ones(n, dtype=np.int64), ordered
+        else:
+            items, hits = levels(distances[row], relevance[row])
+        if convention == "hits-in-top-k":
+            values[row] = _precision_per_hit(items, hits, last, ties, harmonic, log_factorial)
+        else:
+            values[row] = _precision_sum(items, hits, last, ties, harmonic)
+    if convention == "normal":
+        values /= np.minimum(relevant, last)
+    elif convention == "all-relevant":
+        values /= relevant
+    return values
 
 
 def mean_average_precision(
@@ -90,6 +114,7 @@ def mean_average_precision(
     *,
     cutoff: int | None = None,
     ties: Ties = "expected",
+    convention: Convention = "normal",
 ) -> float:
     """Mean over the queries of [average_precision][ordhash.metrics.average_precision].
 
@@ -98,6 +123,7 @@ def mean_average_precision(
         relevance: bool (q, n); every query has at least one relevant item.
         cutoff: Positions that count (mAP@cutoff); None is all of them (mAP@ALL).
         ties: As in average_precision.
+        convention: As in average_precision.
 
     Returns:
         From 0 to 1.
@@ -108,10 +134,61 @@ def mean_average_precision(
     >>> mean_average_precision(np.array([[0, 1], [0, 1]]), np.array([[True, False], [False, True]]))
     0.75
     """
-    each = average_precision(distances, relevance, cutoff=cutoff, ties=ties)
+    each = average_precision(distances, relevance, cutoff=cutoff, ties=ties, convention=convention)
     if not len(each):
         raise InputError("there are 0 queries, so no mean; give at least one")
     return float(each.mean())
+
+
+def ndcg(distances: Distances, gains: npt.ArrayLike, *, cutoff: int | None = None) -> Floats:
+    """Normalised discounted cumulative gain of every query, for relevance that has grades.
+
+    DCG is the sum of the gains, each divided by log2(1 + its position) (Järvelin and Kekäläinen, "Cumulated gain-based
+    evaluation of IR techniques", TOIS 2002), expected over all orders of equal distances: an item of a level stands at
+    each of its positions alike, so a level adds its mean gain times the sum of its discounts (McSherry and Najork,
+    ECIR 2008). It is divided by the DCG of the items in order of falling gain. Gains count as they are given; for
+    the exponential form, give ``2.0**grades - 1``.
+
+    Args:
+        distances: Integers or floats (q, n).
+        gains: Integers or floats (q, n), at least 0; every query has at least one above 0.
+        cutoff: Positions that count, of the ranking and of the ideal one; None is all of them.
+
+    Returns:
+        float64 (q,), from 0 to 1.
+
+    Raises:
+        InputError: Wrong shapes or dtypes, NaN, a negative gain, a cutoff below 1, or a query without any gain.
+
+    >>> ndcg(np.array([[0, 1, 1, 2]]), np.array([[2, 0, 1, 0]])).round(3)
+    array([0.975])
+    """
+    distances, gains = check_distances(distances), np.asarray(gains)
+    if gains.dtype.kind not in "iuf" or gains.shape != distances.shape:
+        raise InputError(
+            f"gains are {gains.dtype} {gains.shape}; allowed are integers or floats of the shape of the distances, "
+            f"{distances.shape}"
+        )
+    if not (np.isfinite(gains) & (gains >= 0)).all():
+        raise InputError("a gain is negative or not finite; allowed are 0 and more")
+    without = np.flatnonzero(~(gains > 0).any(axis=1))
+    if len(without):
+        raise InputError(
+            f"query row {without[0]} has no item with a gain ({len(without)} such queries), so the metric is undefined "
+            "for it: leave such queries out, and say so"
+        )
+    n = distances.shape[1]
+    last = n if cutoff is None else min(integer_at_least(cutoff, 1, "cutoff"), n)
+    discounts = 1.0 / np.log2(np.arange(2, last + 2))
+    discounted = np.concatenate([[0.0], np.cumsum(discounts)])
+    out = np.empty(len(distances), dtype=np.float64)
+    for row in range(len(distances)):
+        items, total = levels(distances[row], gains[row].astype(np.float64))
+        ends = np.minimum(np.cumsum(items), last)
+        share = np.diff(discounted[ends], prepend=0.0)
+        ideal = np.sort(gains[row])[::-1][:last].astype(np.float64)
+        out[row] = (total / items * share).sum() / (ideal * discounts).sum()
+    return np.minimum(out, 1.0)  # rounding
 
 
 def precision_at(distances: Distances, relevance: Relevance, k: int) -> Floats:
@@ -138,7 +215,7 @@ def precision_at(distances: Distances, relevance: Relevance, k: int) -> Floats:
         raise InputError(f"k is {wanted}, but there are only {n} items; choose a k from 1 to {n}")
     out = np.empty(len(distances), dtype=np.float64)
     for row in range(len(distances)):
-        items, relevant = _levels(distances[row], relevance[row])
+        items, relevant = levels(distances[row], relevance[row])
         before = np.cumsum(items) - items
         taken = np.clip(wanted - before, 0, items)
         out[row] = (relevant * taken / items).sum() / wanted
@@ -219,34 +296,13 @@ def precision_recall_curve(distances: Distances, relevance: Relevance, *, points
     steps = np.arange(points)
     sums = np.zeros(points, dtype=np.float64)
     for row in range(len(distances)):
-        items, relevant = _levels(distances[row], relevance[row])
+        items, relevant = levels(distances[row], relevance[row])
         found = np.cumsum(relevant)
         best_from_here = np.maximum.accumulate((found / np.cumsum(items))[::-1])[::-1]
         # In whole items, because 3 of 10 against a level of 0.3 must not hang on the last bit of a float.
         needed = -(-steps * total[row] // (points - 1))
         sums += best_from_here[np.searchsorted(found, needed)]
     return PRCurve(steps / (points - 1), sums / len(distances))
-
-
-def dense_ranks(distances: Distances) -> npt.NDArray[np.int32]:
-    """Position of every distance among the distinct distances of its query: the same order and the same ties.
-
-    Several metrics of one set of float distances cost one sort this way, instead of one each.
-
-    Args:
-        distances: Integers or floats (q, n).
-
-    Returns:
-        int32 (q, n).
-
-    >>> dense_ranks(np.array([[0.5, 0.1, 0.5, 2.0]]))
-    array([[1, 0, 1, 2]], dtype=int32)
-    """
-    distances = np.asarray(distances)
-    ranks = np.empty(distances.shape, dtype=np.int32)
-    for row, values in enumerate(distances):
-        ranks[row] = np.unique(values, return_inverse=True)[1]
-    return ranks
 
 
 def _precision_sum(
@@ -267,60 +323,78 @@ def _precision_sum(
     relevant_before = np.cumsum(relevant) - relevant
     used = (relevant > 0) & (before < last)
     n, r, N, R = items[used], relevant[used], before[used], relevant_before[used]
-    if ties == "expected":
-        m = np.minimum(n, last - N)
-        slope = (r - 1) / np.maximum(n - 1, 1)
-        start = R + 1 - slope
-        weight = r / n
-    else:
-        # The r relevant items stand together, at the head of the level or at its tail: precisions (R + k) / (N + k).
-        if ties == "worst":
-            N = N + n - r
-        m = np.clip(last - N, 0, r)
-        slope = np.ones(len(r))
-        start = R.astype(np.float64)
-        weight = np.ones(len(r))
+    if ties in ("expected", "row"):
+        return float(_expected_sums(n, r, N, R, np.minimum(n, last - N), harmonic).sum())
+    # The r relevant items stand together, at the head of the level or at its tail: precisions (R + k) / (N + k).
+    if ties == "worst":
+        N = N + n - r
+    m = np.clip(last - N, 0, r)
     reached = np.minimum(N, last)
-    terms = weight * (slope * m + (start - slope * N) * (harmonic[reached + m] - harmonic[reached]))
-    return float(terms.sum())
+    return float((m + (R - N) * (harmonic[reached + m] - harmonic[reached])).sum())
 
 
-def _levels(
-    distances: npt.NDArray[Any], relevance: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Items and relevant items at each distinct distance (n,) of one query, nearest first."""
-    if distances.dtype.kind in "iu" and distances.size:
-        low, high = int(distances.min()), int(distances.max())
-        if high - low <= max(_COUNTABLE_RANGE, 2 * distances.size):
-            # Unsigned values may exceed int64, and differences of signed ones their own type: each where it is safe.
-            wide = distances if distances.dtype.kind == "u" else distances.astype(np.int64)
-            offsets = (wide - wide.dtype.type(low)).astype(np.intp)
-            items = np.bincount(offsets)
-            relevant = np.bincount(offsets[relevance], minlength=len(items))
-            present = items > 0
-            return items[present], relevant[present]
-    order = np.argsort(distances)
-    ordered = distances[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: distances.size])
-    items = np.diff(np.append(starts, distances.size))
-    hits = np.concatenate([[0], np.cumsum(relevance[order])])
-    return items, np.diff(np.append(hits[starts], hits[-1]))
+def _expected_sums(n: Any, r: Any, N: Any, R: Any, m: Any, harmonic: Floats) -> Floats:
+    """Expected sums of precisions over the first m positions of levels, as _precision_sum explains; they broadcast."""
+    slope = (r - 1) / np.maximum(n - 1, 1)
+    sums: Floats = r / n * (slope * m + (R + 1 - slope - slope * N) * (harmonic[N + m] - harmonic[N]))
+    return sums
+
+
+def _precision_per_hit(
+    items: npt.NDArray[np.int64],
+    relevant: npt.NDArray[np.int64],
+    last: int,
+    ties: Ties,
+    harmonic: Floats,
+    log_factorial: Floats,
+) -> float:
+    """Mean of the precisions at the relevant positions up to ``last``, 0 where there is none, of one query's levels.
+
+    Only the level that ``last`` falls into has a number of hits that depends on the order of ties: of its n items, r of
+    them relevant, m are taken, h of them relevant with hypergeometric probability, and those stand in random order.
+    """
+    ends = np.cumsum(items)
+    cut = int(np.searchsorted(ends, last))
+    n, r = int(items[cut]), int(relevant[cut])
+    N, R = int(ends[cut]) - n, int(relevant[:cut].sum())
+    m = last - N
+    h = np.arange(max(0, m - (n - r)), min(r, m) + 1)
+    if ties == "best":
+        h = h[-1:]
+    elif ties == "worst":
+        h = h[:1]
+    before = _precision_sum(items[:cut], relevant[:cut], last, ties, harmonic)
+    if ties in ("best", "worst"):
+        inside = np.array([_precision_sum(items, relevant, last, ties, harmonic) - before])
+    else:
+        inside = _expected_sums(m, h, N, R, m, harmonic)
+    logs = -(log_factorial[h] + log_factorial[r - h] + log_factorial[m - h] + log_factorial[n - r - m + h])
+    chances = np.exp(logs - logs.max())
+    return float((chances * (before + inside) / np.maximum(R + h, 1)).sum() / chances.sum())
+
+
+def check_conventions(ties: str, convention: str) -> None:
+    """Refuse what is no order of ties or no convention of average precision.
+
+    Raises:
+        InputError: It is none.
+
+    >>> check_conventions("row", "all-relevant")
+    """
+    for name, value, kind in (("ties", ties, Ties), ("convention", convention, Convention)):
+        allowed = [repr(choice) for choice in get_args(kind)]
+        if value not in get_args(kind):
+            raise InputError(f"{name} is {value!r}; allowed are {', '.join(allowed[:-1])} and {allowed[-1]}")
 
 
 def _check(distances: Distances, relevance: Relevance) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    distances, relevance = np.asarray(distances), np.asarray(relevance)
-    if distances.ndim != 2 or distances.dtype.kind not in "iuf":
-        raise InputError(
-            f"distances are {distances.dtype} {distances.shape}; allowed are integers or floats of shape (q, n)"
-        )
+    distances, relevance = check_distances(distances), np.asarray(relevance)
     if relevance.dtype != np.bool_:
-        raise InputError(f"relevance is {relevance.dtype}; allowed is bool: compare graded relevance with a threshold")
+        raise InputError(
+            f"relevance is {relevance.dtype}; allowed is bool: compare grades with a threshold, or use ndcg"
+        )
     if relevance.shape != distances.shape:
         raise InputError(f"relevance has shape {relevance.shape} and distances {distances.shape}; give equal shapes")
-    if distances.dtype.kind == "f":
-        bad = np.flatnonzero(np.isnan(distances).any(axis=1))
-        if len(bad):
-            raise InputError(f"distances of query row {bad[0]} hold NaN, which has no place in an order: remove it")
     return distances, relevance
 
 

@@ -19,10 +19,22 @@ from ordhash.encoder import Encoder
 from ordhash.errors import DataError, InputError
 from ordhash.features import FeatureStore
 from ordhash.files import replace_file
+from ordhash.metrics import Convention, Ties
 
 __all__ = ["evaluate"]
 
 _QUERY_SHARE = 0.2
+_TIES: dict[Ties, str] = {
+    "expected": "mean over tie orders",
+    "row": "ties in the order of rows",
+    "best": "best tie order, as asked",
+    "worst": "worst tie order, as asked",
+}
+_CONVENTIONS: dict[Convention, str] = {
+    "normal": "divided by the relevant images, or the cutoff if that is smaller",
+    "all-relevant": "divided by all relevant images",
+    "hits-in-top-k": "divided by the relevant images found within the cutoff",
+}
 
 
 def evaluate(
@@ -42,20 +54,35 @@ def evaluate(
         Path | None, typer.Option(help="Folder of feature maps, to skip the backbone next time; none if not given.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File for the whole report, .json.")] = None,
+    ap: Annotated[
+        Convention,
+        typer.Option(
+            help="What average precision is divided by: the relevant images, or the cutoff if smaller (normal); all "
+            "relevant images; or those found within the cutoff."
+        ),
+    ] = "normal",
+    ties: Annotated[
+        Ties,
+        typer.Option(
+            help="Order of equal distances in mAP: expected over all orders, by row as a stable sort has it, or with "
+            "the relevant images first (best) or last (worst)."
+        ),
+    ] = "expected",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model: every query of a protocol is searched in its database.
 
     Of a folder or a manifest, a fifth of each class are the queries and the rest is the database. Images that cannot
-    be used are left out and reported, and the exit status is 1.
+    be used are left out and reported, and the exit status is 1. --ap and --ties are for comparison with the numbers of
+    other toolkits; the figures with their defaults are the ones to report.
     """
     if out is not None:
         check_output(out, force=force)
     encoder = Encoder(model, features=None if cache is None else FeatureStore(cache / "features"), progress=True)
     found = read_source(source, root)
     protocol, how = (found, "") if isinstance(found, Protocol) else _divided(found, source)
-    report = evaluation.evaluate(encoder, protocol, progress=True)
+    report = evaluation.evaluate(encoder, protocol, ties=ties, convention=ap, progress=True)
     values = {**report.to_json(), "split": how or "as published"}
     if out is not None:
         _write(out, values)
@@ -104,18 +131,21 @@ def _print(report: evaluation.Report, how: str) -> None:
         {
             "protocol": f"{report.protocol} ({report.protocol_hash})",
             **({"split": how} if how else {}),
+            **({"note": report.note} if report.note else {}),
             "queries": f"{report.n_queries:,}",
             "database": f"{report.n_database:,} images, {report.distinct_codes:,} distinct codes",
             "method": report.method.get("name", "-"),
             "code": f"{report.code_bits} bits, arity {report.arity}",
             "mAP over": "the whole ranking" if report.cutoff is None else f"the first {report.cutoff:,}",
+            **({} if report.convention == "normal" else {"average precision": _CONVENTIONS[report.convention]}),
         }
     )
     sides = (report.ordinal, report.asymmetric)
     rows: list[tuple[object, ...]] = [
-        ("mAP, mean over tie orders", *(side.map for side in sides)),
+        (f"mAP, {_TIES[report.ties]}", *(side.map for side in sides)),
         ("mAP, best tie order", *(side.map_best for side in sides)),
         ("mAP, worst tie order", *(side.map_worst for side in sides)),
+        *([("NDCG, mean over tie orders", *(side.ndcg for side in sides))] if report.ordinal.ndcg is not None else []),
         *((f"precision@{k}", *(side.precision_at[k] for side in sides)) for k in report.ordinal.precision_at),
         *((f"precision within {r}", value, None) for r, value in report.ordinal.precision_within.items()),
     ]

@@ -1,0 +1,84 @@
+"""Protocols: which images train, which are queries, which are the database, and what counts as relevant.
+
+A published protocol is pinned by a hash over its keys, labels and image contents, so that two people who name it mean
+the same experiment. Splits are drawn by digests of keys, not by a random generator: the same on every machine, and with
+every version of NumPy. The protocols on one data set are in one file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from pathlib import Path
+
+from ordhash.data.datasets import DATASETS
+from ordhash.data.protocols import cifar10, corel5k, fashion_mnist, grocery, grocery_photos, mirflickr25k, nuswide21
+from ordhash.data.protocols.info import ProtocolInfo
+from ordhash.data.protocols.protocol import Protocol
+from ordhash.data.protocols.splits import (
+    hold_out_classes,
+    split_by_class,
+    split_by_concept,
+    split_by_digest,
+    with_label_noise,
+)
+from ordhash.errors import DataError, InputError
+
+__all__ = [
+    "PROTOCOLS",
+    "Protocol",
+    "ProtocolInfo",
+    "hold_out_classes",
+    "load_protocol",
+    "split_by_class",
+    "split_by_concept",
+    "split_by_digest",
+    "with_label_noise",
+]
+
+PROTOCOLS: dict[str, ProtocolInfo] = {
+    name: info
+    for module in (cifar10, grocery, grocery_photos, fashion_mnist, corel5k, mirflickr25k, nuswide21)
+    for name, info in module.PROTOCOLS.items()
+}
+
+
+def load_protocol(name: str, root: str | Path = "data") -> Protocol:
+    """Published protocol of that name.
+
+    Args:
+        name: One of ``PROTOCOLS``.
+        root: Folder of data sets, one sub-folder each, as ``ordhash data get`` fills it.
+
+    Returns:
+        The protocol; its ``note`` says so where no hash vouches for all of it.
+
+    Raises:
+        InputError: There is no such protocol.
+        DataError: Its data set is not there, or gives another protocol than the published one.
+    """
+    if name not in PROTOCOLS:
+        close = difflib.get_close_matches(name, PROTOCOLS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(f"there is no protocol {name!r}; allowed are {', '.join(PROTOCOLS)}{hint}")
+    info = PROTOCOLS[name]
+    protocol = info.build(DATASETS[info.dataset].read(Path(root) / info.dataset))
+    if info.pinned is None:
+        return dataclasses.replace(protocol, note=_together(protocol.note, _UNPINNED))
+    found = protocol.hash()
+    if found == info.pinned:
+        return protocol
+    if info.pinned_split is not None and protocol.hash(contents=False) == info.pinned_split:
+        return dataclasses.replace(protocol, note=_together(protocol.note, _OTHER_PICTURES))
+    raise DataError(
+        f"protocol {name} has the hash {found} and not {info.pinned}: the data in {Path(root) / info.dataset} is "
+        "not the published data; fetch it again"
+    )
+
+
+_UNPINNED = "no hash of this protocol is published yet, so whether two people have the same one shows by their hashes"
+_OTHER_PICTURES = "the published split, on other files of its images than those of the published hash"
+
+
+def _together(*sentences: str) -> str:
+    return "; ".join(sentence for sentence in sentences if sentence)

@@ -1,0 +1,66 @@
+"""Protocols on GroceryStoreDataset: fine classes, graded by coarse ones; and classes that were never named."""
+
+from __future__ import annotations
+
+from ordhash.data.datasets.dataset import Parts
+from ordhash.data.imageset import ImageSet
+from ordhash.data.protocols.info import ProtocolInfo
+from ordhash.data.protocols.protocol import Protocol
+from ordhash.data.protocols.splits import hold_out_classes, of_classes, together
+
+__all__ = ["PROTOCOLS"]
+
+
+def _grocery(parts: Parts) -> Protocol:
+    return Protocol(
+        "grocery",
+        parts["train"],
+        parts["test"],
+        parts["train"],
+        parts["val"],
+        citation="Klasson et al., WACV 2019: official split; test images as queries, training images as database",
+        coarse=_coarse(parts["train"]),
+    )
+
+
+def _grocery_unseen(parts: Parts) -> Protocol:
+    unseen = hold_out_classes(parts["train"].class_names, 21, salt="grocery-unseen")
+    return Protocol(
+        "grocery-unseen",
+        of_classes(parts["train"], ~unseen),
+        of_classes(parts["test"], unseen),
+        together(of_classes(parts["train"], unseen), of_classes(parts["val"], unseen)),
+        of_classes(parts["val"], ~unseen),
+        citation=(
+            "Klasson et al., WACV 2019, searched as in Sablayrolles et al., arXiv:1609.06753: 21 classes are only "
+            "searched, 60 only learned from"
+        ),
+        coarse=_coarse(parts["train"]),
+    )
+
+
+def _coarse(images: ImageSet) -> tuple[str, ...]:
+    """Coarse class of every fine one."""
+    if images.labels is None or images.metadata is None:
+        return ()
+    of_image = images.metadata["coarse"].to_pylist()
+    return tuple(of_image[row] for row in images.labels.argmax(axis=0))
+
+
+PROTOCOLS: dict[str, ProtocolInfo] = {
+    # The hashes are of a copy with 192 pixels on the shorter side; the official files are larger.
+    "grocery": ProtocolInfo(
+        "grocery",
+        "2,485 queries, 2,640 training images = database, 81 classes in two grades",
+        _grocery,
+        "49bd425047c98ba4",
+        "9f4d7c5fdbd38d03",
+    ),
+    "grocery-unseen": ProtocolInfo(
+        "grocery",
+        "663 queries and 771 images of 21 classes, 1,938 training images of the 60 others",
+        _grocery_unseen,
+        "80fa224d7ca64435",
+        "3f790a86f3760621",
+    ),
+}

@@ -1,0 +1,33 @@
+"""Protocol on the grocery photographs of one package."""
+
+from __future__ import annotations
+
+from ordhash.data.datasets.dataset import Parts
+from ordhash.data.protocols.info import ProtocolInfo
+from ordhash.data.protocols.protocol import Protocol
+from ordhash.data.protocols.splits import split_by_class
+
+__all__ = ["PROTOCOLS"]
+
+
+def _grocery_photos(parts: Parts) -> Protocol:
+    shares: dict[str, int | float] = {"query": 0.15, "validation": 0.10, "train": 0.40}
+    split = split_by_class(parts["all"], shares, salt="grocery-photos")
+    return Protocol(
+        "grocery-photos",
+        split["train"],
+        split["query"],
+        split["rest"],
+        split["validation"],
+        citation="ordhash: 40 % train, 10 % validation, 15 % queries, the rest database; no photograph in two of them",
+    )
+
+
+PROTOCOLS: dict[str, ProtocolInfo] = {
+    "grocery-photos": ProtocolInfo(
+        "grocery-photos",
+        "photographs of 14 kinds of groceries, four disjoint parts",
+        _grocery_photos,
+        "5b6349b7189953d5",
+    ),
+}

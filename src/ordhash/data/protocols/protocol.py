@@ -1,0 +1,133 @@
+"""A protocol: which images train, which are queries, which are the database, and what counts as relevant."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.data.imageset import ImageSet
+from ordhash.errors import DataError, InputError
+
+__all__ = ["Protocol"]
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """An experiment. An image of the database is relevant to a query when they share a label.
+
+    Args:
+        name: Name for people and results.
+        train: Images to learn from. They may also be in the database: many published protocols have them there.
+        query: Images to search with.
+        database: Images to find.
+        validation: Images to choose settings and checkpoints on; None lets training hold some out of ``train``.
+        cutoff: Length of the ranking that counts for average precision; None means ALL.
+        citation: Where the protocol is from.
+        coarse: For relevance in two grades: of every class name, the coarse class it belongs to. None means one grade.
+        note: What whoever reads a result must know of this copy of the data.
+
+    Raises:
+        DataError: A query is in the database or the training set, carries no label, or has no relevant image, or
+            ``coarse`` does not fit the class names.
+    """
+
+    name: str
+    train: ImageSet
+    query: ImageSet
+    database: ImageSet
+    validation: ImageSet | None = None
+    cutoff: int | None = None
+    citation: str = ""
+    coarse: tuple[str, ...] | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.cutoff is not None and self.cutoff < 1:
+            raise InputError(f"cutoff is {self.cutoff}; allowed are 1 and more, or None for the whole ranking")
+        for name, images in (("query", self.query), ("database", self.database)):
+            if len(images) == 0 or images.labels is None:
+                raise DataError(f"protocol {self.name}: its {name} set has no labelled image; give it some")
+        if self.query.class_names != self.database.class_names:
+            raise DataError(f"protocol {self.name}: queries and database have different class names; use the same")
+        if self.coarse is not None and len(self.coarse) != len(self.query.class_names):
+            raise DataError(
+                f"protocol {self.name}: there are {len(self.coarse)} coarse classes for {len(self.query.class_names)} "
+                "class names; give each class name the one it belongs to"
+            )
+        for name, others in (
+            ("database", self.database),
+            ("training set", self.train),
+            ("validation set", self.validation),
+        ):
+            if others is not None:
+                shared = np.intersect1d(self.query.keys, others.keys)
+                if len(shared):
+                    raise DataError(
+                        f"protocol {self.name}: {len(shared)} queries are also in the {name} (such as {shared[0]}), "
+                        "where they would find or teach themselves; take them out"
+                    )
+        found = self.query.labels & self.database.labels.any(axis=0)  # type: ignore[operator, union-attr]
+        relevant = found.any(axis=1)
+        if not relevant.all():
+            row = int(np.argmin(relevant))
+            labelled = self.query.labels[row].any()  # type: ignore[index]
+            reason = "no database image shares a label with it" if labelled else "it carries no label"
+            raise DataError(
+                f"protocol {self.name}: query {self.query.keys[row]} can find nothing, {reason}; take it out"
+            )
+
+    def relevance(self, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
+        """Relevance, bool (n_queries, n_database), of the queries at ``rows``."""
+        if self.query.labels is None or self.database.labels is None:  # checked when made; for the type checker
+            raise DataError(f"protocol {self.name} has no labels")
+        shared = self.query.labels[rows].astype(np.float32) @ self.database.labels.T.astype(np.float32)
+        return np.asarray(shared > 0)
+
+    def gains(self, rows: slice = slice(None)) -> npt.NDArray[np.uint8]:
+        """Graded relevance of a protocol with coarse classes: 2 for a shared class, 1 for a shared coarse class, or 0.
+
+        Args:
+            rows: Positions of queries.
+
+        Returns:
+            uint8 (n_queries, n_database).
+
+        Raises:
+            DataError: The protocol has no coarse classes.
+        """
+        if self.coarse is None or self.query.labels is None or self.database.labels is None:
+            raise DataError(f"protocol {self.name} has one grade of relevance; give it coarse classes for two")
+        names = sorted(set(self.coarse))
+        member = np.array([[name == of for name in names] for of in self.coarse], dtype=np.float32)
+        query, database = (
+            (labels.astype(np.float32) @ member > 0).astype(np.float32)
+            for labels in (self.query.labels[rows], self.database.labels)
+        )
+        return (query @ database.T > 0).astype(np.uint8) + self.relevance(rows)
+
+    def hash(self, *, contents: bool = True) -> str:
+        """16 hexadecimal digits over the keys, labels and contents of every split, the cutoff and the coarse classes.
+
+        Args:
+            contents: False leaves out the contents of the images: the hash of the split alone.
+        """
+        digest = hashlib.blake2b(f"{self.cutoff}".encode(), digest_size=8)
+        if self.coarse is not None:
+            digest.update("\0".join(self.coarse).encode())
+        for images in (self.train, self.validation, self.query, self.database):
+            if images is None:
+                continue
+            keys = "\0".join(str(key) for key in images.keys)
+            digest.update(keys.encode("utf-8", "surrogateescape"))  # names of files need not be Unicode
+            if images.labels is not None:
+                digest.update(np.packbits(images.labels, axis=1).tobytes())
+            if contents:
+                digest.update(b"".join(images.content_ids()))
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train)} train, {len(self.query)} queries, {len(self.database)} database"
+        return f"Protocol({self.name}: {sizes})"
