@@ -6,9 +6,9 @@ opposite, or from random bits where there is none, the majority of the centres o
 (with a random bit where they draw), the binary cross entropy between h = (1 + tanh(u)) / 2 and the centre, and the
 penalty log cosh(|2 h - 1| - 1).
 
-Our reading: means over images and bits; lambda = 0.0001 as in public re-implementations; Hadamard matrices of Paley's
-construction too, which exist for 12, 24 and 48 bits; random centres are the best of some draws; the random bits of
-draws are drawn once.
+Our reading: means over images and bits; lambda = 0.001, which the authors' commands have beside a squared penalty;
+Hadamard matrices of Paley's construction too, which exist for 12, 24 and 48 bits; random centres are the best of some
+draws; the random bits of draws are drawn once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CSQ(Objective):
     supervision: ClassVar[str] = "centres"
     binary: ClassVar[bool] = True
 
-    quantisation_weight: float = 1e-4
+    quantisation_weight: float = 1e-3
 
     def __post_init__(self) -> None:
         check_not_negative(self, "quantisation_weight")

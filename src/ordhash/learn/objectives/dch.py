@@ -1,7 +1,7 @@
 """DCH: a pairwise cross entropy under a Cauchy distribution of distances, which pulls similar images close together.
 
-Deep Cauchy Hashing for Hamming Space Retrieval (DCH), Cao, Long, Liu, Wang, CVPR 2018. With h = tanh(u) and the
-distance d(h_i, h_j) = code_bits / 2 (1 - cos(h_i, h_j)) (equation 6), the paper fixes
+Deep Cauchy Hashing for Hamming Space Retrieval (DCH), Cao, Long, Liu, Wang, CVPR 2018. With h = tanh(u), as in the
+authors' code, and the distance d(h_i, h_j) = code_bits / 2 (1 - cos(h_i, h_j)) (equation 6), the paper fixes
 
     w_ij (s_ij log(d / gamma) + log(1 + gamma / d))       equation 8
     lambda log(1 + d(|h_i|, 1) / gamma)                   equation 9
@@ -11,8 +11,7 @@ code.
 
 Our reading: pairs are those of a batch, i != j, and so are |S|, |S_1| and |S_0|; means stand where the paper sums;
 lambda, which the paper chooses by cross-validation, is 0.1, as in public re-implementations. Because two dissimilar
-images with the same code cost infinitely much, d counts for at least 0.01 bits. Images that share a label are
-similar.
+images with the same code cost infinitely much, d counts for at least 0.01 bits. Images that share a label are similar.
 """
 
 from __future__ import annotations

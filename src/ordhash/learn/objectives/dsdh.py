@@ -1,22 +1,21 @@
 """DSDH: the likelihood of pairwise labels, with bits that a linear classifier can read, found without relaxation.
 
 Deep Supervised Discrete Hashing (DSDH), Li, Sun, He, Tan, NIPS 2017, arXiv:1705.10999. With theta_ij = u_i . u_j / 2
-the paper fixes the sum of four parts, in which the bits b_i are unknowns beside the network, and not the signs of
-u_i:
+the paper fixes the sum of four parts, in which the bits b_i are unknowns beside the network, and not the signs of u_i:
 
     - sum over pairs of (s_ij theta_ij - log(1 + exp(theta_ij)))      pairs
     + mu sum_i |y_i - W^T b_i|^2 + nu |W|^2                           classes
     + eta sum_i |b_i - u_i|^2                                         quantisation
 
-and an alternation: W is the ridge solution for fixed bits; the bits follow one position after the other for fixed W
-and u (discrete cyclic coordinate descent); then the network makes a step for fixed bits.
+and an alternation: W is the ridge solution for fixed bits; the bits follow one position after the other for fixed W and
+u (discrete cyclic coordinate descent); then the network makes a step for fixed bits.
 
 Our reading: the paper has W and the bits of the whole training set; here both are found anew in every batch, starting
-at b = sgn(u), in ``rounds`` turns. Pairs are those of a batch, i != j. Means over pairs and images stand where the
-paper sums; mu = eta = 0.01 are those of a public PyTorch re-implementation that divides likewise, and the ridge is
-its nu / mu for 5,000 images. (An earlier version of it has the sums, with mu = 1, nu = 0.1, eta = 55.) The part of
-the classes has no gradient, in the paper as here: it works through the bits. Labels of one or of many classes are
-used alike.
+at b = sgn(u), in ``rounds`` turns, so W knows less and moves few bits. Pairs are those of a batch, i != j. Means over
+pairs and images stand where the paper sums. mu = eta = 0.01 are those of a public PyTorch re-implementation (which also
+divides the last part by the code length in the network's step), and the ridge is its nu / mu for 5,000 images; an
+earlier version of it has mu = 1, nu = 0.1 and eta = 55 beside sums. The part of the classes has no gradient: it works
+through the bits. Labels of one or of many classes are used alike.
 """
 
 from __future__ import annotations

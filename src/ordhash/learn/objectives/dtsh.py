@@ -5,9 +5,10 @@ theta_ij = u_i . u_j / 2 the paper fixes, for triplets of a query q, a positive 
 
     - sum over triplets of (x - log(1 + exp(x))) + lambda sum_i |b_i - u_i|^2,    x = theta_qp - theta_qn - alpha
 
-with b_i = sgn(u_i) and a margin alpha of half the code length. Our reading: all triplets of a batch, and means over
-triplets, and over images and bits, where the paper sums; lambda is 1, as in public re-implementations. Images that
-share a label are similar.
+with b_i = sgn(u_i). The margin alpha is half of the code length in the authors' code, which draws 22,500 triplets for
+each image of a batch from the whole training set. Our reading: all triplets within a batch, and means over triplets,
+and over images and bits, where the paper sums; so lambda is 1, as in public re-implementations, where the authors' code
+has 100 beside a sum. Images that share a label are similar.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class DTSH(Objective):
     """Settings of DTSH.
 
     Attributes:
-        margin: alpha for each bit, as in the paper.
+        margin: alpha for each bit; that of the authors' code.
         quantisation_weight: lambda, for values away from their signs; ours, because means stand for the paper's sums.
 
     Raises:

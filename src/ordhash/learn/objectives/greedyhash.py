@@ -1,9 +1,9 @@
 """GreedyHash: a classifier reads the signs themselves, whose gradient passes on unchanged.
 
 Greedy Hash: Towards Fast Optimization for Accurate Hash Coding in CNN, Su, Zhang, Han, Tian, NeurIPS 2018. The paper
-fixes the forward pass b = sgn(u), the backward pass du = db, a classifier on b with cross entropy, and the penalty |u
-- sgn(u)|_p^p with p = 3. A class layer without bias, the mean over images and bits of the penalty, and its weight 0.1
-(1 for ImageNet) are those of the authors' code.
+fixes the forward pass b = sgn(u), the backward pass du = db, a classifier on b with cross entropy, and the penalty
+|u - sgn(u)|_p^p with p = 3. A class layer without bias, the mean over images and bits of the penalty, and its weight
+0.1 (1 for ImageNet) are those of the authors' code.
 
 Our reading: where images carry several labels, which the paper leaves out, the classifier has sigmoids and binary cross
 entropy, summed over the classes.

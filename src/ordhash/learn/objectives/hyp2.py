@@ -8,8 +8,8 @@ Multimedia 2022, arXiv:2208.06866. With learned proxies p_c, the paper fixes the
     beta times the mean over irrelevant pairs (i, j) of    max(0, cos(u_i, u_j) - zeta)
 
 where irrelevant pairs share no label and both carry several. zeta depends on the length of the code and the number of
-classes by the largest minimum distance d of a binary linear code (from the same authors' HHF): the cosine of two
-codes at that distance. beta = 0.5 is the default of the authors' code.
+classes by the largest minimum distance d of a binary linear code (from the same authors' HHF, arXiv:2112.02225): the
+cosine of two codes at that distance. beta = 0.5 is the default of the authors' code.
 
 Our reading: zeta = 1 - 2 d / code_bits, with d from the Griesmer bound instead of a table of best known codes. Where
 images carry one label, the last part is 0. Proxies learn at the rate of the network's head.
