@@ -40,7 +40,7 @@ PUBLISHED = {
 }
 
 COMMANDS = (
-    *("train", "encode", "index", "search", "evaluate", "info"),
+    *("train", "methods", "encode", "index", "search", "evaluate", "info"),
     *("sync", "duplicates", "export", "verify", "data", "data list", "data get"),
 )
 

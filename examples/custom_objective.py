@@ -39,6 +39,7 @@ class PairLogistic(Objective):
 
     name: ClassVar[str] = "pair-logistic"
     citation: ClassVar[str] = "Cao et al., ICCV 2017, arXiv:1702.00758, on ordinal codes"
+    supervision: ClassVar[str] = "pairwise + classes"
 
     scale: float = 4.0
     pair_weight: float = 1.0

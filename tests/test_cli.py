@@ -82,7 +82,7 @@ def tiny_protocol(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Protoc
 def test_version_and_help() -> None:
     assert good("--version") == f"ordhash {ordhash.__version__}\n"
     text = good("--help")
-    for command in ("data", "train", "encode", "index", "search", "evaluate", "info"):
+    for command in ("data", "train", "methods", "encode", "index", "search", "evaluate", "info"):
         assert f"\n  {command} " in text
     assert good("-h") == text
 
@@ -140,12 +140,18 @@ def test_the_search_half_loads_no_torch(photo_folder: Path, tiny_model: Path, tm
     assert "Warning" not in done.stderr
 
 
-def test_without_the_extra_train_names_it(photo_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "what"), [(["train", "photos", "--out", "run"], "training"), (["methods"], "listing methods")]
+)
+def test_without_the_extra_what_needs_it_names_it(
+    arguments: list[str], what: str, photo_folder: Path, tmp_path: Path
+) -> None:
     program = "import sys; sys.modules['torch'] = None\nfrom ordhash.cli import main\nmain()"
-    command = [sys.executable, "-c", program, "train", str(photo_folder), "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "error: training needs torch; run `pip install 'ordhash[learn]'`\n"
+    assert done.stderr == f"error: {what} needs torch; run `pip install 'ordhash[learn]'`\n"
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_closed_pipe_ends_quietly(photo_folder: Path, photo_index: Path) -> None:
@@ -220,6 +226,34 @@ def test_json_has_no_nan_and_tables_no_control_characters(capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": {"d": None}, "e": "x"}
     print_table(["key"], [["[bold]\x1b[2J:smile:\udcff"]])
     assert r"[bold]\x1b[2J:smile:\udcff" in capsys.readouterr().out
+
+
+# --- methods ----------------------------------------------------------------------------------------------------------
+
+
+def test_methods_lists_every_way_to_learn_codes_with_its_paper() -> None:
+    from ordhash.learn.objectives import OBJECTIVES
+    from ordhash.learn.shallow import SHALLOW_CITATIONS, SHALLOW_METHODS
+
+    assert list(SHALLOW_CITATIONS) == list(SHALLOW_METHODS)
+    text = good("methods")
+    for name, objective in OBJECTIVES.items():
+        assert f"\n  {name} " in text
+        assert objective.citation in text
+    assert all(f"\n  {name} " in text for name in SHALLOW_METHODS)
+    assert "margin 2, quantisation_weight 0.01" in text
+    entries = {entry.pop("name"): entry for entry in lines(good("methods", "--json"))}
+    assert list(entries) == [*OBJECTIVES, *SHALLOW_METHODS]
+    assert entries["dsh"] == {
+        "kind": "objective",
+        "supervision": "pairwise",
+        "arity": 2,
+        "settings": {"margin": 2.0, "quantisation_weight": 0.01},
+        "paper": "Liu et al., CVPR 2016",
+    }
+    assert entries["doh"]["arity"] == "any"
+    assert entries["itq"]["kind"] == "shallow"
+    assert entries["itq"]["supervision"] == "none"
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -323,6 +357,7 @@ def test_train_a_shallow_method_on_a_protocol(tiny_protocol: Protocol, cache: Pa
         (["--arity", "3"], "arity is 3"),
         (["--code-bits", "47"], "code_bits is 47"),
         (["--objective", "doh-mixin"], "did you mean doh-mixup?"),
+        (["--objective", "dpsh"], "objective dpsh makes binary codes; set arity to 2, it is 4"),
         (["--epochs", "0"], "epochs is 0"),
         (["--devices", "two"], "--devices is 'two'"),
         (["--no-global", "--no-local"], "both streams are switched off"),
@@ -757,7 +792,7 @@ def test_info_of_other_files(photo_folder: Path, photo_index: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     "command",
     [
-        *("", "train", "encode", "index", "search", "evaluate", "info"),
+        *("", "train", "methods", "encode", "index", "search", "evaluate", "info"),
         *("sync", "duplicates", "export", "verify", "data", "data list", "data get"),
     ],
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from ordhash.cli.output import say, visible
-from ordhash.errors import InputError, OrdhashError
+from ordhash.errors import InputError, MissingPartError, OrdhashError
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "needs_learn"]
 
 
 class Commands(TyperGroup):
@@ -35,3 +37,22 @@ class Commands(TyperGroup):
             resumes = ctx.invoked_subcommand == "train"
             say("interrupted" + ("; run the same command again to go on" if resumes else ""))
             raise typer.Exit(130) from None
+
+
+@contextmanager
+def needs_learn(what: str) -> Iterator[None]:
+    """Around imports from the learning half: one that fails says which part is missing and how to install it.
+
+    Args:
+        what: What needs it, as the sentence begins.
+
+    Raises:
+        MissingPartError: A package of the learning half is not there.
+    """
+    try:
+        yield
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "ordhash":  # a bug of ours
+            raise
+        raise MissingPartError(f"{what} needs {missing or error}; run `pip install 'ordhash[learn]'`") from error

@@ -14,6 +14,7 @@ from ordhash.cli.data import data_get, data_list
 from ordhash.cli.errors import Commands
 from ordhash.cli.evaluate import evaluate
 from ordhash.cli.info import info
+from ordhash.cli.methods import methods
 from ordhash.cli.train import TrainCommand, train
 
 __all__ = ["app", "main"]
@@ -34,6 +35,7 @@ _data.command("list")(data_list)
 _data.command("get")(data_get)
 app.add_typer(_data, name="data")
 app.command("train", cls=TrainCommand)(train)
+app.command()(methods)
 app.command()(encode)
 app.command(short_help="Build an index of images or of a file of codes.")(index)
 app.command()(search)

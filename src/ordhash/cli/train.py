@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
+from ordhash.cli.errors import needs_learn
 from ordhash.cli.options import DEFAULT_ROOT, Json, Root
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures
 from ordhash.cli.sources import read_source
 from ordhash.data import ImageSet, Protocol
-from ordhash.errors import InputError, MissingPartError
+from ordhash.errors import InputError
 
 if TYPE_CHECKING:
     from ordhash.learn import TrainResult
@@ -148,7 +147,7 @@ def train(
 
 
 def _train_network(found: ImageSet | Protocol, chosen: dict[str, Any], places: dict[str, Any], as_json: bool) -> None:
-    with _needs_learn():
+    with needs_learn("training"):
         from lightning_fabric.utilities.rank_zero import rank_zero_only
 
         from ordhash import learn
@@ -182,7 +181,7 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
 def _fit_shallow(
     method: str, found: ImageSet | Protocol, chosen: dict[str, Any], places: dict[str, Any], as_json: bool
 ) -> None:
-    with _needs_learn():
+    with needs_learn("training"):
         from ordhash.learn import DOHConfig
         from ordhash.learn.shallow import fit_shallow
     config = DOHConfig(arity=2, **_for(DOHConfig, chosen))
@@ -208,14 +207,3 @@ def _chosen(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _for(kind: type[Any], chosen: dict[str, Any]) -> dict[str, Any]:
     return {field.name: chosen[field.name] for field in dataclasses.fields(kind) if field.name in chosen}
-
-
-@contextmanager
-def _needs_learn() -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing == "ordhash":  # a bug of ours
-            raise
-        raise MissingPartError(f"training needs {missing or error}; run `pip install 'ordhash[learn]'`") from error

@@ -64,7 +64,9 @@ class DOHConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", CodeSpec(self.code_bits, self.arity))
-        object.__setattr__(self, "objective", find_objective(self.objective))
+        objective = find_objective(self.objective)
+        objective.check_spec(self.spec)  # here, and not only where the loss is built, after minutes of reading images
+        object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
         if self.use_attention and not self.use_local:

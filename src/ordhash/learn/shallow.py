@@ -27,7 +27,7 @@ from ordhash.learn.network import HeadOutput, uniform_attention
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
 from ordhash.learn.validation import calibrations
 
-__all__ = ["SHALLOW_METHODS", "LinearHead", "fit_itq", "fit_lsh", "fit_shallow"]
+__all__ = ["SHALLOW_CITATIONS", "SHALLOW_METHODS", "LinearHead", "fit_itq", "fit_lsh", "fit_shallow"]
 
 Features = npt.NDArray[np.float32]
 Projection = tuple[Features, Features]
@@ -103,6 +103,7 @@ def fit_itq(features: Features, code_bits: int, seed: int) -> Projection:
 
 
 SHALLOW_METHODS: dict[str, Callable[[Features, int, int], Projection]] = {"itq": fit_itq, "lsh": fit_lsh}
+SHALLOW_CITATIONS = {"itq": "Gong and Lazebnik, CVPR 2011", "lsh": "Charikar, STOC 2002"}
 
 
 def fit_shallow(

@@ -1,4 +1,4 @@
-"""Training objectives, one file each. ``OBJECTIVES`` names them; the default comes first."""
+"""Training objectives, one file each. ``OBJECTIVES`` names them; the default comes first, rivals by their year."""
 
 from __future__ import annotations
 
@@ -6,12 +6,50 @@ import difflib
 
 from ordhash.errors import InputError
 from ordhash.learn.objectives.base import Objective, Task
+from ordhash.learn.objectives.classifier import Classifier
+from ordhash.learn.objectives.csq import CSQ
+from ordhash.learn.objectives.dch import DCH
+from ordhash.learn.objectives.dhn import DHN
 from ordhash.learn.objectives.doh import DOH
+from ordhash.learn.objectives.dpsh import DPSH
+from ordhash.learn.objectives.dsdh import DSDH
+from ordhash.learn.objectives.dsh import DSH
+from ordhash.learn.objectives.dtsh import DTSH
+from ordhash.learn.objectives.greedyhash import GreedyHash
+from ordhash.learn.objectives.hashnet import HashNet
+from ordhash.learn.objectives.hyp2 import HyP2
 from ordhash.learn.objectives.mixup import DOHMixup
+from ordhash.learn.objectives.orthohash import OrthoHash
 
-__all__ = ["DOH", "OBJECTIVES", "DOHMixup", "Objective", "Task", "find_objective"]
+__all__ = [
+    "CSQ",
+    "DCH",
+    "DHN",
+    "DOH",
+    "DPSH",
+    "DSDH",
+    "DSH",
+    "DTSH",
+    "OBJECTIVES",
+    "Classifier",
+    "DOHMixup",
+    "GreedyHash",
+    "HashNet",
+    "HyP2",
+    "Objective",
+    "OrthoHash",
+    "Task",
+    "find_objective",
+]
 
-OBJECTIVES: dict[str, type[Objective]] = {kind.name: kind for kind in (DOHMixup, DOH)}
+OBJECTIVES: dict[str, type[Objective]] = {
+    kind.name: kind
+    for kind in (
+        *(DOHMixup, DOH),
+        *(DHN, DSH, DPSH, DTSH, HashNet, DSDH, DCH, GreedyHash, CSQ, OrthoHash, HyP2),
+        Classifier,
+    )
+}
 
 
 def find_objective(objective: str | Objective) -> Objective:

@@ -1,4 +1,4 @@
-"""What an objective is: a frozen description with its settings, and the loss module it builds."""
+"""What an objective is: a frozen description with its settings, and the loss module it builds; what losses share."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ordhash.codes import CodeSpec
+from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 
 __all__ = [
     "Objective",
     "Task",
+    "balanced_pair_weights",
+    "binary_signs",
+    "binary_values",
+    "check_above_zero",
+    "check_not_negative",
     "class_loss",
+    "label_loss",
     "label_similarity",
+    "pair_mean",
     "relaxed_code",
 ]
 
@@ -45,10 +53,27 @@ class Objective(ABC):
     A subclass is a frozen dataclass whose fields are its settings, with a name for the command line, a citation, and
     ``build``, which returns the loss: a module called with a HeadOutput and labels, float32 (n, n_classes) of zeros
     and ones (between them where ``blend`` mixes), that returns its named terms (scalars). Training minimises their sum.
+
+    Attributes:
+        name: Its name on the command line.
+        citation: The paper.
+        supervision: What it makes of the labels: pairwise, triplet, classes, centres or proxies.
+        binary: Whether it makes codes of bits, that is, of arity 2, and no others.
     """
 
     name: ClassVar[str]
     citation: ClassVar[str]
+    supervision: ClassVar[str]
+    binary: ClassVar[bool] = False
+
+    def check_spec(self, spec: CodeSpec) -> None:
+        """Refuse codes that this objective cannot make.
+
+        Raises:
+            InputError: It makes binary codes, and ``spec`` has another arity.
+        """
+        if self.binary and spec.arity != 2:
+            raise InputError(f"objective {self.name} makes binary codes; set arity to 2, it is {spec.arity}")
 
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Batch that the network learns from, made of the batch that was loaded; most objectives leave it as it is.
@@ -61,7 +86,11 @@ class Objective(ABC):
 
     @abstractmethod
     def build(self, task: Task) -> nn.Module:
-        """Loss module for a task; its parameters, if it has any, are trained with the network."""
+        """Loss module for a task; its parameters, if it has any, are trained with the network.
+
+        Raises:
+            InputError: The objective cannot be used for this task.
+        """
 
 
 def relaxed_code(scores: Tensor) -> Tensor:
@@ -88,6 +117,89 @@ def label_similarity(labels: Tensor) -> Tensor:
     return (labels @ labels.T).clamp(max=1.0)
 
 
+def pair_mean(values: Tensor) -> Tensor:
+    """Mean over the pairs i != j; 0 for a batch of one image.
+
+    Args:
+        values: float (n, n).
+
+    Returns:
+        A scalar.
+
+    >>> float(pair_mean(torch.tensor([[9.0, 1.0], [3.0, 9.0]])))
+    2.0
+    """
+    n = len(values)
+    itself = torch.eye(n, dtype=torch.bool, device=values.device)
+    return values.masked_fill(itself, 0.0).sum() / max(1, n * (n - 1))
+
+
+def balanced_pair_weights(similarity: Tensor) -> Tensor:
+    """Weights that give similar and dissimilar pairs of a batch the same share: |S| / |S_1| and |S| / |S_0|.
+
+    Args:
+        similarity: float (n, n), 1 for similar pairs and 0 for dissimilar ones; pairs i != j are counted.
+
+    Returns:
+        float (n, n).
+
+    >>> balanced_pair_weights(torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))[0].tolist()
+    [3.0, 3.0, 1.5]
+    """
+    n = len(similarity)
+    pairs = n * (n - 1)
+    similar = similarity.sum() - similarity.diagonal().sum()
+    # Where a kind of pair is missing, nothing is multiplied by its weight.
+    return similarity * (pairs / similar.clamp_min(1)) + (1 - similarity) * (pairs / (pairs - similar).clamp_min(1))
+
+
+def binary_values(scores: Tensor) -> Tensor:
+    """The real number u behind every bit: a bit has the scores (-u/2, +u/2), so u = z_1 - z_0.
+
+    Args:
+        scores: float (n, code_bits, 2).
+
+    Returns:
+        float (n, code_bits), above 0 where the symbol is 1.
+
+    >>> binary_values(torch.tensor([[[-1.0, 1.0], [0.5, 0.0]]])).tolist()
+    [[2.0, -0.5]]
+    """
+    return scores[..., 1] - scores[..., 0]
+
+
+def binary_signs(values: Tensor) -> Tensor:
+    """The bits as -1 and 1: 1 where u is above 0, as the symbols are; no gradient.
+
+    Args:
+        values: float, of any shape.
+
+    >>> binary_signs(torch.tensor([-0.3, 0.0, 2.0])).tolist()
+    [-1.0, -1.0, 1.0]
+    """
+    return torch.where(values > 0, 1.0, -1.0).to(values.dtype)
+
+
+def label_loss(logits: Tensor, labels: Tensor, *, multilabel: bool) -> Tensor:
+    """Cross entropy for one label; binary cross entropy, summed over classes, for many.
+
+    Args:
+        logits: float (n, n_classes).
+        labels: float (n, n_classes) of zeros and ones.
+        multilabel: Whether images carry several labels.
+
+    Returns:
+        A scalar, the mean over images.
+
+    >>> round(float(label_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), multilabel=False)), 4)
+    0.6931
+    """
+    if multilabel:
+        # Summed over classes, so that a few positives among many classes keep their weight.
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(dim=1).mean()
+    return functional.cross_entropy(logits, labels)
+
+
 def class_loss(output: HeadOutput, labels: Tensor, *, multilabel: bool) -> Tensor:
     """Mean class loss of the streams: cross entropy for one label, binary cross entropy for many.
 
@@ -99,12 +211,27 @@ def class_loss(output: HeadOutput, labels: Tensor, *, multilabel: bool) -> Tenso
     Returns:
         A scalar.
     """
-    if multilabel:
-        # Summed over classes, so that a few positives among many classes keep their weight.
-        losses = [
-            functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(dim=1).mean()
-            for logits in output.class_logits
-        ]
-    else:
-        losses = [functional.cross_entropy(logits, labels) for logits in output.class_logits]
+    losses = [label_loss(logits, labels, multilabel=multilabel) for logits in output.class_logits]
     return torch.stack(losses).mean()
+
+
+def check_not_negative(objective: Objective, *settings: str) -> None:
+    """Refuse settings below 0.
+
+    Raises:
+        InputError: One is below 0, or no number.
+    """
+    for name in settings:
+        if not getattr(objective, name) >= 0:
+            raise InputError(f"{name} is {getattr(objective, name)}; allowed are 0 and more")
+
+
+def check_above_zero(objective: Objective, *settings: str) -> None:
+    """Refuse settings that are not above 0.
+
+    Raises:
+        InputError: One is 0 or below, or no number.
+    """
+    for name in settings:
+        if not getattr(objective, name) > 0:
+            raise InputError(f"{name} is {getattr(objective, name)}; it must be above 0")

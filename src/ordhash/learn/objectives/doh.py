@@ -14,9 +14,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives.base import Objective, Task, class_loss, label_similarity, relaxed_code
+from ordhash.learn.objectives.base import (
+    Objective,
+    Task,
+    check_not_negative,
+    class_loss,
+    label_similarity,
+    relaxed_code,
+)
 
 __all__ = ["DOH", "pair_difference_loss"]
 
@@ -58,15 +64,15 @@ class DOH(Objective):
 
     name: ClassVar[str] = "doh"
     citation: ClassVar[str] = "Jin et al., arXiv:1805.02459; difference loss as in Luo et al., TKDD 2023, eq. 19"
+    supervision: ClassVar[str] = "pairwise + classes"
+    binary: ClassVar[bool] = False
 
     pair_weight: float = 1.0
     class_weight: float = 1.0
     similar_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("pair_weight", "class_weight", "similar_weight"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; allowed are 0 and more")
+        check_not_negative(self, "pair_weight", "class_weight", "similar_weight")
 
     def build(self, task: Task) -> nn.Module:
         """Loss module of this objective."""

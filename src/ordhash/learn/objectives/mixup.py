@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ordhash.errors import InputError
+from ordhash.learn.objectives.base import check_not_negative
 from ordhash.learn.objectives.doh import DOH
 
 __all__ = ["DOHMixup"]
@@ -40,13 +40,14 @@ class DOHMixup(DOH):
 
     name: ClassVar[str] = "doh-mixup"
     citation: ClassVar[str] = "ordhash; Jin et al., arXiv:1805.02459, with mixup, Zhang et al., arXiv:1710.09412"
+    supervision: ClassVar[str] = "pairwise + classes, graded"
+    binary: ClassVar[bool] = False
 
     mixup: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.mixup >= 0:
-            raise InputError(f"mixup is {self.mixup}; allowed are 0 and more")
+        check_not_negative(self, "mixup")
 
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Batch blended with a shuffled copy of itself, by one share for the whole batch.

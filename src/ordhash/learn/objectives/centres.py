@@ -1,0 +1,72 @@
+"""Codes that stand for classes, far from each other: rows of a Hadamard matrix, or the best of some random draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["class_centres", "hadamard"]
+
+Signs = npt.NDArray[np.float32]
+
+_DRAWS = 100
+
+
+def hadamard(order: int) -> Signs | None:
+    """Matrix of -1 and 1 whose rows are orthogonal, or None where these constructions give none.
+
+    Doubling (Sylvester) of a matrix of half the order, or quadratic residues (Paley) where ``order - 1`` is a prime of
+    the form 4 k + 3: so for 2, 4, 8, 12, 16, 20, 24, 32, 40, 44, 48, 64 and more, but not for 36.
+
+    Args:
+        order: Rows and columns.
+
+    Returns:
+        float32 (order, order), or None.
+
+    >>> hadamard(2).tolist()
+    [[1.0, 1.0], [1.0, -1.0]]
+    >>> hadamard(6) is None
+    True
+    """
+    if order == 1:
+        return np.ones((1, 1), dtype=np.float32)
+    half = hadamard(order // 2) if order % 2 == 0 else None
+    if half is not None:
+        return np.block([[half, half], [half, -half]])
+    prime = order - 1
+    if order % 4 or any(prime % divisor == 0 for divisor in range(2, int(prime**0.5) + 1)):
+        return None
+    residues = {number * number % prime for number in range(1, prime)}
+    matrix = np.ones((order, order), dtype=np.float32)
+    for row in range(prime):
+        for column in range(prime):
+            matrix[row + 1, column + 1] = 1 if (column - row) % prime in residues else -1
+    return matrix
+
+
+def class_centres(n_classes: int, code_bits: int, seed: int) -> Signs:
+    """A code for every class, far from all others.
+
+    Up to 2 code_bits classes get rows of a Hadamard matrix and their opposites, where there is such a matrix: those
+    differ in half of the bits or in all. Otherwise bits are drawn at random
+    several times, and the draw is kept whose two nearest codes are farthest apart.
+
+    Args:
+        n_classes: Number of classes.
+        code_bits: Length of the codes.
+        seed: Of the draws.
+
+    Returns:
+        float32 (n_classes, code_bits) of -1 and 1.
+
+    >>> centres = class_centres(5, 12, seed=0)
+    >>> (centres @ centres.T / 12).round().tolist()[0]
+    [1.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    matrix = hadamard(code_bits) if n_classes <= 2 * code_bits else None
+    if matrix is not None:
+        return np.concatenate([matrix, -matrix])[:n_classes]
+    random = np.random.default_rng(seed)
+    draws = (random.integers(0, 2, (n_classes, code_bits)).astype(np.float32) * 2 - 1 for _ in range(_DRAWS))
+    return min(draws, key=lambda centres: float(np.max(centres @ centres.T - 2 * code_bits * np.eye(n_classes))))

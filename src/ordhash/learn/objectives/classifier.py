@@ -1,0 +1,83 @@
+"""A bound to compare with: the code is the predicted class, and nothing but the class.
+
+Ours, and no method of a paper: the index of an image's class is written in base K, and every segment learns one digit
+of it by cross entropy; the digits repeat until every segment has one. So images whose predicted classes are equal
+have equal codes, and those of different classes differ in some segments. A retrieval method that is no better than
+this has learned to classify and nothing of how images of one class, or doubtful ones, are to be ranked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ordhash.errors import InputError
+from ordhash.learn.network import HeadOutput
+from ordhash.learn.objectives.base import Objective, Task
+
+__all__ = ["Classifier", "class_digits"]
+
+
+def class_digits(n_classes: int, n_segments: int, arity: int) -> Tensor:
+    """Digits of every class index in base ``arity``, the lowest first, repeated over the segments.
+
+    Args:
+        n_classes: Number of classes.
+        n_segments: Segments of a code.
+        arity: K, values of a digit.
+
+    Returns:
+        int64 (n_classes, n_segments).
+
+    Raises:
+        InputError: There are more classes than codes.
+
+    >>> class_digits(3, 5, 2).tolist()
+    [[0, 0, 0, 0, 0], [1, 0, 1, 0, 1], [0, 1, 0, 1, 0]]
+    """
+    n_digits = 1
+    while arity**n_digits < n_classes:
+        n_digits += 1
+    if n_digits > n_segments:
+        raise InputError(
+            f"{n_classes} classes need {n_digits} segments of arity {arity}; the code has {n_segments}: "
+            "set code_bits higher"
+        )
+    powers = arity ** (torch.arange(n_segments) % n_digits)
+    return torch.arange(n_classes)[:, None] // powers % arity
+
+
+@dataclass(frozen=True)
+class Classifier(Objective):
+    """The classifier's predicted class as a code; for images with one label. It has no settings."""
+
+    name: ClassVar[str] = "classifier"
+    citation: ClassVar[str] = "ordhash; a bound to compare with, no retrieval method"
+    supervision: ClassVar[str] = "classes"
+    binary: ClassVar[bool] = False
+
+    def build(self, task: Task) -> nn.Module:
+        """Loss module of this objective.
+
+        Raises:
+            InputError: Images carry several labels, or there are more classes than codes.
+        """
+        if task.multilabel:
+            raise InputError("objective classifier needs images with one label each; choose another objective")
+        return _ClassifierLoss(class_digits(task.n_classes, task.spec.n_segments, task.spec.arity))
+
+
+class _ClassifierLoss(nn.Module):
+    digits: Tensor
+
+    def __init__(self, digits: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("digits", digits)
+
+    def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
+        wanted = self.digits[labels.argmax(dim=1)]
+        return {"digits": functional.cross_entropy(output.scores.flatten(0, 1), wanted.flatten())}

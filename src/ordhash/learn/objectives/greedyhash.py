@@ -1,0 +1,90 @@
+"""GreedyHash: a classifier reads the signs themselves, whose gradient passes on unchanged.
+
+Greedy Hash: Towards Fast Optimization for Accurate Hash Coding in CNN, Su, Zhang, Han, Tian, NeurIPS 2018. The paper
+fixes the forward pass b = sgn(u), the backward pass du = db, a classifier on b with cross entropy, and the penalty
+|u - sgn(u)|_p^p with p = 3. A class layer without bias, the mean over images and bits of the penalty, and its weight
+0.1 (1 for ImageNet) are those of the authors' code.
+
+Our reading: where images carry several labels, which the paper leaves out, the classifier has sigmoids and binary cross
+entropy, summed over the classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ordhash.learn.network import HeadOutput
+from ordhash.learn.objectives.base import (
+    Objective,
+    Task,
+    binary_signs,
+    binary_values,
+    check_not_negative,
+    label_loss,
+)
+
+__all__ = ["GreedyHash"]
+
+
+@dataclass(frozen=True)
+class GreedyHash(Objective):
+    """Settings of GreedyHash; the default is that of the authors' code.
+
+    Attributes:
+        quantisation_weight: alpha, for values away from their signs.
+
+    Raises:
+        InputError: A value below 0.
+    """
+
+    name: ClassVar[str] = "greedyhash"
+    citation: ClassVar[str] = "Su et al., NeurIPS 2018"
+    supervision: ClassVar[str] = "classes"
+    binary: ClassVar[bool] = True
+
+    quantisation_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, "quantisation_weight")
+
+    def build(self, task: Task) -> nn.Module:
+        """Loss module of this objective."""
+        self.check_spec(task.spec)
+        return _GreedyHashLoss(self, task)
+
+
+class _Sign(torch.autograd.Function):
+    """Signs of -1 and 1 whose gradient is that of the values."""
+
+    @staticmethod
+    def forward(values: Tensor) -> Tensor:
+        return binary_signs(values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+class _GreedyHashLoss(nn.Module):
+    def __init__(self, settings: GreedyHash, task: Task) -> None:
+        super().__init__()
+        self.settings = settings
+        self.multilabel = task.multilabel
+        self.classes = nn.Linear(task.spec.code_bits, task.n_classes, bias=False)
+
+    def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
+        u = binary_values(output.scores)
+        bits: Tensor = _Sign.apply(u)
+        quantisation = (u.abs() - 1).abs().pow(3).mean()
+        return {
+            "classes": label_loss(self.classes(bits), labels, multilabel=self.multilabel),
+            "quantisation": self.settings.quantisation_weight * quantisation,
+        }
