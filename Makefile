@@ -61,6 +61,7 @@ bench-search: $(READY)
 	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/recall.py
+	$(BIN)/python benchmarks/likeness.py
 	$(BIN)/python benchmarks/tables.py
 
 results: $(READY)

@@ -1,4 +1,4 @@
-"""The codes of both search benchmarks, and their one-hot form, on which Hamming distance is twice the ordinal one.
+"""The codes of the benchmarks of search, and their one-hot form, on which Hamming distance is twice the ordinal one.
 
 The real codes are those of CIFAR-10 under a model that is trained when it is not there yet.
 """
@@ -13,9 +13,9 @@ from common import CIFAR_CONFIG, FROZEN
 
 from ordhash import Encoder, FeatureStore, OrdinalCodes
 from ordhash.codes import CodeSpec
-from ordhash.data import load_protocol
+from ordhash.data import Protocol, load_protocol
 
-__all__ = ["SPEC", "one_hot", "random_codes", "real_codes"]
+__all__ = ["SPEC", "cifar10_encoder", "one_hot", "random_codes", "real_codes"]
 
 SPEC = CodeSpec(48, 4)
 
@@ -30,14 +30,19 @@ def one_hot(codes: OrdinalCodes) -> npt.NDArray[np.uint8]:
     return np.packbits(np.eye(SPEC.arity, dtype=np.uint8)[codes.symbols].reshape(len(codes), -1), axis=1)
 
 
-def real_codes(cache: Path) -> tuple[OrdinalCodes, OrdinalCodes]:
-    """Codes of CIFAR-10's 59,000 database images and of its 1,000 query images, which are not among them."""
+def cifar10_encoder(protocol: Protocol, cache: Path) -> Encoder:
+    """The default model of CIFAR-10, trained if it is not there."""
     from ordhash.learn import train
 
-    protocol = load_protocol("cifar10")
     result = train(
         protocol.train, CIFAR_CONFIG, FROZEN, out=Path("runs/bench-search"), cache=cache, protocol=protocol.name,
         progress=True,
     )  # fmt: skip
-    encoder = Encoder(result.model, features=FeatureStore(cache / "features"), progress=True)
+    return Encoder(result.model, features=FeatureStore(cache / "features"), progress=True)
+
+
+def real_codes(cache: Path) -> tuple[OrdinalCodes, OrdinalCodes]:
+    """Codes of CIFAR-10's 59,000 database images and of its 1,000 query images, which are not among them."""
+    protocol = load_protocol("cifar10")
+    encoder = cifar10_encoder(protocol, cache)
     return encoder.encode(protocol.database), encoder.encode(protocol.query)

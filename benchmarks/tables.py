@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common import RESULTS, mean_interval, table
+from likeness_results import likeness
 from PIL import Image
 from recall_results import draw_recall, recall
 from typer.testing import CliRunner
@@ -233,6 +234,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "encode": ("encode.json", encode),
     "search": ("search.json", search),
     "recall": ("recall.json", recall),
+    "likeness": ("likeness.json", likeness),
     "experiments": ("experiments.json", experiments),
     "demo": ("demo.json", demo),
 }
