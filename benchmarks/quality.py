@@ -38,7 +38,7 @@ from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.export import export_backbone
 from ordhash.learn.objectives import find_objective
-from ordhash.learn.shallow import fit_shallow
+from ordhash.learn.shallow import SHALLOW_METHODS, fit_shallow
 
 FINETUNED = TrainConfig(
     mode="finetune", epochs=40, learning_rate=1e-3, precision="bf16-mixed", accelerator="cuda", workers=14
@@ -108,7 +108,7 @@ def do(run: Run, recipe: Recipe) -> dict[str, Any]:
     runs = Path("runs") / f"bench-{os.getpid()}"
     shutil.rmtree(runs, ignore_errors=True)
     cache = recipe.cache
-    if run.method in ("itq", "lsh"):
+    if run.method in SHALLOW_METHODS:
         config = dataclasses.replace(recipe.base, arity=2, **run.changes)
         result = fit_shallow(
             run.method, protocol.train, config, out=runs, seed=run.seed, protocol=protocol.name, cache=cache

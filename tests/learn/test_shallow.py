@@ -11,7 +11,7 @@ from ordhash.errors import InputError
 from ordhash.inference import ImageInput
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.config import DOHConfig
-from ordhash.learn.shallow import SHALLOW_METHODS, LinearHead, fit_itq, fit_lsh, fit_shallow
+from ordhash.learn.shallow import ITQ, LSH, SHALLOW_METHODS, LinearHead, find_shallow_method, fit_shallow
 from ordhash.learn.validation import calibrations, leave_one_out_map
 
 TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
@@ -27,37 +27,50 @@ def clusters(n=300, n_classes=6, depth=64, seed=0):
     return features.astype(np.float32), np.eye(n_classes, dtype=bool)[classes]
 
 
-def scores_of(projection, features):
-    weight, bias = projection
-    u = features @ weight.T + bias
-    return np.stack([-u / 2, u / 2], axis=2)
+def values_of(head, features):
+    """u of every bit, (n, code_bits)."""
+    scores = scores_of(head, features)
+    return scores[:, :, 1] - scores[:, :, 0]
+
+
+def scores_of(head, features):
+    with torch.no_grad():
+        return head(torch.from_numpy(features)[:, :, None, None]).scores.numpy()
 
 
 @pytest.mark.parametrize("name", SHALLOW_METHODS)
 @pytest.mark.parametrize("code_bits", [1, 8, 48])
-def test_a_projection_has_one_row_a_bit(name, code_bits):
-    features, _ = clusters()
+def test_a_head_has_a_value_for_every_bit_and_nothing_to_train(name, code_bits):
+    features, labels = clusters()
     before = features.copy()
-    weight, bias = SHALLOW_METHODS[name](features, code_bits, 0)
-    assert weight.shape == (code_bits, 64)
-    assert bias.shape == (code_bits,)
-    assert weight.dtype == bias.dtype == np.float32
+    head = SHALLOW_METHODS[name]().fit(features, labels, code_bits, 0)
+    u = values_of(head, features)
+    assert u.shape == (300, code_bits)
+    assert u.dtype == np.float32
+    assert np.isfinite(u).all()
+    assert not list(head.parameters())
     np.testing.assert_array_equal(features, before)
-    # Cut at the mean of the features.
-    np.testing.assert_allclose((features @ weight.T + bias).mean(axis=0), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lsh", "itq"])
+def test_hyperplanes_go_through_the_mean(name):
+    features, _ = clusters()
+    head = SHALLOW_METHODS[name]().fit(features, None, 48, 0)
+    np.testing.assert_allclose(values_of(head, features).mean(axis=0), 0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SHALLOW_METHODS)
-def test_a_projection_depends_on_the_seed_alone(name):
-    features, _ = clusters()
-    one, again, other = (SHALLOW_METHODS[name](features, 16, seed)[0] for seed in (3, 3, 4))
+def test_a_head_depends_on_the_seed_alone(name):
+    features, labels = clusters()
+    method = SHALLOW_METHODS[name]()
+    one, again, other = (values_of(method.fit(features, labels, 16, seed), features) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
     assert not np.allclose(one, other, atol=1e-2)
 
 
 def test_lsh_draws_directions_that_know_nothing_of_the_features():
     features, _ = clusters()
-    weight, _ = fit_lsh(features, 2000, 0)
+    weight = LSH().fit(features, None, 2000, 0).weight.numpy()
     assert abs(weight.mean()) < 0.02
     np.testing.assert_allclose(np.cov(weight.T), np.eye(64), atol=0.15)
 
@@ -73,7 +86,7 @@ def quantisation_error(u):
 
 def test_itq_rotates_the_principal_components():
     features, _ = clusters()
-    weight, _ = fit_itq(features, 16, 0)
+    weight = ITQ().fit(features, None, 16, 0).weight.numpy()
     axes = principal_components(features, 16)
     rotation = weight @ axes.T  # 16 x 16
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(16), atol=1e-4)
@@ -84,8 +97,7 @@ def test_itq_lowers_the_quantisation_error():
     features, _ = clusters()
     centred = features - features.mean(axis=0)
     axes = principal_components(features, 16)
-    weight, bias = fit_itq(features, 16, 0)
-    learned = quantisation_error(features @ weight.T + bias)
+    learned = quantisation_error(values_of(ITQ().fit(features, None, 16, 0), features))
     assert learned < 0.95 * quantisation_error(centred @ axes.T)
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -93,26 +105,22 @@ def test_itq_lowers_the_quantisation_error():
         assert learned < quantisation_error(centred @ axes.T @ turn)
 
 
+def quality_of(method, features, labels, code_bits=16):
+    """Mean average precision of every image among the others, mean of three seeds."""
+    heads = [method.fit(features, labels, code_bits, seed) for seed in range(3)]
+    return np.mean([leave_one_out_map(OrdinalCodes.from_scores(scores_of(head, features)), labels) for head in heads])
+
+
 def test_itq_beats_lsh_on_clustered_features():
-    features, labels = clusters()
-    quality = {
-        name: np.mean(
-            [
-                leave_one_out_map(OrdinalCodes.from_scores(scores_of(method(features, 16, seed), features)), labels)
-                for seed in range(3)
-            ]
-        )
-        for name, method in SHALLOW_METHODS.items()
-    }
-    assert quality["itq"] > quality["lsh"] + 0.05
+    assert quality_of(ITQ(), *clusters()) > quality_of(LSH(), *clusters()) + 0.05
 
 
 def test_too_few_images_or_features_are_refused():
     features, _ = clusters(n=10)
     with pytest.raises(InputError, match=r"ITQ needs at least 16 images and features; there are \(10, 64\)"):
-        fit_itq(features, 16, 0)
+        ITQ().fit(features, None, 16, 0)
     with pytest.raises(InputError, match="ITQ needs at least 80 images and features"):
-        fit_itq(clusters()[0], 80, 0)
+        ITQ().fit(clusters()[0], None, 80, 0)
 
 
 def test_the_head_is_the_sign_of_a_projection_of_the_average():
@@ -143,7 +151,7 @@ def test_a_shallow_method_writes_a_model_that_an_encoder_reads(method, photo_fol
     assert path == tmp_path / "run" / "model.onnx"
     encoder = Encoder(path)
     assert encoder.spec == CodeSpec(8, 2)
-    assert encoder.info.method == {"name": method}
+    assert encoder.info.method == {"name": method, **dataclasses.asdict(SHALLOW_METHODS[method]())}
     assert encoder.info.protocol == "fruit"
     assert encoder.info.class_names == ("apple", "banana", "carrot")
     encoded = encoder.run(images)
@@ -156,11 +164,8 @@ def test_a_shallow_method_writes_a_model_that_an_encoder_reads(method, photo_fol
         maps = backbone(torch.from_numpy(np.stack([form.read(images, row) for row in range(18)]))).numpy()
     pooled = maps.mean(axis=(2, 3))
     pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
-    # The model's own projection, read from what it says about the features it was fitted to: u is cut at their mean.
-    u = encoded.scores[:, :, 1] - encoded.scores[:, :, 0]
-    np.testing.assert_allclose(u.mean(axis=0), 0, atol=1e-2 * np.abs(u).max())
-    expected = scores_of(SHALLOW_METHODS[method](pooled, 8, 2), pooled)
-    if method == "lsh":  # ITQ amplifies the rounding of cached features in its weakest directions
+    expected = scores_of(SHALLOW_METHODS[method]().fit(pooled, images.labels, 8, 2), pooled)
+    if method != "itq":  # which amplifies the rounding of cached features in its weakest directions
         np.testing.assert_allclose(encoded.scores, expected, atol=2e-2 * np.abs(expected).max())
 
 
@@ -194,6 +199,8 @@ def test_not_one_usable_image_is_refused(bad_files, tmp_path, cache):
 
 
 def test_an_unknown_method_is_refused(photo_folder, tmp_path):
-    with pytest.raises(InputError, match="there is no shallow method 'pca'; allowed are itq, lsh"):
+    with pytest.raises(InputError, match="there is no shallow method 'pca'; allowed are lsh, "):
         fit_shallow("pca", read_folder(photo_folder), TINY, out=tmp_path)
+    with pytest.raises(InputError, match="did you mean lsh"):
+        find_shallow_method("lhs")
     assert not list(tmp_path.glob("*.onnx"))

@@ -16,7 +16,7 @@ def methods(as_json: Json = False) -> None:
     """List the objectives and the shallow methods with their papers."""
     with needs_learn("listing methods"):
         from ordhash.learn.objectives import OBJECTIVES
-        from ordhash.learn.shallow import SHALLOW_CITATIONS, SHALLOW_METHODS
+        from ordhash.learn.shallow import SHALLOW_METHODS
     objectives = [
         {
             "kind": "objective",
@@ -32,12 +32,12 @@ def methods(as_json: Json = False) -> None:
         {
             "kind": "shallow",
             "name": name,
-            "supervision": "none",
+            "supervision": method.supervision,
             "arity": 2,
-            "settings": {},
-            "paper": SHALLOW_CITATIONS[name],
+            "settings": dataclasses.asdict(method()),  # type: ignore[call-overload]
+            "paper": method.citation,
         }
-        for name in SHALLOW_METHODS
+        for name, method in SHALLOW_METHODS.items()
     ]
     if as_json:
         for entry in (*objectives, *shallow):

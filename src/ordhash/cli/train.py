@@ -27,17 +27,19 @@ _SWITCHES = {
     "no_attention": "use_attention",
     "no_augment": "augment",
 }
+_METHOD_HELP = "doh learns a network; a shallow method is fitted to features of the backbone"
 _SHALLOW_OPTIONS = {"code_bits", "backbone", "weights", "image_size", "fit", "mirror", "seed"}
 
 
 class TrainCommand(TyperCommand):
-    """Fills in the help what only the learning half knows: the defaults, and the names of the objectives."""
+    """Fills in the help what only the learning half knows: the defaults, and the names of methods and objectives."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         try:
             from ordhash.learn.config import DOHConfig, TrainConfig
             from ordhash.learn.objectives import OBJECTIVES
+            from ordhash.learn.shallow import SHALLOW_METHODS
             from ordhash.learn.trainer import DEFAULT_CACHE
         except ImportError:
             pass  # the help is of use without them
@@ -50,6 +52,8 @@ class TrainCommand(TyperCommand):
                     option.default = defaults[option.name]
                 if option.name == "objective":
                     option.help = f"Objective: {', '.join(OBJECTIVES)}."  # type: ignore[attr-defined]
+                if option.name == "method":
+                    option.help = f"{_METHOD_HELP}: {', '.join(SHALLOW_METHODS)}."  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
 
 
@@ -64,10 +68,7 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for model.onnx.", show_default=False)],
-    method: Annotated[
-        Literal["doh", "itq", "lsh"],
-        typer.Option(help="doh learns a network; itq and lsh fit a linear map to features, and need no labels."),
-    ] = "doh",
+    method: Annotated[str, typer.Option(help=f"{_METHOD_HELP}.")] = "doh",
     # Options that are fields of DOHConfig and TrainConfig carry their names; None leaves the default of the field.
     code_bits: Annotated[int | None, typer.Option(help="Length of a code in bits.")] = None,
     arity: Annotated[int | None, typer.Option(help="Scores that compete in a segment, a power of two.")] = None,
@@ -128,6 +129,7 @@ def train(
     """
     chosen = _chosen(ctx.params)
     if method != "doh":
+        _check_shallow(method)
         names = {field: switch for switch, field in _SWITCHES.items()}
         without_effect = ["--" + names.get(name, name).replace("_", "-") for name in set(chosen) - _SHALLOW_OPTIONS]
         if without_effect:
@@ -176,6 +178,16 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
     facts["reused"] = "yes, this training was finished already" if result.reused else "no"
     facts["images left out"] = len(result.failures)
     print_facts(facts)
+
+
+def _check_shallow(method: str) -> None:
+    """Refuse a method that there is not, before images are looked for."""
+    with needs_learn("training"):
+        from ordhash.learn.shallow import SHALLOW_METHODS
+    if method not in SHALLOW_METHODS:
+        raise InputError(
+            f"--method is {method!r}; allowed are doh and the shallow methods {', '.join(SHALLOW_METHODS)}"
+        )
 
 
 def _fit_shallow(

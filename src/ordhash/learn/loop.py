@@ -18,13 +18,13 @@ from ordhash.errors import DataError
 from ordhash.features import FeatureMaps
 from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
-from ordhash.learn.config import TrainConfig
+from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import Objective
 from ordhash.learn.validation import leave_one_out_map
 from ordhash.progress import progress_bar
 
-__all__ = ["Validation", "fit", "scores_of"]
+__all__ = ["Validation", "configured_head", "fit", "scores_of"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,30 @@ class Validation:
 
     inputs: FeatureMaps | PictureBatches
     labels: npt.NDArray[np.bool_]
+
+
+def configured_head(config: DOHConfig, in_dim: int, n_classes: int, *, multilabel: bool) -> HashingHead:
+    """Head that a configuration describes, with random weights.
+
+    Args:
+        config: The network.
+        in_dim: D, channels of the feature map.
+        n_classes: Columns of the label matrix.
+        multilabel: Whether images carry several labels.
+    """
+    return HashingHead(
+        in_dim,
+        n_classes,
+        config.spec,
+        multilabel=multilabel,
+        hidden=config.hidden,
+        local_hidden=config.local_hidden,
+        use_global=config.use_global,
+        use_local=config.use_local,
+        use_attention=config.use_attention,
+        dropout=config.dropout,
+        hidden_dropout=config.hidden_dropout,
+    )
 
 
 def fit(
@@ -159,6 +183,10 @@ class _Learner(nn.Module):
         with torch.autocast(inputs.device.type, enabled=False):
             scores, *logits, attention = (part.float() for part in parts)
             terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
+        # Class layers that an objective leaves alone take part with nothing: where several processes train, a parameter
+        # without a gradient is an error.
+        name = next(iter(terms))
+        terms[name] = terms[name] + 0.0 * sum(part.sum() for part in logits)
         return terms
 
 

@@ -27,8 +27,8 @@ from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.export import export_backbone, export_model
-from ordhash.learn.loop import Validation, fit, scores_of
-from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.learn.loop import Validation, configured_head, fit, scores_of
+from ordhash.learn.network import HashingNetwork
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.validation import (
     calibrations,
@@ -174,19 +174,7 @@ def train(
     device_seeds = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=device_seeds):  # the caller's random state stays as it was
         torch.manual_seed(settings.seed)
-        head = HashingHead(
-            shape[0],
-            len(images.class_names),
-            config.spec,
-            multilabel=multilabel,
-            hidden=config.hidden,
-            local_hidden=config.local_hidden,
-            use_global=config.use_global,
-            use_local=config.use_local,
-            use_attention=config.use_attention,
-            dropout=config.dropout,
-            hidden_dropout=config.hidden_dropout,
-        )
+        head = configured_head(config, shape[0], len(images.class_names), multilabel=multilabel)
         objective = find_objective(config.objective)
         loss = objective.build(Task(config.spec, len(images.class_names), multilabel, settings.seed))
         network = HashingNetwork(backbone, head) if finetune else head

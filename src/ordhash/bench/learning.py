@@ -1,0 +1,157 @@
+"""One run: learn a method on prepared features, and give the codes of the database and the scores of the queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from ordhash.bench.prepared import Part, Prepared
+from ordhash.codes import OrdinalCodes
+from ordhash.data.protocols import Protocol
+from ordhash.encoder import Encoder
+from ordhash.learn.batches import FeatureBatches
+from ordhash.learn.checkpoint import TrainingState
+from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.loop import Validation, configured_head, fit, scores_of
+from ordhash.learn.network import HashingHead
+from ordhash.learn.objectives import Task, find_objective
+from ordhash.learn.shallow import find_shallow_method
+from ordhash.learn.trainer import train
+from ordhash.learn.validation import held_out_mask
+
+__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head", "unit_features"]
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a run gives.
+
+    Attributes:
+        database: Codes of the database.
+        scores: Scores of the queries, float32 (q, n_segments, arity).
+        facts: Validation mAP, best epoch, seconds of the training loop.
+    """
+
+    database: OrdinalCodes
+    scores: npt.NDArray[np.float32]
+    facts: dict[str, Any]
+
+
+def _one_processor() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> tuple[HashingHead, TrainingState]:
+    """Head learned from the protocol's training images; its validation images, or some held out, choose the epoch.
+
+    Args:
+        prepared: The protocol.
+        config: The network and its objective.
+        settings: How to train.
+    """
+    train, validation = prepared.train, prepared.validation
+    if validation is None:
+        chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
+        train, validation = train.subset(~chosen), train.subset(chosen)
+    whole = config.use_local
+    inputs, n_classes = train.seen(whole_maps=whole), train.labels.shape[1]
+    multilabel = prepared.train.images.multilabel
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        head = configured_head(config, inputs.shape[0], n_classes, multilabel=multilabel)
+        objective = find_objective(config.objective)
+        loss = objective.build(Task(config.spec, n_classes, multilabel, settings.seed))
+        state = TrainingState("")
+        fit(
+            head,
+            objective,
+            loss,
+            FeatureBatches(inputs, None, train.labels),
+            Validation(validation.seen(whole_maps=whole), validation.labels),
+            settings,
+            _one_processor(),
+            state,
+        )
+    return head, state
+
+
+def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Learned:
+    """A network on frozen features.
+
+    Args:
+        prepared: The protocol.
+        config: The network and its objective.
+        settings: How to train.
+    """
+    head, state = train_head(prepared, config, settings)
+    facts = {
+        "validation_map": state.best_map,
+        "best_epoch": state.best_epoch,
+        "train_seconds": round(state.seconds, 2),
+    }
+    return _applied(head, prepared, facts, whole_maps=config.use_local)
+
+
+def learn_everything(
+    protocol: Protocol, config: DOHConfig, settings: TrainConfig, folder: Path, cache: Path
+) -> Learned:
+    """A network whose backbone learns too, from pictures; for a GPU.
+
+    Args:
+        protocol: The protocol.
+        config: The network and its objective.
+        settings: How to train.
+        folder: For the model and its checkpoint: an interrupted training goes on.
+        cache: Folder of exported backbones.
+    """
+    result = train(
+        protocol.train,
+        config,
+        settings,
+        out=folder,
+        validation=protocol.validation,
+        protocol=protocol.name,
+        cache=cache,
+    )
+    encoder = Encoder(result.model)
+    facts = {
+        "validation_map": result.validation_map,
+        "best_epoch": result.best_epoch,
+        "train_seconds": round(result.seconds, 2),
+    }
+    return Learned(encoder.encode(protocol.database), encoder.scores(protocol.query), facts)
+
+
+def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
+    """A shallow method on features of the last map, pooled and brought to length 1.
+
+    Args:
+        prepared: The protocol.
+        method: Its name.
+        code_bits: Length of the codes.
+        seed: Of what is drawn.
+    """
+    features = unit_features(prepared.train, prepared)
+    head = find_shallow_method(method).fit(features, prepared.train.labels, code_bits, seed)
+    return _applied(head, prepared, {}, whole_maps=False)
+
+
+def unit_features(part: Part, prepared: Prepared) -> npt.NDArray[np.float32]:
+    """Pooled features of the last map, of length 1, float32 (n, D)."""
+    pooled = part.pooled.read(np.arange(len(part.pooled)))[:, : prepared.last_channels, 0, 0]
+    return np.ascontiguousarray(pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12))
+
+
+def _applied(head: nn.Module, prepared: Prepared, facts: dict[str, Any], *, whole_maps: bool) -> Learned:
+    fabric = _one_processor()
+    scores, database = (
+        scores_of(head, part.seen(whole_maps=whole_maps), fabric) for part in (prepared.query, prepared.database)
+    )
+    return Learned(OrdinalCodes.from_scores(database), scores, facts)

@@ -1,0 +1,77 @@
+"""Metrics of a run, from the codes and scores that it kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ordhash.bench.learning import Learned, unit_features
+from ordhash.bench.prepared import Prepared
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.data.protocols import Protocol
+from ordhash.distances import asymmetric_distances, ordinal_distances
+from ordhash.evaluation import Quality, cosine_distances, rank_quality
+from ordhash.files import replace_file
+
+__all__ = ["keep", "measure", "measure_raw_features"]
+
+
+def keep(path: Path, learned: Learned) -> None:
+    """Write what metrics are computed from: packed codes of the database, scores of the queries.
+
+    Args:
+        path: A file, .npz.
+        learned: A run.
+    """
+    spec = learned.database.spec
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(
+        path,
+        lambda file: np.savez(
+            file,
+            database=learned.database.packed(),
+            scores=learned.scores,
+            spec=np.array([spec.code_bits, spec.arity]),
+        ),
+    )
+
+
+def measure(path: Path, protocol: Protocol) -> dict[str, Any]:
+    """Quality of both distances, as JSON values.
+
+    Args:
+        path: What ``keep`` wrote.
+        protocol: Its protocol.
+    """
+    with np.load(path) as kept:
+        spec = CodeSpec(*(int(value) for value in kept["spec"]))
+        database, scores = OrdinalCodes.from_packed(kept["database"], spec), kept["scores"]
+    queries = OrdinalCodes.from_scores(scores)
+    ordinal = rank_quality(lambda rows: ordinal_distances(queries[rows], database), protocol, radii=(0, 1, 2))
+    asymmetric = rank_quality(lambda rows: asymmetric_distances(scores[rows], database), protocol)
+    return {
+        "distinct_codes": len(np.unique(database.packed(), axis=0)),
+        "ordinal": _as_json(ordinal),
+        "asymmetric": _as_json(asymmetric),
+    }
+
+
+def measure_raw_features(prepared: Prepared) -> dict[str, Any]:
+    """Quality of the ranking by cosine of the backbone's last features, which codes are measured against.
+
+    Args:
+        prepared: The protocol.
+    """
+    queries, database = (unit_features(part, prepared) for part in (prepared.query, prepared.database))
+    found = rank_quality(lambda rows: cosine_distances(queries[rows], database), prepared.protocol)
+    return {"floats": queries.shape[1], "ordinal": _as_json(found)}
+
+
+def _as_json(quality: Quality) -> dict[str, Any]:
+    values = dataclasses.asdict(quality)
+    del values["recall"]  # always 0, 0.01, ..., 1
+    values["precision"] = [round(value, 4) for value in values["precision"]]
+    return values

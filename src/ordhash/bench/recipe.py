@@ -1,0 +1,191 @@
+"""Recipes: what is compared with what, in one TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ordhash.data.protocols import PROTOCOLS
+from ordhash.errors import DataError, InputError, first_line
+from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.objectives import OBJECTIVES, find_objective
+from ordhash.learn.shallow import SHALLOW_METHODS
+
+__all__ = ["RAW_FEATURES", "Method", "Published", "Recipe", "Tuning", "read_recipe"]
+
+RAW_FEATURES = "raw"  # the backbone's features and their cosine: no codes, a bound
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the tables.
+
+    Attributes:
+        name: What the tables call it.
+        method: An objective, a shallow method, or ``raw``.
+        config: The network, for an objective; of a shallow method, the backbone.
+        training: How it is trained, before it is tuned.
+    """
+
+    name: str
+    method: str
+    config: DOHConfig
+    training: TrainConfig
+
+    @property
+    def learns(self) -> bool:
+        """Whether a network is trained."""
+        return self.method in OBJECTIVES
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The search for settings, the same for every objective.
+
+    Attributes:
+        trials: Settings tried for each method and protocol; the first are the defaults. 0 and 1 search for nothing.
+        code_bits: Length of the codes of the trials.
+        validation_fraction: Share of each class held out to compare trials, where the protocol has no validation set.
+    """
+
+    trials: int = 1
+    code_bits: int = 48
+    validation_fraction: float = 0.2
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers of a paper, to stand beside.
+
+    Attributes:
+        protocol: Protocol that comes nearest to the paper's.
+        name: The method.
+        source: Where the numbers are from, and with which backbone.
+        values: Length in bits -> mAP.
+    """
+
+    protocol: str
+    name: str
+    source: str
+    values: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A benchmark.
+
+    Attributes:
+        name: Its name, which files carry.
+        title: For people.
+        protocols: Names of protocols.
+        methods: Rows of the tables, in order.
+        code_bits: Lengths.
+        seeds: Runs of each method at each length.
+        tuning: The search for settings.
+        published: Numbers of papers.
+    """
+
+    name: str
+    title: str
+    protocols: tuple[str, ...]
+    methods: tuple[Method, ...]
+    code_bits: tuple[int, ...]
+    seeds: int
+    tuning: Tuning = Tuning()
+    published: tuple[Published, ...] = ()
+
+
+_TABLES = {"network", "training", "tuning", "variants", "published"}
+_KEYS = {"title", "protocols", "methods", "code_bits", "seeds", *_TABLES}
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe; docs/benchmark.md describes the file.
+
+    Raises:
+        DataError: The file is missing or no TOML.
+        InputError: Something in it is unknown, missing or not allowed.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); give a recipe, a .toml file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no TOML ({first_line(error)}); correct it") from error
+    try:
+        return _recipe(path.stem, values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _recipe(name: str, values: dict[str, Any]) -> Recipe:
+    _check_names("the recipe", values, _KEYS)
+    for key in ("protocols", "code_bits"):
+        if not values.get(key):
+            raise InputError(f"it names no {key}; name at least one")
+    for protocol in values["protocols"]:
+        if protocol not in PROTOCOLS:
+            raise InputError(f"protocol {protocol!r} is unknown; allowed are {', '.join(PROTOCOLS)}")
+    network, training = values.get("network", {}), values.get("training", {})
+    entries = [{"name": method, "method": method} for method in values.get("methods", [])]
+    methods = [_method(entry, network, training) for entry in (*entries, *values.get("variants", []))]
+    names = [method.name for method in methods]
+    if not names or len(set(names)) != len(names):
+        raise InputError(f"its methods are {names}; name at least one, and each once")
+    _check_names("[tuning]", values.get("tuning", {}), _fields(Tuning))
+    seeds = values.get("seeds", 3)
+    if not isinstance(seeds, int) or seeds < 1:
+        raise InputError(f"seeds is {seeds!r}; allowed are whole numbers from 1")
+    return Recipe(
+        name,
+        values.get("title", name),
+        tuple(values["protocols"]),
+        tuple(methods),
+        tuple(values["code_bits"]),
+        seeds,
+        Tuning(**values.get("tuning", {})),
+        tuple(_published(entry) for entry in values.get("published", [])),
+    )
+
+
+def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, Any]) -> Method:
+    _check_names("a variant", entry, {"name", "method", "network", "training", "objective"})
+    method = entry.get("method", "")
+    if method not in (RAW_FEATURES, *SHALLOW_METHODS, *OBJECTIVES):
+        allowed = ", ".join((RAW_FEATURES, *SHALLOW_METHODS, *OBJECTIVES))
+        raise InputError(f"method {method!r} is unknown; allowed are {allowed}")
+    network, training = {**network, **entry.get("network", {})}, {**training, **entry.get("training", {})}
+    _check_names("[network]", network, _fields(DOHConfig) - {"code_bits", "objective"})
+    _check_names("[training]", training, _fields(TrainConfig) - {"seed"})
+    objective = find_objective(method) if method in OBJECTIVES else find_objective("doh")
+    settings = entry.get("objective", {})
+    _check_names(f"the objective of {entry.get('name', method)}", settings, _fields(type(objective)))
+    binary = method not in OBJECTIVES or objective.binary
+    if binary:
+        network["arity"] = 2
+    chosen = dataclasses.replace(objective, **settings) if settings else objective  # type: ignore[type-var]
+    config = DOHConfig(**{**network, "objective": "doh" if method not in OBJECTIVES else chosen})
+    return Method(entry.get("name", method), method, config, TrainConfig(**training))
+
+
+def _published(entry: dict[str, Any]) -> Published:
+    _check_names("[[published]]", entry, {"protocol", "name", "source", "values"})
+    try:
+        values = {int(bits): float(value) for bits, value in entry["values"].items()}
+        return Published(entry["protocol"], entry["name"], entry.get("source", ""), values)
+    except (KeyError, ValueError, AttributeError) as error:
+        raise InputError(f"[[published]] {entry} lacks something ({error!r}); give protocol, name, values") from error
+
+
+def _fields(kind: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind) if field.init}
+
+
+def _check_names(where: str, values: dict[str, Any], allowed: set[str]) -> None:
+    unknown = sorted(set(values) - allowed)
+    if unknown:
+        raise InputError(f"{where} has {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}")

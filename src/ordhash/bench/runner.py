@@ -1,0 +1,312 @@
+"""Running a recipe: every method, length and seed, in several processes, going on where it was interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import platform
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ordhash
+from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head
+from ordhash.bench.measuring import keep, measure, measure_raw_features
+from ordhash.bench.prepared import Prepared, prepare_protocol
+from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
+from ordhash.bench.tuning import trial_settings
+from ordhash.cores import available_cores
+from ordhash.data.protocols import Protocol, load_protocol
+from ordhash.errors import InputError
+from ordhash.files import replace_file
+from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.objectives import find_objective
+from ordhash.learn.trainer import DEFAULT_CACHE
+
+__all__ = ["run_recipe"]
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One training, or the ranking of raw features; ``path`` is without its ending."""
+
+    row: str
+    method: str
+    config: DOHConfig
+    training: TrainConfig
+    path: Path
+    trial: int | None = None
+
+    def to_json(self) -> Values:
+        """What decides the result."""
+        learns = self.method not in (RAW_FEATURES,)
+        return {
+            "row": self.row,
+            "method": self.method,
+            "code_bits": self.config.code_bits if learns else None,
+            "arity": self.config.arity,
+            "seed": self.training.seed,
+            "trial": self.trial,
+            "config": self.config.to_json(),
+            "training": self.training.to_json(),
+        }
+
+
+# What worker processes, which are forked, find in their memory.
+_protocol: Protocol | None = None
+_prepared: Prepared | None = None
+_cache: Path = DEFAULT_CACHE
+
+
+def run_recipe(
+    recipe: Recipe,
+    out: Path,
+    *,
+    root: Path = Path("data"),
+    cache: Path = DEFAULT_CACHE,
+    processes: int | None = None,
+    minutes: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: bool = False,
+) -> Values:
+    """Do what is not done yet, and write ``out/results.json`` after every run.
+
+    Args:
+        recipe: The benchmark.
+        out: Folder of the results, of codes and scores of every run, and of trials.
+        root: Folder of data sets.
+        cache: Folder of feature maps and exported backbones.
+        processes: Runs at once, each on one core; None takes every core. Fine-tuning runs one by one.
+        minutes: Start no further run after so many.
+        say: Called with a line about every run.
+        progress: Whether to show bars while features are computed.
+
+    Returns:
+        What ``results.json`` holds: ``complete`` says whether every run is done.
+
+    Raises:
+        InputError: Methods of a recipe have different backbones.
+        DataError: A data set is not there, or an image of it cannot be used.
+    """
+    global _protocol, _prepared, _cache
+    _cache = cache
+    ends = None if minutes is None else time.perf_counter() + 60 * minutes
+    config = _shared_backbone(recipe)
+    results: Values = {
+        "recipe": recipe.name,
+        "title": recipe.title,
+        "version": ordhash.__version__,
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": available_cores()},
+        "torch": torch.__version__,
+        "tuning": dataclasses.asdict(recipe.tuning),
+        "code_bits": list(recipe.code_bits),
+        "seeds": recipe.seeds,
+        "rows": [{"name": method.name, "method": method.method} for method in recipe.methods],
+        "published": [dataclasses.asdict(entry) for entry in recipe.published],
+        "protocols": {},
+        "trials": [],
+        "runs": [],
+        "complete": False,
+    }
+    workers = processes or available_cores()
+    complete = True
+    for name in recipe.protocols:
+        _protocol = load_protocol(name, root)
+        finetune = any(method.training.mode == "finetune" for method in recipe.methods)
+        torch_threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # threads do not survive a fork
+        _prepared = None if finetune else prepare_protocol(_protocol, config, cache, progress=progress)
+        results["protocols"][name] = _facts(_protocol, _prepared)
+        folder = out / "runs" / name
+        tuned, trials = {}, []
+        for method in recipe.methods:
+            tuned[method.name] = (method.config, method.training)
+            if method.learns and recipe.tuning.trials > 1:
+                trials += _trials(method, recipe, folder)
+        done = _work(trials, _try, 1 if finetune else workers, ends, say)
+        complete &= len(done) == len(trials)
+        results["trials"] += done
+        for method in recipe.methods:
+            mine = [entry for entry in done if entry["row"] == method.name]
+            if mine:
+                best = max(mine, key=lambda entry: (entry["validation_map"], -entry["trial"]))
+                tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
+        jobs = [job for method in recipe.methods for job in _runs(method, *tuned[method.name], recipe, folder)]
+        jobs = sorted(jobs, key=lambda job: job.training.seed)  # a first seed of everything comes first
+        if complete:
+            before = len(results["runs"])
+
+            def note(entry: Values) -> None:
+                results["runs"].append(entry)
+                _write(out / "results.json", results)
+
+            _work(jobs, _do, 1 if finetune else workers, ends, say, note)
+            complete &= len(results["runs"]) - before == len(jobs)
+        torch.set_num_threads(torch_threads)
+    results["complete"] = complete
+    _write(out / "results.json", results)
+    return results
+
+
+def _shared_backbone(recipe: Recipe) -> DOHConfig:
+    names = ("backbone", "weights", "image_size", "fit", "stages", "mirror")
+    backbones = {tuple(getattr(method.config, name) for name in names) for method in recipe.methods}
+    if len(backbones) > 1:
+        raise InputError(
+            f"recipe {recipe.name} has methods with different backbones; compare methods on one, and write "
+            "a recipe for each backbone"
+        )
+    return recipe.methods[0].config
+
+
+def _trials(method: Method, recipe: Recipe, folder: Path) -> list[_Job]:
+    jobs = []
+    for trial, (config, training) in enumerate(trial_settings(method, recipe.tuning.trials)):
+        config = dataclasses.replace(config, code_bits=recipe.tuning.code_bits)
+        training = dataclasses.replace(training, validation_fraction=recipe.tuning.validation_fraction)
+        jobs.append(_job(method, config, training, folder.parent.parent / "trials" / folder.name, trial))
+    return jobs
+
+
+def _runs(method: Method, config: DOHConfig, training: TrainConfig, recipe: Recipe, folder: Path) -> Iterable[_Job]:
+    for seed in range(1 if method.method == RAW_FEATURES else recipe.seeds):
+        for bits in (config.code_bits,) if method.method == RAW_FEATURES else recipe.code_bits:
+            length = dataclasses.replace(config, code_bits=bits)
+            yield _job(method, length, dataclasses.replace(training, seed=seed), folder)
+
+
+def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path, trial: int | None = None) -> _Job:
+    job = _Job(method.name, method.method, config, training, folder, trial)
+    what = json.dumps([job.to_json(), ordhash.__version__], sort_keys=True).encode()
+    digest = hashlib.blake2b(what, digest_size=6).hexdigest()
+    readable = re.sub(r"[^a-z0-9]+", "-", method.name.lower()).strip("-")
+    return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{training.seed}-{digest}")
+
+
+def _work(
+    jobs: list[_Job],
+    work: Callable[[_Job], Values],
+    processes: int,
+    ends: float | None,
+    say: Callable[[str], None],
+    note: Callable[[Values], None] = lambda _: None,
+) -> list[Values]:
+    """Results of jobs, those of earlier calls too; fewer where the time is up."""
+    done, todo = [], []
+    for job in jobs:
+        path = job.path.with_suffix(job.path.suffix + ".json")
+        if path.exists():
+            done.append(json.loads(path.read_text()))
+            note(done[-1])
+        else:
+            todo.append(job)
+    if not todo:
+        return done
+    started = time.perf_counter()
+
+    def take(entry: Values) -> bool:
+        done.append(entry)
+        note(entry)
+        left = (time.perf_counter() - started) / (len(done) - (len(jobs) - len(todo))) * (len(jobs) - len(done))
+        say(f"{_sentence(entry)} ({len(done)} of {len(jobs)}, {left / 60:.0f} minutes left)")
+        return ends is None or time.perf_counter() < ends
+
+    if processes == 1:
+        for job in todo:
+            if not take(work(job)):
+                break
+        return done
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        for entry in pool.imap_unordered(work, todo, chunksize=1):
+            if not take(entry):
+                break
+    return done
+
+
+def _try(job: _Job) -> Values:
+    """A trial: what matters is the validation mAP."""
+    started = time.perf_counter()
+    prepared = _shared()
+    _, state = train_head(prepared, job.config, job.training)
+    return _written(job, {"validation_map": state.best_map, "best_epoch": state.best_epoch}, started)
+
+
+def _do(job: _Job) -> Values:
+    """A run: learn, keep codes and scores, measure them."""
+    started = time.perf_counter()
+    if job.method == RAW_FEATURES:
+        return _written(job, measure_raw_features(_shared()), started)
+    learned = _learned(job)
+    kept = job.path.with_suffix(job.path.suffix + ".npz")
+    keep(kept, learned)
+    return _written(job, {**learned.facts, **measure(kept, _the_protocol())}, started)
+
+
+def _learned(job: _Job) -> Learned:
+    if job.training.mode == "finetune":
+        return learn_everything(_the_protocol(), job.config, job.training, job.path, _cache)
+    if job.method not in (find_objective(job.config.objective).name,):
+        return learn_shallow(_shared(), job.method, job.config.code_bits, job.training.seed)
+    return learn_network(_shared(), job.config, job.training)
+
+
+def _the_protocol() -> Protocol:
+    if _protocol is None:
+        raise RuntimeError("the protocol is loaded before the work starts")
+    return _protocol
+
+
+def _shared() -> Prepared:
+    if _prepared is None:
+        raise InputError("trials, shallow methods and raw features need a frozen backbone; leave mode out")
+    return _prepared
+
+
+def _written(job: _Job, values: Values, started: float) -> Values:
+    protocol = _the_protocol()
+    entry = {
+        **job.to_json(),
+        "protocol": protocol.name,
+        **values,
+        "seconds": round(time.perf_counter() - started, 1),
+        "version": ordhash.__version__,
+    }
+    _write(job.path.with_suffix(job.path.suffix + ".json"), entry)
+    return entry
+
+
+def _write(path: Path, values: Values) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda file: file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n"))
+
+
+def _facts(protocol: Protocol, prepared: Prepared | None) -> Values:
+    return {
+        "hash": protocol.hash() if prepared is None else prepared.hash,
+        "citation": protocol.citation,
+        "note": protocol.note,
+        "cutoff": protocol.cutoff,
+        "graded": protocol.coarse is not None,
+        "train": len(protocol.train),
+        "query": len(protocol.query),
+        "database": len(protocol.database),
+        "backbone": "fine-tuned" if prepared is None else prepared.backbone,
+    }
+
+
+def _sentence(entry: Values) -> str:
+    name = f"{entry['protocol']}, {entry['row']}"
+    if entry["trial"] is not None:
+        quality = entry["validation_map"]
+        return f"{name}, trial {entry['trial']}: " + ("no validation" if quality is None else f"{quality:.4f}")
+    where = "" if entry["code_bits"] is None else f", {entry['code_bits']} bits, seed {entry['seed']}"
+    return f"{name}{where}: mAP {entry['ordinal']['map']:.4f}, {entry['seconds']:.0f} s"

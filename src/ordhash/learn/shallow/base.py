@@ -1,0 +1,112 @@
+"""What a shallow method is: a frozen description with its settings that fits a head; the heads' common part."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ordhash.learn.network import HeadOutput, uniform_attention
+
+__all__ = ["Features", "Labels", "LinearHead", "PooledHead", "ShallowMethod", "as_buffer"]
+
+Features = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+
+
+class ShallowMethod(ABC):
+    """A shallow method: one file, one paper, one frozen dataclass of settings.
+
+    A subclass is a frozen dataclass whose fields are its settings, with a name for the command line, a citation, and
+    ``fit``, which returns a head for features of a backbone that stays as it is. Codes have arity 2.
+
+    Attributes:
+        name: Its name on the command line.
+        citation: The paper.
+        supervision: What it learns from: features alone, ``none``, or features and ``labels``.
+    """
+
+    name: ClassVar[str]
+    citation: ClassVar[str]
+    supervision: ClassVar[Literal["none", "labels"]]
+
+    @abstractmethod
+    def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> nn.Module:
+        """Head that was fitted to some images; it gives a HeadOutput and has buffers, but no parameters.
+
+        Args:
+            features: float32 (n, D), rows of length 1; not changed.
+            labels: bool (n, n_classes), or None; without a meaning where ``supervision`` is ``none``.
+            code_bits: Length of the codes.
+            seed: Of whatever is drawn at random.
+
+        Raises:
+            InputError: There are too few images, or labels are needed and missing.
+        """
+
+
+class PooledHead(nn.Module):
+    """A head that sees the first D channels of a feature map, pooled over locations and brought to length 1.
+
+    A subclass makes of them a number u for every bit; a bit has the scores (-u/2, +u/2), so it is 1 where u is above 0.
+
+    Args:
+        depth: D.
+    """
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.depth = depth
+
+    def values(self, pooled: Tensor) -> Tensor:
+        """The number u behind every bit, float (n, code_bits).
+
+        Args:
+            pooled: float (n, D), rows of length 1.
+        """
+        raise NotImplementedError
+
+    def forward(self, features: Tensor) -> HeadOutput:
+        """HeadOutput without class logits, and with attention that is the same everywhere.
+
+        Args:
+            features: float (n, D or more, h, w).
+        """
+        pooled = nn.functional.normalize(features[:, : self.depth].mean(dim=(2, 3)), dim=1)
+        u = self.values(pooled)
+        return HeadOutput(torch.stack([-u / 2, u / 2], dim=2), (), uniform_attention(features))
+
+
+class LinearHead(PooledHead):
+    """u = W f + b.
+
+    Args:
+        weight: float (code_bits, D).
+        bias: float (code_bits,).
+
+    >>> head = LinearHead(np.eye(2), np.array([0.0, -0.5]))
+    >>> head(torch.tensor([[3.0, 4.0]])[:, :, None, None]).scores.tolist()
+    [[[-0.30000001192092896, 0.30000001192092896], [-0.15000000596046448, 0.15000000596046448]]]
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: npt.ArrayLike, bias: npt.ArrayLike) -> None:
+        rows = as_buffer(weight)
+        super().__init__(rows.shape[1])
+        self.register_buffer("weight", rows)
+        self.register_buffer("bias", as_buffer(bias))
+
+    def values(self, pooled: Tensor) -> Tensor:
+        """The number u behind every bit, float (n, code_bits)."""
+        return pooled @ self.weight.T + self.bias
+
+
+def as_buffer(values: npt.ArrayLike) -> Tensor:
+    """A tensor of its own, float32."""
+    return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))

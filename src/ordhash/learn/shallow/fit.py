@@ -1,0 +1,115 @@
+"""Fit a shallow method to images and write the model file. ``SHALLOW_METHODS`` names the methods, by their year."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ordhash.calibration import Calibration
+from ordhash.codes import CodeSpec
+from ordhash.data.imageset import ImageSet
+from ordhash.errors import InputError
+from ordhash.features import FeatureStore
+from ordhash.learn.backbones import configured_backbone
+from ordhash.learn.config import DOHConfig
+from ordhash.learn.export import export_backbone, export_model
+from ordhash.learn.shallow.base import ShallowMethod
+from ordhash.learn.shallow.itq import ITQ
+from ordhash.learn.shallow.lsh import LSH
+from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
+from ordhash.learn.validation import calibrations
+
+__all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
+
+SHALLOW_METHODS: dict[str, type[ShallowMethod]] = {kind.name: kind for kind in (LSH, ITQ)}
+
+
+def find_shallow_method(method: str | ShallowMethod) -> ShallowMethod:
+    """Shallow method of a name with its default settings; a method is returned as it is.
+
+    Raises:
+        InputError: No shallow method has that name.
+
+    >>> find_shallow_method("itq")
+    ITQ()
+    """
+    if isinstance(method, ShallowMethod):
+        return method
+    if method not in SHALLOW_METHODS:
+        close = difflib.get_close_matches(method, SHALLOW_METHODS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(f"there is no shallow method {method!r}; allowed are {', '.join(SHALLOW_METHODS)}{hint}")
+    return SHALLOW_METHODS[method]()
+
+
+def fit_shallow(
+    method: str | ShallowMethod,
+    images: ImageSet,
+    config: DOHConfig,
+    *,
+    out: str | Path,
+    seed: int = 0,
+    protocol: str = "",
+    cache: Path = DEFAULT_CACHE,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> TrainResult:
+    """Fit a shallow method on the features of some images and write ``out/model.onnx``.
+
+    Labels, where there are some, also calibrate the distances.
+
+    Args:
+        method: Name of a shallow method (``SHALLOW_METHODS``), or a method with its settings.
+        images: Images to learn from.
+        config: Its backbone, image size and code_bits are used; codes have arity 2.
+        out: Folder for the model.
+        seed: Of what is drawn at random.
+        protocol: Name of the data, for the model file.
+        cache: Folder of feature maps and exported backbones.
+        overwrite: Whether a model in ``out`` may be replaced.
+        progress: Whether to show bars.
+
+    Returns:
+        Where the model is, and which images could not be used.
+
+    Raises:
+        InputError: There is no such method, or too few images.
+    """
+    method = find_shallow_method(method)
+    if (Path(out) / "model.onnx").exists() and not overwrite:
+        raise InputError(f"{Path(out) / 'model.onnx'} exists; choose another folder, or allow overwriting it")
+    started = time.perf_counter()
+    backbone, form = configured_backbone(config)
+    frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+    maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
+    # The last map alone: joined to it, earlier stages make what does not learn from labels worse (docs/experiments.md).
+    pooled = maps.pooled()[:, : backbone.last_channels]
+    pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    head = method.fit(pooled, None, config.code_bits, seed)
+    measured: tuple[Calibration | None, Calibration | None] = (None, None)
+    if images.labels is not None:
+        labels = images.labels[maps.rows]
+        labelled = labels.any(axis=1)
+        scores = head(torch.from_numpy(pooled[labelled])[:, :, None, None]).scores.numpy()
+        measured = calibrations(scores, labels[labelled])
+    path = export_model(
+        Path(out) / "model.onnx",
+        backbone,
+        frozen,
+        head,
+        maps.shape,
+        spec=CodeSpec(config.code_bits, 2),
+        class_names=images.class_names,
+        multilabel=images.multilabel,
+        method={"name": method.name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
+        protocol=protocol,
+        training={"seed": seed, "images": len(maps)},
+        failures=maps.failures,
+        calibrations=measured,
+    )
+    return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))

@@ -1,0 +1,73 @@
+"""ITQ: principal components, turned so that values come near to the corners of a cube.
+
+Iterative Quantization: A Procrustean Approach to Learning Binary Codes (ITQ), Gong and Lazebnik, CVPR 2011. The paper
+fixes the projection V of centred features to their code_bits first principal components and the rotation R that
+lowers |B - V R|^2, found in turns of B = sgn(V R) and of R, which solves a Procrustes problem, from a random start.
+
+Our reading: both are FAISS's, so that a rival was written by others; its 50 turns are the paper's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.errors import InputError
+from ordhash.learn.shallow.base import Features, Labels, LinearHead, ShallowMethod
+
+__all__ = ["ITQ", "itq_rotation"]
+
+
+@dataclass(frozen=True)
+class ITQ(ShallowMethod):
+    """Iterative quantisation; it has no settings.
+
+    >>> features = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+    >>> ITQ().fit(features, None, code_bits=4, seed=0).weight.shape
+    torch.Size([4, 8])
+    """
+
+    name: ClassVar[str] = "itq"
+    citation: ClassVar[str] = "Gong and Lazebnik, CVPR 2011"
+    supervision: ClassVar[Literal["none", "labels"]] = "none"
+
+    def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> LinearHead:
+        """Head of the turned principal components; labels are not used.
+
+        Raises:
+            InputError: There are fewer images or features than bits.
+        """
+        if min(features.shape) < code_bits:
+            raise InputError(f"ITQ needs at least {code_bits} images and features; there are {features.shape}")
+        pca = faiss.PCAMatrix(features.shape[1], code_bits)
+        pca.train(np.ascontiguousarray(features))
+        axes = faiss.vector_to_array(pca.A).reshape(-1, features.shape[1])[:code_bits]
+        weight = itq_rotation(pca.apply(features), seed) @ axes
+        return LinearHead(weight, -weight @ features.mean(axis=0))
+
+
+def itq_rotation(projected: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
+    """Rotation that brings centred values nearest to the corners of a cube.
+
+    Args:
+        projected: float32 (n, code_bits).
+        seed: Of the first rotation.
+
+    Returns:
+        Orthogonal R^T, float32 (code_bits, code_bits): the turned values of an image are R^T v.
+
+    >>> values = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    >>> turn = itq_rotation(values, seed=0)
+    >>> np.allclose(turn @ turn.T, np.eye(4), atol=1e-5)
+    True
+    """
+    code_bits = projected.shape[1]
+    rotation = faiss.ITQMatrix(code_bits)
+    rotation.seed = seed + 123  # FAISS's own default, moved by the seed
+    rotation.train(np.ascontiguousarray(projected))
+    turn: npt.NDArray[np.float32] = faiss.vector_to_array(rotation.A).reshape(code_bits, code_bits)
+    return turn
