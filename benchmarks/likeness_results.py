@@ -27,8 +27,8 @@ def likeness(results: dict[str, Any]) -> str:
         parts += [
             table(["segments that differ", "promised", "found", "pairs"], rows),
             f"Protocol `{found['protocol']}`, {found['code_bits']} bits: the share of relevant pairs that the model "
-            f"file promises, from {found['validation_pairs']:,} pairs of images held out of the training, and the share "
-            f"among all pairs of queries and database. Suggested cut-off: {found['cutoff']} segments.",
+            f"file promises, from {found['validation_pairs']:,} pairs of images held out of the training, and the "
+            f"share among all pairs of queries and database. Suggested cut-off: {found['cutoff']} segments.",
         ]
     if "fingerprints" in results:
         found = results["fingerprints"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import ordhash
+from ordhash.cli.bench import bench
 from ordhash.cli.codes import encode, index, search
 from ordhash.cli.collection import duplicates, export, sync, verify
 from ordhash.cli.data import data_get, data_list
@@ -40,6 +41,7 @@ app.command()(encode)
 app.command(short_help="Build an index of images or of a file of codes.")(index)
 app.command()(search)
 app.command(short_help="Measure a model on a protocol or on your own images.")(evaluate)
+app.command(short_help="Compare methods as a recipe says.")(bench)
 app.command()(info)
 app.command()(sync)
 app.command()(duplicates)

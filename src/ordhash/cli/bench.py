@@ -1,0 +1,53 @@
+"""``ordhash bench``: compare methods as a recipe says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ordhash.cli.errors import needs_learn
+from ordhash.cli.options import DEFAULT_ROOT, Json, Root
+from ordhash.cli.output import print_json, say
+
+__all__ = ["bench"]
+
+
+def bench(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to compare.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results.  [default: runs/bench/RECIPE]", show_default=False)
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once.  [default: one for each core]", show_default=False)
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Start no further run after so many minutes.", show_default=False)
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    cache: Annotated[Path, typer.Option(help="Folder of feature maps and exported backbones.")] = Path(".cache"),
+    as_json: Json = False,
+) -> None:
+    """Compare methods on protocols, on equal terms, and write tables and figures.
+
+    What is done is kept: the same command goes on after an interruption, and does only what a changed recipe adds.
+    """
+    with needs_learn("a benchmark"):
+        from ordhash.bench import read_recipe, run_recipe
+        from ordhash.bench.report import draw_figures, markdown
+    plan = read_recipe(recipe)
+    folder = out or Path("runs") / "bench" / plan.name
+    results = run_recipe(
+        plan, folder, root=root, cache=cache, processes=processes, minutes=minutes, say=say, progress=True
+    )
+    (folder / "tables.md").write_text(markdown(results))
+    figures = draw_figures(results, folder)
+    if as_json:
+        print_json(results)
+    else:
+        print(markdown(results))
+        print(f"{folder}: results.json, tables.md and {len(figures)} figures")
+    if not results["complete"]:
+        say("time is up and runs are left; run the same command again to go on")
+        raise typer.Exit(1)
