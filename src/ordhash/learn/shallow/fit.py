@@ -18,12 +18,16 @@ from ordhash.learn.config import DOHConfig
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.shallow.base import ShallowMethod
 from ordhash.learn.shallow.itq import ITQ
+from ordhash.learn.shallow.itq_cca import ITQCCA
 from ordhash.learn.shallow.lsh import LSH
+from ordhash.learn.shallow.sdh import SDH
+from ordhash.learn.shallow.spectral import SpectralHashing
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
+from ordhash.learn.validation import labelled, labels_of
 
 __all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
 
-SHALLOW_METHODS: dict[str, type[ShallowMethod]] = {kind.name: kind for kind in (LSH, ITQ)}
+SHALLOW_METHODS: dict[str, type[ShallowMethod]] = {kind.name: kind for kind in (LSH, SpectralHashing, ITQ, ITQCCA, SDH)}
 
 
 def find_shallow_method(method: str | ShallowMethod) -> ShallowMethod:
@@ -56,7 +60,9 @@ def fit_shallow(
     overwrite: bool = False,
     progress: bool = False,
 ) -> TrainResult:
-    """Fit a shallow method on the features of some images (labels are not used) and write ``out/model.onnx``.
+    """Fit a shallow method on the features of some images and write ``out/model.onnx``.
+
+    A method that learns from labels sees the images that have one; the others see all images, and no labels.
 
     Args:
         method: Name of a shallow method (``SHALLOW_METHODS``), or a method with its settings.
@@ -73,11 +79,13 @@ def fit_shallow(
         Where the model is, and which images could not be used.
 
     Raises:
-        InputError: There is no such method, or too few images.
+        InputError: There is no such method, there are too few images, or labels are needed and missing.
     """
     method = find_shallow_method(method)
     if (Path(out) / "model.onnx").exists() and not overwrite:
         raise InputError(f"{Path(out) / 'model.onnx'} exists; choose another folder, or allow overwriting it")
+    if method.supervision == "labels":
+        labelled(images)  # refuses here what would be refused after minutes of reading images
     started = time.perf_counter()
     backbone, form = configured_backbone(config)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
@@ -85,7 +93,11 @@ def fit_shallow(
     # The last map alone: joined to it, earlier stages make what does not learn from labels worse (docs/experiments.md).
     pooled = maps.pooled()[:, : backbone.last_channels]
     pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
-    head = method.fit(pooled, None, config.code_bits, seed)
+    learned, labels = pooled, None
+    if method.supervision == "labels":
+        labels = labels_of(images)[maps.rows]
+        learned, labels = pooled[labels.any(axis=1)], labels[labels.any(axis=1)]
+    head = method.fit(learned, labels, config.code_bits, seed)
     path = export_model(
         Path(out) / "model.onnx",
         backbone,
@@ -97,7 +109,7 @@ def fit_shallow(
         multilabel=images.multilabel,
         method={"name": method.name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
         protocol=protocol,
-        training={"seed": seed, "images": len(maps)},
+        training={"seed": seed, "images": len(learned)},
         failures=maps.failures,
     )
     return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))
