@@ -67,7 +67,8 @@ def fit_shallow(
     Args:
         method: Name of a shallow method (``SHALLOW_METHODS``), or a method with its settings.
         images: Images to learn from.
-        config: Its backbone, image size and code_bits are used; codes have arity 2.
+        config: Its backbone, image size and code_bits are used, and its stages where the method learns from labels;
+            codes have arity 2.
         out: Folder for the model.
         seed: Of what is drawn at random.
         protocol: Name of the data, for the model file.
@@ -90,8 +91,11 @@ def fit_shallow(
     backbone, form = configured_backbone(config)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
-    # The last map alone: joined to it, earlier stages make what does not learn from labels worse (docs/experiments.md).
-    pooled = maps.pooled()[:, : backbone.last_channels]
+    pooled = maps.pooled()
+    if method.supervision == "none":
+        # The last map alone: joined to it, earlier stages make what does not learn from labels worse
+        # (docs/experiments.md).
+        pooled = pooled[:, : backbone.last_channels]
     pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     learned, labels = pooled, None
     if method.supervision == "labels":
