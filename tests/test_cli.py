@@ -350,6 +350,11 @@ def test_train_a_shallow_method_on_a_protocol(tiny_protocol: Protocol, cache: Pa
     result = run(*command, "--method", "itq", "--epochs", "3", "--no-local")
     assert result.exit_code == 2
     assert "--method itq has no use for --epochs, --no-local" in result.stderr
+    result = run(*command, "--method", "sh", "--stages", "2")
+    assert "--method sh has no use for --stages; leave it out" in result.stderr
+    (values,) = lines(good(*command, "--force", "--method", "sdh", "--stages", "2", "--code-bits", "8", "--json"))
+    (model,) = lines(good("info", values["model"], "--json"))
+    assert model["method"]["name"] == "sdh"
     result = run(*command, "--method", "pca")
     assert result.exit_code == 2
     assert "--method is 'pca'; allowed are doh and the shallow methods lsh, " in result.stderr

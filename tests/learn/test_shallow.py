@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet, read_folder
 from ordhash.encoder import Encoder
 from ordhash.errors import InputError
-from ordhash.inference import ImageInput
+from ordhash.inference import ImageInput, open_session
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.config import DOHConfig
-from ordhash.learn.shallow import ITQ, LSH, SHALLOW_METHODS, LinearHead, find_shallow_method, fit_shallow
+from ordhash.learn.export import export_head
+from ordhash.learn.shallow import ITQ, LSH, SDH, SHALLOW_METHODS, LinearHead, find_shallow_method, fit_shallow
 from ordhash.learn.validation import calibrations, leave_one_out_map
 
 TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
@@ -65,7 +67,7 @@ def test_a_head_depends_on_the_seed_alone(name):
     method = SHALLOW_METHODS[name]()
     one, again, other = (values_of(method.fit(features, labels, 16, seed), features) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
-    assert not np.allclose(one, other, atol=1e-2)
+    assert np.allclose(one, other, atol=1e-2) == (name == "sh")  # which draws nothing
 
 
 def test_lsh_draws_directions_that_know_nothing_of_the_features():
@@ -105,14 +107,90 @@ def test_itq_lowers_the_quantisation_error():
         assert learned < quantisation_error(centred @ axes.T @ turn)
 
 
-def quality_of(method, features, labels, code_bits=16):
-    """Mean average precision of every image among the others, mean of three seeds."""
-    heads = [method.fit(features, labels, code_bits, seed) for seed in range(3)]
-    return np.mean([leave_one_out_map(OrdinalCodes.from_scores(scores_of(head, features)), labels) for head in heads])
+def quality_of(name, features, labels, code_bits=16):
+    """Mean average precision of images that were not learned from, each among the others; mean of three seeds."""
+    half = len(features) // 2
+    method = SHALLOW_METHODS[name]()
+    heads = [method.fit(features[:half], labels[:half], code_bits, seed) for seed in range(3)]
+    codes = [OrdinalCodes.from_scores(scores_of(head, features[half:])) for head in heads]
+    return np.mean([leave_one_out_map(code, labels[half:]) for code in codes])
 
 
-def test_itq_beats_lsh_on_clustered_features():
-    assert quality_of(ITQ(), *clusters()) > quality_of(LSH(), *clusters()) + 0.05
+def test_methods_without_labels_beat_chance_directions_on_clustered_features():
+    features, labels = clusters(n=600)
+    quality = {name: quality_of(name, features, labels) for name in SHALLOW_METHODS}
+    assert quality["sh"] > quality["lsh"] + 0.02, quality
+    assert quality["itq"] > quality["lsh"] + 0.05, quality
+
+
+def test_methods_with_labels_see_past_strong_directions_of_noise():
+    features, labels = clusters(n=600)
+    rng = np.random.default_rng(1)
+    features += (rng.normal(size=(600, 8)) @ rng.normal(scale=0.1, size=(8, 64))).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    quality = {name: quality_of(name, features, labels) for name in SHALLOW_METHODS}
+    assert quality["itq-cca"] > quality["itq"] + 0.2, quality
+    assert quality["sdh"] > quality["itq"] + 0.2, quality
+
+
+@pytest.mark.parametrize("name", SHALLOW_METHODS)
+def test_the_exported_head_says_the_same(name):
+    features, labels = clusters(depth=16)
+    head = SHALLOW_METHODS[name]().fit(features, labels, 12, 0)
+    maps = np.random.default_rng(1).normal(size=(5, 20, 2, 3)).astype(np.float32)  # four channels more than it knows
+    session = open_session(export_head(head, (20, 2, 3)))
+    scores, attention = session.run(["scores", "attention"], {"features": maps})
+    with torch.no_grad():
+        expected = head(torch.from_numpy(maps))
+    np.testing.assert_allclose(scores, expected.scores.numpy(), rtol=1e-4, atol=1e-4 * np.abs(scores).max())
+    np.testing.assert_allclose(attention, expected.attention.numpy(), rtol=1e-6)
+
+
+SUPERVISED = [name for name, method in SHALLOW_METHODS.items() if method.supervision == "labels"]
+
+
+def test_methods_that_learn_from_labels():
+    assert SUPERVISED == ["itq-cca", "sdh"]
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_labels_that_are_missing_or_of_one_class_are_refused(name):
+    features, labels = clusters(n=20)
+    method = SHALLOW_METHODS[name]()
+    with pytest.raises(InputError, match=f"{name} learns from labels and the images have none"):
+        method.fit(features, None, 8, 0)
+    one = np.zeros_like(labels)
+    one[:, 2] = True
+    with pytest.raises(InputError, match="images of at least two classes; there are 20 images of 1 class"):
+        method.fit(features, one, 8, 0)
+
+
+@pytest.mark.parametrize("name", ["sh", "itq-cca", "sdh"])
+def test_images_that_look_alike_are_refused(name):
+    features, labels = clusters(n=20)
+    with pytest.raises(InputError, match=f"{name} needs two images that look different.* none do of the 20"):
+        SHALLOW_METHODS[name]().fit(np.repeat(features[:1], 20, axis=0), labels, 8, 0)
+
+
+def test_one_image_is_refused():
+    with pytest.raises(InputError, match="sh needs two images"):
+        SHALLOW_METHODS["sh"]().fit(clusters(n=1)[0], None, 8, 0)
+
+
+@pytest.mark.parametrize("name", ["sh", "itq-cca", "sdh"])
+def test_few_images_suffice_for_many_bits(name):
+    features, _ = clusters(n=4)
+    labels = np.array([[1, 0], [0, 1], [1, 0], [1, 1]], dtype=bool)
+    assert np.isfinite(values_of(SHALLOW_METHODS[name]().fit(features, labels, 48, 0), features)).all()
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_classes_without_images_change_nothing(name):
+    features, labels = clusters(n=40)
+    wide = np.zeros((40, 20), dtype=bool)
+    wide[:, 3:9] = labels
+    one, other = (SHALLOW_METHODS[name]().fit(features, matrix, 12, 0) for matrix in (labels, wide))
+    np.testing.assert_array_equal(values_of(one, features), values_of(other, features))
 
 
 def test_too_few_images_or_features_are_refused():
@@ -169,14 +247,16 @@ def test_a_shallow_method_writes_a_model_that_an_encoder_reads(method, photo_fol
         np.testing.assert_allclose(encoded.scores, expected, atol=2e-2 * np.abs(expected).max())
 
 
-def test_shallow_methods_use_the_last_map_alone(photo_folder, tmp_path, cache):
+@pytest.mark.parametrize("name", ["lsh", "itq-cca"])
+def test_methods_without_labels_use_the_last_map_alone(name, photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
-    plain = fit_shallow("lsh", images, TINY, out=tmp_path / "a", cache=cache).model
-    joined = fit_shallow("lsh", images, dataclasses.replace(TINY, stages=2), out=tmp_path / "b", cache=cache).model
-    np.testing.assert_allclose(Encoder(joined).scores(images), Encoder(plain).scores(images), atol=1e-5)
+    plain = fit_shallow(name, images, TINY, out=tmp_path / "a", cache=cache).model
+    joined = fit_shallow(name, images, dataclasses.replace(TINY, stages=2), out=tmp_path / "b", cache=cache).model
+    same = np.allclose(Encoder(joined).scores(images), Encoder(plain).scores(images), atol=1e-5)
+    assert same == (name == "lsh")
 
 
-def test_shallow_methods_learn_nothing_from_labels(photo_folder, tmp_path, cache):
+def test_methods_without_labels_learn_nothing_from_any(photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
     unlabelled = ImageSet(images.images, images.keys)
     path = fit_shallow("lsh", unlabelled, TINY, out=tmp_path / "a", cache=cache).model
@@ -190,6 +270,51 @@ def test_shallow_methods_learn_nothing_from_labels(photo_folder, tmp_path, cache
     found = measured.calibration.likelihood(near)
     np.testing.assert_allclose(found, expected[0].likelihood(near), atol=0.1)
     assert found[0] > found[-1]
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_supervised_methods_see_the_images_with_labels(name, photo_folder, bad_files, tmp_path, cache):
+    images = read_folder(photo_folder)
+    sources = [*images.images, *bad_files.values()]
+    labels = np.concatenate([images.labels, np.eye(3, dtype=bool)[[0, 1, 2, 0]]])
+    labels[[0, 7]] = False
+    mixed = ImageSet(sources, np.arange(22), labels, images.class_names)
+    result = fit_shallow(name, mixed, TINY, out=tmp_path / "a", cache=cache)
+    assert len(result.failures) == 4
+    assert Encoder(result.model).info.training["images"] == 16
+    rows = [row for row in range(18) if row not in (0, 7)]
+    other = fit_shallow(name, images.subset(rows), TINY, out=tmp_path / "b", cache=cache).model
+    np.testing.assert_array_equal(Encoder(result.model).scores(images), Encoder(other).scores(images))
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_supervised_methods_refuse_images_without_labels_before_looking_at_them(name, photo_folder, tmp_path):
+    images = read_folder(photo_folder)
+    with pytest.raises(InputError, match="the images have no labels; give one sub-folder per class"):
+        fit_shallow(name, ImageSet(images.images, images.keys), TINY, out=tmp_path / "run", cache=tmp_path / "cache")
+    with pytest.raises(InputError, match="the images have 1 classes"):
+        fit_shallow(name, images.subset(range(6)), TINY, out=tmp_path / "run", cache=tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_method_with_settings_of_its_own(photo_folder, tmp_path, cache):
+    method = SDH(anchors=5, turns=2)
+    info = Encoder(fit_shallow(method, read_folder(photo_folder), TINY, out=tmp_path / "run", cache=cache).model).info
+    assert info.method["name"] == "sdh"
+    assert (info.method["anchors"], info.method["turns"], info.method["class_ridge"]) == (5, 2, 1.0)
+
+
+@pytest.mark.parametrize("name", SHALLOW_METHODS)
+def test_a_method_explains_itself(name):
+    method = find_shallow_method(name)
+    assert method.name == name
+    assert re.search(r", [A-Z]+ (19|20)\d\d$", method.citation)
+    for setting in dataclasses.fields(method):
+        assert f"{setting.name}: " in type(method).__doc__
+        with pytest.raises(InputError, match=f"{setting.name} is 0; "):
+            dataclasses.replace(method, **{setting.name: 0})
+    assert find_shallow_method(method) is method
 
 
 def test_not_one_usable_image_is_refused(bad_files, tmp_path, cache):

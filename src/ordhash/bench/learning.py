@@ -130,7 +130,7 @@ def learn_everything(
 
 
 def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
-    """A shallow method on features of the last map, pooled and brought to length 1.
+    """A shallow method on features that are pooled and brought to length 1; without labels, on those of the last map.
 
     Args:
         prepared: The protocol.
@@ -138,14 +138,21 @@ def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) ->
         code_bits: Length of the codes.
         seed: Of what is drawn.
     """
-    features = unit_features(prepared.train, prepared)
-    head = find_shallow_method(method).fit(features, prepared.train.labels, code_bits, seed)
+    shallow, train = find_shallow_method(method), prepared.train
+    supervised = shallow.supervision == "labels"
+    features = unit_features(train, None if supervised else prepared.last_channels)
+    head = shallow.fit(features, train.labels if supervised else None, code_bits, seed)
     return _applied(head, prepared, {}, whole_maps=False)
 
 
-def unit_features(part: Part, prepared: Prepared) -> npt.NDArray[np.float32]:
-    """Pooled features of the last map, of length 1, float32 (n, D)."""
-    pooled = part.pooled.read(np.arange(len(part.pooled)))[:, : prepared.last_channels, 0, 0]
+def unit_features(part: Part, channels: int | None) -> npt.NDArray[np.float32]:
+    """Pooled features of length 1, float32 (n, channels).
+
+    Args:
+        part: Images of a protocol.
+        channels: How many count, those of the last map first; None takes those of joined maps too.
+    """
+    pooled = part.pooled.read(np.arange(len(part.pooled)))[:, :channels, 0, 0]
     return np.ascontiguousarray(pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12))
 
 

@@ -129,9 +129,9 @@ def train(
     """
     chosen = _chosen(ctx.params)
     if method != "doh":
-        _check_shallow(method)
         names = {field: switch for switch, field in _SWITCHES.items()}
-        without_effect = ["--" + names.get(name, name).replace("_", "-") for name in set(chosen) - _SHALLOW_OPTIONS]
+        useless = set(chosen) - _options_of_shallow(method)
+        without_effect = ["--" + names.get(name, name).replace("_", "-") for name in useless]
         if without_effect:
             raise InputError(f"--method {method} has no use for {', '.join(sorted(without_effect))}; leave it out")
     found = read_source(source, root)
@@ -180,14 +180,20 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
     print_facts(facts)
 
 
-def _check_shallow(method: str) -> None:
-    """Refuse a method that there is not, before images are looked for."""
+def _options_of_shallow(method: str) -> set[str]:
+    """The options that a shallow method has a use for.
+
+    Raises:
+        InputError: There is no such method; said here, before images are looked for.
+    """
     with needs_learn("training"):
         from ordhash.learn.shallow import SHALLOW_METHODS
     if method not in SHALLOW_METHODS:
         raise InputError(
             f"--method is {method!r}; allowed are doh and the shallow methods {', '.join(SHALLOW_METHODS)}"
         )
+    learns_from_labels = SHALLOW_METHODS[method].supervision == "labels"
+    return _SHALLOW_OPTIONS | ({"stages"} if learns_from_labels else set())
 
 
 def _fit_shallow(

@@ -226,7 +226,7 @@ def check_not_negative(objective: Objective, *settings: str) -> None:
             raise InputError(f"{name} is {getattr(objective, name)}; allowed are 0 and more")
 
 
-def check_above_zero(objective: Objective, *settings: str) -> None:
+def check_above_zero(objective: object, *settings: str) -> None:
     """Refuse settings that are not above 0.
 
     Raises:

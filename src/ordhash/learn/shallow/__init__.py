@@ -6,15 +6,23 @@ A bit is a segment of arity 2 with the scores (-u/2, +u/2), so encoding, searchi
 from ordhash.learn.shallow.base import LinearHead, PooledHead, ShallowMethod
 from ordhash.learn.shallow.fit import SHALLOW_METHODS, find_shallow_method, fit_shallow
 from ordhash.learn.shallow.itq import ITQ
+from ordhash.learn.shallow.itq_cca import ITQCCA
 from ordhash.learn.shallow.lsh import LSH
+from ordhash.learn.shallow.sdh import SDH, KernelHead
+from ordhash.learn.shallow.spectral import SineHead, SpectralHashing
 
 __all__ = [
     "ITQ",
+    "ITQCCA",
     "LSH",
+    "SDH",
     "SHALLOW_METHODS",
+    "KernelHead",
     "LinearHead",
     "PooledHead",
     "ShallowMethod",
+    "SineHead",
+    "SpectralHashing",
     "find_shallow_method",
     "fit_shallow",
 ]

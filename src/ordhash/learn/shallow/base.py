@@ -10,9 +10,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput, uniform_attention
 
-__all__ = ["Features", "Labels", "LinearHead", "PooledHead", "ShallowMethod", "as_buffer"]
+__all__ = [
+    "Features",
+    "Labels",
+    "LinearHead",
+    "PooledHead",
+    "ShallowMethod",
+    "as_buffer",
+    "check_at_least_one",
+    "check_different",
+    "label_matrix",
+]
 
 Features = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
@@ -110,3 +121,51 @@ class LinearHead(PooledHead):
 def as_buffer(values: npt.ArrayLike) -> Tensor:
     """A tensor of its own, float32."""
     return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
+
+
+def label_matrix(labels: Labels | None, name: str) -> npt.NDArray[np.float64]:
+    """Labels as zeros and ones, without the classes that have no image.
+
+    Args:
+        labels: bool (n, n_classes), or None.
+        name: Of the method that learns from them.
+
+    Returns:
+        float64 (n, classes that have images).
+
+    Raises:
+        InputError: There are no labels, or images of fewer than two classes.
+
+    >>> label_matrix(np.array([[True, False, False], [False, False, True]]), "sdh").tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if labels is None:
+        raise InputError(f"{name} learns from labels and the images have none; give labels, or choose itq")
+    present = labels.any(axis=0)
+    if present.sum() < 2:
+        raise InputError(
+            f"{name} learns from labels and needs images of at least two classes; there are {len(labels)} "
+            f"images of {present.sum()} classes"
+        )
+    return labels[:, present].astype(np.float64)
+
+
+def check_different(features: Features, name: str) -> None:
+    """Refuse images that are all alike, or a single one.
+
+    Raises:
+        InputError: There are no two different rows.
+    """
+    if len(features) < 2 or not np.ptp(features, axis=0).any():
+        raise InputError(f"{name} needs two images that look different to the backbone; none do of the {len(features)}")
+
+
+def check_at_least_one(method: ShallowMethod, *settings: str) -> None:
+    """Refuse settings below 1.
+
+    Raises:
+        InputError: One is below 1.
+    """
+    for name in settings:
+        if getattr(method, name) < 1:
+            raise InputError(f"{name} is {getattr(method, name)}; allowed are 1 and more")

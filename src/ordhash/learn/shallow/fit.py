@@ -20,13 +20,16 @@ from ordhash.learn.config import DOHConfig
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.shallow.base import ShallowMethod
 from ordhash.learn.shallow.itq import ITQ
+from ordhash.learn.shallow.itq_cca import ITQCCA
 from ordhash.learn.shallow.lsh import LSH
+from ordhash.learn.shallow.sdh import SDH
+from ordhash.learn.shallow.spectral import SpectralHashing
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
-from ordhash.learn.validation import calibrations
+from ordhash.learn.validation import calibrations, labelled, labels_of
 
 __all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
 
-SHALLOW_METHODS: dict[str, type[ShallowMethod]] = {kind.name: kind for kind in (LSH, ITQ)}
+SHALLOW_METHODS: dict[str, type[ShallowMethod]] = {kind.name: kind for kind in (LSH, SpectralHashing, ITQ, ITQCCA, SDH)}
 
 
 def find_shallow_method(method: str | ShallowMethod) -> ShallowMethod:
@@ -61,12 +64,14 @@ def fit_shallow(
 ) -> TrainResult:
     """Fit a shallow method on the features of some images and write ``out/model.onnx``.
 
-    Labels, where there are some, also calibrate the distances.
+    A method that learns from labels sees the images that have one; the others see all images, and no labels. Where there
+    are labels, they also calibrate the distances.
 
     Args:
         method: Name of a shallow method (``SHALLOW_METHODS``), or a method with its settings.
         images: Images to learn from.
-        config: Its backbone, image size and code_bits are used; codes have arity 2.
+        config: Its backbone, image size and code_bits are used, and its stages where the method learns from labels;
+            codes have arity 2.
         out: Folder for the model.
         seed: Of what is drawn at random.
         protocol: Name of the data, for the model file.
@@ -78,25 +83,34 @@ def fit_shallow(
         Where the model is, and which images could not be used.
 
     Raises:
-        InputError: There is no such method, or too few images.
+        InputError: There is no such method, there are too few images, or labels are needed and missing.
     """
     method = find_shallow_method(method)
     if (Path(out) / "model.onnx").exists() and not overwrite:
         raise InputError(f"{Path(out) / 'model.onnx'} exists; choose another folder, or allow overwriting it")
+    if method.supervision == "labels":
+        labelled(images)  # refuses here what would be refused after minutes of reading images
     started = time.perf_counter()
     backbone, form = configured_backbone(config)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
-    # The last map alone: joined to it, earlier stages make what does not learn from labels worse (docs/experiments.md).
-    pooled = maps.pooled()[:, : backbone.last_channels]
+    pooled = maps.pooled()
+    if method.supervision == "none":
+        # The last map alone: joined to it, earlier stages make what does not learn from labels worse
+        # (docs/experiments.md).
+        pooled = pooled[:, : backbone.last_channels]
     pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
-    head = method.fit(pooled, None, config.code_bits, seed)
+    learned, labels = pooled, None
+    if method.supervision == "labels":
+        labels = labels_of(images)[maps.rows]
+        learned, labels = pooled[labels.any(axis=1)], labels[labels.any(axis=1)]
+    head = method.fit(learned, labels, config.code_bits, seed)
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
     if images.labels is not None:
-        labels = images.labels[maps.rows]
-        labelled = labels.any(axis=1)
-        scores = head(torch.from_numpy(pooled[labelled])[:, :, None, None]).scores.numpy()
-        measured = calibrations(scores, labels[labelled])
+        truth = images.labels[maps.rows]
+        some = truth.any(axis=1)
+        scores = head(torch.from_numpy(pooled[some])[:, :, None, None]).scores.numpy()
+        measured = calibrations(scores, truth[some])
     path = export_model(
         Path(out) / "model.onnx",
         backbone,
@@ -108,7 +122,7 @@ def fit_shallow(
         multilabel=images.multilabel,
         method={"name": method.name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
         protocol=protocol,
-        training={"seed": seed, "images": len(maps)},
+        training={"seed": seed, "images": len(learned)},
         failures=maps.failures,
         calibrations=measured,
     )
