@@ -239,3 +239,10 @@ def test_many_images_are_calibrated_on_some_of_every_class():
     labels = np.eye(3, dtype=bool)[np.repeat([0, 1, 2], 1000)]
     ordinal, _ = calibrations(np.eye(4, dtype=np.float32)[np.repeat([0, 1, 2], 1000)][:, None], labels)
     assert (ordinal.pairs, ordinal.distances, ordinal.likelihoods) == (2000 * 1999, (0, 1), (1.0, 0.0))
+
+
+def test_distances_that_are_nearly_equal_stay_in_order():
+    distances = np.float32(1e-3) + np.arange(1000, dtype=np.float32) * np.float32(1e-9)
+    found = calibrate(distances, np.ones(1000, dtype=bool))
+    assert len(found.distances) > 1
+    assert found.likelihood(0.001) == 1.0

@@ -187,5 +187,5 @@ def calibrate(distances: npt.NDArray[Any], relevance: npt.NDArray[np.bool_]) -> 
     means = np.bincount(groups, weights=distances.astype(np.float64))[there] / pairs
     shares = np.bincount(groups, weights=relevance)[there] / pairs
     likelihoods = isotonic_regression(shares, weights=pairs, increasing=False).x
-    knots = [round(mean) if whole else round(mean, 6) for mean in means.tolist()]
+    knots = [round(mean) if whole else mean for mean in means.tolist()]
     return Calibration(tuple(knots), tuple(np.clip(likelihoods, 0, 1).round(6).tolist()), len(distances))

@@ -64,8 +64,8 @@ def fit_shallow(
 ) -> TrainResult:
     """Fit a shallow method on the features of some images and write ``out/model.onnx``.
 
-    A method that learns from labels sees the images that have one; the others see all images, and no labels. Where there
-    are labels, they also calibrate the distances.
+    A method that learns from labels sees the images that have one; the others see all images, and no labels. Labels,
+    where there are any, also calibrate the distances.
 
     Args:
         method: Name of a shallow method (``SHALLOW_METHODS``), or a method with its settings.
