@@ -332,7 +332,7 @@ def main() -> None:
     parser.add_argument("--rehearse", action="store_true", help="few codes, no results kept")
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
     options = parser.parse_args()
-    n, n_queries, alone, rounds = (20_000, 100, 20, 1) if options.rehearse else (1_000_000, 1000, 200, ROUNDS)
+    n, n_queries, alone, rounds = (20_000, 100, 20, 1) if options.rehearse else (250_000, 1000, 200, ROUNDS)
     if options.rehearse:
         real, real_queries = random_codes(1000, 2)[np.resize(np.arange(1000), n)], random_codes(n_queries, 3)
     else:

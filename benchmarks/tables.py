@@ -41,7 +41,7 @@ PUBLISHED = {
 }
 
 COMMANDS = (
-    *("train", "methods", "encode", "index", "search", "evaluate", "info"),
+    *("train", "methods", "bench", "encode", "index", "search", "evaluate", "info"),
     *("sync", "duplicates", "export", "verify", "data", "data list", "data get"),
 )
 

@@ -74,4 +74,6 @@ def _as_json(quality: Quality) -> dict[str, Any]:
     values = dataclasses.asdict(quality)
     del values["recall"]  # always 0, 0.01, ..., 1
     values["precision"] = [round(value, 4) for value in values["precision"]]
+    for name in ("precision_at", "precision_within"):
+        values[name] = {str(at): value for at, value in values[name].items()}  # as they come back from a file
     return values

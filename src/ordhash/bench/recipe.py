@@ -164,9 +164,10 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
     objective = find_objective(method) if method in OBJECTIVES else find_objective("doh")
     settings = entry.get("objective", {})
     _check_names(f"the objective of {entry.get('name', method)}", settings, _fields(type(objective)))
-    binary = method not in OBJECTIVES or objective.binary
-    if binary:
+    if method not in OBJECTIVES or objective.binary:
         network["arity"] = 2
+    if network.get("weights", "pretrained") != "pretrained":  # TOML has no word for nothing
+        network["weights"] = None if network["weights"] == "none" else Path(network["weights"])
     chosen = dataclasses.replace(objective, **settings) if settings else objective  # type: ignore[type-var]
     config = DOHConfig(**{**network, "objective": "doh" if method not in OBJECTIVES else chosen})
     return Method(entry.get("name", method), method, config, TrainConfig(**training))

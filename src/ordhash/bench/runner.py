@@ -8,8 +8,10 @@ import json
 import multiprocessing
 import platform
 import re
+import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
 from ordhash.files import replace_file
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.objectives import find_objective
+from ordhash.learn.shallow import SHALLOW_METHODS
 from ordhash.learn.trainer import DEFAULT_CACHE
 
 __all__ = ["run_recipe"]
@@ -48,11 +50,10 @@ class _Job:
 
     def to_json(self) -> Values:
         """What decides the result."""
-        learns = self.method not in (RAW_FEATURES,)
         return {
             "row": self.row,
             "method": self.method,
-            "code_bits": self.config.code_bits if learns else None,
+            "code_bits": None if self.method == RAW_FEATURES else self.config.code_bits,
             "arity": self.config.arity,
             "seed": self.training.seed,
             "trial": self.trial,
@@ -61,10 +62,23 @@ class _Job:
         }
 
 
-# What worker processes, which are forked, find in their memory.
-_protocol: Protocol | None = None
-_prepared: Prepared | None = None
-_cache: Path = DEFAULT_CACHE
+@dataclass(frozen=True)
+class _Common:
+    """What all jobs of a protocol share; each worker process has its own."""
+
+    protocol: Protocol
+    prepared: Prepared | None
+    cache: Path
+
+    @property
+    def features(self) -> Prepared:
+        """The features, for whatever needs a frozen backbone."""
+        if self.prepared is None:
+            raise InputError("trials, shallow methods and raw features need a frozen backbone; leave mode out")
+        return self.prepared
+
+
+_common: _Common | None = None
 
 
 def run_recipe(
@@ -97,8 +111,7 @@ def run_recipe(
         InputError: Methods of a recipe have different backbones.
         DataError: A data set is not there, or an image of it cannot be used.
     """
-    global _protocol, _prepared, _cache
-    _cache = cache
+    global _common
     ends = None if minutes is None else time.perf_counter() + 60 * minutes
     config = _shared_backbone(recipe)
     results: Values = {
@@ -111,28 +124,31 @@ def run_recipe(
         "code_bits": list(recipe.code_bits),
         "seeds": recipe.seeds,
         "rows": [{"name": method.name, "method": method.method} for method in recipe.methods],
-        "published": [dataclasses.asdict(entry) for entry in recipe.published],
+        "published": [
+            {**dataclasses.asdict(entry), "values": {str(bits): value for bits, value in entry.values.items()}}
+            for entry in recipe.published
+        ],
         "protocols": {},
         "trials": [],
         "runs": [],
         "complete": False,
     }
-    workers = processes or available_cores()
+    finetune = any(method.training.mode == "finetune" for method in recipe.methods)
+    workers = 1 if finetune else processes or available_cores()
     complete = True
     for name in recipe.protocols:
-        _protocol = load_protocol(name, root)
-        finetune = any(method.training.mode == "finetune" for method in recipe.methods)
-        torch_threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # threads do not survive a fork
-        _prepared = None if finetune else prepare_protocol(_protocol, config, cache, progress=progress)
-        results["protocols"][name] = _facts(_protocol, _prepared)
+        protocol = load_protocol(name, root)
+        prepared = None if finetune else prepare_protocol(protocol, config, cache, progress=progress)
+        _common = _Common(protocol, prepared, cache)
+        results["protocols"][name] = _facts(protocol, prepared)
+        pool = _Workers(workers, protocol, config, cache)
         folder = out / "runs" / name
         tuned, trials = {}, []
         for method in recipe.methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
                 trials += _trials(method, recipe, folder)
-        done = _work(trials, _try, 1 if finetune else workers, ends, say)
+        done = _work(trials, _try, pool, ends, say)
         complete &= len(done) == len(trials)
         results["trials"] += done
         for method in recipe.methods:
@@ -149,9 +165,8 @@ def run_recipe(
                 results["runs"].append(entry)
                 _write(out / "results.json", results)
 
-            _work(jobs, _do, 1 if finetune else workers, ends, say, note)
+            _work(jobs, _do, pool, ends, say, note)
             complete &= len(results["runs"]) - before == len(jobs)
-        torch.set_num_threads(torch_threads)
     results["complete"] = complete
     _write(out / "results.json", results)
     return results
@@ -192,10 +207,41 @@ def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path,
     return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{training.seed}-{digest}")
 
 
+@dataclass(frozen=True)
+class _Workers:
+    """Processes that do jobs of one protocol; a single one is this process itself.
+
+    They are started anew and not forked: PyTorch forbids training in a fork of a process that has trained.
+    """
+
+    n: int
+    protocol: Protocol
+    config: DOHConfig
+    cache: Path
+
+    @contextmanager
+    def doing(self, work: Callable[[_Job], Values], jobs: list[_Job]) -> Iterator[Iterator[Values]]:
+        """Results of jobs as they come."""
+        if self.n == 1:
+            yield map(work, jobs)
+            return
+        given = (self.protocol, self.config, self.cache)
+        with multiprocessing.get_context("spawn").Pool(min(self.n, len(jobs)), _start, given) as pool:
+            yield pool.imap_unordered(work, jobs, chunksize=1)
+
+
+def _start(protocol: Protocol, config: DOHConfig, cache: Path) -> None:
+    """First thing in a worker."""
+    global _common
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is for the parent to handle: it ends the workers
+    torch.set_num_threads(1)
+    _common = _Common(protocol, prepare_protocol(protocol, config, cache), cache)
+
+
 def _work(
     jobs: list[_Job],
     work: Callable[[_Job], Values],
-    processes: int,
+    workers: _Workers,
     ends: float | None,
     say: Callable[[str], None],
     note: Callable[[Values], None] = lambda _: None,
@@ -220,13 +266,8 @@ def _work(
         say(f"{_sentence(entry)} ({len(done)} of {len(jobs)}, {left / 60:.0f} minutes left)")
         return ends is None or time.perf_counter() < ends
 
-    if processes == 1:
-        for job in todo:
-            if not take(work(job)):
-                break
-        return done
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        for entry in pool.imap_unordered(work, todo, chunksize=1):
+    with workers.doing(work, todo) as entries:
+        for entry in entries:
             if not take(entry):
                 break
     return done
@@ -235,8 +276,7 @@ def _work(
 def _try(job: _Job) -> Values:
     """A trial: what matters is the validation mAP."""
     started = time.perf_counter()
-    prepared = _shared()
-    _, state = train_head(prepared, job.config, job.training)
+    _, state = train_head(_shared().features, job.config, job.training)
     return _written(job, {"validation_map": state.best_map, "best_epoch": state.best_epoch}, started)
 
 
@@ -244,38 +284,31 @@ def _do(job: _Job) -> Values:
     """A run: learn, keep codes and scores, measure them."""
     started = time.perf_counter()
     if job.method == RAW_FEATURES:
-        return _written(job, measure_raw_features(_shared()), started)
+        return _written(job, measure_raw_features(_shared().features), started)
     learned = _learned(job)
     kept = job.path.with_suffix(job.path.suffix + ".npz")
     keep(kept, learned)
-    return _written(job, {**learned.facts, **measure(kept, _the_protocol())}, started)
+    return _written(job, {**learned.facts, **measure(kept, _shared().protocol)}, started)
 
 
 def _learned(job: _Job) -> Learned:
     if job.training.mode == "finetune":
-        return learn_everything(_the_protocol(), job.config, job.training, job.path, _cache)
-    if job.method not in (find_objective(job.config.objective).name,):
-        return learn_shallow(_shared(), job.method, job.config.code_bits, job.training.seed)
-    return learn_network(_shared(), job.config, job.training)
+        return learn_everything(_shared().protocol, job.config, job.training, job.path, _shared().cache)
+    if job.method in SHALLOW_METHODS:
+        return learn_shallow(_shared().features, job.method, job.config.code_bits, job.training.seed)
+    return learn_network(_shared().features, job.config, job.training)
 
 
-def _the_protocol() -> Protocol:
-    if _protocol is None:
-        raise RuntimeError("the protocol is loaded before the work starts")
-    return _protocol
-
-
-def _shared() -> Prepared:
-    if _prepared is None:
-        raise InputError("trials, shallow methods and raw features need a frozen backbone; leave mode out")
-    return _prepared
+def _shared() -> _Common:
+    if _common is None:
+        raise RuntimeError("what jobs share is loaded before the work starts")
+    return _common
 
 
 def _written(job: _Job, values: Values, started: float) -> Values:
-    protocol = _the_protocol()
     entry = {
         **job.to_json(),
-        "protocol": protocol.name,
+        "protocol": _shared().protocol.name,
         **values,
         "seconds": round(time.perf_counter() - started, 1),
         "version": ordhash.__version__,

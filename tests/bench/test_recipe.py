@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from ordhash.bench import read_recipe
+from ordhash.bench.recipe import Published, Tuning
+from ordhash.data.protocols import PROTOCOLS
+from ordhash.errors import DataError, InputError
+from ordhash.learn.objectives import DOH
+
+RECIPES = sorted((Path(__file__).parents[2] / "benchmarks" / "recipes").glob("*.toml"))
+
+
+def test_a_recipe_says_what_is_compared(recipe_file):
+    recipe = read_recipe(recipe_file)
+    assert (recipe.name, recipe.title, recipe.protocols) == ("tiny", "three colours", ("cifar10",))
+    assert (recipe.code_bits, recipe.seeds, recipe.tuning) == ((8, 16), 2, Tuning(2, 8, 0.34))
+    assert [method.name for method in recipe.methods] == [
+        *("raw", "lsh", "sdh", "dpsh", "doh-mixup"),
+        "both streams, K = 16",
+    ]
+    by_name = {method.name: method for method in recipe.methods}
+    assert [method.config.arity for method in recipe.methods] == [2, 2, 2, 2, 4, 16]  # binary where it cannot be else
+    assert {method.name for method in recipe.methods if method.learns} == {"dpsh", "doh-mixup", "both streams, K = 16"}
+    variant = by_name["both streams, K = 16"]
+    assert (variant.config.objective, variant.config.use_local) == (DOH(pair_weight=2.0), True)
+    assert (variant.training.epochs, variant.training.batch_size) == (1, 8)
+    assert (by_name["dpsh"].training.epochs, by_name["dpsh"].config.use_local) == (2, False)
+    assert all(method.config.weights is None for method in recipe.methods)
+    assert recipe.published == (Published("cifar10", "Theirs", "a paper", {8: 0.5}),)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])
+def test_the_recipes_of_the_package_can_be_read(path):
+    recipe = read_recipe(path)
+    assert set(recipe.protocols) <= set(PROTOCOLS)
+    assert len({method.training.epochs for method in recipe.methods}) == 1
+    assert "doh-mixup" in {method.method for method in recipe.methods}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"dpsh"', '"dspsh"', r"method 'dspsh' is unknown; allowed are raw, .*dpsh"),
+        ("seeds = 2", "seed = 2", r"the recipe has seed; allowed are code_bits, methods"),
+        ("seeds = 2", "seeds = 0", r"seeds is 0; allowed are whole numbers from 1"),
+        ('protocols = ["cifar10"]', 'protocols = ["cifar11"]', r"protocol 'cifar11' is unknown; allowed are cifar10"),
+        ('protocols = ["cifar10"]', "", r"it names no protocols; name at least one"),
+        ("hidden = 8", "widht = 8", r"\[network\] has widht; allowed are arity, backbone"),
+        ("epochs = 2", "epoch = 2", r"\[training\] has epoch; allowed are accelerator"),
+        ("epochs = 2", "epochs = 0", r"epochs is 0; allowed is 1 to"),
+        ("trials = 2", "tries = 2", r"\[tuning\] has tries; allowed are code_bits, trials, validation_fraction"),
+        ("pair_weight = 2.0", "pear_weight = 2.0", r"the objective of both streams, K = 16 has pear_weight"),
+        (
+            'name = "both streams, K = 16"',
+            'name = "lsh"',
+            r"its methods are .*'lsh'\]; name at least one, and each once",
+        ),
+        ("values = { 8 = 0.5 }", "", r"\[\[published\]\] .* lacks something"),
+    ],
+)
+def test_what_a_recipe_may_not_say(old, new, sentence, recipe_file):
+    text = recipe_file.read_text()
+    assert old in text
+    recipe_file.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=rf"^{recipe_file}: {sentence}"):
+        read_recipe(recipe_file)
+
+
+def test_what_is_no_recipe(tmp_path):
+    with pytest.raises(DataError, match=r"gone.toml cannot be read \(No such file or directory\); give a recipe"):
+        read_recipe(tmp_path / "gone.toml")
+    (tmp_path / "bad.toml").write_text("title = ")
+    with pytest.raises(DataError, match=r"bad.toml is no TOML \(.*\); correct it"):
+        read_recipe(tmp_path / "bad.toml")

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from ordhash.bench.report import draw_figures, markdown, markdown_table, mean_interval
+
+
+def quality(value):
+    return {"map": value, "ndcg": value / 2, "precision": np.linspace(1, value, 101).tolist()}
+
+
+@pytest.fixture
+def results():
+    runs = [
+        {
+            **{"protocol": "cifar10", "row": row, "code_bits": bits, "seed": seed, "train_seconds": 1.0 + seed},
+            **{"ordinal": quality(value + 0.01 * seed), "asymmetric": quality(value + 0.02)},
+        }
+        for row, value in (("doh-mixup", 0.9), ("dpsh", 0.7), ("near", 0.895), ("classifier", 0.95))
+        for bits in (12, 24)
+        for seed in (0, 1)
+        if (row, bits) != ("dpsh", 24)
+    ]
+    runs.append({"protocol": "cifar10", "row": "raw", "code_bits": None, "seed": 0, "ordinal": quality(0.5)})
+    names = ("raw", "classifier", "dpsh", "near", "doh-mixup")
+    return {
+        "recipe": "ours",
+        "code_bits": [12, 24],
+        "rows": [{"name": name, "method": "doh" if name == "near" else name} for name in names],
+        "runs": runs,
+        "published": [{"protocol": "cifar10", "name": "SRE", "source": "a paper", "values": {"24": 0.817}}],
+        "protocols": {
+            "cifar10": {
+                **{"query": 1000, "train": 5000, "database": 59000, "citation": "somebody", "backbone": "a net"},
+                **{"hash": "abc", "note": "", "cutoff": None, "graded": False},
+            }
+        },
+    }
+
+
+def test_intervals_are_students():
+    assert mean_interval([0.5]) == (0.5, 0.0)
+    mean, half = mean_interval([1.0, 2.0, 3.0])
+    assert (mean, half) == (2.0, pytest.approx(4.303 / np.sqrt(3), rel=1e-3))
+
+
+def test_a_table():
+    assert markdown_table(["a", "b"], [["x", "1"]]).splitlines() == ["| a | b |", "| --- | ---: |", "| x | 1 |"]
+
+
+def test_tables_show_means_and_mark_the_best(results):
+    text = markdown(results)
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
+    ]
+    half = 12.706 * 0.01 * np.sqrt(0.5) / np.sqrt(2)
+    assert lines[0] == ["method", "12 bits", "24 bits"]
+    assert lines[2] == ["raw", "0.500", "0.500"]
+    assert lines[3][1] == f"0.955 ± {half:.3f}"  # a bound is never marked
+    assert lines[4] == ["dpsh", f"0.705 ± {half:.3f}", "-"]
+    assert lines[5][1] == f"**0.900 ± {half:.3f}**"  # within the interval of the best
+    assert lines[6][1] == f"**0.905 ± {half:.3f}**"
+    assert lines[7] == ["*SRE, as published (a paper)*", "-", "*0.817*"]
+    asymmetric = lines[8:]
+    assert [line[0] for line in asymmetric[2:]] == ["classifier", "dpsh", "near", "doh-mixup"]
+    assert asymmetric[-1][1:] == ["**0.920 ± 0.000**"] * 2 or asymmetric[-1][1:] == ["**0.920**"] * 2
+    assert "NDCG" not in text
+    results["protocols"]["cifar10"]["graded"] = True
+    assert "NDCG" in markdown(results)
+
+
+def test_figures(results, tmp_path):
+    paths = draw_figures(results, tmp_path)
+    assert [path.name for path in paths] == [
+        "ours-cifar10-bits.png",
+        "ours-cifar10-time.png",
+        "ours-cifar10-recall.png",
+    ]
+    for path in paths:
+        with Image.open(path) as picture:
+            assert min(picture.size) > 200
+    results["runs"] = []
+    assert draw_figures(results, tmp_path) == []

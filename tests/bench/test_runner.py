@@ -1,0 +1,131 @@
+"""A whole benchmark on eighteen photographs."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from ordhash.bench import read_recipe, run_recipe, runner
+from ordhash.bench.measuring import measure
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.distances import asymmetric_distances, ordinal_distances
+from ordhash.errors import DataError, InputError
+from ordhash.metrics import mean_average_precision
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def results(recipe_file, tiny_protocol, tmp_path, cache):
+    return run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
+
+
+def strip(runs):
+    """Without what differs from one machine and moment to another."""
+    return [{name: value for name, value in run.items() if "seconds" not in name} for run in runs]
+
+
+def test_every_method_length_and_seed_is_run_and_measured(results, tiny_protocol, tmp_path):
+    assert results["complete"]
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    assert results["protocols"]["cifar10"] == {
+        **{"hash": tiny_protocol.hash(), "citation": "of this test", "note": "", "cutoff": None, "graded": False},
+        **{"train": 9, "query": 3, "database": 6, "backbone": "test_resnet at 64 px, frozen"},
+    }
+    done = {(run["row"], run["code_bits"], run["seed"]) for run in results["runs"]}
+    rows = ("lsh", "sdh", "dpsh", "doh-mixup", "both streams, K = 16")
+    assert done == {("raw", None, 0)} | {(row, bits, seed) for row in rows for bits in (8, 16) for seed in (0, 1)}
+    assert len(results["trials"]) == 3 * 2
+    for run in results["runs"]:
+        assert 0 < run["ordinal"]["map_worst"] <= run["ordinal"]["map"] <= run["ordinal"]["map_best"] <= 1
+        assert len(run["ordinal"]["precision"]) == 101
+        assert run["version"]
+        assert ("asymmetric" in run) == (run["row"] != "raw")
+    by_row = {run["row"]: run for run in results["runs"]}
+    assert by_row["both streams, K = 16"]["arity"] == 16
+    assert by_row["dpsh"]["config"]["objective"]["name"] == "dpsh"
+
+
+def test_codes_and_scores_are_kept_and_say_what_the_metrics_are(results, tiny_protocol, tmp_path):
+    paths = sorted((tmp_path / "out" / "runs" / "cifar10").glob("*.npz"))
+    assert len(paths) == 5 * 2 * 2
+    for path in paths:
+        run = json.loads(path.with_suffix(".json").read_text())
+        with np.load(path) as kept:
+            spec = CodeSpec(*kept["spec"].tolist())
+            database, scores = OrdinalCodes.from_packed(kept["database"], spec), kept["scores"]
+        assert (spec.code_bits, spec.arity, len(database), len(scores)) == (run["code_bits"], run["arity"], 6, 3)
+        relevance = tiny_protocol.relevance()
+        codes = OrdinalCodes.from_scores(scores)
+        assert run["ordinal"]["map"] == mean_average_precision(ordinal_distances(codes, database), relevance)
+        assert run["asymmetric"]["map"] == mean_average_precision(asymmetric_distances(scores, database), relevance)
+        again = json.loads(json.dumps(measure(path, tiny_protocol)))
+        assert again["ordinal"] == run["ordinal"]
+
+
+def test_the_best_trial_decides_the_settings(results):
+    for row in ("dpsh", "doh-mixup", "both streams, K = 16"):
+        trials = sorted((t for t in results["trials"] if t["row"] == row), key=lambda trial: trial["trial"])
+        assert [trial["trial"] for trial in trials] == [0, 1]
+        best = max(trials, key=lambda trial: (trial["validation_map"], -trial["trial"]))
+        for run in results["runs"]:
+            if run["row"] == row:
+                assert run["training"]["learning_rate"] == best["training"]["learning_rate"]
+                assert run["config"]["objective"] == best["config"]["objective"]
+                assert run["training"]["validation_fraction"] == 0.34
+
+
+def test_an_interrupted_benchmark_goes_on(recipe_file, tiny_protocol, tmp_path, cache, monkeypatch):
+    recipe, folder = read_recipe(recipe_file), tmp_path / "out"
+    whole = run_recipe(recipe, tmp_path / "whole", cache=cache, processes=1)
+    work, calls = runner._do, []
+
+    def stop(job):
+        calls.append(job)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return work(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_do", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(recipe, folder, cache=cache, processes=1)
+    assert len(json.loads((folder / "results.json").read_text())["runs"]) == 3
+    said = []
+    resumed = run_recipe(recipe, folder, cache=cache, processes=1, say=said.append)
+    assert len(said) == len(whole["runs"]) - 3
+    order = {json.dumps([r["row"], r["code_bits"], r["seed"]]): r for r in strip(resumed["runs"])}
+    assert order == {json.dumps([r["row"], r["code_bits"], r["seed"]]): r for r in strip(whole["runs"])}
+
+
+def test_time_that_is_up_leaves_the_rest(recipe_file, tiny_protocol, tmp_path, cache):
+    recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1)
+    short = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, minutes=0)
+    assert (short["complete"], short["runs"], len(short["trials"])) == (False, [], 1)
+    assert run_recipe(recipe, tmp_path / "out", cache=cache, processes=1)["complete"]
+
+
+def test_several_processes_give_the_same(recipe_file, tiny_protocol, tmp_path, cache):
+    recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
+    one, two = (run_recipe(recipe, tmp_path / str(n), cache=cache, processes=n) for n in (1, 2))
+    for name in ("runs", "trials"):
+        ordered = [sorted(strip(part[name]), key=json.dumps) for part in (one, two)]
+        assert ordered[0] == ordered[1]
+
+
+def test_different_backbones_are_refused(recipe_file, tiny_protocol, tmp_path, cache):
+    text = recipe_file.read_text().replace("local_hidden = 8", "image_size = 96")
+    recipe_file.write_text(text)
+    with pytest.raises(InputError, match="has methods with different backbones; compare methods on one"):
+        run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
+
+
+def test_every_image_is_needed(recipe_file, tiny_protocol, bad_files, tmp_path, cache):
+    shutil.copy(bad_files["truncated"], tiny_protocol.database.images[0])
+    with pytest.raises(DataError, match="a benchmark needs every image"):
+        run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
