@@ -19,6 +19,7 @@ from PIL import Image
 from recall_results import draw_recall, recall
 from typer.testing import CliRunner
 
+from ordhash.bench.report import draw_figures, markdown
 from ordhash.cli import app
 from ordhash.figures import draw_curves
 from ordhash.learn.objectives import OBJECTIVES
@@ -228,6 +229,25 @@ def command_line() -> str:
     return "\n" + "\n\n".join(sections) + "\n"
 
 
+RECIPES = sorted(path.stem for path in (ROOT / "benchmarks" / "recipes").glob("*.toml"))
+
+
+def take_over(name: str) -> None:
+    """Keep the results of a recipe that `ordhash bench` has run here, without curves, and its figures."""
+    ran = ROOT / "runs" / "bench" / name / "results.json"
+    if not ran.exists():
+        return
+    results = json.loads(ran.read_text())
+    if not results["runs"]:
+        return
+    draw_figures(results, IMAGES)
+    for run in results["runs"]:
+        for distance in ("ordinal", "asymmetric"):
+            run.get(distance, {}).pop("precision", None)
+    text = json.dumps(results, sort_keys=True, separators=(",", ":")).replace('{"arity"', '\n{"arity"')
+    (RESULTS / f"bench-{name}.json").write_text(text + "\n")
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality": ("quality-cifar10.json", quality),
     "ablations": ("quality-cifar10.json", ablations),
@@ -237,6 +257,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "likeness": ("likeness.json", likeness),
     "experiments": ("experiments.json", experiments),
     "demo": ("demo.json", demo),
+    **{f"bench-{name}": (f"bench-{name}.json", markdown) for name in RECIPES},
 }
 
 
@@ -286,6 +307,8 @@ def main() -> None:
         # A quarter of the size, which is what a reader of README downloads.
         with Image.open(ROOT / "demo" / "results.png") as figure:
             figure.convert("RGB").save(IMAGES / "demo.jpg", quality=82)
+    for name in RECIPES:
+        take_over(name)
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text()
         for name, (file, draw) in TABLES.items():

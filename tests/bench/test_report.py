@@ -26,6 +26,8 @@ def results():
     return {
         "recipe": "ours",
         "code_bits": [12, 24],
+        "seeds": 2,
+        "tuning": {"trials": 1, "code_bits": 24},
         "rows": [{"name": name, "method": "doh" if name == "near" else name} for name in names],
         "runs": runs,
         "published": [{"protocol": "cifar10", "name": "SRE", "source": "a paper", "values": {"24": 0.817}}],
@@ -65,8 +67,24 @@ def test_tables_show_means_and_mark_the_best(results):
     assert [line[0] for line in asymmetric[2:]] == ["classifier", "dpsh", "near", "doh-mixup"]
     assert asymmetric[-1][1:] == ["**0.920 ± 0.000**"] * 2 or asymmetric[-1][1:] == ["**0.920**"] * 2
     assert "NDCG" not in text
+    assert "Default settings." in text
     results["protocols"]["cifar10"]["graded"] = True
     assert "NDCG" in markdown(results)
+
+
+def test_the_verdict_says_where_we_are_first_and_where_not(results):
+    results.update(seeds=2, tuning={"trials": 3, "code_bits": 24})
+    assert "Our default is first at 12, 24 bits." in markdown(results)
+    for run in results["runs"]:
+        if run["row"] == "near" and run["code_bits"] == 24:
+            run["ordinal"] = quality(0.91)
+        if run["row"] == "dpsh":
+            run["ordinal"] = quality(0.99 + 0.001 * run["seed"])
+    text = markdown(results)
+    assert (
+        "Our default is within the interval of the first at 24 (near 0.005 ahead) bits; behind at 12 (dpsh 0.085 ahead)"
+        in text
+    )
 
 
 def test_figures(results, tmp_path):

@@ -16,7 +16,7 @@ __all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval"]
 
 Values = dict[str, Any]
 _OURS = next(iter(OBJECTIVES))
-_BOUNDS = ("raw", "classifier")  # no hashing methods, or none that could grow: what to measure against
+_BOUNDS = ("raw", "classifier")  # what hashing methods are measured against
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -49,46 +49,100 @@ def markdown(results: Values) -> str:
 def _protocol(results: Values, protocol: str) -> str:
     facts = results["protocols"][protocol]
     cutoff = "ALL" if facts["cutoff"] is None else facts["cutoff"]
-    tables = [
-        f"### {protocol}",
+    about = (
         f"{facts['query']:,} queries, {facts['train']:,} training images, database of {facts['database']:,}; "
-        f"{facts['citation']}. {facts['backbone']}; hash `{facts['hash']}`."
-        + (f" {facts['note']}" if facts["note"] else ""),
-        f"Tie-aware mAP@{cutoff}, ordinal distance:",
-        _table(results, protocol, "ordinal", "map"),
-        f"Tie-aware mAP@{cutoff}, asymmetric distance:",
-        _table(results, protocol, "asymmetric", "map"),
+        f"{facts['citation']}. {facts['backbone']}; hash `{facts['hash']}`. "
+        f"Means of {results['seeds']} seeds with their 95 % interval (Student's t). {_tuning(results['tuning'])} "
+        f"{facts['note']}"
+    )
+    measures = [
+        (f"Tie-aware mAP@{cutoff}, ordinal distance", "ordinal", "map"),
+        (f"Tie-aware mAP@{cutoff}, asymmetric distance", "asymmetric", "map"),
     ]
     if facts["graded"]:
-        tables += ["Tie-aware NDCG, ordinal distance:", _table(results, protocol, "ordinal", "ndcg")]
-    return "\n\n".join(tables)
+        measures.append(("Tie-aware NDCG, ordinal distance", "ordinal", "ndcg"))
+    parts = [f"### {protocol}", about.strip()]
+    for title, distance, measure in measures:
+        cells = _cells(results, protocol, distance, measure)
+        parts += [f"{title}. {_verdict(results, cells)}".strip(), _table(results, protocol, cells, distance, measure)]
+    return "\n\n".join(parts)
 
 
-def _table(results: Values, protocol: str, distance: str, measure: str) -> str:
-    """Mean and interval of every row at every length; the best method of a column, and what is not worse, is bold."""
-    lengths, cells = results["code_bits"], {}
-    for row in results["rows"]:
-        for bits in lengths:
-            values = values_of(results, protocol, row["name"], bits, distance, measure)
-            if values:
-                cells[row["name"], bits] = mean_interval(values)
-    bold = set()
-    methods = [row["name"] for row in results["rows"] if row["method"] not in _BOUNDS]
-    for bits in lengths:
-        column = {name: cells[name, bits] for name in methods if (name, bits) in cells}
-        if column:
-            best, half = max(column.values())
-            bold |= {(name, bits) for name, (mean, own) in column.items() if mean + own >= best - half}
-    lines = []
+def _tuning(tuning: Values) -> str:
+    if tuning["trials"] < 2:
+        return "Default settings."
+    return f"Settings of every objective: the best of {tuning['trials']} trials at {tuning['code_bits']} bits."
+
+
+Cells = dict[tuple[str, int], tuple[float, float]]
+
+
+def _cells(results: Values, protocol: str, distance: str, measure: str) -> Cells:
+    """Mean and half interval of every row at every length, where there is a run."""
+    return {
+        (row["name"], bits): mean_interval(values)
+        for row in results["rows"]
+        for bits in results["code_bits"]
+        if (values := values_of(results, protocol, row["name"], bits, distance, measure))
+    }
+
+
+def _hashing_methods(results: Values) -> dict[str, str]:
+    return {row["name"]: row["method"] for row in results["rows"] if row["method"] not in _BOUNDS}
+
+
+def _best(results: Values, cells: Cells, bits: int) -> tuple[str, float, float] | None:
+    """The best hashing method at a length, its mean and half interval."""
+    column = [(*cells[name, bits], name) for name in _hashing_methods(results) if (name, bits) in cells]
+    if not column:
+        return None
+    mean, half, name = max(column)
+    return name, mean, half
+
+
+def _as_good(cell: tuple[float, float], best: tuple[str, float, float]) -> bool:
+    """Whether two intervals meet."""
+    return cell[0] + cell[1] >= best[1] - best[2]
+
+
+def _verdict(results: Values, cells: Cells) -> str:
+    """Where our default is first, and where it is not."""
+    ours = [name for name, method in _hashing_methods(results).items() if method == _OURS]
+    first, level, behind = [], [], []
+    for bits in results["code_bits"]:
+        mine = [(cells[name, bits], name) for name in ours if (name, bits) in cells]
+        best = _best(results, cells, bits)
+        if not mine or best is None:
+            continue
+        cell, _ = max(mine)
+        if best[0] in ours:
+            first.append(f"{bits}")
+        elif _as_good(cell, best):
+            level.append(f"{bits} ({best[0]} {best[1] - cell[0]:.3f} ahead)")
+        else:
+            behind.append(f"{bits} ({best[0]} {best[1] - cell[0]:.3f} ahead)")
+    parts = [
+        f"{words} at {', '.join(lengths)} bits"
+        for words, lengths in (("first", first), ("within the interval of the first", level), ("behind", behind))
+        if lengths
+    ]
+    return f"Our default is {'; '.join(parts)}." if parts else ""
+
+
+def _table(results: Values, protocol: str, cells: Cells, distance: str, measure: str) -> str:
+    """Every row at every length; the best hashing method of a column, and what is not worse, is bold."""
+    lengths, hashing, lines = results["code_bits"], _hashing_methods(results), []
+    tops = {bits: _best(results, cells, bits) for bits in lengths}
     for row in results["rows"]:
         line = [row["name"]]
         for bits in lengths:
-            if (row["name"], bits) not in cells:
+            cell, top = cells.get((row["name"], bits)), tops[bits]
+            if cell is None:
                 line.append("-")
                 continue
-            mean, half = cells[row["name"], bits]
-            text = f"{mean:.3f} ± {half:.3f}" if half else f"{mean:.3f}"
-            line.append(f"**{text}**" if (row["name"], bits) in bold else text)
+            text = f"{cell[0]:.3f} ± {cell[1]:.3f}" if cell[1] else f"{cell[0]:.3f}"
+            bold = row["name"] in hashing and top is not None and _as_good(cell, top)
+            line.append(f"**{text}**" if bold else text)
         if any(cell != "-" for cell in line[1:]):
             lines.append(line)
     if (distance, measure) == ("ordinal", "map"):
