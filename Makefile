@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MINUTES ?= 20
 
-.PHONY: help setup demo test test-all check format bench-quality bench-encode bench-search results clean
+.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search results clean
 
 help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
@@ -12,6 +13,7 @@ help:
 	@echo "make check           format, lint, types, import contracts, tests"
 	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes)"
 	@echo "make bench-quality   CIFAR-10 retrieval quality   -> benchmarks/results/"
+	@echo "make bench-methods   all methods on all protocols, MINUTES=20 a recipe -> docs/results.md"
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
 	@echo "make bench-search    search speed, memory, recall -> benchmarks/results/"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
@@ -50,6 +52,12 @@ bench-quality: $(READY)
 	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/experiments.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/tables.py
+
+# Each goes on where it was, so the same command later adds seeds. Recipes whose data is not there are passed over.
+bench-methods: $(READY)
+	$(BIN)/ordhash data get cifar10
+	for recipe in benchmarks/recipes/*.toml; do $(BIN)/ordhash bench $$recipe --minutes $(MINUTES) || true; done
 	$(BIN)/python benchmarks/tables.py
 
 bench-encode: $(READY)
