@@ -36,7 +36,7 @@ class FrozenBackbone:
     Attributes:
         graph: The graph.
         form: Preprocessing.
-        name: timm's name of it.
+        name: Name of it.
         weights_id: Digest of its weights: with the name and the preprocessing it names the maps on disk.
     """
 

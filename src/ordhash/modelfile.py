@@ -41,7 +41,7 @@ class ModelInfo:
         normalisation: ``mean`` and ``std`` in pixel values; the graph applies them itself.
         class_names: Classes of the training set.
         multilabel: Whether training images carried several labels.
-        backbone: timm's name of the backbone.
+        backbone: Name of the backbone.
         weights_id: Digest of the backbone's weights, under which its feature maps are cached.
         method: Objective or shallow method that made the codes, and its settings.
         protocol: Name of the protocol or data that it learned from.

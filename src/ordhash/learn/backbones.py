@@ -1,5 +1,7 @@
 """Backbones: a picture to a spatial feature map. Names are timm's; some weights come in packages, without a network.
 
+``alexnet``, which timm has not, and ``vgg16`` are the convolutions of [trunks][ordhash.learn.trunks].
+
 The pictures of a backbone are uint8 (n, size, size, 3); normalisation is its first layer, so that no caller can get
 it wrong.
 """
@@ -10,18 +12,22 @@ import difflib
 import importlib.util
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import timm
 import torch
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ordhash.errors import InputError, MissingPartError
 from ordhash.inference import ImageInput
 from ordhash.learn.config import DOHConfig
+from ordhash.learn.trunks import TRUNKS, make_trunk, pretrained_trunk_state
 
 __all__ = [
     "PACKAGED_WEIGHTS",
@@ -64,10 +70,10 @@ _LITE_MEAN, _LITE_STD = 127.0, 128.0
 
 
 class Backbone(nn.Module):
-    """A timm network up to its last feature map, with normalisation in front.
+    """A network up to its last feature map, with normalisation in front.
 
     Args:
-        network: Has ``forward_features`` and, for stages, ``forward_intermediates``.
+        network: Has timm's ``forward_features`` and ``num_features`` and, for stages, ``forward_intermediates``.
         mean: Per channel, in pixel values 0..255.
         std: Per channel, in pixel values 0..255.
         stages: Earlier maps that are joined to the last one, averaged to its resolution: timm's indices, latest first.
@@ -127,8 +133,13 @@ class Backbone(nn.Module):
 
 def _averaged(maps: Tensor, size: int) -> Tensor:
     """Maps (n, D, h, h) averaged over squares, to (n, D, size, size)."""
-    side = -(-maps.shape[2] // size)
-    return functional.avg_pool2d(maps, side, ceil_mode=True)
+    height = maps.shape[2]
+    side = -(-height // size)
+    if -(-height // side) == size:
+        return functional.avg_pool2d(maps, side, ceil_mode=True)
+    # Squares side by side are too few, as for 13 locations and 6: these overlap.
+    step = height // size
+    return functional.avg_pool2d(maps, height - (size - 1) * step, step)
 
 
 def build_backbone(
@@ -143,8 +154,9 @@ def build_backbone(
     """Backbone in evaluation mode.
 
     Args:
-        name: A timm name; the names in ``PACKAGED_WEIGHTS`` need no network.
-        weights: ``pretrained``, a file of weights (a state dict of the timm network), or None for random ones.
+        name: A timm name, or one in ``TRUNKS``; the names in ``PACKAGED_WEIGHTS`` need no network.
+        weights: ``pretrained``, a file of weights (a state dict of the timm network; of torchvision's for a name in
+            ``TRUNKS``), or None for random ones.
         image_size: Side of the pictures it will get, to check that it gives a feature map.
         stages: Feature maps that are joined: 1 is the last one alone, 3 adds the outputs of two stages before it.
         mirror: Whether features are averaged over a picture and its mirror image.
@@ -154,19 +166,16 @@ def build_backbone(
         InputError: timm has no such network, it gives no spatial feature map, it has fewer stages, or the weights do
             not fit it.
         MissingPartError: Its weights are not at hand.
+        DataError: Fetched weights of a trunk are damaged.
 
     >>> build_backbone("tf_efficientnet_lite0", weights=None, image_size=64)(torch.zeros(1, 64, 64, 3).byte()).shape
     torch.Size([1, 1280, 2, 2])
     """
-    if not timm.is_model(name):
+    if name not in TRUNKS and not timm.is_model(name):
         raise InputError(f"timm has no backbone {name!r}; for example: {', '.join(_close_names(name))}")
-    mean, std = [_LITE_MEAN] * 3, [_LITE_STD] * 3
-    if name not in PACKAGED_WEIGHTS:
-        config: Any = timm.get_pretrained_cfg(name)
-        mean, std = ([255 * value for value in values] for values in (config.mean, config.std))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = timm.create_model(name, pretrained=False, num_classes=0)
+        network: Any = make_trunk(name) if name in TRUNKS else timm.create_model(name, pretrained=False, num_classes=0)
         if weights is not None:
             _load_weights(
                 network, name, _pretrained_state(name) if weights == "pretrained" else _state_from_file(Path(weights))
@@ -174,25 +183,39 @@ def build_backbone(
     earlier = _earlier_stages(network, name, image_size)[: stages - 1] if stages > 1 else ()
     if len(earlier) < stages - 1:
         raise InputError(f"stages is {stages}; {name} has {len(earlier) + 1} feature maps to join")
-    backbone = Backbone(network, mean, std, stages=earlier, mirror=mirror).eval()
-    with torch.inference_mode():
-        try:
-            features = backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"{name} cannot take pictures of {image_size} pixels ({error}); change image_size"
-            ) from error
+    backbone = Backbone(network, *_normalisation(name), stages=earlier, mirror=mirror).eval()
+    with torch.inference_mode(), _size_checked(name, image_size):
+        features = backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
     # Some transformers give (n, h, w, D), of the same number of dimensions.
     if features.ndim != 4 or getattr(network, "output_fmt", "NCHW") == "NHWC":
         raise InputError(f"{name} gives no spatial feature map (n, D, h, w); choose a convolutional backbone")
     return backbone
 
 
+@contextmanager
+def _size_checked(name: str, image_size: int) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"{name} cannot take pictures of {image_size} pixels ({error}); change image_size") from error
+
+
+def _normalisation(name: str) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation that a network was trained with, in pixel values."""
+    if name in PACKAGED_WEIGHTS:
+        return [_LITE_MEAN] * 3, [_LITE_STD] * 3
+    means, stds = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+    if name not in TRUNKS:
+        config: Any = timm.get_pretrained_cfg(name)
+        means, stds = config.mean, config.std
+    return [255 * value for value in means], [255 * value for value in stds]
+
+
 def _earlier_stages(network: Any, name: str, image_size: int) -> tuple[int, ...]:
     """Timm's indices of the feature maps before the last one, latest first."""
     if not hasattr(network, "forward_intermediates"):
         raise InputError(f"timm gives only the last feature map of {name}; set stages to 1")
-    with torch.inference_mode():
+    with torch.inference_mode(), _size_checked(name, image_size):
         last, maps = network.eval().forward_intermediates(torch.zeros(1, 3, image_size, image_size))
     # Many networks end with their last stage; others, like EfficientNet, put one more layer behind it.
     found = [index for index, part in enumerate(maps) if part.shape != last.shape]
@@ -222,8 +245,9 @@ def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, 
 
 
 def _close_names(name: str) -> list[str]:
-    """Three names of timm that may have been meant: the beginning of a name, one letter wrong, the middle of a name."""
-    known, meant = timm.list_models(), name.lower().partition(".")[0]  # behind the dot stands a set of weights
+    """Three names that may have been meant: the beginning of a name, one letter wrong, the middle of a name."""
+    known = [*TRUNKS, *timm.list_models()]
+    meant = name.lower().partition(".")[0]  # behind the dot stands a set of weights
     return (
         [other for other in known if other.startswith(meant)][:3]
         or difflib.get_close_matches(meant, known, n=3)
@@ -249,6 +273,8 @@ def _load_weights(network: nn.Module, name: str, state: dict[str, Tensor]) -> No
 def _pretrained_state(name: str) -> dict[str, Tensor]:
     if name in PACKAGED_WEIGHTS:
         return classifier_state(name)
+    if name in TRUNKS:
+        return pretrained_trunk_state(name)
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # whatever the hub client and its transport raise

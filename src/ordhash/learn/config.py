@@ -22,7 +22,7 @@ class DOHConfig:
         code_bits: Length of a code in bits.
         arity: K, the scores that compete in a segment; a power of two from 2 to 256.
         objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
-        backbone: A timm name; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no network.
+        backbone: A timm name, or ``alexnet``; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no network.
         weights: ``pretrained``, a file of weights for the backbone, or None for random ones.
         image_size: Side of the square image that the backbone sees, in pixels.
         stages: Feature maps of the backbone that are joined: 1 is the last one alone, 3 adds the outputs of the two

@@ -39,7 +39,7 @@ def export_backbone(backbone: Backbone, form: ImageInput, name: str, cache: Path
     Args:
         backbone: In evaluation mode.
         form: Preprocessing.
-        name: timm's name of it.
+        name: Name of it.
         cache: Folder that keeps graphs, since tracing a backbone takes a quarter of a minute; None keeps none.
     """
     weights_id = weights_digest(backbone)

