@@ -82,7 +82,7 @@ class Recipe:
         title: For people.
         protocols: Names of protocols.
         methods: Rows of the tables, in order.
-        code_bits: Lengths.
+        code_bits: Lengths, those first that are to be done first.
         seeds: Runs of each method at each length.
         tuning: The search for settings.
         published: Numbers of papers.

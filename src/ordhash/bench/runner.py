@@ -121,7 +121,7 @@ def run_recipe(
         "machine": {"processor": platform.processor() or platform.machine(), "cores": available_cores()},
         "torch": torch.__version__,
         "tuning": dataclasses.asdict(recipe.tuning),
-        "code_bits": list(recipe.code_bits),
+        "code_bits": sorted(recipe.code_bits),
         "seeds": recipe.seeds,
         "rows": [{"name": method.name, "method": method.method} for method in recipe.methods],
         "published": [
@@ -157,7 +157,8 @@ def run_recipe(
                 best = max(mine, key=lambda entry: (entry["validation_map"], -entry["trial"]))
                 tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
         jobs = [job for method in recipe.methods for job in _runs(method, *tuned[method.name], recipe, folder)]
-        jobs = sorted(jobs, key=lambda job: job.training.seed)  # a first seed of everything comes first
+        # A first seed of every method at the first length comes first: of time that is short, most is had this way.
+        jobs.sort(key=lambda job: (job.training.seed, recipe.code_bits.index(job.config.code_bits)))
         if complete:
             before = len(results["runs"])
 
@@ -194,7 +195,7 @@ def _trials(method: Method, recipe: Recipe, folder: Path) -> list[_Job]:
 
 def _runs(method: Method, config: DOHConfig, training: TrainConfig, recipe: Recipe, folder: Path) -> Iterable[_Job]:
     for seed in range(1 if method.method == RAW_FEATURES else recipe.seeds):
-        for bits in (config.code_bits,) if method.method == RAW_FEATURES else recipe.code_bits:
+        for bits in recipe.code_bits[:1] if method.method == RAW_FEATURES else recipe.code_bits:
             length = dataclasses.replace(config, code_bits=bits)
             yield _job(method, length, dataclasses.replace(training, seed=seed), folder)
 
