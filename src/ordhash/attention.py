@@ -38,7 +38,8 @@ def attention_inside(attention: npt.NDArray[np.floating[Any]], boxes: npt.ArrayL
     rows = _covered(edges[:, 1], edges[:, 3], maps.shape[1])
     columns = _covered(edges[:, 0], edges[:, 2], maps.shape[2])
     inside = np.einsum("nhw,nh,nw->n", maps, rows, columns)
-    return np.minimum(inside / maps.sum(axis=(1, 2)), 1.0)  # rounding may lift a whole map above 1
+    share: Floats = np.minimum(inside / maps.sum(axis=(1, 2)), 1.0)  # rounding may lift a whole map above 1
+    return share
 
 
 def peak_inside(attention: npt.NDArray[np.floating[Any]], boxes: npt.ArrayLike) -> Floats:
@@ -74,7 +75,8 @@ def _covered(start: Floats, stop: Floats, cells: int) -> Floats:
     """Part of each of some equal cells of 0..1 that lies between start and stop, (n, cells)."""
     edges = np.arange(cells + 1) / cells
     overlap = np.minimum(stop[:, None], edges[1:]) - np.maximum(start[:, None], edges[:-1])
-    return np.clip(overlap * cells, 0.0, 1.0)
+    part: Floats = np.clip(overlap * cells, 0.0, 1.0)
+    return part
 
 
 def _middles_inside(start: Floats, stop: Floats, cells: int) -> npt.NDArray[np.bool_]:
