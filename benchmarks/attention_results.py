@@ -91,8 +91,8 @@ def attention(results: dict[str, Any]) -> str:
         f"The {results['queries']} queries of `{results['protocol']}` ({results['protocol_hash']}), each pasted once "
         f"at a random place into {behind}, on {low} to {high} % of the area, {percent(results['area'])} on average. "
         f"Maps of {h} x {w} cells, which the rectangles cut in fractions; a maximum is inside if the middle of its "
-        f"cell is. Shares are averaged over {results['seeds']} trainings, image by image; intervals are 95 %, over images. "
-        f"{results['network']}.",
+        f"cell is. Shares are averaged over {results['seeds']} trainings, image by image; intervals are 95 %, over "
+        f"images. {results['network']}.",
         f"Tie-aware mAP@ALL of {results['code_bits']}-bit codes by ordinal distance, database of "
         f"{results['database']} plain photographs; means of {results['seeds']} trainings ± 95 % interval (Student's "
         f"t). What attention adds, query by query (95 % intervals over queries): {gains}. Written by "
