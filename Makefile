@@ -12,7 +12,7 @@ help:
 	@echo "make test            the test suite (set-up included)"
 	@echo "make check           format, lint, types, import contracts, tests"
 	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes)"
-	@echo "make bench-quality   CIFAR-10 retrieval quality   -> benchmarks/results/"
+	@echo "make bench-quality   CIFAR-10 quality, attention  -> benchmarks/results/"
 	@echo "make bench-methods   all methods on all protocols, MINUTES=20 a recipe -> docs/results.md"
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
 	@echo "make bench-search    search speed, memory, recall -> benchmarks/results/"
@@ -52,6 +52,8 @@ bench-quality: $(READY)
 	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/experiments.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/ordhash data get grocery-photos
+	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/tables.py
 
 # Each goes on where it was, so the same command later adds seeds. Recipes whose data is not there are passed over.

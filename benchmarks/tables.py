@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from attention_results import attention
 from common import RESULTS, mean_interval, table
 from likeness_results import likeness
 from PIL import Image
@@ -255,6 +256,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "search": ("search.json", search),
     "recall": ("recall.json", recall),
     "likeness": ("likeness.json", likeness),
+    "attention": ("attention.json", attention),
     "experiments": ("experiments.json", experiments),
     "demo": ("demo.json", demo),
     **{f"bench-{name}": (f"bench-{name}.json", markdown) for name in RECIPES},
