@@ -102,7 +102,7 @@ def draw_curves(
         title: Above the figure.
         log: Whether both axes are logarithmic.
     """
-    figure = Figure(figsize=(5.6, 3.6), dpi=110, layout="constrained")
+    figure = Figure(figsize=(5.6, 3.8), dpi=110, layout="constrained")
     axis = figure.subplots()
     for (name, (positions, values, halves)), marker in zip(curves.items(), "osD^vP*X", strict=False):
         axis.errorbar(positions, values, yerr=halves, marker=marker, capsize=3, label=name)
@@ -110,7 +110,7 @@ def draw_curves(
     if log:
         axis.set(xscale="log", yscale="log")
     axis.grid(alpha=0.3)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)  # below: it hides no line there
+    figure.legend(loc="outside lower center", ncols=3 if len(curves) > 4 else 2, fontsize=8)  # where it hides no line
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 

@@ -68,6 +68,7 @@ def test_tables_show_means_and_mark_the_best(results):
     assert asymmetric[-1][1:] == ["**0.920 ± 0.000**"] * 2 or asymmetric[-1][1:] == ["**0.920**"] * 2
     assert "NDCG" not in text
     assert "Default settings." in text
+    assert "Means of up to 2 seeds" in text
     results["protocols"]["cifar10"]["graded"] = True
     assert "NDCG" in markdown(results)
 
@@ -97,5 +98,7 @@ def test_figures(results, tmp_path):
     for path in paths:
         with Image.open(path) as picture:
             assert min(picture.size) > 200
+    results["runs"] = [run for run in results["runs"] if run["seed"] == 0]
+    assert "One seed: no intervals." in markdown(results)
     results["runs"] = []
     assert draw_figures(results, tmp_path) == []

@@ -52,7 +52,7 @@ def _protocol(results: Values, protocol: str) -> str:
     about = (
         f"{facts['query']:,} queries, {facts['train']:,} training images, database of {facts['database']:,}; "
         f"{facts['citation']}. {facts['backbone']}; hash `{facts['hash']}`. "
-        f"Means of {results['seeds']} seeds with their 95 % interval (Student's t). {_tuning(results['tuning'])} "
+        f"{_seeds(results, protocol)} {_tuning(results['tuning'])} "
         f"{facts['note']}"
     )
     measures = [
@@ -66,6 +66,13 @@ def _protocol(results: Values, protocol: str) -> str:
         cells = _cells(results, protocol, distance, measure)
         parts += [f"{title}. {_verdict(results, cells)}".strip(), _table(results, protocol, cells, distance, measure)]
     return "\n\n".join(parts)
+
+
+def _seeds(results: Values, protocol: str) -> str:
+    seeds = len({run["seed"] for run in results["runs"] if run["protocol"] == protocol})
+    if seeds < 2:
+        return "One seed: no intervals."
+    return f"Means of up to {seeds} seeds with their 95 % interval (Student's t); without one, a single run."
 
 
 def _tuning(tuning: Values) -> str:
