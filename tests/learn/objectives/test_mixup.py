@@ -87,6 +87,16 @@ def test_blending_keeps_shares_and_can_be_switched_off():
     assert same[1] is labels
 
 
+def test_images_with_several_labels_are_not_blended():
+    inputs, labels = torch.randn(4, 3, 2, 2), torch.eye(4)
+    labels[2, 3] = 1
+    mixed, wanted = DOHMixup().blend(inputs, labels)
+    assert mixed is inputs
+    assert wanted is labels
+    labels[2] = 0  # no label at all is no reason
+    assert DOHMixup(mixup=1.0).blend(inputs, labels)[0] is not inputs
+
+
 @pytest.mark.parametrize("name", ["pair_weight", "class_weight", "similar_weight", "mixup"])
 def test_settings_below_zero_are_refused(name):
     with pytest.raises(InputError, match=f"{name} is -1; allowed are 0 and more"):

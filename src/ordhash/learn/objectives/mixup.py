@@ -4,7 +4,8 @@ Ours: the losses of DOH (Jin et al., arXiv:1805.02459) on batches that are blend
 arXiv:1710.09412), with s_ij = y_i . y_j graded accordingly. An image between two classes has to agree with both in part
 of the segments; so segments flip one after the other as an image becomes doubtful, and the number of segments that
 agree ranks images by confidence. Trained on whole images alone, segments flip together, and doubtful images lie
-at distance 0 or R like all others.
+at distance 0 or R like all others. Where images carry several labels, they are between classes already, and nothing is
+mixed: there this is the paper's objective.
 
 What else was tried, and what it gave, is in docs/experiments.md.
 """
@@ -52,9 +53,11 @@ class DOHMixup(DOH):
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Batch blended with a shuffled copy of itself, by one share for the whole batch.
 
-        Of several processes each blends its own part of the batch, so their number changes what is learned a little.
+        A batch in which an image carries several labels stays as it is: there whole images teach more
+        (docs/experiments.md). Of several processes each blends its own part of the batch, so their number changes what
+        is learned a little.
         """
-        if self.mixup == 0:
+        if self.mixup == 0 or (labels.sum(dim=1) > 1).any():
             return inputs, labels
         share = torch.distributions.Beta(self.mixup, self.mixup).sample().item()
         other = torch.randperm(len(inputs))
