@@ -690,7 +690,7 @@ def test_bench(tiny_protocol: Protocol, cache: Path, tmp_path: Path, monkeypatch
     again = run(*command, "--json")
     assert (again.exit_code, again.stderr) == (0, "")  # everything is done
     assert lines(again.stdout)[0]["complete"]
-    recipe.write_text(recipe.read_text().replace("[8]", "[8, 16]"))
+    recipe.write_text(recipe.read_text().replace("[8]", "[8, 16, 24]"))
     late = run(*command, "--minutes", "0")
     assert late.exit_code == 1
     assert "time is up and runs are left" in late.stderr
