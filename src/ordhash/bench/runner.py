@@ -154,7 +154,8 @@ def run_recipe(
         for method in recipe.methods:
             mine = [entry for entry in done if entry["row"] == method.name]
             if mine:
-                best = max(mine, key=lambda entry: (entry["validation_map"], -entry["trial"]))
+                # Where nothing validates, the defaults, which are the first trial.
+                best = max(mine, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
                 tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
         jobs = [job for method in recipe.methods for job in _runs(method, *tuned[method.name], recipe, folder)]
         # A first seed of every method at the first length comes first: of time that is short, most is had this way.
