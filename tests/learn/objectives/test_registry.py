@@ -73,12 +73,13 @@ def test_every_objective_describes_itself(kind):
 
 @EVERY
 def test_every_setting_has_an_effect(kind):
-    # With many labels, because a setting of one objective is for those alone; the classifier's has no settings.
-    multilabel = kind.name != "classifier"
+    # With many labels, because a setting of one objective is for those alone; the default's mixing is for one label.
+    multilabel = kind.name not in ("classifier", "doh-mixup")
     task = task_of(kind, multilabel, n_classes=4)
     torch.manual_seed(0)
     head = HashingHead(5, 4, task.spec, multilabel=multilabel, hidden=8, local_hidden=8).eval()
     labels = torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1]])
+    labels = labels if multilabel else torch.eye(4)[[0, 2, 1, 3, 0]]
     maps = torch.randn(5, 5, 2, 2)
 
     def value(objective):
