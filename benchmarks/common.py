@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy as np
 import onnxruntime
 import torch
 
+from ordhash.bench.report import markdown_table as table
+from ordhash.bench.report import mean_interval
 from ordhash.files import replace_file
 from ordhash.learn import DOHConfig, TrainConfig
 
@@ -25,9 +27,6 @@ RESULTS = Path(__file__).parent / "results"
 CIFAR_CONFIG = DOHConfig(backbone="tf_efficientnet_lite2", image_size=224, stages=3, mirror=True)
 # The validation images of each run choose its epoch; docs/experiments.md has what other numbers of epochs gave.
 FROZEN = TrainConfig(mode="frozen", epochs=20, learning_rate=1e-3, validate_every=4, validation_fraction=0.05)
-
-# Two-sided 95 % points of Student's t for n - 1 degrees of freedom: few seeds, wide intervals.
-_STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 
 
 def machine() -> dict[str, Any]:
@@ -44,14 +43,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def mean_interval(values: list[float]) -> tuple[float, float]:
-    """Mean, and half the width of its 95 % interval (Student's t); 0 for a single value."""
-    n = len(values)
-    if n < 2:
-        return values[0], 0.0
-    return float(np.mean(values)), float(_STUDENT_T.get(n, 2.2) * np.std(values, ddof=1) / np.sqrt(n))
-
-
 def medians(contenders: dict[str, Callable[[], Any]], rounds: int, repeats: int = 1) -> dict[str, float]:
     """Median seconds of each over alternating rounds, after one round to warm up."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -63,12 +54,6 @@ def medians(contenders: dict[str, Callable[[], Any]], rounds: int, repeats: int 
             if round_:
                 times[name].append((time.perf_counter() - started) / repeats)
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-def table(heading: list[str], rows: Iterable[list[str]]) -> str:
-    """A Markdown table; the first column to the left, the others to the right."""
-    lines = [heading, ["---", *["---:"] * (len(heading) - 1)], *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
