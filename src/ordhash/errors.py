@@ -6,7 +6,19 @@ message is one sentence that says what was given, what is allowed and what to do
 
 from __future__ import annotations
 
-__all__ = ["DataError", "ImageError", "InputError", "MissingPartError", "ModelFileError", "OrdhashError", "first_line"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "ImageError",
+    "InputError",
+    "MissingPartError",
+    "ModelFileError",
+    "OrdhashError",
+    "did_you_mean",
+    "first_line",
+]
 
 
 class OrdhashError(Exception):
@@ -57,3 +69,13 @@ def first_line(error: BaseException) -> str:
     """
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """End of a sentence that refuses a name: the known one that is written most alike, or nothing.
+
+    >>> did_you_mean("cifar", ["cifar10", "corel5k"]), did_you_mean("xyz", ["cifar10"])
+    ('; did you mean cifar10?', '')
+    """
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from ordhash.cli.options import DEFAULT_ROOT, Json, Root
 from ordhash.cli.output import print_json, print_table
 from ordhash.data import DATASETS, PROTOCOLS
 from ordhash.data.datasets import Parts
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, InputError, did_you_mean
 
 __all__ = ["data_get", "data_list"]
 
@@ -46,8 +45,7 @@ def data_get(
 ) -> None:
     """Fetch a data set into its folder below --root, unless it is there."""
     if name not in DATASETS:
-        close = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(name, DATASETS)
         if name in PROTOCOLS:
             hint = f"; {name} is a protocol on {PROTOCOLS[name].dataset}"
         raise InputError(f"there is no data set {name!r}; allowed are {', '.join(DATASETS)}{hint}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import numpy as np
 
 from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
-from ordhash.errors import InputError
+from ordhash.errors import InputError, did_you_mean
 
 __all__ = ["check_output", "images_of", "read_source"]
 
@@ -24,11 +23,9 @@ def read_source(source: str, root: Path) -> ImageSet | Protocol:
         return read_images(Path(source))
     if source in PROTOCOLS:
         return load_protocol(source, root)
-    close = difflib.get_close_matches(source, PROTOCOLS, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
     raise InputError(
         f"{source!r} is no folder, no file and no protocol; give images, or one of the protocols "
-        f"{', '.join(PROTOCOLS)}{hint}"
+        f"{', '.join(PROTOCOLS)}{did_you_mean(source, PROTOCOLS)}"
     )
 
 

@@ -8,7 +8,6 @@ every version of NumPy. The protocols on one data set are in one file.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from pathlib import Path
 
 from ordhash.data.datasets import DATASETS
@@ -22,7 +21,7 @@ from ordhash.data.protocols.splits import (
     split_by_digest,
     with_label_noise,
 )
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, InputError, did_you_mean
 
 __all__ = [
     "PROTOCOLS",
@@ -58,8 +57,7 @@ def load_protocol(name: str, root: str | Path = "data") -> Protocol:
         DataError: Its data set is not there, or gives another protocol than the published one.
     """
     if name not in PROTOCOLS:
-        close = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(name, PROTOCOLS)
         raise InputError(f"there is no protocol {name!r}; allowed are {', '.join(PROTOCOLS)}{hint}")
     info = PROTOCOLS[name]
     protocol = info.build(DATASETS[info.dataset].read(Path(root) / info.dataset))

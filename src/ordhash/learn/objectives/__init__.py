@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
-from ordhash.errors import InputError
+from ordhash.errors import InputError, did_you_mean
 from ordhash.learn.objectives.base import Objective, Task
 from ordhash.learn.objectives.classifier import Classifier
 from ordhash.learn.objectives.csq import CSQ
@@ -64,7 +62,6 @@ def find_objective(objective: str | Objective) -> Objective:
     if isinstance(objective, Objective):
         return objective
     if objective not in OBJECTIVES:
-        close = difflib.get_close_matches(objective, OBJECTIVES, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(objective, OBJECTIVES)
         raise InputError(f"objective is {objective!r}; allowed are {', '.join(OBJECTIVES)}{hint}")
     return OBJECTIVES[objective]()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec
 from ordhash.data.imageset import ImageSet
-from ordhash.errors import InputError
+from ordhash.errors import InputError, did_you_mean
 from ordhash.features import FeatureStore
 from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.config import DOHConfig
@@ -44,8 +43,7 @@ def find_shallow_method(method: str | ShallowMethod) -> ShallowMethod:
     if isinstance(method, ShallowMethod):
         return method
     if method not in SHALLOW_METHODS:
-        close = difflib.get_close_matches(method, SHALLOW_METHODS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(method, SHALLOW_METHODS)
         raise InputError(f"there is no shallow method {method!r}; allowed are {', '.join(SHALLOW_METHODS)}{hint}")
     return SHALLOW_METHODS[method]()
 
