@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from ordhash.bench.prepared import Part, Prepared
+from ordhash.bench.prepared import Prepared
 from ordhash.codes import OrdinalCodes
 from ordhash.data.protocols import Protocol
 from ordhash.encoder import Encoder
@@ -26,7 +26,7 @@ from ordhash.learn.shallow import find_shallow_method
 from ordhash.learn.trainer import train
 from ordhash.learn.validation import held_out_mask
 
-__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head", "unit_features"]
+__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def learn_everything(
 
 
 def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
-    """A shallow method on features that are pooled and brought to length 1; without labels, on those of the last map.
+    """A shallow method on pooled features.
 
     Args:
         prepared: The protocol.
@@ -139,21 +139,9 @@ def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) ->
         seed: Of what is drawn.
     """
     shallow, train = find_shallow_method(method), prepared.train
-    supervised = shallow.supervision == "labels"
-    features = unit_features(train, None if supervised else prepared.last_channels)
-    head = shallow.fit(features, train.labels if supervised else None, code_bits, seed)
+    features = shallow.seen(train.averages(), prepared.last_channels)
+    head = shallow.fit(features, train.labels if shallow.supervision == "labels" else None, code_bits, seed)
     return _applied(head, prepared, {}, whole_maps=False)
-
-
-def unit_features(part: Part, channels: int | None) -> npt.NDArray[np.float32]:
-    """Pooled features of length 1, float32 (n, channels).
-
-    Args:
-        part: Images of a protocol.
-        channels: How many count, those of the last map first; None takes those of joined maps too.
-    """
-    pooled = part.pooled.read(np.arange(len(part.pooled)))[:, :channels, 0, 0]
-    return np.ascontiguousarray(pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12))
 
 
 def _applied(head: nn.Module, prepared: Prepared, facts: dict[str, Any], *, whole_maps: bool) -> Learned:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ordhash.bench.learning import Learned, unit_features
+from ordhash.bench.learning import Learned
 from ordhash.bench.prepared import Prepared
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data.protocols import Protocol
@@ -65,7 +65,7 @@ def measure_raw_features(prepared: Prepared) -> dict[str, Any]:
     Args:
         prepared: The protocol.
     """
-    queries, database = (unit_features(part, prepared.last_channels) for part in (prepared.query, prepared.database))
+    queries, database = (part.averages()[:, : prepared.last_channels] for part in (prepared.query, prepared.database))
     found = rank_quality(lambda rows: cosine_distances(queries[rows], database), prepared.protocol)
     return {"floats": queries.shape[1], "ordinal": _as_json(found)}
 

@@ -42,6 +42,10 @@ class Part:
         """Some of the images."""
         return Part(self.maps.subset(mask), self.pooled.subset(mask), self.labels[mask], self.images.subset(mask))
 
+    def averages(self) -> npt.NDArray[np.float32]:
+        """Feature maps averaged over locations, float32 (n, D)."""
+        return self.pooled.read(np.arange(len(self.pooled)))[:, :, 0, 0]
+
     def seen(self, *, whole_maps: bool) -> FeatureMaps:
         """What a network reads."""
         return self.maps if whole_maps else self.pooled

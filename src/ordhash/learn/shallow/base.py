@@ -45,6 +45,19 @@ class ShallowMethod(ABC):
     citation: ClassVar[str]
     supervision: ClassVar[Literal["none", "labels"]]
 
+    def seen(self, pooled: Features, last_channels: int) -> Features:
+        """Features that this method sees, of length 1, float32 (n, D or last_channels).
+
+        A method without labels sees those of the last map alone: joined to it, earlier stages make what does not learn
+        from labels worse (docs/experiments.md).
+
+        Args:
+            pooled: float32 (n, D), feature maps averaged over locations.
+            last_channels: Channels of the last map, which stand first.
+        """
+        used = pooled if self.supervision == "labels" else pooled[:, :last_channels]
+        return np.ascontiguousarray(used / np.maximum(np.linalg.norm(used, axis=1, keepdims=True), 1e-12))
+
     @abstractmethod
     def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> nn.Module:
         """Head that was fitted to some images; it gives a HeadOutput and has buffers, but no parameters.

@@ -6,7 +6,6 @@ import dataclasses
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ordhash.calibration import Calibration
@@ -92,12 +91,7 @@ def fit_shallow(
     backbone, form = configured_backbone(config)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
-    pooled = maps.pooled()
-    if method.supervision == "none":
-        # The last map alone: joined to it, earlier stages make what does not learn from labels worse
-        # (docs/experiments.md).
-        pooled = pooled[:, : backbone.last_channels]
-    pooled /= np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    pooled = method.seen(maps.pooled(), backbone.last_channels)
     learned, labels = pooled, None
     if method.supervision == "labels":
         labels = labels_of(images)[maps.rows]
