@@ -66,13 +66,11 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = configured_head(config, inputs.shape[0], n_classes, multilabel=multilabel)
-        objective = find_objective(config.objective)
-        loss = objective.build(Task(config.spec, n_classes, multilabel, settings.seed))
         state = TrainingState("")
         fit(
             head,
-            objective,
-            loss,
+            find_objective(config.objective),
+            Task(config.spec, n_classes, multilabel, settings.seed),
             FeatureBatches(inputs, None, train.labels),
             Validation(validation.seen(whole_maps=whole), validation.labels),
             settings,

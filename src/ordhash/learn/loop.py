@@ -20,7 +20,7 @@ from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
-from ordhash.learn.objectives import Objective
+from ordhash.learn.objectives import Objective, Task
 from ordhash.learn.validation import leave_one_out_map
 from ordhash.progress import progress_bar
 
@@ -67,7 +67,7 @@ def configured_head(config: DOHConfig, in_dim: int, n_classes: int, *, multilabe
 def fit(
     network: HashingHead | HashingNetwork,
     objective: Objective,
-    loss: nn.Module,
+    task: Task,
     batches: Batches,
     validation: Validation,
     settings: TrainConfig,
@@ -84,8 +84,8 @@ def fit(
 
     Args:
         network: A head, which reads feature maps, or the whole network, which reads pictures.
-        objective: Blends batches.
-        loss: What the objective built.
+        objective: Builds the loss and blends batches.
+        task: What the loss is built for.
         batches: Training images.
         validation: May be empty: then the last epoch counts as the best.
         settings: How to train.
@@ -100,6 +100,7 @@ def fit(
         InputError: The checkpoint is another training's.
     """
     share = Share(fabric.global_rank, fabric.world_size)
+    loss = objective.build(task)
     learner = _Learner(network, loss, fabric)
     head = network.head if isinstance(network, HashingNetwork) else network
     groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]

@@ -175,13 +175,12 @@ def train(
     with torch.random.fork_rng(devices=device_seeds):  # the caller's random state stays as it was
         torch.manual_seed(settings.seed)
         head = configured_head(config, shape[0], len(images.class_names), multilabel=multilabel)
-        objective = find_objective(config.objective)
-        loss = objective.build(Task(config.spec, len(images.class_names), multilabel, settings.seed))
+        task = Task(config.spec, len(images.class_names), multilabel, settings.seed)
         network = HashingNetwork(backbone, head) if finetune else head
         state = TrainingState(fingerprint)
         held = Validation(validation_inputs, labels_of(validation))
         fit(
-            network, objective, loss, batches, held, settings, fabric, state,
+            network, find_objective(config.objective), task, batches, held, settings, fabric, state,
             out=out, overwrite=overwrite, progress=progress,
         )  # fmt: skip
         measured: tuple[Calibration | None, Calibration | None] = (None, None)
