@@ -147,7 +147,7 @@ def run_recipe(
         for method in recipe.methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
-                trials += _trials(method, recipe, folder)
+                trials += _trials(method, recipe, out / "trials" / name)
         done = _work(trials, _try, pool, ends, say)
         complete &= len(done) == len(trials)
         results["trials"] += done
@@ -190,7 +190,7 @@ def _trials(method: Method, recipe: Recipe, folder: Path) -> list[_Job]:
     for trial, (config, training) in enumerate(trial_settings(method, recipe.tuning.trials)):
         config = dataclasses.replace(config, code_bits=recipe.tuning.code_bits)
         training = dataclasses.replace(training, validation_fraction=recipe.tuning.validation_fraction)
-        jobs.append(_job(method, config, training, folder.parent.parent / "trials" / folder.name, trial))
+        jobs.append(_job(method, config, training, folder, trial))
     return jobs
 
 
@@ -251,7 +251,7 @@ def _work(
     """Results of jobs, those of earlier calls too; fewer where the time is up."""
     done, todo = [], []
     for job in jobs:
-        path = job.path.with_suffix(job.path.suffix + ".json")
+        path = job.path.with_suffix(".json")
         if path.exists():
             done.append(json.loads(path.read_text()))
             note(done[-1])
@@ -288,7 +288,7 @@ def _do(job: _Job) -> Values:
     if job.method == RAW_FEATURES:
         return _written(job, measure_raw_features(_shared().features), started)
     learned = _learned(job)
-    kept = job.path.with_suffix(job.path.suffix + ".npz")
+    kept = job.path.with_suffix(".npz")
     keep(kept, learned)
     return _written(job, {**learned.facts, **measure(kept, _shared().protocol)}, started)
 
@@ -315,7 +315,7 @@ def _written(job: _Job, values: Values, started: float) -> Values:
         "seconds": round(time.perf_counter() - started, 1),
         "version": ordhash.__version__,
     }
-    _write(job.path.with_suffix(job.path.suffix + ".json"), entry)
+    _write(job.path.with_suffix(".json"), entry)
     return entry
 
 
