@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+from ordhash.bench.recipe import RAW_FEATURES
 from ordhash.figures import draw_curves
-from ordhash.learn.objectives import OBJECTIVES
+from ordhash.learn.objectives import OBJECTIVES, Classifier
 
 __all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval"]
 
 Values = dict[str, Any]
 _OURS = next(iter(OBJECTIVES))
-_BOUNDS = ("raw", "classifier")  # what hashing methods are measured against
+_BOUNDS = (RAW_FEATURES, Classifier.name)  # what hashing methods are measured against
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -53,7 +54,7 @@ def _protocol(results: Values, protocol: str) -> str:
         f"{facts['query']:,} queries, {facts['train']:,} training images, database of {facts['database']:,}; "
         f"{facts['citation']}. {facts['backbone']}; hash `{facts['hash']}`. "
         f"{_seeds(results, protocol)} {_tuning(results['tuning'])} "
-        f"{facts['note']}"
+        f"Written by `ordhash bench {results['recipe']}.toml`. {facts['note']}"
     )
     measures = [
         (f"Tie-aware mAP@{cutoff}, ordinal distance", "ordinal", "map"),
@@ -233,6 +234,6 @@ def _shown(results: Values, protocol: str, most: int) -> list[str]:
     best = {}
     for row in results["rows"]:
         values = values_of(results, protocol, row["name"], max(results["code_bits"]), "ordinal", "map")
-        if values and row["method"] != "raw":
+        if values and row["method"] != RAW_FEATURES:
             best[row["name"]] = (row["method"] == _OURS, float(np.mean(values)))
     return sorted(best, key=lambda name: best[name], reverse=True)[:most]
