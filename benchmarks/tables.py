@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from attention_results import attention
-from common import RESULTS, mean_interval, table
+from common import CIFAR_CONFIG, RESULTS, mean_interval, table
 from likeness_results import likeness
 from PIL import Image
 from recall_results import draw_recall, recall
@@ -23,11 +23,10 @@ from typer.testing import CliRunner
 from ordhash.bench.report import draw_figures, markdown
 from ordhash.cli import app
 from ordhash.figures import draw_curves
-from ordhash.learn.objectives import OBJECTIVES
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-DEFAULT = next(iter(OBJECTIVES))
+DEFAULT = CIFAR_CONFIG.to_json()["objective"]["name"]
 NAMES = {
     DEFAULT: f"ordhash default ({DEFAULT})",
     "doh": "DOH, the paper's objective",

@@ -35,7 +35,7 @@ def test_the_recipes_of_the_package_can_be_read(path):
     recipe = read_recipe(path)
     assert set(recipe.protocols) <= set(PROTOCOLS)
     assert len({method.training.epochs for method in recipe.methods}) == 1
-    assert "doh-mixup" in {method.method for method in recipe.methods}
+    assert "ordhash" in {method.method for method in recipe.methods}
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
         fit(
             head,
             find_objective(config.objective),
-            Task(config.spec, n_classes, multilabel, settings.seed),
+            Task(config.spec, n_classes, multilabel, settings.seed, len(inputs)),
             FeatureBatches(inputs, None, train.labels),
             Validation(validation.seen(whole_maps=whole), validation.labels),
             settings,

@@ -29,8 +29,10 @@ from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
 from ordhash.files import replace_file
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
 from ordhash.learn.trainer import DEFAULT_CACHE
+from ordhash.learn.validation import labelled
 
 __all__ = ["run_recipe"]
 
@@ -144,20 +146,21 @@ def run_recipe(
         pool = _Workers(workers, protocol, config, cache)
         folder = out / "runs" / name
         tuned, trials = {}, []
-        for method in recipe.methods:
+        methods = [_suited(method, protocol) for method in recipe.methods]
+        for method in methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
                 trials += _trials(method, recipe, out / "trials" / name)
         done = _work(trials, _try, pool, ends, say)
         complete &= len(done) == len(trials)
         results["trials"] += done
-        for method in recipe.methods:
+        for method in methods:
             mine = [entry for entry in done if entry["row"] == method.name]
             if mine:
                 # Where nothing validates, the defaults, which are the first trial.
                 best = max(mine, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
                 tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
-        jobs = [job for method in recipe.methods for job in _runs(method, *tuned[method.name], recipe, folder)]
+        jobs = [job for method in methods for job in _runs(method, *tuned[method.name], recipe, folder)]
         # A first seed of every method at the first length comes first: of time that is short, most is had this way.
         jobs.sort(key=lambda job: (job.training.seed, recipe.code_bits.index(job.config.code_bits)))
         if complete:
@@ -183,6 +186,16 @@ def _shared_backbone(recipe: Recipe) -> DOHConfig:
             "a recipe for each backbone"
         )
     return recipe.methods[0].config
+
+
+def _suited(method: Method, protocol: Protocol) -> Method:
+    """The method with the objective that it trains for a protocol, whose settings are tuned."""
+    if not method.learns:
+        return method
+    images = labelled(protocol.train)
+    task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
+    objective = find_objective(method.config.objective).suited(task)
+    return dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))
 
 
 def _trials(method: Method, recipe: Recipe, folder: Path) -> list[_Job]:

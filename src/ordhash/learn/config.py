@@ -46,7 +46,7 @@ class DOHConfig:
 
     code_bits: int = 48
     arity: int = 4
-    objective: str | Objective = "doh-mixup"
+    objective: str | Objective = "ordhash"
     backbone: str = "tf_efficientnet_lite0"
     weights: Literal["pretrained"] | Path | None = "pretrained"
     image_size: int = 160

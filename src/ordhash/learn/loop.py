@@ -100,6 +100,7 @@ def fit(
         InputError: The checkpoint is another training's.
     """
     share = Share(fabric.global_rank, fabric.world_size)
+    objective = objective.suited(task)
     loss = objective.build(task)
     learner = _Learner(network, loss, fabric)
     head = network.head if isinstance(network, HashingNetwork) else network
@@ -176,14 +177,16 @@ class _Learner(nn.Module):
 
     def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
         output: HeadOutput = self.network(inputs)
-        parts = [output.scores, *output.class_logits, output.attention]
+        if output.features is None:
+            raise ValueError("a head says which features it was given")
+        parts = [output.scores, *output.class_logits, output.attention, output.features.detach()]
         if self._fabric.world_size > 1:
             # Pairs are formed over the batch of all processes, so their number does not change what is learned.
             gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]
             *parts, labels = (part.flatten(0, 1) for part in gathered)  # type: ignore[union-attr]
         with torch.autocast(inputs.device.type, enabled=False):
-            scores, *logits, attention = (part.float() for part in parts)
-            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
+            scores, *logits, attention, features = (part.float() for part in parts)
+            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention, features), labels)
         # Class layers that an objective leaves alone take part with nothing: where several processes train, a parameter
         # without a gradient is an error.
         name = next(iter(terms))

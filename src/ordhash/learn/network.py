@@ -29,11 +29,14 @@ class HeadOutput:
         scores: float32 (n, n_segments, arity), the rank correlation space z = z_g + z_l.
         class_logits: float32 (n, n_classes) of every stream that is switched on, global first.
         attention: float32 (n, h, w), sums to 1 over (h, w); uniform without attention.
+        features: float32 (n, D), the backbone's features averaged over locations, what the head was given; None where
+            no head was asked.
     """
 
     scores: Tensor
     class_logits: tuple[Tensor, ...]
     attention: Tensor
+    features: Tensor | None = None
 
 
 def spatial_attention(activation_maps: Tensor, class_probabilities: Tensor, temperature: float = 1.0) -> Tensor:
@@ -210,7 +213,7 @@ class HashingHead(nn.Module):
             z_local, classes, attention = self.local_stream(features)
             scores.append(z_local)
             logits.append(classes)
-        return HeadOutput(sum(scores[1:], scores[0]), tuple(logits), attention)
+        return HeadOutput(sum(scores[1:], scores[0]), tuple(logits), attention, features.mean(dim=(2, 3)))
 
 
 class HashingNetwork(nn.Module):

@@ -175,12 +175,13 @@ def train(
     with torch.random.fork_rng(devices=device_seeds):  # the caller's random state stays as it was
         torch.manual_seed(settings.seed)
         head = configured_head(config, shape[0], len(images.class_names), multilabel=multilabel)
-        task = Task(config.spec, len(images.class_names), multilabel, settings.seed)
+        task = Task(config.spec, len(images.class_names), multilabel, settings.seed, len(images))
+        objective = find_objective(config.objective).suited(task)
         network = HashingNetwork(backbone, head) if finetune else head
         state = TrainingState(fingerprint)
         held = Validation(validation_inputs, labels_of(validation))
         fit(
-            network, find_objective(config.objective), task, batches, held, settings, fabric, state,
+            network, objective, task, batches, held, settings, fabric, state,
             out=out, overwrite=overwrite, progress=progress,
         )  # fmt: skip
         measured: tuple[Calibration | None, Calibration | None] = (None, None)
@@ -201,7 +202,7 @@ def train(
             spec=config.spec,
             class_names=images.class_names,
             multilabel=multilabel,
-            method=config.to_json()["objective"],
+            method=dataclasses.replace(config, objective=objective).to_json()["objective"],
             protocol=protocol,
             training={
                 "fingerprint": fingerprint,

@@ -11,7 +11,7 @@ from ordhash.errors import InputError
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.network import HashingHead, HeadOutput
-from ordhash.learn.objectives import DOH, OBJECTIVES, DOHMixup, Objective, Task, find_objective
+from ordhash.learn.objectives import DOH, OBJECTIVES, DOHCodewords, DOHMixup, Objective, Task, find_objective
 from ordhash.learn.validation import leave_one_out_map
 
 EVERY = pytest.mark.parametrize("kind", OBJECTIVES.values(), ids=OBJECTIVES.keys())
@@ -46,7 +46,7 @@ def test_an_unknown_name_gets_a_suggestion(wrong, hint):
 
 
 def test_a_name_like_none_gets_the_list_alone():
-    with pytest.raises(InputError, match="allowed are doh-mixup, doh") as caught:
+    with pytest.raises(InputError, match="allowed are ordhash, doh-mixup, doh-codewords, doh") as caught:
         find_objective("zzzz")
     assert "did you mean" not in str(caught.value)
 
@@ -73,7 +73,7 @@ def test_every_objective_describes_itself(kind):
 
 @EVERY
 def test_every_setting_has_an_effect(kind):
-    # With many labels, because a setting of one objective is for those alone; the default's mixing is for one label.
+    # With many labels, because a setting of one objective is for those alone; mixing is for one label.
     multilabel = kind.name not in ("classifier", "doh-mixup")
     task = task_of(kind, multilabel, n_classes=4)
     torch.manual_seed(0)
@@ -108,7 +108,7 @@ def test_binary_objectives_refuse_other_arities(kind):
 
 
 def test_the_rivals_are_binary():
-    others = {"doh-mixup", "doh", "classifier"}
+    others = {"ordhash", "doh-mixup", "doh-codewords", "doh", "classifier"}
     assert {kind.name for kind in BINARY} == set(OBJECTIVES) - others
 
 
@@ -130,7 +130,9 @@ def test_no_batch_gives_a_loss_or_a_gradient_that_is_no_number(kind, batch, mult
     scores = (size * torch.randn(len(labels), task.spec.n_segments, task.spec.arity)).requires_grad_()
     logits = (size * torch.randn(len(labels), 3)).requires_grad_()
     loss = kind().build(task)
-    terms = loss(HeadOutput(scores, (logits,), torch.ones(len(labels), 1, 1)), labels)
+    terms = loss(
+        HeadOutput(scores, (logits,), torch.ones(len(labels), 1, 1), size * torch.rand(len(labels), 5)), labels
+    )
     assert all(term.ndim == 0 and term.isfinite() for term in terms.values()), terms
     total = torch.stack(list(terms.values())).sum()
     total.backward()
@@ -146,7 +148,7 @@ def test_no_objective_changes_what_it_is_given(kind, multilabel):
     labels = torch.eye(3)[[0, 1, 2, 0]]
     scores = torch.randn(4, task.spec.n_segments, task.spec.arity)
     before = scores.clone(), labels.clone()
-    kind().build(task)(HeadOutput(scores, (torch.randn(4, 3),), torch.ones(4, 1, 1)), labels)
+    kind().build(task)(HeadOutput(scores, (torch.randn(4, 3),), torch.ones(4, 1, 1), torch.rand(4, 5)), labels)
     assert torch.equal(scores, before[0])
     assert torch.equal(labels, before[1])
 
@@ -156,9 +158,8 @@ def test_a_loss_goes_on_from_its_state(kind):
     task = task_of(kind)
     torch.manual_seed(0)
     labels = torch.eye(3)[[0, 1, 2, 0]]
-    output = HeadOutput(
-        torch.randn(4, task.spec.n_segments, task.spec.arity), (torch.randn(4, 3),), torch.ones(4, 1, 1)
-    )
+    scores = torch.randn(4, task.spec.n_segments, task.spec.arity)
+    output = HeadOutput(scores, (torch.randn(4, 3),), torch.ones(4, 1, 1), torch.rand(4, 5))
     one, other = kind().build(task), kind().build(dataclasses.replace(task, seed=1))
     for _ in range(3):
         one(output, labels)
@@ -183,7 +184,7 @@ def clusters(seed, multilabel):
     return torch.from_numpy(maps.astype(np.float32)), labels
 
 
-@pytest.mark.parametrize("kind", [DOHMixup, DOH], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [DOHMixup, DOHCodewords, DOH], ids=lambda kind: kind.name)
 def test_own_objectives_find_the_location_that_tells_the_class(kind, multilabel):
     (maps, labels), (others, labels_of_others) = clusters(1, multilabel), clusters(2, multilabel)
     task = task_of(kind, multilabel, n_classes=4)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ordhash.errors import InputError, did_you_mean
 from ordhash.learn.objectives.base import Objective, Task
 from ordhash.learn.objectives.classifier import Classifier
+from ordhash.learn.objectives.codewords import DOHCodewords
 from ordhash.learn.objectives.csq import CSQ
 from ordhash.learn.objectives.dch import DCH
+from ordhash.learn.objectives.default import Default
 from ordhash.learn.objectives.dhn import DHN
 from ordhash.learn.objectives.doh import DOH
 from ordhash.learn.objectives.dpsh import DPSH
@@ -30,7 +32,9 @@ __all__ = [
     "DTSH",
     "OBJECTIVES",
     "Classifier",
+    "DOHCodewords",
     "DOHMixup",
+    "Default",
     "GreedyHash",
     "HashNet",
     "HyP2",
@@ -43,7 +47,7 @@ __all__ = [
 OBJECTIVES: dict[str, type[Objective]] = {
     kind.name: kind
     for kind in (
-        *(DOHMixup, DOH),
+        *(Default, DOHMixup, DOHCodewords, DOH),
         *(DHN, DSH, DPSH, DTSH, HashNet, DSDH, DCH, GreedyHash, CSQ, OrthoHash, HyP2),
         Classifier,
     )

@@ -39,12 +39,14 @@ class Task:
         n_classes: Columns of the label matrix.
         multilabel: Whether images carry several labels.
         seed: Seed of whatever the objective draws at random.
+        n_images: Images to learn from; None where that is not known.
     """
 
     spec: CodeSpec
     n_classes: int
     multilabel: bool = False
     seed: int = 0
+    n_images: int | None = None
 
 
 class Objective(ABC):
@@ -74,6 +76,10 @@ class Objective(ABC):
         """
         if self.binary and spec.arity != 2:
             raise InputError(f"objective {self.name} makes binary codes; set arity to 2, it is {spec.arity}")
+
+    def suited(self, task: Task) -> Objective:
+        """What is trained for a task: this objective, except where it chooses among others."""
+        return self
 
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Batch that the network learns from, made of the batch that was loaded; most objectives leave it as it is.

@@ -1,15 +1,18 @@
-"""Codes that stand for classes, far from each other: rows of a Hadamard matrix, or the best of some random draws."""
+"""Codes that stand for classes, far from each other: of bits, and of symbols of any arity."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["class_centres", "hadamard"]
+from ordhash.codes import CodeSpec
+
+__all__ = ["class_centres", "far_codewords", "hadamard"]
 
 Signs = npt.NDArray[np.float32]
 
 _DRAWS = 100
+_POOL = 20_000  # codewords drawn, of which classes get the ones farthest apart
 
 
 def hadamard(order: int) -> Signs | None:
@@ -70,3 +73,30 @@ def class_centres(n_classes: int, code_bits: int, seed: int) -> Signs:
     random = np.random.default_rng(seed)
     draws = (random.integers(0, 2, (n_classes, code_bits)).astype(np.float32) * 2 - 1 for _ in range(_DRAWS))
     return min(draws, key=lambda centres: float(np.max(centres @ centres.T - 2 * code_bits * np.eye(n_classes))))
+
+
+def far_codewords(n_classes: int, spec: CodeSpec, seed: int) -> npt.NDArray[np.int64]:
+    """A code of symbols for every class, far from all others.
+
+    Many codes are drawn at random and taken one after the other: each time the one that differs
+    in the most segments from the nearest of those taken; of several, the one that differs most from all of them.
+
+    Args:
+        n_classes: Number of classes.
+        spec: Shape of the codes; where it has fewer codes than there are classes, some classes share one.
+        seed: Of the draws.
+
+    Returns:
+        int64 (n_classes, n_segments), each value in 0..arity-1.
+
+    >>> far_codewords(3, CodeSpec(code_bits=8, arity=4), seed=0).tolist()
+    [[3, 2, 2, 1], [0, 1, 1, 3], [2, 3, 0, 2]]
+    """
+    drawn = np.random.default_rng(seed).integers(0, spec.arity, (max(_POOL, 4 * n_classes), spec.n_segments))
+    nearest, total = np.full(len(drawn), spec.n_segments), np.zeros(len(drawn), dtype=np.int64)
+    taken = [0]
+    while len(taken) < n_classes:
+        differing = (drawn != drawn[taken[-1]]).sum(axis=1)
+        nearest, total = np.minimum(nearest, differing), total + differing
+        taken.append(int(np.lexsort((total, nearest))[-1]))
+    return drawn[taken]

@@ -1,0 +1,129 @@
+"""For many classes: every class has a codeword to come near to, and a share of the segments keeps what features say.
+
+Ours, for data sets where a batch holds few images of a class: the pairs of DOH (Jin et al., arXiv:1805.02459) hardly
+ever meet there. So every class gets a fixed codeword, far from all others, and scores are trained by the cross
+entropy of the logits
+
+    scale (cos(z, o_c) - margin y_c),
+
+as OrthoHash does with binary codes (Hoe et al., arXiv:2109.14449); z are the scores with the mean of each segment taken
+away, o_c the one-hot codeword likewise. Pairs are compared as in DOH.
+
+Codewords alone make all images of a class alike and forget what told classes apart that were never learned. So the
+last segments see neither codewords nor labels: of those, the share of segments in which two images agree is to be the
+cosine of their features, centred in the batch, or 0 where that is negative. They decide among images whose other
+segments agree, which is better than a tie for learned classes too (docs/experiments.md).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ordhash.codes import CodeSpec
+from ordhash.errors import InputError
+from ordhash.learn.network import HeadOutput
+from ordhash.learn.objectives.base import Task, check_above_zero, check_not_negative, relaxed_code
+from ordhash.learn.objectives.centres import far_codewords
+from ordhash.learn.objectives.doh import DOH, pair_difference_loss
+
+__all__ = ["DOHCodewords", "feature_similarity"]
+
+
+def feature_similarity(features: Tensor) -> Tensor:
+    """Cosines of the features of a batch, less their mean over the batch, and 0 where they are negative.
+
+    Args:
+        features: float (n, D).
+
+    Returns:
+        float (n, n) in 0..1.
+
+    >>> feature_similarity(torch.tensor([[1.0, 5.0], [3.0, 5.0], [3.0, 5.0], [1.0, 5.0]])).round().tolist()[0]
+    [1.0, 0.0, 0.0, 1.0]
+    """
+    centred = functional.normalize(features - features.mean(dim=0), dim=1)
+    return (centred @ centred.T).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class DOHCodewords(DOH):
+    """Settings of the objective for many classes.
+
+    Attributes:
+        pair_weight: Weight of the ranking loss.
+        class_weight: Weight of the class losses.
+        similar_weight: w_ij of similar pairs.
+        codeword_weight: Weight of the cross entropy on codewords.
+        scale: By which cosines are multiplied.
+        margin: By which the cosine with the right codeword has to be larger.
+        kept_weight: Weight of the loss of the segments that keep the features' similarity.
+        kept_share: Their share of all segments, rounded down.
+
+    Raises:
+        InputError: A value below 0, a scale of 0, or a share of kept segments that leaves none to labels.
+    """
+
+    name: ClassVar[str] = "doh-codewords"
+    citation: ClassVar[str] = "ordhash; Jin et al., arXiv:1805.02459, and codewords as Hoe et al., arXiv:2109.14449"
+    supervision: ClassVar[str] = "pairwise + classes + centres"
+    binary: ClassVar[bool] = False
+
+    codeword_weight: float = 1.0
+    scale: float = 10.0
+    margin: float = 0.2
+    kept_weight: float = 1.0
+    kept_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_negative(self, "codeword_weight", "margin", "kept_weight", "kept_share")
+        check_above_zero(self, "scale")
+        if self.kept_share >= 1:
+            raise InputError(f"kept_share is {self.kept_share}; it must be below 1, or no segment learns from labels")
+
+    def build(self, task: Task) -> nn.Module:
+        """Loss module of this objective."""
+        return _CodewordLoss(self, task)
+
+
+class _CodewordLoss(nn.Module):
+    codewords: Tensor
+
+    def __init__(self, settings: DOHCodewords, task: Task) -> None:
+        super().__init__()
+        self.settings = settings
+        arity = task.spec.arity
+        self.n_kept = int(settings.kept_share * task.spec.n_segments)
+        self.n_learned = task.spec.n_segments - self.n_kept
+        learned = CodeSpec.of_segments(self.n_learned, arity)
+        self.pairs = DOH.build(settings, dataclasses.replace(task, spec=learned))
+        one_hot = functional.one_hot(torch.from_numpy(far_codewords(task.n_classes, learned, task.seed)), arity)
+        self.register_buffer("codewords", _direction(one_hot.float()))
+
+    def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
+        settings = self.settings
+        scores = output.scores[:, : self.n_learned]
+        terms: dict[str, Tensor] = self.pairs(dataclasses.replace(output, scores=scores), labels)
+        # Several labels share the weight of one, as in OrthoHash; an image without any teaches codewords nothing.
+        wanted = labels / labels.sum(dim=1, keepdim=True).clamp_min(1e-12)
+        cosines = _direction(scores) @ self.codewords.T
+        logits = settings.scale * (cosines - settings.margin * wanted)
+        terms["codewords"] = settings.codeword_weight * functional.cross_entropy(logits, wanted)
+        if self.n_kept:
+            if output.features is None:
+                raise ValueError("features are needed to keep their similarity")
+            terms["kept"] = settings.kept_weight * pair_difference_loss(
+                relaxed_code(output.scores[:, self.n_learned :]), feature_similarity(output.features), self.n_kept
+            )
+        return terms
+
+
+def _direction(scores: Tensor) -> Tensor:
+    """Scores (n, R, K) without the mean of each segment, which decides nothing; flattened, of length 1."""
+    return functional.normalize((scores - scores.mean(dim=2, keepdim=True)).flatten(1), dim=1)

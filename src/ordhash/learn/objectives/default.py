@@ -1,0 +1,52 @@
+"""The default: the objective that taught most on held-out images with labels of the kind there are.
+
+Ours. Three kinds of labels want three things (docs/experiments.md has the numbers):
+
+- several labels an image: pairs of whole images, the paper's objective;
+- one label, many images a class: pairs of blended images, which rank doubtful images by their doubt;
+- one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from ordhash.learn.objectives.base import Objective, Task
+from ordhash.learn.objectives.codewords import DOHCodewords
+from ordhash.learn.objectives.doh import DOH
+from ordhash.learn.objectives.mixup import DOHMixup
+
+__all__ = ["Default"]
+
+_FEW_IMAGES = 100  # a class
+
+
+@dataclass(frozen=True)
+class Default(Objective):
+    """Choice among the objectives of this package; it has no settings of its own, theirs have theirs.
+
+    >>> from ordhash.codes import CodeSpec
+    >>> Default().suited(Task(CodeSpec(48, 4), n_classes=10, n_images=5000)).name
+    'doh-mixup'
+    >>> Default().suited(Task(CodeSpec(48, 4), n_classes=81, n_images=2640)).name
+    'doh-codewords'
+    """
+
+    name: ClassVar[str] = "ordhash"
+    citation: ClassVar[str] = "ordhash: of doh, doh-mixup and doh-codewords the one that suits the labels"
+    supervision: ClassVar[str] = "pairwise + classes"
+    binary: ClassVar[bool] = False
+
+    def suited(self, task: Task) -> Objective:
+        """The objective for a task: several labels, few images a class, or many, which an unknown number counts as."""
+        if task.multilabel:
+            return DOH()
+        few = task.n_images is not None and task.n_images < _FEW_IMAGES * task.n_classes
+        return DOHCodewords() if few else DOHMixup()
+
+    def build(self, task: Task) -> nn.Module:
+        """Loss module of the objective for a task."""
+        return self.suited(task).build(task)
