@@ -90,7 +90,7 @@ def far_codewords(n_classes: int, spec: CodeSpec, seed: int) -> npt.NDArray[np.i
         int64 (n_classes, n_segments), each value in 0..arity-1.
 
     >>> far_codewords(3, CodeSpec(code_bits=8, arity=4), seed=0).tolist()
-    [[3, 2, 2, 1], [0, 1, 1, 3], [2, 3, 0, 2]]
+    [[3, 2, 2, 1], [2, 1, 0, 2], [0, 0, 1, 3]]
     """
     drawn = np.random.default_rng(seed).integers(0, spec.arity, (max(_POOL, 4 * n_classes), spec.n_segments))
     nearest, total = np.full(len(drawn), spec.n_segments), np.zeros(len(drawn), dtype=np.int64)
