@@ -25,6 +25,7 @@ from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.tuning import trial_settings
 from ordhash.cores import available_cores
+from ordhash.data.imageset import ImageSet
 from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
 from ordhash.files import replace_file
@@ -146,7 +147,8 @@ def run_recipe(
         pool = _Workers(workers, protocol, config, cache)
         folder = out / "runs" / name
         tuned, trials = {}, []
-        methods = [_suited(method, protocol) for method in recipe.methods]
+        images = labelled(protocol.train)
+        methods = [_suited(method, images) for method in recipe.methods]
         for method in methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
@@ -188,11 +190,10 @@ def _shared_backbone(recipe: Recipe) -> DOHConfig:
     return recipe.methods[0].config
 
 
-def _suited(method: Method, protocol: Protocol) -> Method:
-    """The method with the objective that it trains for a protocol, whose settings are tuned."""
+def _suited(method: Method, images: ImageSet) -> Method:
+    """The method with the objective that it trains on these images, whose settings are tuned."""
     if not method.learns:
         return method
-    images = labelled(protocol.train)
     task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
     objective = find_objective(method.config.objective).suited(task)
     return dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))

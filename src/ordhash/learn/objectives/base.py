@@ -24,6 +24,7 @@ __all__ = [
     "check_not_negative",
     "class_loss",
     "label_loss",
+    "label_shares",
     "label_similarity",
     "pair_mean",
     "relaxed_code",
@@ -121,6 +122,21 @@ def label_similarity(labels: Tensor) -> Tensor:
     [[1.0, 1.0, 1.0], [1.0, 1.0, 0.75], [1.0, 0.75, 0.625]]
     """
     return (labels @ labels.T).clamp(max=1.0)
+
+
+def label_shares(labels: Tensor) -> Tensor:
+    """Labels whose several ones share the weight of one; an image without any keeps none.
+
+    Args:
+        labels: float (n, n_classes) of zeros and ones.
+
+    Returns:
+        float (n, n_classes).
+
+    >>> label_shares(torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])).tolist()
+    [[0.5, 0.5], [0.0, 1.0], [0.0, 0.0]]
+    """
+    return labels / labels.sum(dim=1, keepdim=True).clamp_min(1)
 
 
 def pair_mean(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""For many classes: every class has a codeword to come near to, and a share of the segments keeps what features say.
+"""For few images a class: every class has a codeword to come near to, and some segments keep what features say.
 
 Ours, for data sets where a batch holds few images of a class: the pairs of DOH (Jin et al., arXiv:1805.02459) hardly
 ever meet there. So every class gets a fixed codeword, far from all others, and scores are trained by the cross
@@ -28,7 +28,7 @@ from torch.nn import functional
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives.base import Task, check_above_zero, check_not_negative, relaxed_code
+from ordhash.learn.objectives.base import Task, check_above_zero, check_not_negative, label_shares, relaxed_code
 from ordhash.learn.objectives.centres import far_codewords
 from ordhash.learn.objectives.doh import DOH, pair_difference_loss
 
@@ -53,7 +53,7 @@ def feature_similarity(features: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DOHCodewords(DOH):
-    """Settings of the objective for many classes.
+    """Settings of the objective for few images a class.
 
     Attributes:
         pair_weight: Weight of the ranking loss.
@@ -110,8 +110,7 @@ class _CodewordLoss(nn.Module):
         settings = self.settings
         scores = output.scores[:, : self.n_learned]
         terms: dict[str, Tensor] = self.pairs(dataclasses.replace(output, scores=scores), labels)
-        # Several labels share the weight of one, as in OrthoHash; an image without any teaches codewords nothing.
-        wanted = labels / labels.sum(dim=1, keepdim=True).clamp_min(1e-12)
+        wanted = label_shares(labels)
         cosines = _direction(scores) @ self.codewords.T
         logits = settings.scale * (cosines - settings.margin * wanted)
         terms["codewords"] = settings.codeword_weight * functional.cross_entropy(logits, wanted)

@@ -24,7 +24,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives.base import Objective, Task, binary_values, check_above_zero, check_not_negative
+from ordhash.learn.objectives.base import (
+    Objective,
+    Task,
+    binary_values,
+    check_above_zero,
+    check_not_negative,
+    label_shares,
+)
 from ordhash.learn.objectives.centres import class_centres
 
 __all__ = ["OrthoHash"]
@@ -73,5 +80,4 @@ class _OrthoHashLoss(nn.Module):
         u = functional.normalize(binary_values(output.scores), dim=1, eps=1e-6)
         centres = functional.normalize(self.centres.to(u.dtype), dim=1)
         logits = self.settings.scale * (u @ centres.T - self.settings.margin * labels)
-        shares = labels / labels.sum(dim=1, keepdim=True).clamp_min(1)
-        return {"cosine": functional.cross_entropy(logits, shares)}
+        return {"cosine": functional.cross_entropy(logits, label_shares(labels))}
