@@ -5,15 +5,12 @@ Runs that are in the results file already are not done again, so an interrupted 
 Nothing here looks at a query before the settings are fixed: they were chosen on validation images
 (benchmarks/experiments.py).
 
-``--mode finetune`` is the recipe for a GPU: the default objective and the paper's, every length and seed, with the
-backbone learning too. One call does everything; docs/quickstart.md has the command. ``--rehearse`` does the
-runs of one length in either mode on a few small pictures, in a minute or two, and writes beside the results.
+``--rehearse`` does the runs of one length on a few small pictures, in a minute or two, and writes beside the results.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import functools
 import json
@@ -26,7 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from common import CIFAR_CONFIG, FROZEN, RESULTS, machine, write_json
 
@@ -40,10 +36,6 @@ from ordhash.learn.export import export_backbone
 from ordhash.learn.objectives import find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS, fit_shallow
 
-FINETUNED = TrainConfig(
-    mode="finetune", epochs=40, learning_rate=1e-3, precision="bf16-mixed", accelerator="cuda", workers=14
-)
-TUNED_CONFIG = dataclasses.replace(CIFAR_CONFIG, stages=1, mirror=False)
 LENGTHS = (48, 12, 24, 32)
 ARITIES = (2, 8, 16)
 STREAMS: dict[str, dict[str, Any]] = {
@@ -64,19 +56,17 @@ class Run:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-def plan(seeds: int, *, finetune: bool) -> Iterator[Run]:
+def plan(seeds: int) -> Iterator[Run]:
     """All runs, the most wanted ones first."""
     best = find_objective(CIFAR_CONFIG.objective).name
-    methods = (best, "doh") if finetune else (best, "doh", "itq", "lsh")
     for bits in LENGTHS:
         for seed in range(seeds):
-            for method in methods:
+            for method in (best, "doh", "itq", "lsh"):
                 yield Run("lengths", method, method, seed, {"code_bits": bits})
-    for seed in range(0 if finetune else 1):
-        for name, changes in STREAMS.items():
-            yield Run("ablations", name, best, seed, changes)
-        for arity in ARITIES:
-            yield Run("ablations", f"K = {arity}", best, seed, {"arity": arity})
+    for name, changes in STREAMS.items():
+        yield Run("ablations", name, best, 0, changes)
+    for arity in ARITIES:
+        yield Run("ablations", f"K = {arity}", best, 0, {"arity": arity})
 
 
 _protocol: Protocol | None = None
@@ -90,11 +80,6 @@ class Recipe:
     training: TrainConfig
     cache: Path
 
-    @property
-    def finetune(self) -> bool:
-        """Whether backbones learn too."""
-        return self.training.mode == "finetune"
-
 
 def do(run: Run, recipe: Recipe) -> dict[str, Any]:
     """Train, evaluate, and say everything that a reader of the table may ask."""
@@ -102,9 +87,7 @@ def do(run: Run, recipe: Recipe) -> dict[str, Any]:
     if protocol is None:
         raise RuntimeError("the protocol is loaded before the workers start")
     started = time.perf_counter()
-    threads = None if recipe.finetune else 1  # two frozen runs at once, a core each, beat one after the other on both
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # two runs at once, a core each, beat one after the other on both
     runs = Path("runs") / f"bench-{os.getpid()}"
     shutil.rmtree(runs, ignore_errors=True)
     cache = recipe.cache
@@ -119,8 +102,7 @@ def do(run: Run, recipe: Recipe) -> dict[str, Any]:
         training = dataclasses.replace(recipe.training, seed=run.seed)
         settings = training.to_json()
         result = train(protocol.train, config, training, out=runs, protocol=protocol.name, cache=cache)
-    features = None if recipe.finetune else FeatureStore(cache / "features")
-    report = evaluate(Encoder(result.model, features=features, threads=threads), protocol)
+    report = evaluate(Encoder(result.model, features=FeatureStore(cache / "features"), threads=1), protocol)
     shutil.rmtree(runs)
     return {
         **dataclasses.asdict(run),
@@ -158,23 +140,14 @@ def raw_features(protocol: Protocol, recipe: Recipe) -> dict[str, Any]:
 
 def rehearsal(protocol: Protocol, recipe: Recipe) -> tuple[Protocol, Recipe]:
     """The same on a few small pictures, to see that everything works before the time is spent."""
-    small = dataclasses.replace(
-        protocol,
-        train=protocol.train.subset(np.arange(0, len(protocol.train), 50)),
-        query=protocol.query.subset(np.arange(0, len(protocol.query), 20)),
-        database=protocol.database.subset(np.arange(0, len(protocol.database), 200)),
-    )
     base = dataclasses.replace(recipe.base, backbone="tf_efficientnet_lite0", image_size=64)
-    training = dataclasses.replace(
-        recipe.training, epochs=1, batch_size=32, precision="32-true", accelerator="auto", workers=2
-    )
-    return small, Recipe(base, training, recipe.cache)
+    training = dataclasses.replace(recipe.training, epochs=1, batch_size=32)
+    return protocol.thinned(200), Recipe(base, training, recipe.cache)
 
 
 def main() -> None:
     global _protocol
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mode", choices=("frozen", "finetune"), default="frozen")
     parser.add_argument("--rehearse", action="store_true", help="a few small pictures, one epoch, no results kept")
     parser.add_argument("--protocol", default="cifar10")
     parser.add_argument("--seeds", type=int, default=3)
@@ -184,10 +157,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results file")
     options = parser.parse_args()
     started = time.perf_counter()
-    finetune = options.mode == "finetune"
-    recipe = Recipe(TUNED_CONFIG if finetune else CIFAR_CONFIG, FINETUNED if finetune else FROZEN, options.cache)
+    recipe = Recipe(CIFAR_CONFIG, FROZEN, options.cache)
     protocol = load_protocol(options.protocol, options.root)
-    name = f"quality-{protocol.name}{'-finetuned' if finetune else ''}{'-rehearsal' if options.rehearse else ''}"
+    name = f"quality-{protocol.name}{'-rehearsal' if options.rehearse else ''}"
     path = options.results / f"{name}.json"
     if options.rehearse:
         path.unlink(missing_ok=True)
@@ -195,11 +167,11 @@ def main() -> None:
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"runs": []}
     base = recipe.base
     results |= {
-        "command": "make bench-quality" if not finetune else "benchmarks/quality.py --mode finetune",
+        "command": "make bench-quality",
         "protocol": protocol.name,
         "protocol_hash": protocol.hash(),
         "citation": protocol.citation,
-        "backbone": f"{base.backbone} at {base.image_size} px, {'fine-tuned' if finetune else 'frozen'}",
+        "backbone": f"{base.backbone} at {base.image_size} px, frozen",
         "stages": base.stages,
         "mirror": base.mirror,
         "machine": machine(),
@@ -209,24 +181,19 @@ def main() -> None:
     }
     todo = [
         run
-        for run in plan(options.seeds, finetune=finetune)
+        for run in plan(options.seeds)
         if json.dumps(list(dataclasses.asdict(run).values()), sort_keys=True) not in done
     ]
     if options.rehearse:
-        todo = todo[: 2 if finetune else 4]  # every method once
+        todo = todo[:4]  # every method once
     _protocol = protocol
     work = functools.partial(do, recipe=recipe)
-    with contextlib.ExitStack() as stack:
-        if finetune:
-            finished: Iterator[dict[str, Any]] = map(work, todo)
-        else:
-            torch.set_num_threads(1)  # threads do not survive the fork below
-            if "raw_features" not in results:
-                results["raw_features"] = raw_features(protocol, recipe)
-                write_json(path, results)
-            pool = stack.enter_context(multiprocessing.get_context("fork").Pool(2))
-            finished = pool.imap_unordered(work, todo, chunksize=1)
-        for entry in finished:
+    torch.set_num_threads(1)  # threads do not survive the fork below
+    if "raw_features" not in results:
+        results["raw_features"] = raw_features(protocol, recipe)
+        write_json(path, results)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for entry in pool.imap_unordered(work, todo, chunksize=1):
             print(
                 f"{entry['name']} {entry['code_bits']} bits K={entry['arity']} seed {entry['seed']}: "
                 f"mAP {entry['map']:.4f}, asymmetric {entry['map_asymmetric']:.4f}, {entry['seconds']} s",

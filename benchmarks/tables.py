@@ -240,7 +240,10 @@ def take_over(name: str) -> None:
     results = json.loads(ran.read_text())
     if not results["runs"]:
         return
-    draw_figures(results, IMAGES)
+    pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    for figure in draw_figures(results, IMAGES):
+        if figure.name not in pages:
+            figure.unlink()
     for run in results["runs"]:
         for distance in ("ordinal", "asymmetric"):
             run.get(distance, {}).pop("precision", None)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ordhash.bench import read_recipe
+from ordhash.bench import read_recipe, rehearsal_of
 from ordhash.bench.recipe import Published, Tuning
 from ordhash.data.protocols import PROTOCOLS
 from ordhash.errors import DataError, InputError
@@ -30,10 +30,24 @@ def test_a_recipe_says_what_is_compared(recipe_file):
     assert recipe.published == (Published("cifar10", "Theirs", "a paper", {8: 0.5}),)
 
 
+def test_a_variant_may_have_lengths_and_seeds_of_its_own(recipe_file):
+    recipe_file.write_text(
+        recipe_file.read_text().replace('method = "doh"\n', 'method = "doh"\nseeds = 1\ncode_bits = [24]\n')
+    )
+    recipe = read_recipe(recipe_file)
+    assert [(method.code_bits, method.seeds) for method in recipe.methods] == [*[(None, None)] * 5, ((24,), 1)]
+    assert [(method.code_bits, method.seeds) for method in rehearsal_of(recipe).methods][-1] == ((24,), None)
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])
 def test_the_recipes_of_the_package_can_be_read(path):
     recipe = read_recipe(path)
     assert set(recipe.protocols) <= set(PROTOCOLS)
+    rehearsal = rehearsal_of(recipe)
+    assert [method.name for method in rehearsal.methods] == [method.name for method in recipe.methods]
+    for method in rehearsal.methods:
+        assert (method.config.image_size, method.training.epochs, method.training.accelerator) == (64, 1, "auto")
+    assert (len(rehearsal.code_bits), rehearsal.seeds, rehearsal.tuning.trials <= 2) == (1, 1, True)
     assert len({method.training.epochs for method in recipe.methods}) == 1
     assert "ordhash" in {method.method for method in recipe.methods}
 
@@ -50,6 +64,7 @@ def test_the_recipes_of_the_package_can_be_read(path):
         ("epochs = 2", "epoch = 2", r"\[training\] has epoch; allowed are accelerator"),
         ("epochs = 2", "epochs = 0", r"epochs is 0; allowed is 1 to"),
         ("trials = 2", "tries = 2", r"\[tuning\] has tries; allowed are code_bits, trials, validation_fraction"),
+        ('method = "doh"\n', 'method = "doh"\nseeds = 0\n', r"seeds is 0; allowed are whole numbers from 1"),
         ("pair_weight = 2.0", "pear_weight = 2.0", r"the objective of both streams, K = 16 has pear_weight"),
         (
             'name = "both streams, K = 16"',

@@ -88,6 +88,14 @@ def test_the_verdict_says_where_we_are_first_and_where_not(results):
     )
 
 
+def test_alone_in_a_table_nobody_is_first_and_lengths_without_runs_are_left_out(results):
+    results["runs"] = [run for run in results["runs"] if run["row"] == "ordhash" and run["code_bits"] == 24]
+    text = markdown(results)
+    assert "Our default is" not in text
+    assert "| method | 24 bits |" in text
+    assert "12 bits" not in text
+
+
 def test_figures(results, tmp_path):
     paths = draw_figures(results, tmp_path)
     assert [path.name for path in paths] == [

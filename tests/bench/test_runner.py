@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from ordhash.bench import read_recipe, run_recipe, runner
+from ordhash.bench import read_recipe, rehearsal_of, run_recipe, runner
 from ordhash.bench.measuring import measure
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.distances import asymmetric_distances, ordinal_distances
@@ -103,9 +103,20 @@ def test_an_interrupted_benchmark_goes_on(recipe_file, tiny_protocol, tmp_path, 
     assert order == {json.dumps([r["row"], r["code_bits"], r["seed"]]): r for r in strip(whole["runs"])}
 
 
-def test_time_that_is_up_leaves_the_rest(recipe_file, tiny_protocol, tmp_path, cache):
+def test_time_that_is_up_leaves_the_rest(recipe_file, tiny_protocol, tmp_path, cache, monkeypatch):
     recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1)
-    short = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, minutes=0)
+    nothing = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, minutes=0)
+    assert (nothing["complete"], nothing["runs"], nothing["trials"]) == (False, [], [])
+    clock, work = [0.0], runner._try
+
+    def take_two_minutes(job):
+        clock[0] += 120
+        return work(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_try", take_two_minutes)
+        patch.setattr(runner.time, "perf_counter", lambda: clock[0])
+        short = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, minutes=1)
     assert (short["complete"], short["runs"], len(short["trials"])) == (False, [], 1)
     assert run_recipe(recipe, tmp_path / "out", cache=cache, processes=1)["complete"]
 
@@ -116,6 +127,41 @@ def test_several_processes_give_the_same(recipe_file, tiny_protocol, tmp_path, c
     for name in ("runs", "trials"):
         ordered = [sorted(strip(part[name]), key=json.dumps) for part in (one, two)]
         assert ordered[0] == ordered[1]
+
+
+def test_lengths_and_seeds_of_a_variant(recipe_file, tiny_protocol, tmp_path, cache):
+    text = recipe_file.read_text().replace('method = "doh"\n', 'method = "doh"\nseeds = 1\ncode_bits = [24]\n')
+    recipe_file.write_text(text.replace('"raw", "lsh", "sdh", "dpsh", "doh-mixup"', '"lsh"').replace("trials = 2", ""))
+    results = run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
+    done = sorted((run["row"], run["code_bits"], run["seed"]) for run in results["runs"])
+    assert done == [("both streams, K = 16", 24, 0), *(("lsh", bits, seed) for bits in (8, 16) for seed in (0, 1))]
+    assert results["code_bits"] == [8, 16, 24]
+
+
+def test_a_network_whose_backbone_learns(recipe_file, tiny_protocol, tmp_path, cache):
+    text = recipe_file.read_text().replace('mode = "frozen"', 'mode = "finetune"\nworkers = 0\naccelerator = "cpu"')
+    text = text.replace('"raw", "lsh", "sdh", "dpsh", "doh-mixup"', '"doh-mixup"').replace("trials = 2", "")
+    recipe_file.write_text(text.partition("[[variants]]")[0])
+    recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
+    results = run_recipe(recipe, tmp_path / "out", cache=cache)
+    assert results["complete"]
+    assert results["protocols"]["cifar10"]["backbone"] == "test_resnet at 64 px, fine-tuned"
+    (run,) = results["runs"]
+    assert (run["best_epoch"] > 0, 0 < run["ordinal"]["map"] <= 1) == (True, True)
+    kept = sorted(path.suffix for path in (tmp_path / "out" / "runs" / "cifar10").iterdir())
+    assert kept == [".json", ".npz"]  # no checkpoint is left
+    raw = dataclasses.replace(recipe, methods=tuple(dataclasses.replace(m, method="raw") for m in recipe.methods))
+    with pytest.raises(InputError, match="need a frozen backbone"):
+        run_recipe(raw, tmp_path / "raw", cache=cache)
+
+
+def test_a_rehearsal_does_everything_on_a_few_images(recipe_file, tiny_protocol, tmp_path, cache):
+    recipe = rehearsal_of(read_recipe(recipe_file))
+    results = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, images=5)
+    assert results["complete"]
+    facts = results["protocols"]["cifar10"]
+    assert (facts["train"], facts["query"], facts["database"]) == (5, 3, 5)
+    assert [run["row"] for run in results["runs"]] == [method.name for method in recipe.methods]
 
 
 def test_different_backbones_are_refused(recipe_file, tiny_protocol, tmp_path, cache):

@@ -139,6 +139,8 @@ def test_mirrored_features_are_those_of_both_ways_of_looking():
     found = features_of(both, pictures)
     torch.testing.assert_close(found, (features_of(plain, pictures) + other) / 2)
     torch.testing.assert_close(features_of(both, pictures.flip(2)), found.flip(3))
+    # While the network learns, flips are augmentation's.
+    torch.testing.assert_close(features_of(both.train(), pictures), features_of(plain.train(), pictures))
 
 
 @pytest.mark.parametrize(("name", "stages"), [("resnet18", 6), ("tf_efficientnet_lite0", 9)])

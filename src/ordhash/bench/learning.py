@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,15 @@ from torch import nn
 from ordhash.bench.prepared import Prepared
 from ordhash.codes import OrdinalCodes
 from ordhash.data.protocols import Protocol
-from ordhash.encoder import Encoder
-from ordhash.learn.batches import FeatureBatches
+from ordhash.learn.batches import FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.loop import Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import find_shallow_method
-from ordhash.learn.trainer import train
-from ordhash.learn.validation import held_out_mask
+from ordhash.learn.trainer import start_fabric, train_network
+from ordhash.learn.validation import held_out_mask, labelled
 
 __all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head"]
 
@@ -89,12 +90,7 @@ def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) 
         settings: How to train.
     """
     head, state = train_head(prepared, config, settings)
-    facts = {
-        "validation_map": state.best_map,
-        "best_epoch": state.best_epoch,
-        "train_seconds": round(state.seconds, 2),
-    }
-    return _applied(head, prepared, facts, whole_maps=config.use_local)
+    return _applied(head, prepared, _facts(state), whole_maps=config.use_local)
 
 
 def learn_everything(
@@ -106,25 +102,27 @@ def learn_everything(
         protocol: The protocol.
         config: The network and its objective.
         settings: How to train.
-        folder: For the model and its checkpoint: an interrupted training goes on.
+        folder: For checkpoints: an interrupted training goes on. It is deleted in the end.
         cache: Folder of exported backbones.
     """
-    result = train(
-        protocol.train,
+    trained = train_network(
+        labelled(protocol.train),
         config,
         settings,
-        out=folder,
+        start_fabric(settings),
+        TrainingState(protocol.hash()),  # the folder's name tells settings apart
         validation=protocol.validation,
-        protocol=protocol.name,
         cache=cache,
+        out=folder,
     )
-    encoder = Encoder(result.model)
-    facts = {
-        "validation_map": result.validation_map,
-        "best_epoch": result.best_epoch,
-        "train_seconds": round(result.seconds, 2),
-    }
-    return Learned(encoder.encode(protocol.database), encoder.scores(protocol.query), facts)
+    # Codes are measured as an encoder makes them: in single precision, whatever the training had.
+    exact = start_fabric(dataclasses.replace(settings, precision="32-true"))
+    scores, database = (
+        scores_of(trained.network, PictureBatches(images, trained.form, augment=False, workers=settings.workers), exact)
+        for images in (protocol.query, protocol.database)
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return Learned(OrdinalCodes.from_scores(database), scores, _facts(trained.state))
 
 
 def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
@@ -140,6 +138,14 @@ def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) ->
     features = shallow.seen(train.averages(), prepared.last_channels)
     head = shallow.fit(features, train.labels if shallow.supervision == "labels" else None, code_bits, seed)
     return _applied(head, prepared, {}, whole_maps=False)
+
+
+def _facts(state: TrainingState) -> dict[str, Any]:
+    return {
+        "validation_map": state.best_map,
+        "best_epoch": state.best_epoch,
+        "train_seconds": round(state.seconds, 2),
+    }
 
 
 def _applied(head: nn.Module, prepared: Prepared, facts: dict[str, Any], *, whole_maps: bool) -> Learned:

@@ -63,7 +63,6 @@ class Prepared:
         query: Queries.
         database: Database.
         last_channels: Channels of the backbone's last map, which stand first.
-        backbone: What made the features.
     """
 
     protocol: Protocol
@@ -73,7 +72,6 @@ class Prepared:
     query: Part
     database: Part
     last_channels: int
-    backbone: str
 
 
 def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, progress: bool = False) -> Prepared:
@@ -114,5 +112,4 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
         part("query", protocol.query),
         part("database", protocol.database),
         backbone.last_channels,
-        f"{config.backbone} at {form.size} px, frozen",
     )

@@ -14,7 +14,7 @@ from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.objectives import OBJECTIVES, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
 
-__all__ = ["RAW_FEATURES", "Method", "Published", "Recipe", "Tuning", "read_recipe"]
+__all__ = ["RAW_FEATURES", "Method", "Published", "Recipe", "Tuning", "read_recipe", "rehearsal_of"]
 
 RAW_FEATURES = "raw"  # the backbone's features and their cosine: no codes, a bound
 
@@ -28,12 +28,16 @@ class Method:
         method: An objective, a shallow method, or ``raw``.
         config: The network, for an objective; of a shallow method, the backbone.
         training: How it is trained, before it is tuned.
+        code_bits: Its lengths; None stands for those of the recipe.
+        seeds: Its runs at each length; None stands for those of the recipe.
     """
 
     name: str
     method: str
     config: DOHConfig
     training: TrainConfig
+    code_bits: tuple[int, ...] | None = None
+    seeds: int | None = None
 
     @property
     def learns(self) -> bool:
@@ -98,6 +102,39 @@ class Recipe:
     published: tuple[Published, ...] = ()
 
 
+def rehearsal_of(recipe: Recipe) -> Recipe:
+    """The recipe for a rehearsal: every method once, at its first length, for an epoch, on small pictures.
+
+    Args:
+        recipe: The benchmark, which may ask for a GPU.
+    """
+
+    def short(method: Method) -> Method:
+        return dataclasses.replace(
+            method,
+            config=dataclasses.replace(method.config, image_size=64),
+            training=dataclasses.replace(
+                method.training,
+                epochs=1,
+                batch_size=32,
+                validate_every=1,
+                precision="32-true",
+                accelerator="auto",
+                workers=min(method.training.workers, 2),
+            ),
+            code_bits=None if method.code_bits is None else method.code_bits[:1],
+            seeds=None,
+        )
+
+    return dataclasses.replace(
+        recipe,
+        methods=tuple(short(method) for method in recipe.methods),
+        code_bits=recipe.code_bits[:1],
+        seeds=1,
+        tuning=dataclasses.replace(recipe.tuning, trials=min(recipe.tuning.trials, 2)),
+    )
+
+
 _TABLES = {"network", "training", "tuning", "variants", "published"}
 _KEYS = {"title", "protocols", "methods", "code_bits", "seeds", *_TABLES}
 
@@ -137,9 +174,7 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
     if not names or len(set(names)) != len(names):
         raise InputError(f"its methods are {names}; name at least one, and each once")
     _check_names("[tuning]", values.get("tuning", {}), _fields(Tuning))
-    seeds = values.get("seeds", 3)
-    if not isinstance(seeds, int) or seeds < 1:
-        raise InputError(f"seeds is {seeds!r}; allowed are whole numbers from 1")
+    seeds = _seeds(values.get("seeds", 3))
     return Recipe(
         name,
         values.get("title", name),
@@ -152,8 +187,14 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
     )
 
 
+def _seeds(given: Any) -> int:
+    if not isinstance(given, int) or given < 1:
+        raise InputError(f"seeds is {given!r}; allowed are whole numbers from 1")
+    return given
+
+
 def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, Any]) -> Method:
-    _check_names("a variant", entry, {"name", "method", "network", "training", "objective"})
+    _check_names("a variant", entry, {"name", "method", "code_bits", "seeds", "network", "training", "objective"})
     method = entry.get("method", "")
     if method not in (RAW_FEATURES, *SHALLOW_METHODS, *OBJECTIVES):
         allowed = ", ".join((RAW_FEATURES, *SHALLOW_METHODS, *OBJECTIVES))
@@ -170,7 +211,14 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
         network["weights"] = None if network["weights"] == "none" else Path(network["weights"])
     chosen = dataclasses.replace(objective, **settings) if settings else objective  # type: ignore[type-var]
     config = DOHConfig(**{**network, "objective": "doh" if method not in OBJECTIVES else chosen})
-    return Method(entry.get("name", method), method, config, TrainConfig(**training))
+    return Method(
+        entry.get("name", method),
+        method,
+        config,
+        TrainConfig(**training),
+        tuple(entry["code_bits"]) if "code_bits" in entry else None,
+        _seeds(entry["seeds"]) if "seeds" in entry else None,
+    )
 
 
 def _published(entry: dict[str, Any]) -> Published:

@@ -115,12 +115,13 @@ def _as_good(cell: tuple[float, float], best: tuple[str, float, float]) -> bool:
 
 def _verdict(results: Values, cells: Cells) -> str:
     """Where our default is first, and where it is not."""
-    ours = [name for name, method in _hashing_methods(results).items() if method == _OURS]
+    hashing = _hashing_methods(results)
+    ours = [name for name, method in hashing.items() if method == _OURS]
     first, level, behind = [], [], []
     for bits in results["code_bits"]:
         mine = [(cells[name, bits], name) for name in ours if (name, bits) in cells]
         best = _best(results, cells, bits)
-        if not mine or best is None:
+        if not mine or best is None or all((name, bits) not in cells for name in hashing if name not in ours):
             continue
         cell, _ = max(mine)
         if best[0] in ours:
@@ -139,7 +140,9 @@ def _verdict(results: Values, cells: Cells) -> str:
 
 def _table(results: Values, protocol: str, cells: Cells, distance: str, measure: str) -> str:
     """Every row at every length; the best hashing method of a column, and what is not worse, is bold."""
-    lengths, hashing, lines = results["code_bits"], _hashing_methods(results), []
+    hashing, lines = _hashing_methods(results), []
+    measured = {bits for _, bits in cells}
+    lengths = [bits for bits in results["code_bits"] if bits in measured]
     tops = {bits: _best(results, cells, bits) for bits in lengths}
     for row in results["rows"]:
         line = [row["name"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import multiprocessing
 import platform
@@ -92,6 +93,7 @@ def run_recipe(
     cache: Path = DEFAULT_CACHE,
     processes: int | None = None,
     minutes: float | None = None,
+    images: int | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> Values:
@@ -103,7 +105,8 @@ def run_recipe(
         root: Folder of data sets.
         cache: Folder of feature maps and exported backbones.
         processes: Runs at once, each on one core; None takes every core. Fine-tuning runs one by one.
-        minutes: Start no further run after so many.
+        minutes: Start no further run after so many; 0 takes together what is done.
+        images: Leave so many images in every part of a protocol, for a rehearsal; None leaves all.
         say: Called with a line about every run.
         progress: Whether to show bars while features are computed.
 
@@ -117,6 +120,8 @@ def run_recipe(
     global _common
     ends = None if minutes is None else time.perf_counter() + 60 * minutes
     config = _shared_backbone(recipe)
+    own = [method.code_bits for method in recipe.methods if method.code_bits]
+    lengths = list(dict.fromkeys(itertools.chain(recipe.code_bits, *own)))
     results: Values = {
         "recipe": recipe.name,
         "title": recipe.title,
@@ -124,7 +129,7 @@ def run_recipe(
         "machine": {"processor": platform.processor() or platform.machine(), "cores": available_cores()},
         "torch": torch.__version__,
         "tuning": dataclasses.asdict(recipe.tuning),
-        "code_bits": sorted(recipe.code_bits),
+        "code_bits": sorted(lengths),
         "seeds": recipe.seeds,
         "rows": [{"name": method.name, "method": method.method} for method in recipe.methods],
         "published": [
@@ -141,14 +146,16 @@ def run_recipe(
     complete = True
     for name in recipe.protocols:
         protocol = load_protocol(name, root)
+        if images is not None:
+            protocol = protocol.thinned(images)
         prepared = None if finetune else prepare_protocol(protocol, config, cache, progress=progress)
         _common = _Common(protocol, prepared, cache)
-        results["protocols"][name] = _facts(protocol, prepared)
+        results["protocols"][name] = _facts(protocol, prepared, config)
         pool = _Workers(workers, protocol, config, cache)
         folder = out / "runs" / name
         tuned, trials = {}, []
-        images = labelled(protocol.train)
-        methods = [_suited(method, images) for method in recipe.methods]
+        train = labelled(protocol.train)
+        methods = [_suited(method, train) for method in recipe.methods]
         for method in methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
@@ -164,7 +171,7 @@ def run_recipe(
                 tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
         jobs = [job for method in methods for job in _runs(method, *tuned[method.name], recipe, folder)]
         # A first seed of every method at the first length comes first: of time that is short, most is had this way.
-        jobs.sort(key=lambda job: (job.training.seed, recipe.code_bits.index(job.config.code_bits)))
+        jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
         if complete:
             before = len(results["runs"])
 
@@ -209,8 +216,9 @@ def _trials(method: Method, recipe: Recipe, folder: Path) -> list[_Job]:
 
 
 def _runs(method: Method, config: DOHConfig, training: TrainConfig, recipe: Recipe, folder: Path) -> Iterable[_Job]:
-    for seed in range(1 if method.method == RAW_FEATURES else recipe.seeds):
-        for bits in recipe.code_bits[:1] if method.method == RAW_FEATURES else recipe.code_bits:
+    raw = method.method == RAW_FEATURES
+    for seed in range(1 if raw else method.seeds or recipe.seeds):
+        for bits in recipe.code_bits[:1] if raw else method.code_bits or recipe.code_bits:
             length = dataclasses.replace(config, code_bits=bits)
             yield _job(method, length, dataclasses.replace(training, seed=seed), folder)
 
@@ -271,7 +279,7 @@ def _work(
             note(done[-1])
         else:
             todo.append(job)
-    if not todo:
+    if not todo or (ends is not None and time.perf_counter() >= ends):
         return done
     started = time.perf_counter()
 
@@ -338,7 +346,7 @@ def _write(path: Path, values: Values) -> None:
     replace_file(path, lambda file: file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n"))
 
 
-def _facts(protocol: Protocol, prepared: Prepared | None) -> Values:
+def _facts(protocol: Protocol, prepared: Prepared | None, config: DOHConfig) -> Values:
     return {
         "hash": protocol.hash() if prepared is None else prepared.hash,
         "citation": protocol.citation,
@@ -348,7 +356,7 @@ def _facts(protocol: Protocol, prepared: Prepared | None) -> Values:
         "train": len(protocol.train),
         "query": len(protocol.query),
         "database": len(protocol.database),
-        "backbone": "fine-tuned" if prepared is None else prepared.backbone,
+        "backbone": f"{config.backbone} at {config.image_size} px, {'fine-tuned' if prepared is None else 'frozen'}",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from ordhash.cli.output import print_json, say
 
 __all__ = ["bench"]
 
+_REHEARSED_IMAGES = 100
+
 
 def bench(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to compare.", show_default=False)],
@@ -23,8 +26,15 @@ def bench(
         int | None, typer.Option(min=1, help="Runs at once.  [default: one for each core]", show_default=False)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Start no further run after so many minutes.", show_default=False)
+        float | None,
+        typer.Option(min=0, help="Start no further run after so many minutes; with 0, none.", show_default=False),
     ] = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse", help="Every method once, on a few small pictures, to see that it works; from the beginning."
+        ),
+    ] = False,
     root: Root = DEFAULT_ROOT,
     cache: Annotated[Path, typer.Option(help="Folder of feature maps and exported backbones.")] = Path(".cache"),
     as_json: Json = False,
@@ -34,13 +44,17 @@ def bench(
     What is done is kept: the same command goes on after an interruption, and does only what a changed recipe adds.
     """
     with needs_learn("a benchmark"):
-        from ordhash.bench import read_recipe, run_recipe
+        from ordhash.bench import read_recipe, rehearsal_of, run_recipe
         from ordhash.bench.report import draw_figures, markdown
     plan = read_recipe(recipe)
-    folder = out or Path("runs") / "bench" / plan.name
+    folder = out or Path("runs") / ("bench-rehearsal" if rehearse else "bench") / plan.name
+    if rehearse:
+        plan = rehearsal_of(plan)
+        shutil.rmtree(folder, ignore_errors=True)
     results = run_recipe(
-        plan, folder, root=root, cache=cache, processes=processes, minutes=minutes, say=say, progress=True
-    )
+        plan, folder, root=root, cache=cache, processes=processes, minutes=minutes,
+        images=_REHEARSED_IMAGES if rehearse else None, say=say, progress=True,
+    )  # fmt: skip
     (folder / "tables.md").write_text(markdown(results))
     figures = draw_figures(results, folder)
     if as_json:

@@ -106,6 +106,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step, over all processes together.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate of the head.")] = None,
+    backbone_learning_rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate of the backbone when fine-tuning.")
+    ] = None,
     no_augment: Annotated[bool, typer.Option("--no-augment", help="Without mirrored and cropped images.")] = False,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of each class held out to choose the epoch.")

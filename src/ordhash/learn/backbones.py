@@ -77,7 +77,8 @@ class Backbone(nn.Module):
         mean: Per channel, in pixel values 0..255.
         std: Per channel, in pixel values 0..255.
         stages: Earlier maps that are joined to the last one, averaged to its resolution: timm's indices, latest first.
-        mirror: Whether features are averaged over a picture and its mirror image, location by location.
+        mirror: Whether features are averaged over a picture and its mirror image, location by location. While the
+            network itself learns it sees one of the two, as augmentation has it.
     """
 
     mean: Tensor
@@ -103,7 +104,7 @@ class Backbone(nn.Module):
         """Features float (n, D, h, w) of pictures uint8 (n, size, size, 3)."""
         normalised = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
         features = self._maps(normalised)
-        if self.mirror:
+        if self.mirror and not self.training:
             # One after the other: twice the batch would not stay in the processor's cache.
             features = (features + self._maps(normalised.flip(3)).flip(3)) / 2
         return features

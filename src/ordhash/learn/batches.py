@@ -107,10 +107,11 @@ class FeatureBatches:
 
 
 class _Pictures(Dataset[Tensor]):
-    def __init__(self, images: ImageSet, form: ImageInput, augment: bool, seed: int) -> None:
+    """Pictures by the seed of their epoch and their row."""
+
+    def __init__(self, images: ImageSet, form: ImageInput, augment: bool) -> None:
         self.images = images
         self.form = form
-        self.seed = seed
         self.transform = (
             v2.Compose(
                 [
@@ -127,13 +128,14 @@ class _Pictures(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, row: int) -> Tensor:
+    def __getitem__(self, seed_and_row: tuple[int, int]) -> Tensor:
+        seed, row = seed_and_row
         if self.transform is None:
             return torch.from_numpy(np.ascontiguousarray(self.form.read(self.images, row)))
         picture = open_rgb(self.images.images[row], name=self.images.name(row))
         # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed((self.seed * 1_000_003 + row) % 2**63)
+            torch.default_generator.manual_seed((seed * 1_000_003 + row) % 2**63)
             channels_first: Tensor = self.transform(picture)
         return channels_first.permute(1, 2, 0).contiguous()
 
@@ -152,20 +154,21 @@ class PictureBatches:
         if images.labels is None:
             raise ValueError("images need labels")  # the trainer has checked
         self.images = images
-        self.form = form
-        self.augment = augment
-        self.workers = workers
         self.labels = torch.from_numpy(images.labels.astype(np.float32))
+        self._batches: list[list[tuple[int, int]]] = []  # of the epoch at hand; the loader looks when an epoch begins
+        self._loader: DataLoader[Any] = DataLoader(
+            _Pictures(images, form, augment),
+            batch_sampler=self._batches,
+            num_workers=workers,
+            persistent_workers=workers > 0,  # starting them takes longer than a short epoch
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # what it draws for its workers must not move what training draws
+        )
 
     def __len__(self) -> int:
         return len(self.images)
 
     def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
         """See ``Batches``."""
-        loader: DataLoader[Any] = DataLoader(
-            _Pictures(self.images, self.form, self.augment, seed),
-            batch_sampler=[rows.tolist() for rows in order],
-            num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
-        )
-        yield from zip(loader, order, strict=True)
+        self._batches[:] = [[(seed, row) for row in rows.tolist()] for rows in order]
+        yield from zip(self._loader, order, strict=True)

@@ -123,7 +123,7 @@ def fit(
             seed = settings.seed * 100_003 + epoch
             torch.manual_seed(seed * share.processes + share.rank)
             model.train()
-            terms_of_epoch: dict[str, float] = {}
+            sums: dict[str, Tensor] = {}
             order = epoch_order(len(batches), settings.batch_size, seed, share)
             for step, (inputs, rows) in enumerate(batches.epoch(order, seed)):
                 factor = _learning_rate_factor(((epoch - 1) * steps_an_epoch + step) / total, settings.warmup)
@@ -136,8 +136,12 @@ def fit(
                 optimizer.step()
                 optimizer.zero_grad()
                 advance(1)
-                for name, value in terms.items():
-                    terms_of_epoch[name] = terms_of_epoch.get(name, 0.0) + float(value.detach()) / len(order)
+                for (
+                    name,
+                    value,
+                ) in terms.items():  # added up on the device, which need not wait for anybody to read them
+                    sums[name] = sums[name] + value.detach() if name in sums else value.detach()
+            terms_of_epoch = {name: float(value) / len(order) for name, value in sums.items()}
             if not all(math.isfinite(value) for value in terms_of_epoch.values()):
                 raise DataError(f"the loss is no number any more in epoch {epoch}; lower the learning rate")
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:

@@ -1,6 +1,7 @@
 """Training, whether the backbone is frozen or learns too.
 
-``train`` reads top to bottom: prepare the images, build the network, [fit][ordhash.learn.loop.fit] it, write the file.
+``train_network`` prepares the images, builds the network and [fits][ordhash.learn.loop.fit] it; ``train`` puts it into
+a file, and does nothing where that is done.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from ordhash.calibration import Calibration
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
-from ordhash.learn.backbones import configured_backbone
+from ordhash.inference import ImageInput
+from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.loop import Validation, configured_head, fit, scores_of
-from ordhash.learn.network import HashingNetwork
-from ordhash.learn.objectives import Task, find_objective
+from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.learn.objectives import Objective, Task, find_objective
 from ordhash.learn.validation import (
     calibrations,
     held_out,
@@ -41,7 +43,7 @@ from ordhash.learn.validation import (
 from ordhash.modelfile import load_model
 from ordhash.progress import progress_bar
 
-__all__ = ["TrainResult", "train"]
+__all__ = ["TrainResult", "TrainedNetwork", "start_fabric", "train", "train_network"]
 
 DEFAULT_CACHE = Path(".cache")
 
@@ -108,7 +110,104 @@ def train(
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     images = labelled(images)
-    # `fabric run` has started the processes already; its own options decide, and Fabric refuses any others.
+    fabric = start_fabric(settings)
+    fingerprint = _fingerprint(images, validation, config, settings, _finetunes(settings, fabric))
+    finished = None if overwrite else _finished(out, fingerprint)
+    if finished:
+        return finished
+    if (out / "model.onnx").exists() and not overwrite:
+        raise InputError(
+            f"{out / 'model.onnx'} is another training's model; choose another folder, or allow overwriting it"
+        )
+    trained = train_network(
+        images, config, settings, fabric, TrainingState(fingerprint),
+        validation=validation, cache=cache, out=out, overwrite=overwrite, progress=progress,
+    )  # fmt: skip
+    state, network = trained.state, trained.network.cpu().eval()
+    finetuned = isinstance(network, HashingNetwork)
+    path = out / "model.onnx"
+    if fabric.is_global_zero:
+        frozen = export_backbone(
+            trained.backbone, trained.form, config.backbone, None if finetuned else cache / "backbones"
+        )
+        export_model(
+            path,
+            trained.backbone,
+            frozen,
+            network.head if isinstance(network, HashingNetwork) else network,
+            trained.feature_shape,
+            spec=config.spec,
+            class_names=images.class_names,
+            multilabel=images.multilabel,
+            method=dataclasses.replace(config, objective=trained.objective).to_json()["objective"],
+            protocol=protocol,
+            training={
+                "fingerprint": fingerprint,
+                "config": config.to_json(),
+                "settings": settings.to_json(),
+                "mode": "finetune" if finetuned else "frozen",
+                "images": trained.n_images,
+                "validation_images": trained.n_validation,
+                "validation_map": state.best_map,
+                "best_epoch": state.best_epoch,
+                "seconds": round(state.seconds, 2),
+                "history": state.history,
+            },
+            failures=trained.failures,
+            calibrations=trained.calibrations,
+        )
+        (out / "checkpoint.pt").unlink(missing_ok=True)
+    fabric.barrier()
+    return TrainResult(
+        path,
+        state.best_map,
+        state.best_epoch,
+        state.seconds,
+        failures=tuple(trained.failures),
+        history=tuple(state.history),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """What training leaves in memory.
+
+    Attributes:
+        network: The head, or the whole network where the backbone learned too, with the weights of the kept epoch; it
+            is where it was trained.
+        backbone: The backbone, which is part of such a network.
+        form: How its pictures are prepared.
+        feature_shape: D, h, w of its feature maps.
+        objective: What was trained for, after it was suited to the images.
+        state: Kept epoch, its quality, the history.
+        n_images: Images that were learned from.
+        n_validation: Images that chose the epoch.
+        failures: Images that could not be used.
+        calibrations: By ordinal and by asymmetric distance.
+    """
+
+    network: HashingHead | HashingNetwork
+    backbone: Backbone
+    form: ImageInput
+    feature_shape: tuple[int, int, int]
+    objective: Objective
+    state: TrainingState
+    n_images: int
+    n_validation: int
+    failures: list[ImageError]
+    calibrations: tuple[Calibration | None, Calibration | None]
+
+
+def start_fabric(settings: TrainConfig) -> Fabric:
+    """Where to train, as settings say; starts the processes if there are several.
+
+    Args:
+        settings: Names accelerator, devices and precision. Under `fabric run` its own options decide.
+
+    Raises:
+        InputError: They cannot be had here.
+    """
+    # `fabric run` has started the processes already, and Fabric refuses any options beside its own.
     launched = os.environ.get("LT_CLI_USED", "0") == "1"
     try:
         given: Any = {name: getattr(settings, name) for name in ("accelerator", "devices", "precision")}
@@ -120,16 +219,45 @@ def train(
         ) from error
     if not launched:
         fabric.launch()
-    finetune = settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
-    fingerprint = _fingerprint(images, validation, config, settings, finetune)
-    finished = None if overwrite else _finished(out, fingerprint)
-    if finished:
-        return finished
-    if (out / "model.onnx").exists() and not overwrite:
-        raise InputError(
-            f"{out / 'model.onnx'} is another training's model; choose another folder, or allow overwriting it"
-        )
+    return fabric
 
+
+def _finetunes(settings: TrainConfig, fabric: Fabric) -> bool:
+    return settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
+
+
+def train_network(
+    images: ImageSet,
+    config: DOHConfig,
+    settings: TrainConfig,
+    fabric: Fabric,
+    state: TrainingState,
+    *,
+    validation: ImageSet | None = None,
+    cache: Path = DEFAULT_CACHE,
+    out: Path | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> TrainedNetwork:
+    """Learn codes from labelled images, and keep the network in memory; ``train`` puts it into a file.
+
+    Args:
+        images: Training images, all of them with labels.
+        config: The network and its objective.
+        settings: How to train.
+        fabric: Where to train.
+        state: A new one.
+        validation: Images that choose the epoch; None holds some of ``images`` out.
+        cache: Folder of feature maps and exported backbones.
+        out: Folder for checkpoints; None keeps none.
+        overwrite: Whether to give up a checkpoint of another training.
+        progress: Whether to show bars.
+
+    Raises:
+        InputError: As ``train``.
+        MissingPartError: The backbone's weights are not at hand.
+    """
+    finetune = _finetunes(settings, fabric)
     backbone, form = configured_backbone(config, seed=settings.seed)
     multilabel = images.multilabel
     failures: list[ImageError] = []
@@ -178,7 +306,6 @@ def train(
         task = Task(config.spec, len(images.class_names), multilabel, settings.seed, len(images))
         objective = find_objective(config.objective).suited(task)
         network = HashingNetwork(backbone, head) if finetune else head
-        state = TrainingState(fingerprint)
         held = Validation(validation_inputs, labels_of(validation))
         fit(
             network, objective, task, batches, held, settings, fabric, state,
@@ -188,41 +315,17 @@ def train(
         if len(validation):
             measured = calibrations(scores_of(network, validation_inputs, fabric), held.labels)
 
-    network.cpu().eval()
-    if finetune:
-        frozen = export_backbone(backbone, form, config.backbone)
-    path = out / "model.onnx"
-    if fabric.is_global_zero:
-        export_model(
-            path,
-            backbone,
-            frozen,
-            head,
-            (shape[0], shape[1], shape[2]),
-            spec=config.spec,
-            class_names=images.class_names,
-            multilabel=multilabel,
-            method=dataclasses.replace(config, objective=objective).to_json()["objective"],
-            protocol=protocol,
-            training={
-                "fingerprint": fingerprint,
-                "config": config.to_json(),
-                "settings": settings.to_json(),
-                "mode": "finetune" if finetune else "frozen",
-                "images": len(images),
-                "validation_images": len(validation),
-                "validation_map": state.best_map,
-                "best_epoch": state.best_epoch,
-                "seconds": round(state.seconds, 2),
-                "history": state.history,
-            },
-            failures=failures,
-            calibrations=measured,
-        )
-        (out / "checkpoint.pt").unlink(missing_ok=True)
-    fabric.barrier()
-    return TrainResult(
-        path, state.best_map, state.best_epoch, state.seconds, failures=tuple(failures), history=tuple(state.history)
+    return TrainedNetwork(
+        network,
+        backbone,
+        form,
+        (shape[0], shape[1], shape[2]),
+        objective,
+        state,
+        len(images),
+        len(validation),
+        failures,
+        measured,
     )
 
 

@@ -43,6 +43,20 @@ def test_relevance_is_a_shared_label():
     assert 0 < expected.sum() < 9
 
 
+def test_a_thinned_protocol_has_a_few_images_of_each_part():
+    protocol = make(validation=images_of(["v1", "v2", "v3"], [[1, 0, 0]] * 3))
+    small = protocol.thinned(2)
+    assert [part.keys.tolist() for part in (small.train, small.query, small.database, small.validation)] == [
+        ["t1", "d1"],
+        ["q2", "q3"],  # q1 is of the first class, of which no image is left
+        ["d1", "d4"],
+        ["v1", "v3"],
+    ]
+    assert repr(protocol.thinned(9)) == repr(protocol)
+    with pytest.raises(DataError, match="query set has no labelled image"):
+        make(query=images_of(["q1"], [[1, 0, 0]])).thinned(1)
+
+
 def test_training_images_may_be_in_the_database():
     assert repr(make()) == "Protocol(small: 2 train, 3 queries, 4 database)"
 
