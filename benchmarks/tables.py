@@ -233,7 +233,10 @@ RECIPES = sorted(path.stem for path in (ROOT / "benchmarks" / "recipes").glob("*
 
 
 def take_over(name: str) -> None:
-    """Keep the results of a recipe that `ordhash bench` has run here, without curves, and its figures."""
+    """Keep the results of a recipe that `ordhash bench` has run here, and those of its figures that pages show.
+
+    Left out are the curves, and what all runs of a row have in common but length and seed is said once.
+    """
     ran = ROOT / "runs" / "bench" / name / "results.json"
     if not ran.exists():
         return
@@ -247,6 +250,11 @@ def take_over(name: str) -> None:
     for run in results["runs"]:
         for distance in ("ordinal", "asymmetric"):
             run.get(distance, {}).pop("precision", None)
+        common = {part: run.pop(part) for part in ("config", "training")}
+        del common["config"]["code_bits"], common["training"]["seed"]
+        settings = results.setdefault("settings", {}).setdefault(run["protocol"], {})
+        if settings.setdefault(run["row"], common) != common:
+            raise ValueError(f"{name}: runs of {run['row']} on {run['protocol']} differ in more than length and seed")
     text = json.dumps(results, sort_keys=True, separators=(",", ":")).replace('{"arity"', '\n{"arity"')
     (RESULTS / f"bench-{name}.json").write_text(text + "\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ def fit(
     """
     share = Share(fabric.global_rank, fabric.world_size)
     objective = objective.suited(task)
+    if objective.wants_class_features:
+        task = dataclasses.replace(task, class_features=class_features(network, batches, settings.batch_size, fabric))
     loss = objective.build(task)
     learner = _Learner(network, loss, fabric)
     head = network.head if isinstance(network, HashingNetwork) else network
@@ -156,6 +159,33 @@ def fit(
                 if out:
                     state.save(out, fabric, learner, optimizer)
     learner.load_state_dict(state.best)
+
+
+def class_features(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
+    """What sets a class apart: mean features of its images, less those of all; float32 (n_classes, D), on the CPU.
+
+    Args:
+        network: Says which features its head is given; left in evaluation mode, where it is trained.
+        batches: Training images. A class without any has zeros.
+        batch_size: Images at a time, over all processes together.
+        fabric: Where to compute; every process gets the same.
+    """
+    share = Share(fabric.global_rank, fabric.world_size)
+    network.to(fabric.device).eval()
+    parts = []
+    with torch.inference_mode(), fabric.autocast():
+        order = epoch_order(len(batches), batch_size, 0, share)
+        for inputs, rows in batches.epoch(order, 0):
+            features = network(inputs.to(fabric.device)).features.float()
+            ones = torch.ones(len(rows), 1, device=fabric.device)
+            members = torch.cat([batches.labels[rows].to(fabric.device), ones], dim=1)  # the last column: all images
+            parts.append(members.T @ torch.cat([features, ones], dim=1))
+        sums = fabric.all_reduce(torch.stack(parts).sum(dim=0), reduce_op="sum")
+        if not isinstance(sums, Tensor):
+            raise TypeError("a tensor is reduced to a tensor")  # for the type checker
+        counts = sums[:, -1:]
+        means = sums[:, :-1] / counts.clamp(min=1)
+        return torch.where(counts[:-1] > 0, means[:-1] - means[-1], 0.0).cpu()
 
 
 def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:

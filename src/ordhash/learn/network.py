@@ -62,14 +62,14 @@ def spatial_attention(activation_maps: Tensor, class_probabilities: Tensor, temp
 
 
 class GlobalStream(nn.Module):
-    """fc6-fc7 on the pooled features, a class layer and a ranking layer.
+    """fc6-fc7 on features averaged over locations, a class layer and a ranking layer.
 
     Args:
         in_dim: D, channels of the feature map.
         hidden: Width of fc6 and fc7.
         n_classes: Outputs of the class layer.
         spec: Shape of the code.
-        dropout: Share of pooled features dropped in training.
+        dropout: Share of the averages dropped in training.
         hidden_dropout: Share of the outputs of fc6 and fc7 dropped in training, as the paper's networks do.
     """
 
@@ -85,10 +85,9 @@ class GlobalStream(nn.Module):
         self.classes = nn.Linear(hidden, n_classes)
         self.ranking = nn.Linear(hidden, spec.n_segments * spec.arity)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Ranking scores (n, R, K) and class logits (n, C) of features (n, D, h, w)."""
-        pooled = self.drop(features.mean(dim=(2, 3)))
-        hidden = self.hidden_drop(torch.relu(self.fc6(pooled)))
+    def forward(self, averages: Tensor) -> tuple[Tensor, Tensor]:
+        """Ranking scores (n, R, K) and class logits (n, C) of features averaged over locations (n, D)."""
+        hidden = self.hidden_drop(torch.relu(self.fc6(self.drop(averages))))
         hidden = self.hidden_drop(torch.relu(self.fc7(hidden)))
         return _segments(self.ranking(hidden), self.spec), self.classes(hidden)
 
@@ -204,16 +203,16 @@ class HashingHead(nn.Module):
         """Scores, class logits and attention of features (n, D, h, w)."""
         scores: list[Tensor] = []
         logits: list[Tensor] = []
-        attention = uniform_attention(features)
+        averages, attention = features.mean(dim=(2, 3)), uniform_attention(features)
         if self.global_stream is not None:
-            z_global, classes = self.global_stream(features)
+            z_global, classes = self.global_stream(averages)
             scores.append(z_global)
             logits.append(classes)
         if self.local_stream is not None:
             z_local, classes, attention = self.local_stream(features)
             scores.append(z_local)
             logits.append(classes)
-        return HeadOutput(sum(scores[1:], scores[0]), tuple(logits), attention, features.mean(dim=(2, 3)))
+        return HeadOutput(sum(scores[1:], scores[0]), tuple(logits), attention, averages)
 
 
 class HashingNetwork(nn.Module):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ordhash.codes import CodeSpec
-from ordhash.learn.objectives.centres import class_centres, far_codewords, hadamard
+from ordhash.learn.objectives.centres import agreeing_codewords, class_centres, far_codewords, hadamard
 
 
 @pytest.mark.parametrize("order", [1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 128])
@@ -70,3 +70,48 @@ def test_each_codeword_is_the_farthest_from_those_before_it():
 def test_classes_share_codewords_where_there_are_too_few():
     found = far_codewords(10, CodeSpec(2, 4), seed=0)
     assert sorted(np.unique(found).tolist()) == [0, 1, 2, 3]
+
+
+def agreement(codes):
+    """Segments in which two codes agree, of all pairs: (n, n), and a mask without the diagonal."""
+    return (codes[:, None] == codes).sum(axis=2), ~np.eye(len(codes), dtype=bool)
+
+
+def similarity_of_groups(n_classes, n_groups):
+    group = np.arange(n_classes) % n_groups
+    return (group[:, None] == group).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "code_bits", "arity"), [(81, 36, 4), (81, 10, 4), (12, 12, 2), (40, 24, 16), (2, 8, 4)]
+)
+def test_codewords_agree_as_they_should_and_never_in_too_many_segments(n_classes, code_bits, arity):
+    spec, wanted = CodeSpec(code_bits, arity), similarity_of_groups(n_classes, 4)
+    found = agreeing_codewords(wanted, spec, seed=3)
+    assert found.shape == (n_classes, spec.n_segments)
+    assert (found.min() >= 0, found.max() < arity) == (True, True)
+    np.testing.assert_array_equal(agreeing_codewords(wanted, spec, seed=3), found)
+    far = far_codewords(n_classes, spec, seed=3)
+    agree, others = agreement(found)
+    agree_of_far, _ = agreement(far)
+    most = max(-(-spec.n_segments // 2), agree_of_far[others].max())
+    assert agree[others].max() <= most
+
+    def cost(counts):
+        return ((counts - most * wanted)[others] ** 2).sum()
+
+    assert cost(agree) <= cost(agree_of_far)
+
+
+def test_classes_that_are_alike_have_nearer_codewords():
+    wanted = similarity_of_groups(24, 6)
+    agree, others = agreement(agreeing_codewords(wanted, CodeSpec(48, 4), seed=0))
+    alike = others & (wanted == 1)
+    assert agree[alike].mean() > 2 * agree[others & (wanted == 0)].mean()
+    assert agree[alike].mean() > 8  # of 12 that are allowed
+
+
+def test_codewords_of_classes_that_are_all_unlike_are_as_far_as_far_ones_on_average():
+    wanted, spec = np.eye(30), CodeSpec(24, 4)
+    agree, others = agreement(agreeing_codewords(wanted, spec, seed=1))
+    assert agree[others].mean() <= agreement(far_codewords(30, spec, seed=1))[0][others].mean()

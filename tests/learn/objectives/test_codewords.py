@@ -8,7 +8,7 @@ from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives import DOH, DOHCodewords, Task
-from ordhash.learn.objectives.centres import far_codewords
+from ordhash.learn.objectives.centres import agreeing_codewords, far_codewords
 from ordhash.learn.objectives.codewords import feature_similarity
 
 SPEC = CodeSpec(16, 4)  # 8 segments, of which 2 are kept
@@ -124,6 +124,23 @@ def test_codewords_differ_by_seed_and_belong_to_the_state():
     assert not torch.equal(first.codewords, other.codewords)
     assert list(first.state_dict()) == ["codewords"]
     assert list(first.parameters()) == []
+
+
+def test_codewords_of_classes_that_look_alike_are_nearer():
+    features = np.array([[2.0, 0.1], [1.0, 0.0], [-1.0, 0.5], [0.0, 0.0]], dtype=np.float32)
+    wanted = np.zeros((4, 4))
+    for c in range(4):
+        for d in range(4):
+            lengths = np.linalg.norm(features[c]) * np.linalg.norm(features[d])
+            wanted[c, d] = (
+                max(0.0, features[c] @ features[d] / lengths) ** 2 if lengths else 0.0
+            )  # a class without images
+    task = Task(SPEC, 4, seed=2, class_features=torch.from_numpy(features))
+    expected = agreeing_codewords(wanted, CodeSpec(12, 4), seed=2)
+    chosen = DOHCodewords().build(task).codewords.reshape(4, 6, 4).argmax(dim=2)
+    np.testing.assert_array_equal(chosen.numpy(), expected)
+    assert (expected[0] == expected[1]).sum() == 3  # half of the segments that learn
+    assert (expected[0] == expected[2]).sum() == 0
 
 
 def test_similarity_of_features_is_a_cosine_without_what_all_share():

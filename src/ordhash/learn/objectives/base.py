@@ -41,6 +41,8 @@ class Task:
         multilabel: Whether images carry several labels.
         seed: Seed of whatever the objective draws at random.
         n_images: Images to learn from; None where that is not known.
+        class_features: float (n_classes, D): the mean features of the images of every class, less those of all images
+            (0 for a class without any), for an objective that asks for them (``wants_class_features``); else None.
     """
 
     spec: CodeSpec
@@ -48,6 +50,7 @@ class Task:
     multilabel: bool = False
     seed: int = 0
     n_images: int | None = None
+    class_features: Tensor | None = None
 
 
 class Objective(ABC):
@@ -62,12 +65,14 @@ class Objective(ABC):
         citation: The paper.
         supervision: What it makes of the labels: pairwise, triplet, classes, centres or proxies.
         binary: Whether it makes codes of bits, that is, of arity 2, and no others.
+        wants_class_features: Whether it looks at the mean features of the classes; they cost a pass over the images.
     """
 
     name: ClassVar[str]
     citation: ClassVar[str]
     supervision: ClassVar[str]
     binary: ClassVar[bool] = False
+    wants_class_features: ClassVar[bool] = False
 
     def check_spec(self, spec: CodeSpec) -> None:
         """Refuse codes that this objective cannot make.

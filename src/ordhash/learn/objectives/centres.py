@@ -7,11 +7,13 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec
 
-__all__ = ["class_centres", "far_codewords", "hadamard"]
+__all__ = ["agreeing_codewords", "class_centres", "far_codewords", "hadamard"]
 
 Signs = npt.NDArray[np.float32]
 
 _DRAWS = 100
+_WEIGHTS_BEYOND = (0, 1, 4, 16, 64)
+_SWEEPS = 4  # through all symbols of all codewords, for each of the weights
 _POOL = 20_000  # codewords drawn, of which classes get the ones farthest apart
 
 
@@ -100,3 +102,45 @@ def far_codewords(n_classes: int, spec: CodeSpec, seed: int) -> npt.NDArray[np.i
         nearest, total = np.minimum(nearest, differing), total + differing
         taken.append(int(np.lexsort((total, nearest))[-1]))
     return drawn[taken]
+
+
+def agreeing_codewords(wanted: npt.NDArray[np.floating], spec: CodeSpec, seed: int) -> npt.NDArray[np.int64]:
+    """A code of symbols for every class: two of them agree in about as many segments as they should, never in too many.
+
+    Far codewords are changed symbol by symbol, each time to the one with the least sum of squared differences between
+    the agreement that there is and the one that is wanted. Classes have to be told apart first: no two may agree in
+    more than half of the segments, or than the two of the far codewords do that agree most. What is beyond that costs
+    nothing in the first rounds and more in each of the following, which finds better codes than to forbid it at once.
+
+    Args:
+        wanted: float (n_classes, n_classes), symmetric: 0 where two classes are to agree in no segment, 1 where in as
+            many as they may.
+        spec: Shape of the codes.
+        seed: Of the draws.
+
+    Returns:
+        int64 (n_classes, n_segments), each value in 0..arity-1.
+
+    >>> wanted = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> codes = agreeing_codewords(wanted, CodeSpec(code_bits=8, arity=4), seed=0)
+    >>> (codes[:, None] == codes[None]).mean(axis=2).tolist()
+    [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    far = far_codewords(len(wanted), spec, seed)
+    agreeing = sum((column[:, None] == column).astype(np.int64) for column in far.T)
+    others = ~np.eye(len(wanted), dtype=bool)
+    most = max(-(-spec.n_segments // 2), int(agreeing[others].max(initial=0)))
+    codes, symbols = far.copy(), np.arange(spec.arity)[:, None]
+    places = np.indices(codes.shape).reshape(2, -1).T
+    random = np.random.default_rng(seed)
+    for weight_beyond in np.repeat(_WEIGHTS_BEYOND, _SWEEPS):
+        for row, segment in random.permutation(places):
+            # (arity, n_classes - 1): in how many segments the others would agree with this class, for every symbol.
+            column = codes[:, segment]
+            counts = (agreeing[row] - (column == column[row]) + (column == symbols))[:, others[row]]
+            cost = (counts - most * wanted[row, others[row]]) ** 2 + weight_beyond * np.maximum(counts - most, 0) ** 2
+            best = int(cost.sum(axis=1).argmin())
+            if best != column[row]:
+                codes[row, segment] = best
+                agreeing[row, others[row]] = agreeing[others[row], row] = counts[best]
+    return codes if agreeing[others].max(initial=0) <= most else far

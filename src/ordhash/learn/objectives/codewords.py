@@ -1,13 +1,20 @@
 """For few images a class: every class has a codeword to come near to, and some segments keep what features say.
 
 Ours, for data sets where a batch holds few images of a class: the pairs of DOH (Jin et al., arXiv:1805.02459) hardly
-ever meet there. So every class gets a fixed codeword, far from all others, and scores are trained by the cross
-entropy of the logits
+ever meet there. So every class gets a fixed codeword, and scores are trained by the cross entropy of the logits
 
     scale (cos(z, o_c) - margin y_c),
 
 as OrthoHash does with binary codes (Hoe et al., arXiv:2109.14449); z are the scores with the mean of each segment taken
 away, o_c the one-hot codeword likewise. Pairs are compared as in DOH.
+
+Codewords are far from each other, and those of classes that look alike not quite as far as others: of the segments in
+which two may agree, half of them all, they agree in about the share
+
+    max(0, cos(m_c, m_d))^2,
+
+where m_c is the mean feature of the images of a class, less that of all images. So apples lie nearer to pears than to
+milk, and images of kinds that were never learned near to what they resemble (docs/experiments.md).
 
 Codewords alone make all images of a class alike and forget what told classes apart that were never learned. So the
 last segments see neither codewords nor labels: of those, the share of segments in which two images agree is to be the
@@ -29,7 +36,7 @@ from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives.base import Task, check_above_zero, check_not_negative, label_shares, relaxed_code
-from ordhash.learn.objectives.centres import far_codewords
+from ordhash.learn.objectives.centres import agreeing_codewords, far_codewords
 from ordhash.learn.objectives.doh import DOH, pair_difference_loss
 
 __all__ = ["DOHCodewords", "feature_similarity"]
@@ -73,6 +80,7 @@ class DOHCodewords(DOH):
     citation: ClassVar[str] = "ordhash; Jin et al., arXiv:1805.02459, and codewords as Hoe et al., arXiv:2109.14449"
     supervision: ClassVar[str] = "pairwise + classes + centres"
     binary: ClassVar[bool] = False
+    wants_class_features: ClassVar[bool] = True
 
     codeword_weight: float = 1.0
     scale: float = 10.0
@@ -103,8 +111,13 @@ class _CodewordLoss(nn.Module):
         self.n_learned = task.spec.n_segments - self.n_kept
         learned = CodeSpec.of_segments(self.n_learned, arity)
         self.pairs = DOH.build(settings, dataclasses.replace(task, spec=learned))
-        one_hot = functional.one_hot(torch.from_numpy(far_codewords(task.n_classes, learned, task.seed)), arity)
-        self.register_buffer("codewords", _direction(one_hot.float()))
+        if task.class_features is None:
+            codewords = far_codewords(task.n_classes, learned, task.seed)
+        else:
+            apart = functional.normalize(task.class_features, dim=1)
+            wanted = (apart @ apart.T).clamp(min=0).square()
+            codewords = agreeing_codewords(wanted.numpy(), learned, task.seed)
+        self.register_buffer("codewords", _direction(functional.one_hot(torch.from_numpy(codewords), arity).float()))
 
     def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
         settings = self.settings
