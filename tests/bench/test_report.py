@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordhash.bench.report import draw_figures, markdown, markdown_table, mean_interval
+from ordhash.bench.report import _shown, draw_figures, markdown, markdown_table, mean_interval
 
 
 def quality(value):
@@ -89,11 +89,24 @@ def test_the_verdict_says_where_we_are_first_and_where_not(results):
 
 
 def test_alone_in_a_table_nobody_is_first_and_lengths_without_runs_are_left_out(results):
-    results["runs"] = [run for run in results["runs"] if run["row"] == "ordhash" and run["code_bits"] == 24]
+    results["runs"] = [
+        run for run in results["runs"] if (run["row"], run["code_bits"]) in (("ordhash", 24), ("raw", None))
+    ]
     text = markdown(results)
     assert "Our default is" not in text
     assert "| method | 24 bits |" in text
     assert "12 bits" not in text
+
+
+def test_a_variant_of_the_default_is_not_the_default(results, tmp_path):
+    results["rows"].append({"name": "K = 16", "method": "ordhash"})
+    run = next(run for run in results["runs"] if (run["row"], run["code_bits"]) == ("ordhash", 24))
+    results["runs"].append({**run, "row": "K = 16", "code_bits": 48, "ordinal": quality(0.99)})
+    results["code_bits"] = [12, 24, 48]
+    text = markdown(results)
+    assert "Our default is first at 12, 24 bits." in text
+    # A row that alone is measured at the greatest length does not drive the others out of the figures.
+    assert _shown(results, "cifar10", most=9) == ["ordhash", "K = 16", "classifier", "near", "dpsh"]
 
 
 def test_figures(results, tmp_path):

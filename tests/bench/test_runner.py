@@ -9,9 +9,11 @@ import pytest
 
 from ordhash.bench import read_recipe, rehearsal_of, run_recipe, runner
 from ordhash.bench.measuring import measure
+from ordhash.bench.recipe import Tuning
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.errors import DataError, InputError
+from ordhash.learn.batches import PictureBatches
 from ordhash.metrics import mean_average_precision
 
 
@@ -138,26 +140,86 @@ def test_lengths_and_seeds_of_a_variant(recipe_file, tiny_protocol, tmp_path, ca
     assert results["code_bits"] == [8, 16, 24]
 
 
-def test_a_network_whose_backbone_learns(recipe_file, tiny_protocol, tmp_path, cache):
+def finetuning(recipe_file):
+    """The recipe with one objective, one length and one seed, whose backbone learns."""
     text = recipe_file.read_text().replace('mode = "frozen"', 'mode = "finetune"\nworkers = 0\naccelerator = "cpu"')
     text = text.replace('"raw", "lsh", "sdh", "dpsh", "doh-mixup"', '"doh-mixup"').replace("trials = 2", "")
     recipe_file.write_text(text.partition("[[variants]]")[0])
-    recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
-    results = run_recipe(recipe, tmp_path / "out", cache=cache)
+    return dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
+
+
+_epoch = PictureBatches.epoch
+
+
+def epochs_without_training(batches, order, seed):
+    """Pictures for validation and encoding, and an error where training would ask for them."""
+    assert seed == 0, "trained again"
+    return _epoch(batches, order, seed)
+
+
+def test_a_network_whose_backbone_learns(recipe_file, tiny_protocol, tmp_path, cache):
+    results = run_recipe(finetuning(recipe_file), tmp_path / "out", cache=cache)
     assert results["complete"]
     assert results["protocols"]["cifar10"]["backbone"] == "test_resnet at 64 px, fine-tuned"
     (run,) = results["runs"]
     assert (run["best_epoch"] > 0, 0 < run["ordinal"]["map"] <= 1) == (True, True)
     kept = sorted(path.suffix for path in (tmp_path / "out" / "runs" / "cifar10").iterdir())
     assert kept == [".json", ".npz"]  # no checkpoint is left
-    raw = dataclasses.replace(recipe, methods=tuple(dataclasses.replace(m, method="raw") for m in recipe.methods))
-    with pytest.raises(InputError, match="need a frozen backbone"):
-        run_recipe(raw, tmp_path / "raw", cache=cache)
+    assert run["device"] == "cpu"
+
+
+def test_a_network_that_has_learned_is_kept_until_it_is_measured(
+    recipe_file, tiny_protocol, tmp_path, cache, monkeypatch
+):
+    recipe = finetuning(recipe_file)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "measure", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(recipe, tmp_path / "out", cache=cache)
+    with monkeypatch.context() as patch:
+        patch.setattr("ordhash.learn.batches.PictureBatches.epoch", epochs_without_training)
+        resumed = run_recipe(recipe, tmp_path / "out", cache=cache)
+    whole = run_recipe(recipe, tmp_path / "whole", cache=cache)
+    assert strip(resumed["runs"]) == strip(whole["runs"])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"methods": ("itq",)}, {"methods": ("raw",)}, {"tuning": Tuning(trials=2)}, {"mode": "frozen"}],
+    ids=["shallow", "raw", "trials", "frozen"],
+)
+def test_a_recipe_that_fine_tunes_has_nothing_that_needs_a_frozen_backbone(
+    changed, recipe_file, tiny_protocol, tmp_path, cache
+):
+    recipe = finetuning(recipe_file)
+    (method,) = recipe.methods
+    others = [dataclasses.replace(method, name=name, method=name) for name in changed.get("methods", ())]
+    if "mode" in changed:
+        others = [dataclasses.replace(method, name="b", training=dataclasses.replace(method.training, mode="frozen"))]
+    recipe = dataclasses.replace(recipe, methods=(method, *others), tuning=changed.get("tuning", recipe.tuning))
+    with pytest.raises(
+        InputError, match="recipe tiny fine-tunes; trials, shallow methods, raw features and other modes"
+    ):
+        run_recipe(recipe, tmp_path / "out", cache=cache)
+
+
+def test_what_is_done_is_collected_although_trials_of_another_method_are_not(
+    recipe_file, tiny_protocol, tmp_path, cache
+):
+    recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
+    few = dataclasses.replace(recipe, methods=recipe.methods[:4])
+    done = run_recipe(few, tmp_path / "out", cache=cache, processes=1)
+    more = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, minutes=0)
+    assert (more["complete"], more["runs"]) == (False, done["runs"])
 
 
 def test_a_rehearsal_does_everything_on_a_few_images(recipe_file, tiny_protocol, tmp_path, cache):
     recipe = rehearsal_of(read_recipe(recipe_file))
-    results = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, images=5)
+    results = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, most_images=5)
     assert results["complete"]
     facts = results["protocols"]["cifar10"]
     assert (facts["train"], facts["query"], facts["database"]) == (5, 3, 5)

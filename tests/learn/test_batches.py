@@ -147,6 +147,21 @@ def test_augmented_pictures_depend_on_seed_and_image_alone(photo_folder):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_epochs_follow_each_other_also_when_one_is_left_early(workers, photo_folder):
+    images, form = read_folder(photo_folder), ImageInput(40)
+    batches = PictureBatches(images, form, augment=True, workers=workers)
+    order = epoch_order(18, 5, 0, Share())
+    first = all_pictures(batches, order, 1)
+    begun = batches.epoch(order, 2)
+    next(begun)
+    begun.close()
+    for seed in (3, 1):
+        found = all_pictures(batches, order, seed)
+        assert sorted(found) == list(range(18))
+        assert all((found[row] == first[row]).all() == (seed == 1) for row in found)
+
+
 def test_the_largest_seed_has_pictures_too(photo_folder):
     images = read_folder(photo_folder)
     batches = PictureBatches(images, ImageInput(40), augment=True, workers=0)

@@ -25,15 +25,17 @@ def means_slowly(features, labels):
     )
 
 
-@pytest.mark.parametrize("batch_size", [4, 32])
-def test_class_features_are_means_less_the_mean_of_all(batch_size):
+@pytest.mark.parametrize(("batch_size", "precision"), [(4, "32-true"), (32, "bf16-mixed")])
+def test_class_features_are_means_less_the_mean_of_all(batch_size, precision):
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(20, 3, 2, 2)).astype(np.float16)
-    labels = rng.random((20, 5)) < 0.4
+    values = rng.normal(size=(21, 3, 2, 2)).astype(np.float16)  # 21: no image is left out, not even one that is alone
+    labels = rng.random((21, 5)) < 0.4
     labels[:, 3] = False  # a class without images
-    batches = FeatureBatches(FeatureMaps(values, np.arange(20), np.arange(20), [], 0), None, labels)
+    labels[:, 4] = np.arange(21) == 20
+    batches = FeatureBatches(FeatureMaps(values, np.arange(21), np.arange(21), [], 0), None, labels)
     network = head(3, 5)
-    found = class_features(network, batches, batch_size, Fabric(accelerator="cpu", devices=1))
+    found = class_features(network, batches, batch_size, Fabric(accelerator="cpu", devices=1, precision=precision))
+    assert found.dtype == torch.float32
     expected = means_slowly(values.astype(np.float32).mean(axis=(2, 3)), labels)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
     assert not found[3].any()

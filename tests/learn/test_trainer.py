@@ -546,12 +546,26 @@ def test_the_learning_rate_rises_and_then_falls_to_nothing():
     assert loop._learning_rate_factor(1, 1.0) == 1
 
 
+def test_codewords_in_mixed_precision_and_after_an_interruption(photo_folder, tmp_path, cache, learned, monkeypatch):
+    images = read_folder(photo_folder)
+    config = dataclasses.replace(TINY, objective="doh-codewords")
+    settings = dataclasses.replace(FAST, mode="finetune", precision="bf16-mixed", epochs=2)
+    whole = train(images, config, settings, out=tmp_path / "whole", cache=cache)
+    learned_at_once = learned.copy()
+    learned.clear()
+    with interrupted(monkeypatch, in_epoch=2), pytest.raises(KeyboardInterrupt):
+        train(images, config, settings, out=tmp_path / "resumed", cache=cache)
+    resumed = train(images, config, settings, out=tmp_path / "resumed", cache=cache)
+    assert resumed.history == whole.history
+    assert learned == learned_at_once
+
+
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize("objective", ["doh", "dpsh", "hyp2"])
+@pytest.mark.parametrize("objective", ["doh", "doh-codewords", "dpsh", "hyp2"])
 def test_two_processes_learn_what_one_does(objective, photo_folder, tmp_path, cache):
     # The processes draw different dropout, and blend each its own share of a batch. Rivals leave class layers alone.
-    arity = TINY.arity if objective == "doh" else 2
+    arity = 2 if objective in ("dpsh", "hyp2") else TINY.arity
     config = dataclasses.replace(TINY, dropout=0.0, hidden_dropout=0.0, objective=objective, arity=arity)
     settings = dataclasses.replace(FAST, epochs=3)
     one = train(read_folder(photo_folder), config, settings, out=tmp_path / "one", cache=cache)

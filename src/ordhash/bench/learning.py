@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch import nn
 from ordhash.bench.prepared import Prepared
 from ordhash.codes import OrdinalCodes
 from ordhash.data.protocols import Protocol
+from ordhash.errors import DataError, InputError
 from ordhash.learn.batches import FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
@@ -102,27 +102,32 @@ def learn_everything(
         protocol: The protocol.
         config: The network and its objective.
         settings: How to train.
-        folder: For checkpoints: an interrupted training goes on. It is deleted in the end.
+        folder: For checkpoints: an interrupted training goes on, and a finished one is not done again.
         cache: Folder of exported backbones.
     """
+    fabric = start_fabric(settings)
+    if fabric.world_size > 1:
+        raise InputError(f"a benchmark trains in one process, and was given {fabric.world_size}; set devices to 1")
     trained = train_network(
         labelled(protocol.train),
         config,
         settings,
-        start_fabric(settings),
-        TrainingState(protocol.hash()),  # the folder's name tells settings apart
-        validation=protocol.validation,
+        fabric,
+        protocol.hash(),  # the folder's name tells settings apart
+        validation=None if protocol.validation is None else labelled(protocol.validation),
         cache=cache,
         out=folder,
     )
-    # Codes are measured as an encoder makes them: in single precision, whatever the training had.
+    if trained.failures:
+        raise DataError(f"protocol {protocol.name}: {trained.failures[0]}; a benchmark needs every image")
+    # Codes are measured without the rounding of mixed precision, whatever the training had.
     exact = start_fabric(dataclasses.replace(settings, precision="32-true"))
     scores, database = (
         scores_of(trained.network, PictureBatches(images, trained.form, augment=False, workers=settings.workers), exact)
         for images in (protocol.query, protocol.database)
     )
-    shutil.rmtree(folder, ignore_errors=True)
-    return Learned(OrdinalCodes.from_scores(database), scores, _facts(trained.state))
+    device = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
+    return Learned(OrdinalCodes.from_scores(database), scores, {**_facts(trained.state), "device": device})
 
 
 def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:

@@ -118,7 +118,6 @@ def rehearsal_of(recipe: Recipe) -> Recipe:
                 epochs=1,
                 batch_size=32,
                 validate_every=1,
-                precision="32-true",
                 accelerator="auto",
                 workers=min(method.training.workers, 2),
             ),

@@ -95,6 +95,11 @@ def _cells(results: Values, protocol: str, distance: str, measure: str) -> Cells
     }
 
 
+def _with_codes(results: Values) -> list[str]:
+    """Rows that have lengths; raw features, which have none, stand in every column."""
+    return [row["name"] for row in results["rows"] if row["method"] != RAW_FEATURES]
+
+
 def _hashing_methods(results: Values) -> dict[str, str]:
     return {row["name"]: row["method"] for row in results["rows"] if row["method"] not in _BOUNDS}
 
@@ -116,7 +121,7 @@ def _as_good(cell: tuple[float, float], best: tuple[str, float, float]) -> bool:
 def _verdict(results: Values, cells: Cells) -> str:
     """Where our default is first, and where it is not."""
     hashing = _hashing_methods(results)
-    ours = [name for name, method in hashing.items() if method == _OURS]
+    ours = [name for name, method in hashing.items() if name == method == _OURS]  # variants are no defaults
     first, level, behind = [], [], []
     for bits in results["code_bits"]:
         mine = [(cells[name, bits], name) for name in ours if (name, bits) in cells]
@@ -141,8 +146,7 @@ def _verdict(results: Values, cells: Cells) -> str:
 def _table(results: Values, protocol: str, cells: Cells, distance: str, measure: str) -> str:
     """Every row at every length; the best hashing method of a column, and what is not worse, is bold."""
     hashing, lines = _hashing_methods(results), []
-    measured = {bits for _, bits in cells}
-    lengths = [bits for bits in results["code_bits"] if bits in measured]
+    lengths = [bits for bits in results["code_bits"] if any((row, bits) in cells for row in _with_codes(results))]
     tops = {bits: _best(results, cells, bits) for bits in lengths}
     for row in results["rows"]:
         line = [row["name"]]
@@ -221,9 +225,11 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
                 precision = np.mean(curve, axis=0)[::5]
                 recalls[name] = (np.linspace(0, 1, len(precision)), precision, np.zeros(len(precision)))
         longest = max(lengths)
+        frozen = results["protocols"][protocol]["backbone"].endswith("frozen")
+        seconds_of = "seconds of training" + (" on one core" if frozen else "")
         for kind, curves, x, y, title in (
             ("bits", lines, "bits", "tie-aware mAP", protocol),
-            ("time", times, "seconds of training on one core", "tie-aware mAP", f"{protocol}, {longest} bits"),
+            ("time", times, seconds_of, "tie-aware mAP", f"{protocol}, {longest} bits"),
             ("recall", recalls, "recall", "precision", f"{protocol}, {longest} bits"),
         ):
             if curves:
@@ -233,10 +239,11 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
 
 
 def _shown(results: Values, protocol: str, most: int) -> list[str]:
-    """Rows for a figure: ours first, then the best of the others at the greatest length."""
+    """Rows for a figure: ours first, then the best of the others, each at the greatest length it was measured at."""
     best = {}
     for row in results["rows"]:
-        values = values_of(results, protocol, row["name"], max(results["code_bits"]), "ordinal", "map")
-        if values and row["method"] != RAW_FEATURES:
-            best[row["name"]] = (row["method"] == _OURS, float(np.mean(values)))
+        for bits in results["code_bits"] if row["method"] != RAW_FEATURES else ():
+            values = values_of(results, protocol, row["name"], bits, "ordinal", "map")
+            if values:
+                best[row["name"]] = (row["name"] == row["method"] == _OURS, float(np.mean(values)))
     return sorted(best, key=lambda name: best[name], reverse=True)[:most]

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import platform
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -93,7 +94,7 @@ def run_recipe(
     cache: Path = DEFAULT_CACHE,
     processes: int | None = None,
     minutes: float | None = None,
-    images: int | None = None,
+    most_images: int | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> Values:
@@ -106,7 +107,7 @@ def run_recipe(
         cache: Folder of feature maps and exported backbones.
         processes: Runs at once, each on one core; None takes every core. Fine-tuning runs one by one.
         minutes: Start no further run after so many; 0 takes together what is done.
-        images: Leave so many images in every part of a protocol, for a rehearsal; None leaves all.
+        most_images: Leave so many images in every part of a protocol, for a rehearsal; None leaves all.
         say: Called with a line about every run.
         progress: Whether to show bars while features are computed.
 
@@ -141,46 +142,48 @@ def run_recipe(
         "runs": [],
         "complete": False,
     }
-    finetune = any(method.training.mode == "finetune" for method in recipe.methods)
+    finetune = _finetunes(recipe)
     workers = 1 if finetune else processes or available_cores()
     complete = True
     for name in recipe.protocols:
         protocol = load_protocol(name, root)
-        if images is not None:
-            protocol = protocol.thinned(images)
+        if most_images is not None:
+            protocol = protocol.thinned(most_images)
         prepared = None if finetune else prepare_protocol(protocol, config, cache, progress=progress)
         _common = _Common(protocol, prepared, cache)
         results["protocols"][name] = _facts(protocol, prepared, config)
         pool = _Workers(workers, protocol, config, cache)
-        folder = out / "runs" / name
+        part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
+        folder = out / "runs" / part
         tuned, trials = {}, []
         train = labelled(protocol.train)
         methods = [_suited(method, train) for method in recipe.methods]
         for method in methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
-                trials += _trials(method, recipe, out / "trials" / name)
+                trials += _trials(method, recipe, out / "trials" / part)
         done = _work(trials, _try, pool, ends, say)
-        complete &= len(done) == len(trials)
         results["trials"] += done
+        ready = []
         for method in methods:
             mine = [entry for entry in done if entry["row"] == method.name]
+            if len(mine) == sum(job.row == method.name for job in trials):
+                ready.append(method)
             if mine:
                 # Where nothing validates, the defaults, which are the first trial.
                 best = max(mine, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
                 tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
-        jobs = [job for method in methods for job in _runs(method, *tuned[method.name], recipe, folder)]
+        jobs = [job for method in ready for job in _runs(method, *tuned[method.name], recipe, folder)]
         # A first seed of every method at the first length comes first: of time that is short, most is had this way.
         jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
-        if complete:
-            before = len(results["runs"])
+        before = len(results["runs"])
 
-            def note(entry: Values) -> None:
-                results["runs"].append(entry)
-                _write(out / "results.json", results)
+        def note(entry: Values) -> None:
+            results["runs"].append(entry)
+            _write(out / "results.json", results)
 
-            _work(jobs, _do, pool, ends, say, note)
-            complete &= len(results["runs"]) - before == len(jobs)
+        _work(jobs, _do, pool, ends, say, note)
+        complete &= len(ready) == len(methods) and len(results["runs"]) - before == len(jobs)
     results["complete"] = complete
     _write(out / "results.json", results)
     return results
@@ -195,6 +198,19 @@ def _shared_backbone(recipe: Recipe) -> DOHConfig:
             "a recipe for each backbone"
         )
     return recipe.methods[0].config
+
+
+def _finetunes(recipe: Recipe) -> bool:
+    """Whether backbones learn too; then all of the recipe has to be of that kind."""
+    modes = {method.training.mode == "finetune" for method in recipe.methods}
+    if modes == {True} and recipe.tuning.trials < 2 and all(method.learns for method in recipe.methods):
+        return True
+    if True in modes:
+        raise InputError(
+            f"recipe {recipe.name} fine-tunes; trials, shallow methods, raw features and other modes need a frozen "
+            "backbone: leave them out, or write a recipe for them"
+        )
+    return False
 
 
 def _suited(method: Method, images: ImageSet) -> Method:
@@ -312,7 +328,9 @@ def _do(job: _Job) -> Values:
     learned = _learned(job)
     kept = job.path.with_suffix(".npz")
     keep(kept, learned)
-    return _written(job, {**learned.facts, **measure(kept, _shared().protocol)}, started)
+    entry = _written(job, {**learned.facts, **measure(kept, _shared().protocol)}, started)
+    shutil.rmtree(job.path, ignore_errors=True)  # its checkpoint, which has done its duty only now
+    return entry
 
 
 def _learned(job: _Job) -> Learned:

@@ -32,7 +32,8 @@ def bench(
     rehearse: Annotated[
         bool,
         typer.Option(
-            "--rehearse", help="Every method once, on a few small pictures, to see that it works; from the beginning."
+            "--rehearse",
+            help="Every method once, on a few small pictures, to see that it works; results go to rehearsal in --out.",
         ),
     ] = False,
     root: Root = DEFAULT_ROOT,
@@ -47,13 +48,13 @@ def bench(
         from ordhash.bench import read_recipe, rehearsal_of, run_recipe
         from ordhash.bench.report import draw_figures, markdown
     plan = read_recipe(recipe)
-    folder = out or Path("runs") / ("bench-rehearsal" if rehearse else "bench") / plan.name
+    folder = out or Path("runs") / "bench" / plan.name
     if rehearse:
-        plan = rehearsal_of(plan)
+        plan, folder = rehearsal_of(plan), folder / "rehearsal"
         shutil.rmtree(folder, ignore_errors=True)
     results = run_recipe(
         plan, folder, root=root, cache=cache, processes=processes, minutes=minutes,
-        images=_REHEARSED_IMAGES if rehearse else None, say=say, progress=True,
+        most_images=_REHEARSED_IMAGES if rehearse else None, say=say, progress=True,
     )  # fmt: skip
     (folder / "tables.md").write_text(markdown(results))
     figures = draw_figures(results, folder)

@@ -25,7 +25,7 @@ from ordhash.learn.objectives import Objective, Task
 from ordhash.learn.validation import leave_one_out_map
 from ordhash.progress import progress_bar
 
-__all__ = ["Validation", "configured_head", "fit", "scores_of"]
+__all__ = ["Validation", "class_features", "configured_head", "fit", "scores_of"]
 
 
 @dataclass(frozen=True)
@@ -166,17 +166,20 @@ def class_features(network: HashingHead | HashingNetwork, batches: Batches, batc
 
     Args:
         network: Says which features its head is given; left in evaluation mode, where it is trained.
-        batches: Training images. A class without any has zeros.
-        batch_size: Images at a time, over all processes together.
+        batches: Training images, pictures changed at random as in training. A class without any has zeros.
+        batch_size: Images at a time.
         fabric: Where to compute; every process gets the same.
     """
     share = Share(fabric.global_rank, fabric.world_size)
     network.to(fabric.device).eval()
+    mine = np.arange(share.rank, len(batches), share.processes)
+    order = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
     parts = []
-    with torch.inference_mode(), fabric.autocast():
-        order = epoch_order(len(batches), batch_size, 0, share)
+    with torch.inference_mode():
         for inputs, rows in batches.epoch(order, 0):
-            features = network(inputs.to(fabric.device)).features.float()
+            with fabric.autocast():
+                features = network(inputs.to(fabric.device)).features
+            features = features.float()
             ones = torch.ones(len(rows), 1, device=fabric.device)
             members = torch.cat([batches.labels[rows].to(fabric.device), ones], dim=1)  # the last column: all images
             parts.append(members.T @ torch.cat([features, ones], dim=1))

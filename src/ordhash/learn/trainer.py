@@ -120,7 +120,7 @@ def train(
             f"{out / 'model.onnx'} is another training's model; choose another folder, or allow overwriting it"
         )
     trained = train_network(
-        images, config, settings, fabric, TrainingState(fingerprint),
+        images, config, settings, fabric, fingerprint,
         validation=validation, cache=cache, out=out, overwrite=overwrite, progress=progress,
     )  # fmt: skip
     state, network = trained.state, trained.network.cpu().eval()
@@ -231,7 +231,7 @@ def train_network(
     config: DOHConfig,
     settings: TrainConfig,
     fabric: Fabric,
-    state: TrainingState,
+    fingerprint: str,
     *,
     validation: ImageSet | None = None,
     cache: Path = DEFAULT_CACHE,
@@ -246,7 +246,7 @@ def train_network(
         config: The network and its objective.
         settings: How to train.
         fabric: Where to train.
-        state: A new one.
+        fingerprint: Tells a checkpoint of this training from others.
         validation: Images that choose the epoch; None holds some of ``images`` out.
         cache: Folder of feature maps and exported backbones.
         out: Folder for checkpoints; None keeps none.
@@ -306,6 +306,7 @@ def train_network(
         task = Task(config.spec, len(images.class_names), multilabel, settings.seed, len(images))
         objective = find_objective(config.objective).suited(task)
         network = HashingNetwork(backbone, head) if finetune else head
+        state = TrainingState(fingerprint)
         held = Validation(validation_inputs, labels_of(validation))
         fit(
             network, objective, task, batches, held, settings, fabric, state,

@@ -83,7 +83,7 @@ def similarity_of_groups(n_classes, n_groups):
 
 
 @pytest.mark.parametrize(
-    ("n_classes", "code_bits", "arity"), [(81, 36, 4), (81, 10, 4), (12, 12, 2), (40, 24, 16), (2, 8, 4)]
+    ("n_classes", "code_bits", "arity"), [(81, 36, 4), (81, 10, 4), (12, 12, 2), (40, 24, 16), (5, 8, 4)]
 )
 def test_codewords_agree_as_they_should_and_never_in_too_many_segments(n_classes, code_bits, arity):
     spec, wanted = CodeSpec(code_bits, arity), similarity_of_groups(n_classes, 4)
@@ -100,7 +100,15 @@ def test_codewords_agree_as_they_should_and_never_in_too_many_segments(n_classes
     def cost(counts):
         return ((counts - most * wanted)[others] ** 2).sum()
 
-    assert cost(agree) <= cost(agree_of_far)
+    assert cost(agree) < cost(agree_of_far)
+    assert len(np.unique(found, axis=0)) == n_classes
+
+
+def test_far_codewords_stay_where_codes_are_too_short_to_tell_classes_apart():
+    spec = CodeSpec(4, 4)  # 16 codes for 30 classes
+    found = agreeing_codewords(similarity_of_groups(30, 4), spec, seed=0)
+    np.testing.assert_array_equal(found, far_codewords(30, spec, seed=0))
+    assert len(np.unique(found, axis=0)) == 16
 
 
 def test_classes_that_are_alike_have_nearer_codewords():

@@ -12,8 +12,8 @@ __all__ = ["agreeing_codewords", "class_centres", "far_codewords", "hadamard"]
 Signs = npt.NDArray[np.float32]
 
 _DRAWS = 100
-_WEIGHTS_BEYOND = (0, 1, 4, 16, 64)
-_SWEEPS = 4  # through all symbols of all codewords, for each of the weights
+_WEIGHTS_BEYOND = (0, 1, 4, 16, 64, 1e6)
+_SWEEPS = 4  # at most, through all symbols of all codewords, for each of the weights
 _POOL = 20_000  # codewords drawn, of which classes get the ones farthest apart
 
 
@@ -110,7 +110,9 @@ def agreeing_codewords(wanted: npt.NDArray[np.floating], spec: CodeSpec, seed: i
     Far codewords are changed symbol by symbol, each time to the one with the least sum of squared differences between
     the agreement that there is and the one that is wanted. Classes have to be told apart first: no two may agree in
     more than half of the segments, or than the two of the far codewords do that agree most. What is beyond that costs
-    nothing in the first rounds and more in each of the following, which finds better codes than to forbid it at once.
+    nothing more in the first rounds and ever more in the following, which finds better codes than to forbid it at once.
+
+    Where codes are so short that far codewords coincide, those are returned, and also where the bound cannot be kept.
 
     Args:
         wanted: float (n_classes, n_classes), symmetric: 0 where two classes are to agree in no segment, 1 where in as
@@ -127,20 +129,33 @@ def agreeing_codewords(wanted: npt.NDArray[np.floating], spec: CodeSpec, seed: i
     [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     far = far_codewords(len(wanted), spec, seed)
-    agreeing = sum((column[:, None] == column).astype(np.int64) for column in far.T)
-    others = ~np.eye(len(wanted), dtype=bool)
-    most = max(-(-spec.n_segments // 2), int(agreeing[others].max(initial=0)))
-    codes, symbols = far.copy(), np.arange(spec.arity)[:, None]
-    places = np.indices(codes.shape).reshape(2, -1).T
+    n = len(far)
+    agreeing = np.zeros((n, n), dtype=np.int32)
+    for column in far.T:
+        agreeing += column[:, None] == column
+    np.fill_diagonal(agreeing, 0)  # of others alone
+    most = max(-(-spec.n_segments // 2), int(agreeing.max()))
+    if most == spec.n_segments:
+        return far
+    codes, places = far.copy(), np.indices(far.shape).reshape(2, -1).T
     random = np.random.default_rng(seed)
-    for weight_beyond in np.repeat(_WEIGHTS_BEYOND, _SWEEPS):
-        for row, segment in random.permutation(places):
-            # (arity, n_classes - 1): in how many segments the others would agree with this class, for every symbol.
-            column = codes[:, segment]
-            counts = (agreeing[row] - (column == column[row]) + (column == symbols))[:, others[row]]
-            cost = (counts - most * wanted[row, others[row]]) ** 2 + weight_beyond * np.maximum(counts - most, 0) ** 2
-            best = int(cost.sum(axis=1).argmin())
-            if best != column[row]:
-                codes[row, segment] = best
-                agreeing[row, others[row]] = agreeing[others[row], row] = counts[best]
-    return codes if agreeing[others].max(initial=0) <= most else far
+    for weight_beyond in _WEIGHTS_BEYOND:
+        for _ in range(_SWEEPS):
+            before = codes.copy()
+            for row, segment in random.permutation(places):
+                column = codes[:, segment]
+                without = agreeing[row] - (column == column[row])  # the agreement in the other segments
+                beyond = np.maximum(without + 1 - most, 0) ** 2 - np.maximum(without - most, 0) ** 2
+                # What it costs, with every other class, to agree in this segment too.
+                cost = 2 * (without - most * wanted[row]) + 1 + weight_beyond * beyond
+                cost[row] = 0
+                costs = np.bincount(column, weights=cost, minlength=spec.arity)
+                best = int(costs.argmin())
+                if costs[best] < costs[column[row]] - 1e-9:
+                    agreeing[row] = without + (column == best)
+                    agreeing[row, row] = 0
+                    agreeing[:, row] = agreeing[row]
+                    codes[row, segment] = best
+            if np.array_equal(codes, before):
+                break
+    return codes if agreeing.max() <= most else far

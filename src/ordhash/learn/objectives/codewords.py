@@ -9,7 +9,7 @@ as OrthoHash does with binary codes (Hoe et al., arXiv:2109.14449); z are the sc
 away, o_c the one-hot codeword likewise. Pairs are compared as in DOH.
 
 Codewords are far from each other, and those of classes that look alike not quite as far as others: of the segments in
-which two may agree, half of them all, they agree in about the share
+which two may agree, half of those that labels teach, they agree in about the share
 
     max(0, cos(m_c, m_d))^2,
 
@@ -114,7 +114,7 @@ class _CodewordLoss(nn.Module):
         if task.class_features is None:
             codewords = far_codewords(task.n_classes, learned, task.seed)
         else:
-            apart = functional.normalize(task.class_features, dim=1)
+            apart = functional.normalize(task.class_features.float(), dim=1)
             wanted = (apart @ apart.T).clamp(min=0).square()
             codewords = agreeing_codewords(wanted.numpy(), learned, task.seed)
         self.register_buffer("codewords", _direction(functional.one_hot(torch.from_numpy(codewords), arity).float()))
