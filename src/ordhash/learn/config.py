@@ -101,7 +101,8 @@ class TrainConfig:
         epochs: Passes over the training images.
         batch_size: Images a step, over all processes together.
         learning_rate: Highest learning rate of the head (AdamW).
-        backbone_learning_rate: Highest learning rate of the backbone when fine-tuning.
+        backbone_learning_rate: Highest learning rate of the backbone when fine-tuning. On CIFAR-10 5e-4 is better than
+            this cautious default (docs/experiments.md).
         weight_decay: Of AdamW.
         warmup: Share of all steps in which the learning rate rises; afterwards it falls along a cosine to 0.
         clip_norm: Largest norm of the gradient.
@@ -112,7 +113,7 @@ class TrainConfig:
         precision: As Lightning Fabric names it: ``32-true``, ``bf16-mixed``, ``16-mixed``.
         accelerator: As Lightning Fabric names it: ``auto``, ``cpu``, ``cuda``.
         devices: Processes on this machine, or ``auto``; under ``fabric run`` its options decide.
-        workers: Processes that decode images when fine-tuning.
+        workers: Processes that decode images when fine-tuning, as many again for validation images.
 
     Raises:
         InputError: A value outside what is allowed.
