@@ -17,6 +17,7 @@ from ordhash.bench.prepared import Prepared
 from ordhash.codes import OrdinalCodes
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
+from ordhash.features import FeatureMaps
 from ordhash.learn.batches import FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
@@ -28,6 +29,9 @@ from ordhash.learn.trainer import start_fabric, train_network
 from ordhash.learn.validation import held_out_mask, labelled
 
 __all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head"]
+
+
+Inputs = FeatureMaps | PictureBatches
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,8 @@ def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) 
         settings: How to train.
     """
     head, state = train_head(prepared, config, settings)
-    return _applied(head, prepared, _facts(state), whole_maps=config.use_local)
+    query, database = (part.seen(whole_maps=config.use_local) for part in (prepared.query, prepared.database))
+    return _applied(head, query, database, _one_processor(), _facts(state))
 
 
 def learn_everything(
@@ -122,12 +127,12 @@ def learn_everything(
         raise DataError(f"protocol {protocol.name}: {trained.failures[0]}; a benchmark needs every image")
     # Codes are measured without the rounding of mixed precision, whatever the training had.
     exact = start_fabric(dataclasses.replace(settings, precision="32-true"))
-    scores, database = (
-        scores_of(trained.network, PictureBatches(images, trained.form, augment=False, workers=settings.workers), exact)
+    device = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
+    query, database = (
+        PictureBatches(images, trained.form, augment=False, workers=settings.workers)
         for images in (protocol.query, protocol.database)
     )
-    device = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
-    return Learned(OrdinalCodes.from_scores(database), scores, {**_facts(trained.state), "device": device})
+    return _applied(trained.network, query, database, exact, {**_facts(trained.state), "device": device})
 
 
 def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
@@ -142,7 +147,7 @@ def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) ->
     shallow, train = find_shallow_method(method), prepared.train
     features = shallow.seen(train.averages(), prepared.last_channels)
     head = shallow.fit(features, train.labels if shallow.supervision == "labels" else None, code_bits, seed)
-    return _applied(head, prepared, {}, whole_maps=False)
+    return _applied(head, prepared.query.pooled, prepared.database.pooled, _one_processor(), {})
 
 
 def _facts(state: TrainingState) -> dict[str, Any]:
@@ -153,9 +158,6 @@ def _facts(state: TrainingState) -> dict[str, Any]:
     }
 
 
-def _applied(head: nn.Module, prepared: Prepared, facts: dict[str, Any], *, whole_maps: bool) -> Learned:
-    fabric = _one_processor()
-    scores, database = (
-        scores_of(head, part.seen(whole_maps=whole_maps), fabric) for part in (prepared.query, prepared.database)
-    )
-    return Learned(OrdinalCodes.from_scores(database), scores, facts)
+def _applied(network: nn.Module, query: Inputs, database: Inputs, fabric: Fabric, facts: dict[str, Any]) -> Learned:
+    scores = scores_of(network, query, fabric)
+    return Learned(OrdinalCodes.from_scores(scores_of(network, database, fabric)), scores, facts)

@@ -139,10 +139,8 @@ def fit(
                 optimizer.step()
                 optimizer.zero_grad()
                 advance(1)
-                for (
-                    name,
-                    value,
-                ) in terms.items():  # added up on the device, which need not wait for anybody to read them
+                # Added up on the device, which need not wait for anybody to read them.
+                for name, value in terms.items():
                     sums[name] = sums[name] + value.detach() if name in sums else value.detach()
             terms_of_epoch = {name: float(value) / len(order) for name, value in sums.items()}
             if not all(math.isfinite(value) for value in terms_of_epoch.values()):

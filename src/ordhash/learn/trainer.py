@@ -123,7 +123,11 @@ def train(
         images, config, settings, fabric, fingerprint,
         validation=validation, cache=cache, out=out, overwrite=overwrite, progress=progress,
     )  # fmt: skip
-    state, network = trained.state, trained.network.cpu().eval()
+    state, held = trained.state, trained.held
+    measured: tuple[Calibration | None, Calibration | None] = (None, None)
+    if len(held.labels):
+        measured = calibrations(scores_of(trained.network, held.inputs, fabric), held.labels)
+    network = trained.network.cpu().eval()
     finetuned = isinstance(network, HashingNetwork)
     path = out / "model.onnx"
     if fabric.is_global_zero:
@@ -147,14 +151,14 @@ def train(
                 "settings": settings.to_json(),
                 "mode": "finetune" if finetuned else "frozen",
                 "images": trained.n_images,
-                "validation_images": trained.n_validation,
+                "validation_images": len(held.labels),
                 "validation_map": state.best_map,
                 "best_epoch": state.best_epoch,
                 "seconds": round(state.seconds, 2),
                 "history": state.history,
             },
             failures=trained.failures,
-            calibrations=trained.calibrations,
+            calibrations=measured,
         )
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
@@ -181,9 +185,8 @@ class TrainedNetwork:
         objective: What was trained for, after it was suited to the images.
         state: Kept epoch, its quality, the history.
         n_images: Images that were learned from.
-        n_validation: Images that chose the epoch.
+        held: Images that chose the epoch.
         failures: Images that could not be used.
-        calibrations: By ordinal and by asymmetric distance.
     """
 
     network: HashingHead | HashingNetwork
@@ -193,9 +196,8 @@ class TrainedNetwork:
     objective: Objective
     state: TrainingState
     n_images: int
-    n_validation: int
+    held: Validation
     failures: list[ImageError]
-    calibrations: tuple[Calibration | None, Calibration | None]
 
 
 def start_fabric(settings: TrainConfig) -> Fabric:
@@ -312,9 +314,6 @@ def train_network(
             network, objective, task, batches, held, settings, fabric, state,
             out=out, overwrite=overwrite, progress=progress,
         )  # fmt: skip
-        measured: tuple[Calibration | None, Calibration | None] = (None, None)
-        if len(validation):
-            measured = calibrations(scores_of(network, validation_inputs, fabric), held.labels)
 
     return TrainedNetwork(
         network,
@@ -324,9 +323,8 @@ def train_network(
         objective,
         state,
         len(images),
-        len(validation),
+        held,
         failures,
-        measured,
     )
 
 
