@@ -43,7 +43,7 @@ PUBLISHED = {
 
 COMMANDS = (
     *("train", "methods", "bench", "encode", "index", "search", "evaluate", "info"),
-    *("sync", "duplicates", "export", "verify", "data", "data list", "data get"),
+    *("sync", "serve", "duplicates", "export", "verify", "data", "data list", "data get"),
 )
 
 Runs = list[dict[str, Any]]

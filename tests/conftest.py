@@ -91,3 +91,14 @@ def _png(width: int, height: int, data: bytes) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def photo_collection(photo_folder: Path, calibrated_model: Path, tmp_path: Path) -> Path:
+    """A collection of `photo_folder`, encoded by `calibrated_model`."""
+    from ordhash.collection import Collection
+    from ordhash.encoder import Encoder
+
+    path = tmp_path / "photos.collection"
+    Collection(path).sync(photo_folder, Encoder(calibrated_model))
+    return path

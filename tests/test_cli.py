@@ -559,9 +559,9 @@ def test_search_among_some_items(photo_folder: Path, tiny_model: Path, tmp_path:
     assert found("labels=cat") == []
     assert [values["number"] for values in found("labels=carrot", "number=02")] == [2]
     for condition, sentence in (
-        ("labels", "--where is 'labels'; give COLUMN=VALUE"),
-        ("label=cat", "--where names the column 'label'; the index has number, labels"),
-        ("number=two", "--where gives column 'number' the value 'two', and its values are int64"),
+        ("labels", "the condition is 'labels'; give COLUMN, one of = != < <= > >= ~, and a value"),
+        ("label=cat", "there is no column 'label'; the index has number, labels; did you mean labels?"),
+        ("number=two", "column 'number' cannot be compared by = with 'two'; its values are int64"),
     ):
         result = run("search", index, query, "--where", condition)
         assert (result.exit_code, sentence in result.stderr) == (2, True)
@@ -838,7 +838,7 @@ def test_info_of_other_files(photo_folder: Path, photo_index: Path, tmp_path: Pa
     "command",
     [
         *("", "train", "methods", "bench", "encode", "index", "search", "evaluate", "info"),
-        *("sync", "duplicates", "export", "verify", "data", "data list", "data get"),
+        *("sync", "serve", "duplicates", "export", "verify", "data", "data list", "data get"),
     ],
 )
 def test_the_reference_page_shows_the_help(command):

@@ -22,6 +22,8 @@ MODULES = sorted(
 def load(name):
     if name.startswith("ordhash.learn"):
         pytest.importorskip("torch", reason="needs ordhash[learn]")
+    if name.startswith("ordhash.service"):
+        pytest.importorskip("fastapi", reason="needs ordhash[serve]")
     return importlib.import_module(name)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "MissingPartError",
     "ModelFileError",
     "OrdhashError",
+    "SyncRunningError",
     "did_you_mean",
     "first_line",
 ]
@@ -55,6 +56,10 @@ class ImageError(OrdhashError):
 
 class ModelFileError(OrdhashError):
     """A file is not a model of this package, or was written by a newer version of it."""
+
+
+class SyncRunningError(InputError):
+    """A collection is being changed by another process."""
 
 
 class MissingPartError(OrdhashError, ImportError):

@@ -17,7 +17,7 @@ from ordhash.fingerprint import fingerprint
 from ordhash.index import OrdinalIndex
 from ordhash.index.items import Where
 
-__all__ = ["Answer", "Answers", "look_up"]
+__all__ = ["Answer", "Answers", "look_up", "metadata_at"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def look_up(
         same: list[bool | None] = [None] * len(keys)
         if collection is not None:
             same = [*collection.near_duplicates(fingerprint(encoder.info.form.read(wanted, row)), keys)]
-        metadata = _metadata_at(index, result.rows[place])
+        metadata = metadata_at(index, result.rows[place])
         found = tuple(map(Answer, keys, distances.tolist(), likelihoods, same, metadata))
         if likely and calibration is not None:
             limit = -1 if calibration.cutoff is None else calibration.cutoff
@@ -114,7 +114,8 @@ def look_up(
     return answers, encoded.failures
 
 
-def _metadata_at(index: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+def metadata_at(index: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Metadata of some rows, as Python values by the name of the column; nothing where the index has none."""
     if index.metadata is None:
         return [{} for _ in rows]
     found = index.metadata.take(pa.array(rows))

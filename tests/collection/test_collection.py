@@ -23,7 +23,7 @@ from ordhash.codes import CodeSpec
 from ordhash.collection import Collection, Entry, sync
 from ordhash.collection.catalogue import Catalogue
 from ordhash.data.imageset import as_image_set
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint, fingerprint_distance
 
 
@@ -443,3 +443,83 @@ def test_a_sync_that_is_killed_at_any_moment_loses_nothing(photo_folder, tiny_mo
     collection.sync(photo_folder, Encoder(tiny_model))
     assert contents(collection) == wanted
     assert collection.verify() == []
+
+
+def test_what_is_deleted_stays_away_and_its_file_stays_there(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    before = collection.generation
+    collection.delete(["apple/apple_0.jpg", "carrot/carrot_5.jpg"])
+    assert collection.generation > before
+    assert (photo_folder / "apple/apple_0.jpg").exists()
+    assert len(collection.index()) == 16
+    report = collection.sync(photo_folder, encoder)
+    assert (*counts(report), report.hidden) == (0, 0, 0, 16, 0, 2)
+    assert collection.info()["hidden"] == 2
+    with pytest.raises(InputError, match=r"there is no image apple/apple_0.jpg in"):
+        collection.delete(["apple/apple_1.jpg", "apple/apple_0.jpg"])
+    assert len(collection.index()) == 16
+    # Its file gone, and another one of that name: that is a new photograph.
+    (photo_folder / "apple/apple_0.jpg").unlink()
+    assert collection.sync(photo_folder, encoder).hidden == 1
+    shutil.copy(photo_folder / "banana/banana_0.jpg", photo_folder / "apple/apple_0.jpg")
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 1, 0, 16, 0)
+    report = collection.sync(photo_folder, encoder, undelete=True)
+    assert (*counts(report), report.hidden) == (1, 0, 0, 17, 0, 0)
+
+
+def test_one_photograph_is_added(collection, photo_folder, encoder, bad_files, tmp_path):
+    collection.sync(photo_folder, encoder)
+    buffer = tmp_path / "new.png"
+    Image.fromarray(skimage.data.astronaut()).resize((64, 64)).save(buffer)
+    key = collection.add(buffer.read_bytes(), encoder)
+    assert key == f"added/{sync.content_id(buffer.read_bytes()).hex()}.png"
+    assert (photo_folder / key).read_bytes() == buffer.read_bytes()
+    index = collection.index()
+    row = index.keys.tolist().index(key)
+    np.testing.assert_array_equal(index.codes.symbols[row], encoder.encode([buffer]).symbols[0])
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 0, 19, 0)
+    # The same content again, and that of another photograph: nothing is written.
+    assert collection.add(buffer.read_bytes(), encoder) == key
+    assert collection.add((photo_folder / "apple/apple_1.jpg").read_bytes(), encoder) == "apple/apple_1.jpg"
+    assert len(list((photo_folder / "added").iterdir())) == 1
+    for name in ("text", "empty", "truncated"):
+        with pytest.raises(ImageError):
+            collection.add(bad_files[name].read_bytes(), encoder)
+    assert len(list((photo_folder / "added").iterdir())) == 1
+    # Deleted, and added again.
+    collection.delete([key])
+    assert collection.add(buffer.read_bytes(), encoder) == key
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 0, 19, 0)
+
+
+def test_a_photograph_of_another_model_is_not_added(collection, photo_folder, encoder, calibrated_model):
+    collection.sync(photo_folder, encoder)
+    with pytest.raises(InputError, match="was encoded by model"):
+        collection.add((photo_folder / "apple/apple_1.jpg").read_bytes(), Encoder(calibrated_model))
+    shutil.rmtree(photo_folder)
+    with pytest.raises(DataError, match="is not there; is a disk missing"):
+        collection.add(b"...", encoder)
+
+
+def test_how_far_a_sync_is(collection, photo_folder, encoder, monkeypatch):
+    assert collection.progress() is None
+    seen = []
+    take = sync._take
+
+    def watched(*arguments):
+        seen.append(collection.progress())
+        take(*arguments)
+        seen.append(collection.progress())
+
+    monkeypatch.setattr(sync, "_take", watched)
+    monkeypatch.setattr(sync, "_CHUNK_FILES", 10)
+    collection.sync(photo_folder, encoder)
+    assert [(one.done, one.total) for one in seen] == [(0, 18), (0, 18), (10, 18), (10, 18)]
+    assert 0 <= seen[0].seconds <= seen[-1].seconds < 60
+    assert collection.progress() is None
+    with collection._locked(wait=False):  # held, as it is by a sync; a change in between must wait
+        assert collection.progress() is not None
+        with pytest.raises(SyncRunningError, match="is being synced by process"):
+            collection.delete(["apple/apple_1.jpg"])
+        (collection.path / "sync.json").write_bytes(b"{")
+        assert (collection.progress().done, collection.progress().total) == (0, 0)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ordhash.cli.errors import needs_learn
+from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import DEFAULT_ROOT, Json, Root
 from ordhash.cli.output import print_json, say
 
@@ -44,7 +44,7 @@ def bench(
 
     What is done is kept: the same command goes on after an interruption, and does only what a changed recipe adds.
     """
-    with needs_learn("a benchmark"):
+    with needs_extra("learn", "a benchmark"):
         from ordhash.bench import read_recipe, rehearsal_of, run_recipe
         from ordhash.bench.report import draw_figures, markdown
     plan = read_recipe(recipe)

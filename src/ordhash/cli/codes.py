@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 
@@ -23,6 +21,7 @@ from ordhash.data import ImageSet
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.index import OrdinalIndex
+from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.lookup import Answers, look_up
 
 __all__ = ["encode", "index", "search"]
@@ -100,8 +99,9 @@ def search(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN=VALUE",
-            help="Search only among items with this value in a column; may be given several times, then all must hold.",
+            metavar="CONDITION",
+            help="Search only among items that meet a condition on a column, by = != < <= > >= or ~ (contains), as in "
+            "labels=cat, modified>=2024-01-01 or folder~beach; may be given several times, then all must hold.",
         ),
     ] = None,
     likely: Annotated[
@@ -119,7 +119,7 @@ def search(
     """
     collection = Collection(index) if Collection.is_one(index) else None
     opened = OrdinalIndex.load(index) if collection is None else collection.index()
-    among = _rows_where(opened, where or [])
+    among = rows_that_meet(opened, [Condition.parse(text) for text in where or []])
     encoder = Encoder(model or _model_of(opened, index), progress=True)
     answers, failures = look_up(
         images,
@@ -217,25 +217,3 @@ def _model_of(opened: OrdinalIndex, path: Path) -> Path:
     if not Path(opened.model_path).is_file():
         raise DataError(f"the model of {path} is no longer at {opened.model_path}; give --model")
     return Path(opened.model_path)
-
-
-def _rows_where(opened: OrdinalIndex, conditions: list[str]) -> npt.NDArray[np.bool_] | None:
-    """Mask of the rows that meet all conditions, each COLUMN=VALUE; None without conditions."""
-    mask, columns = np.ones(opened.n_rows, dtype=np.bool_), opened.metadata
-    for condition in conditions:
-        name, equals, value = condition.partition("=")
-        names = [] if columns is None else columns.column_names
-        if not equals:
-            raise InputError(f"--where is {condition!r}; give COLUMN=VALUE, as in labels=cat")
-        if columns is None or name not in names:
-            raise InputError(f"--where names the column {name!r}; the index has {', '.join(names) or 'no columns'}")
-        column, kind = columns[name], columns[name].type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-            column = column.cast(kind)
-        try:
-            wanted = pa.scalar(value).cast(kind)
-            mask &= pc.fill_null(pc.equal(column, wanted), False).to_numpy()
-        except pa.ArrowException:
-            raise InputError(f"--where gives column {name!r} the value {value!r}, and its values are {kind}") from None
-    return mask if conditions else None

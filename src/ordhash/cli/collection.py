@@ -31,6 +31,12 @@ def sync(
     reencode: Annotated[
         bool, typer.Option("--reencode", help="Encode everything anew if the collection is of another model.")
     ] = False,
+    undelete: Annotated[
+        bool,
+        typer.Option(
+            "--undelete", help="Take images again that were deleted from the collection, not from the folder."
+        ),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another sync of the collection to end.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +45,9 @@ def sync(
     New and changed images are encoded, those that are gone are forgotten. An interrupted sync goes on where it was.
     Images that cannot be used are reported, and the exit status is 1.
     """
-    report = Collection(collection).sync(folder, Encoder(model), reencode=reencode, wait=wait, progress=True)
+    report = Collection(collection).sync(
+        folder, Encoder(model), reencode=reencode, undelete=undelete, wait=wait, progress=True
+    )
     report_failures(report.failures)
     if as_json:
         values = dataclasses.asdict(dataclasses.replace(report, failures=[]))
@@ -48,6 +56,7 @@ def sync(
         print(
             f"{collection}: {report.encoded} encoded, {report.reused} known by content, {report.forgotten} forgotten, "
             f"{report.unchanged} unchanged, {len(report.failures)} not usable"
+            + (f", {report.hidden} deleted earlier" if report.hidden else "")
         )
     if report.failures:
         raise typer.Exit(1)

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from ordhash.cli.output import say, visible
 from ordhash.errors import InputError, MissingPartError, OrdhashError
 
-__all__ = ["Commands", "needs_learn"]
+__all__ = ["Commands", "needs_extra"]
 
 
 class Commands(TyperGroup):
@@ -40,14 +40,15 @@ class Commands(TyperGroup):
 
 
 @contextmanager
-def needs_learn(what: str) -> Iterator[None]:
-    """Around imports from the learning half: one that fails says which part is missing and how to install it.
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Around imports from a part that need not be installed: one that fails says what is missing and how to install it.
 
     Args:
+        extra: Name of the extra that brings the part.
         what: What needs it, as the sentence begins.
 
     Raises:
-        MissingPartError: A package of the learning half is not there.
+        MissingPartError: A package of the extra is not there.
     """
     try:
         yield
@@ -55,4 +56,4 @@ def needs_learn(what: str) -> Iterator[None]:
         missing = (error.name or "").partition(".")[0]
         if missing == "ordhash":  # a bug of ours
             raise
-        raise MissingPartError(f"{what} needs {missing or error}; run `pip install 'ordhash[learn]'`") from error
+        raise MissingPartError(f"{what} needs {missing or error}; run `pip install 'ordhash[{extra}]'`") from error

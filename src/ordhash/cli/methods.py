@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ordhash.cli.errors import needs_learn
+from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Json
 from ordhash.cli.output import print_json, print_table
 
@@ -14,7 +14,7 @@ __all__ = ["methods"]
 
 def methods(as_json: Json = False) -> None:
     """List the objectives and the shallow methods with their papers."""
-    with needs_learn("listing methods"):
+    with needs_extra("learn", "listing methods"):
         from ordhash.learn.objectives import OBJECTIVES
         from ordhash.learn.shallow import SHALLOW_METHODS
     objectives = [

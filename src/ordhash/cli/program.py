@@ -16,6 +16,7 @@ from ordhash.cli.errors import Commands
 from ordhash.cli.evaluate import evaluate
 from ordhash.cli.info import info
 from ordhash.cli.methods import methods
+from ordhash.cli.serve import serve
 from ordhash.cli.train import TrainCommand, train
 
 __all__ = ["app", "main"]
@@ -44,6 +45,7 @@ app.command(short_help="Measure a model on a protocol or on your own images.")(e
 app.command(short_help="Compare methods as a recipe says.")(bench)
 app.command()(info)
 app.command()(sync)
+app.command(short_help="Serve a collection as a web page and an HTTP API.")(serve)
 app.command()(duplicates)
 app.command(short_help="Write the codes of a collection to a file.")(export)
 app.command(short_help="Check a collection for damage.")(verify)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from ordhash.cli.errors import needs_learn
+from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import DEFAULT_ROOT, Json, Root
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures
 from ordhash.cli.sources import read_source
@@ -152,7 +152,7 @@ def train(
 
 
 def _train_network(found: ImageSet | Protocol, chosen: dict[str, Any], places: dict[str, Any], as_json: bool) -> None:
-    with needs_learn("training"):
+    with needs_extra("learn", "training"):
         from lightning_fabric.utilities.rank_zero import rank_zero_only
 
         from ordhash import learn
@@ -189,7 +189,7 @@ def _options_of_shallow(method: str) -> set[str]:
     Raises:
         InputError: There is no such method; said here, before images are looked for.
     """
-    with needs_learn("training"):
+    with needs_extra("learn", "training"):
         from ordhash.learn.shallow import SHALLOW_METHODS
     if method not in SHALLOW_METHODS:
         raise InputError(
@@ -202,7 +202,7 @@ def _options_of_shallow(method: str) -> set[str]:
 def _fit_shallow(
     method: str, found: ImageSet | Protocol, chosen: dict[str, Any], places: dict[str, Any], as_json: bool
 ) -> None:
-    with needs_learn("training"):
+    with needs_extra("learn", "training"):
         from ordhash.learn import DOHConfig
         from ordhash.learn.shallow import fit_shallow
     config = DOHConfig(arity=2, **_for(DOHConfig, chosen))

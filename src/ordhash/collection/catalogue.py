@@ -35,6 +35,9 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 """
 
+# Not of the schema that a format stands for: catalogues without it are as good as those where it is empty.
+_HIDDEN = "CREATE TABLE IF NOT EXISTS hidden (key TEXT PRIMARY KEY) WITHOUT ROWID"
+
 _COLUMNS = "key, size, modified, content, code, fingerprint"
 
 
@@ -178,11 +181,18 @@ class Catalogue:
             row: tuple[bytes, bytes | None] | None = self._db.execute(query, (content,)).fetchone()
         return row
 
-    def fingerprint_of(self, key: str) -> bytes | None:
-        """Fingerprint of the image of this key; None where there is none."""
+    def key_of(self, content: bytes) -> str | None:
+        """Key of an image of this content, the first of several; None where there is none."""
         with self._reported():
-            row = self._db.execute("SELECT fingerprint FROM images WHERE key = ?", (key,)).fetchone()
-        return None if row is None or row[0] is None else bytes(row[0])
+            row = self._db.execute("SELECT min(key) FROM images WHERE content = ?", (content,)).fetchone()
+        return None if row[0] is None else str(row[0])
+
+    def entries_of(self, keys: Iterable[str]) -> list[Entry | None]:
+        """Images of some keys, in that order; None where there is none."""
+        query = f"SELECT {_COLUMNS} FROM images WHERE key = ?"
+        with self._reported():
+            rows = [self._db.execute(query, (key,)).fetchone() for key in keys]
+        return [None if row is None else Entry(*row) for row in rows]
 
     def __len__(self) -> int:
         with self._reported():
@@ -205,6 +215,31 @@ class Catalogue:
                 "INSERT INTO failures VALUES (?, ?, ?, ?)", [(f.key, f.size, f.modified, f.reason) for f in failures]
             )
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
+
+    def hidden(self) -> set[str]:
+        """Keys of files that are left out although they lie in the folder."""
+        with self._reported():
+            if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'hidden'").fetchone():
+                return set()
+            return {str(row[0]) for row in self._db.execute("SELECT key FROM hidden")}
+
+    def hide(self, keys: Iterable[str]) -> None:
+        """Forget images, and leave their files out from now on."""
+        rows = [(key,) for key in keys]
+        with self._transaction():
+            self._db.execute(_HIDDEN)
+            self._db.executemany("INSERT OR IGNORE INTO hidden VALUES (?)", rows)
+            self._db.executemany("DELETE FROM images WHERE key = ?", rows)
+            self._db.executemany("DELETE FROM failures WHERE key = ?", rows)
+            self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
+
+    def show(self, keys: Iterable[str]) -> None:
+        """Leave some files out no more; the next sync takes those that are there."""
+        rows = [(key,) for key in keys]
+        if rows:
+            with self._transaction():
+                self._db.execute(_HIDDEN)
+                self._db.executemany("DELETE FROM hidden WHERE key = ?", rows)
 
     def start_again(self, facts: CodeFacts) -> None:
         """Forget all codes, for those of another model."""

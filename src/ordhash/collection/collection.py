@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import json
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +19,32 @@ import pyarrow as pa
 
 from ordhash.codefile import CodeFacts, write_codes
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.catalogue import Catalogue
-from ordhash.collection.sync import SyncReport, changed_photographs, sync_folder
+from ordhash.collection.catalogue import Catalogue, Entry
+from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
 from ordhash.encoder import Encoder
-from ordhash.errors import DataError, InputError
-from ordhash.files import StrPath
+from ordhash.errors import DataError, InputError, SyncRunningError
+from ordhash.files import StrPath, replace_file
 from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint_distance
 from ordhash.index import OrdinalIndex
 
-__all__ = ["Collection"]
+__all__ = ["Collection", "SyncProgress"]
 
-_CATALOGUE, _LOCK, _INDEX = "catalogue.sqlite", "lock", "{}.index"
+_CATALOGUE, _LOCK, _INDEX, _PROGRESS = "catalogue.sqlite", "lock", "{}.index", "sync.json"
+
+
+@dataclass(frozen=True)
+class SyncProgress:
+    """How far a sync is that is running now, perhaps in another process.
+
+    Attributes:
+        done: Files that are done, of those that are new or changed.
+        total: How many these are; 0 as long as the folder is being listed.
+        seconds: Since it began.
+    """
+
+    done: int = 0
+    total: int = 0
+    seconds: float = 0.0
 
 
 class Collection:
@@ -58,6 +77,7 @@ class Collection:
         encoder: Encoder,
         *,
         reencode: bool = False,
+        undelete: bool = False,
         wait: bool = False,
         progress: bool = False,
     ) -> SyncReport:
@@ -69,6 +89,7 @@ class Collection:
             folder: The folder of the images, always the same one.
             encoder: The model.
             reencode: Whether to encode everything anew if the catalogue is of another model.
+            undelete: Whether to take images again that were deleted from the collection and not from the folder.
             wait: Whether to wait for another sync of this collection to end.
             progress: Whether to show a bar.
 
@@ -76,7 +97,8 @@ class Collection:
             What was done.
 
         Raises:
-            InputError: The collection is of another folder or model, or another sync is running.
+            InputError: The collection is of another folder or model.
+            SyncRunningError: Another sync is running.
             DataError: The folder is not there, or the catalogue is damaged.
         """
         facts = CodeFacts(encoder.spec, encoder.model_id, str(encoder.path.absolute()))
@@ -89,16 +111,36 @@ class Collection:
                 raise InputError(
                     f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give that folder"
                 )
-            if catalogue.facts.model_id != facts.model_id:
-                if not reencode:
-                    raise InputError(
-                        f"{self.path} was encoded by model {catalogue.facts.model_id}, and {encoder.path} is "
-                        f"{facts.model_id}; give that model, or --reencode to encode all images with this one"
-                    )
+            if not reencode:
+                self._check_model(catalogue, encoder)
+            elif catalogue.facts.model_id != facts.model_id:
                 catalogue.start_again(facts)
-            report = sync_folder(catalogue, encoder, progress=progress)
+            if undelete:
+                catalogue.show(catalogue.hidden())
+            report = sync_folder(catalogue, encoder, progress=progress, tell=self._progress_teller())
             self._index_of(catalogue)
         return report
+
+    def progress(self) -> SyncProgress | None:
+        """How far the sync is that is running now, in whatever process; None where there is none.
+
+        >>> Collection("nowhere").progress() is None
+        True
+        """
+        try:
+            with (self.path / _LOCK).open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        except FileNotFoundError:
+            return None
+        else:
+            return None
+        try:
+            told = json.loads((self.path / _PROGRESS).read_bytes())
+        except (OSError, ValueError):  # not yet, or of a sync that was killed while it wrote
+            return SyncProgress()
+        return SyncProgress(told["done"], told["total"], time.time() - told["started"])
 
     def index(self) -> OrdinalIndex:
         """The index of all images: keys are paths below the folder; ``folder``, ``size`` and ``modified`` are metadata.
@@ -124,6 +166,70 @@ class Collection:
 
         return duplicate_groups(entries, distance, progress=progress)
 
+    def entries(self, keys: Sequence[str]) -> list[Entry | None]:
+        """What the catalogue says of some images, in the order of the keys; None of those that it does not hold."""
+        with self._opened() as catalogue:
+            return catalogue.entries_of(keys)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the images.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue:
+            return catalogue.folder
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every change of the images.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue:
+            return catalogue.generation
+
+    def add(self, photograph: bytes, encoder: Encoder) -> str:
+        """Put one photograph into the folder, below ``added``, and into the collection.
+
+        Args:
+            photograph: Content of an image file.
+            encoder: The model of the collection.
+
+        Returns:
+            Its key; that of an image of the same content, if there is one.
+
+        Raises:
+            ImageError: It cannot be used; then nothing is written.
+            InputError: The collection is of another model.
+            SyncRunningError: A sync is running.
+            DataError: There is no collection, its catalogue is damaged, or its folder is not there.
+        """
+        with self._opened() as catalogue, self._locked(wait=False):
+            self._check_model(catalogue, encoder)
+            return add_photograph(catalogue, encoder, photograph)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete images from the collection; their files stay where they are, and a sync leaves them out.
+
+        ``sync(undelete=True)`` takes them again.
+
+        Args:
+            keys: Of the images.
+
+        Raises:
+            InputError: A key that is not there; then nothing is deleted.
+            SyncRunningError: A sync is running.
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue, self._locked(wait=False):
+            absent = [key for key, entry in zip(keys, catalogue.entries_of(keys), strict=True) if entry is None]
+            if absent:
+                raise InputError(f"there is no image {absent[0]} in {self.path}; give keys that it has")
+            catalogue.hide(keys)
+
     def near_duplicates(self, picture: bytes | None, keys: Sequence[str]) -> list[bool]:
         """Which images show the same picture as a fingerprint does, and not only one that looks alike.
 
@@ -131,11 +237,12 @@ class Collection:
             picture: From [fingerprint][ordhash.fingerprint.fingerprint].
             keys: Images of the collection.
         """
-        with self._opened() as catalogue:
-            others = [catalogue.fingerprint_of(key) for key in keys]
         return [
-            picture is not None and other is not None and fingerprint_distance(picture, other) <= NEAR_DUPLICATE
-            for other in others
+            picture is not None
+            and entry is not None
+            and entry.fingerprint is not None
+            and fingerprint_distance(picture, entry.fingerprint) <= NEAR_DUPLICATE
+            for entry in self.entries(keys)
         ]
 
     def export(self, path: StrPath) -> int:
@@ -178,12 +285,30 @@ class Collection:
                 "folder": str(catalogue.folder),
                 "count": len(catalogue),
                 "unusable": len(catalogue.failures()),
+                "hidden": len(catalogue.hidden()),
                 "code_bits": facts.spec.code_bits,
                 "segments": facts.spec.n_segments,
                 "arity": facts.spec.arity,
                 "model_id": facts.model_id,
                 "model_path": facts.model_path,
             }
+
+    def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
+        if catalogue.facts.model_id != encoder.model_id:
+            raise InputError(
+                f"{self.path} was encoded by model {catalogue.facts.model_id}, and {encoder.path} is "
+                f"{encoder.model_id}; give that model, or --reencode to encode all images with this one"
+            )
+
+    def _progress_teller(self) -> Callable[[int, int], None]:
+        started = time.time()
+
+        def tell(done: int, total: int) -> None:
+            values = json.dumps({"done": done, "total": total, "started": started}).encode()
+            with contextlib.suppress(OSError):  # on a full disk the sync has better sentences of its own
+                replace_file(self.path / _PROGRESS, lambda file: file.write(values))
+
+        return tell
 
     def _opened(self) -> Catalogue:
         return Catalogue(self.path / _CATALOGUE)
@@ -216,7 +341,7 @@ class Collection:
                 fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                raise InputError(
+                raise SyncRunningError(
                     f"{self.path} is being synced by process {file.read().strip() or 'unknown'}; "
                     "wait for it to end, or give --wait"
                 ) from None

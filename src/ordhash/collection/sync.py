@@ -8,6 +8,7 @@ under the digest of another. Every chunk is one transaction: whatever ends a syn
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,16 +17,19 @@ import numpy as np
 from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry, Failure
 from ordhash.data import ImageSet
-from ordhash.data.images import content_id
+from ordhash.data.images import content_id, file_suffix, open_rgb
 from ordhash.data.readers import walk_images
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError
+from ordhash.files import replace_file
 from ordhash.fingerprint import fingerprint
 from ordhash.progress import progress_bar
 
-__all__ = ["SyncReport", "changed_photographs", "sync_folder"]
+__all__ = ["SyncReport", "add_photograph", "changed_photographs", "sync_folder"]
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 28
+
+_ADDED = "added"  # folder of what is added one by one
 
 
 @dataclass
@@ -37,6 +41,7 @@ class SyncReport:
         reused: Images whose content was known under another name or time.
         forgotten: Images whose files are gone.
         unchanged: Images that were as they are.
+        hidden: Images that were deleted from the collection, and whose files are still there.
         failures: Images that cannot be used, those of earlier syncs too, and folders that cannot be read.
         seconds: How long it took.
     """
@@ -45,6 +50,7 @@ class SyncReport:
     reused: int = 0
     forgotten: int = 0
     unchanged: int = 0
+    hidden: int = 0
     failures: list[ImageError] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -57,13 +63,20 @@ class _File:
     modified: int
 
 
-def sync_folder(catalogue: Catalogue, encoder: Encoder, *, progress: bool = False) -> SyncReport:
+def sync_folder(
+    catalogue: Catalogue,
+    encoder: Encoder,
+    *,
+    progress: bool = False,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> SyncReport:
     """Bring a catalogue into step with its folder.
 
     Args:
         catalogue: Of the encoder's model.
         encoder: Encodes what is new.
         progress: Whether to show a bar.
+        tell: Is told how many of how many files are done, at the beginning and after each chunk.
 
     Raises:
         DataError: The folder is not there, or holds no image while the catalogue holds some.
@@ -77,8 +90,14 @@ def sync_folder(catalogue: Catalogue, encoder: Encoder, *, progress: bool = Fals
             f"{folder} holds no image and the collection {len(known)}: is a disk not there? If the images are gone for "
             f"good, delete {catalogue.path.parent}"
         )
+    hidden = catalogue.hidden()
+    absent = hidden.difference(file.key for file in files)
+    catalogue.show(key for key in absent if not key.startswith(unreadable))  # what gets that name later is a new file
     todo = []
     for file in files:
+        if file.key in hidden:
+            report.hidden += 1
+            continue
         before = known.get(file.key) or failed.get(file.key)
         if before is None or (before.size, before.modified) != (file.size, file.modified):
             todo.append(file)
@@ -87,9 +106,13 @@ def sync_folder(catalogue: Catalogue, encoder: Encoder, *, progress: bool = Fals
         else:
             report.unchanged += 1
     with progress_bar("Encoding", len(todo), show=progress) as advance:
+        done = 0
+        tell(done, len(todo))
         for chunk in _chunks(todo):
             _take(catalogue, encoder, chunk, known, report)
             advance(len(chunk))
+            done += len(chunk)
+            tell(done, len(todo))
     # Last, so that a file that only moved has its code still in the catalogue.
     there = {file.key for file in files}
     gone = [key for key in (*known, *failed) if key not in there and not key.startswith(unreadable)]
@@ -97,6 +120,40 @@ def sync_folder(catalogue: Catalogue, encoder: Encoder, *, progress: bool = Fals
     report.forgotten = sum(key in known for key in gone)
     report.seconds = time.perf_counter() - started
     return report
+
+
+def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes) -> str:
+    """Write one photograph into the folder of a catalogue, and encode it; gives its key.
+
+    Its file is named by its content, so whatever is added twice is there once.
+
+    Args:
+        catalogue: Of the encoder's model.
+        encoder: Encodes it.
+        photograph: Content of an image file.
+
+    Raises:
+        ImageError: It cannot be used; then nothing is written.
+        DataError: The folder is not there.
+    """
+    digest = content_id(photograph)
+    there = catalogue.key_of(digest)
+    if there is not None:
+        return there
+    if not catalogue.folder.is_dir():
+        raise DataError(f"{catalogue.folder}, the folder of the collection, is not there; is a disk missing?")
+    open_rgb(photograph, name="the photograph")
+    key = f"{_ADDED}/{digest.hex()}.{file_suffix(photograph)}"
+    path = catalogue.folder / key
+    path.parent.mkdir(exist_ok=True)
+    replace_file(path, lambda file: file.write(photograph))
+    status = path.stat()
+    catalogue.show([key])
+    report = SyncReport()
+    _take(catalogue, encoder, [_File(key, path, status.st_size, status.st_mtime_ns)], {}, report)
+    if report.failures:
+        raise report.failures[0]
+    return key
 
 
 def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list[str]:

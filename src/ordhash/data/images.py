@@ -23,7 +23,17 @@ from PIL import ExifTags, Image
 
 from ordhash.errors import ImageError, InputError
 
-__all__ = ["FORMATS", "MAX_PIXELS", "Fit", "ImageSource", "content_id", "open_rgb", "prepare", "source_name"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "Fit",
+    "ImageSource",
+    "content_id",
+    "file_suffix",
+    "open_rgb",
+    "prepare",
+    "source_name",
+]
 
 ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8]
 """A path, the content of a file, an open image, or an array uint8 (height, width) or (height, width, 3)."""
@@ -78,7 +88,7 @@ def source_name(source: ImageSource, position: int | None = None) -> str:
     return "image" if position is None else f"image {position}"
 
 
-def open_rgb(source: ImageSource, *, name: str | None = None) -> Image.Image:
+def open_rgb(source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode an image to 8-bit RGB, upright; an animation gives its first frame.
 
     Transparency is laid on white. 16-bit greyscale keeps its high byte. Floating-point pixels, and integers
@@ -87,13 +97,14 @@ def open_rgb(source: ImageSource, *, name: str | None = None) -> Image.Image:
     Args:
         source: The image; an open image is left as it is, at the frame where it stands.
         name: How an error names it; by default [source_name][ordhash.data.images.source_name].
+        max_pixels: An image of more is refused before it is decoded; at most ``MAX_PIXELS``.
 
     Returns:
         An image of mode RGB that shares no pixels with ``source`` and carries no metadata.
 
     Raises:
         ImageError: The file is missing, unreadable, empty, no image, broken, cut short or larger than
-            ``MAX_PIXELS``; or the array has another shape or dtype. (A file that lacks only bytes after its last
+            ``max_pixels``; or the array has another shape or dtype. (A file that lacks only bytes after its last
             pixel is whole. If the program has set Pillow's ``LOAD_TRUNCATED_IMAGES``, Pillow hides what is cut.)
         InputError: ``source`` is of another type.
 
@@ -101,7 +112,24 @@ def open_rgb(source: ImageSource, *, name: str | None = None) -> Image.Image:
     <PIL.Image.Image image mode=RGB size=3x2 at ...>
     """
     label = source_name(source) if name is None else name
-    return _despite_warnings(lambda: _open_rgb(source, label))
+    return _despite_warnings(lambda: _open_rgb(source, label, min(max_pixels, MAX_PIXELS)))
+
+
+def file_suffix(content: bytes, *, name: str = "image") -> str:
+    """Usual ending of the name of an image file, without the dot, by what the file is.
+
+    Args:
+        content: Content of the file; its first bytes are enough.
+        name: How an error names it.
+
+    Raises:
+        ImageError: It is no image of one of ``FORMATS``.
+
+    >>> file_suffix(bytes([0xFF, 0xD8, 0xFF, 0xE0]))
+    'jpeg'
+    """
+    kind = _kind_of(content[:16], name).lower()
+    return {"jpeg2000": "jp2"}.get(kind, kind)
 
 
 def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
@@ -204,16 +232,16 @@ def _despite_warnings(work: Callable[[], _T]) -> _T:
             return work()
 
 
-def _open_rgb(source: ImageSource, label: str) -> Image.Image:
+def _open_rgb(source: ImageSource, label: str, max_pixels: int) -> Image.Image:
     if isinstance(source, Path | str):
         with _open_file(source, label) as file:
-            return _decode(file, label)
+            return _decode(file, label, max_pixels)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), label)
+        return _decode(io.BytesIO(source), label, max_pixels)
     if isinstance(source, np.ndarray):
         return Image.fromarray(np.ascontiguousarray(_check_array(source, label))).convert("RGB")
     if isinstance(source, Image.Image):
-        return _upright_rgb(source, label)
+        return _upright_rgb(source, label, max_pixels)
     raise _wrong_type(source)
 
 
@@ -235,27 +263,16 @@ def _open_file(path: Path | str, label: str) -> io.BufferedReader:
         raise _unreadable(label, error) from error
 
 
-def _decode(file: BinaryIO, label: str) -> Image.Image:
+def _decode(file: BinaryIO, label: str, max_pixels: int) -> Image.Image:
     # Image.open is not used: between half of MAX_PIXELS and MAX_PIXELS it warns, and Python 3.11 can silence a
     # warning only for all threads at once. This is its loop over the registered formats without the warning;
     # the size is checked in _load, after the header and before the pixels, as there.
     # The formats get no file name, so that none maps the file into memory: one cut meanwhile would kill the process.
-    Image.init()
     kind = "image"
     try:
-        prefix = file.read(16)
-        if not prefix:
-            raise ImageError(label, "the file is empty (0 bytes); replace or remove it")
-        for kind in FORMATS:
-            if kind not in Image.OPEN:
-                continue
-            factory, accepts = Image.OPEN[kind]
-            answer = accepts(prefix) if accepts else False
-            if isinstance(answer, str):
-                raise ImageError(label, f"this {kind} file cannot be read ({answer}); convert it to JPEG or PNG")
-            if answer:
-                file.seek(0)
-                return _upright_rgb(factory(file, ""), label)
+        kind = _kind_of(file.read(16), label)
+        file.seek(0)
+        return _upright_rgb(Image.OPEN[kind][0](file, ""), label, max_pixels)
     except (ImageError, Warning):
         raise
     except SyntaxError as error:
@@ -266,6 +283,22 @@ def _decode(file: BinaryIO, label: str) -> Image.Image:
         ) from error
     except Exception as error:
         raise _broken(label, kind, error) from error
+
+
+def _kind_of(prefix: bytes, label: str) -> str:
+    """The one of FORMATS that a file with these first bytes is."""
+    Image.init()
+    if not prefix:
+        raise ImageError(label, "the file is empty (0 bytes); replace or remove it")
+    for kind in FORMATS:
+        if kind not in Image.OPEN:
+            continue
+        accepts = Image.OPEN[kind][1]
+        answer = accepts(prefix) if accepts else False
+        if isinstance(answer, str):
+            raise ImageError(label, f"this {kind} file cannot be read ({answer}); convert it to JPEG or PNG")
+        if answer:
+            return kind
     raise ImageError(
         label,
         f"this is not an image that Pillow can read here ({', '.join(FORMATS)}); convert it to JPEG or PNG, "
@@ -273,12 +306,12 @@ def _decode(file: BinaryIO, label: str) -> Image.Image:
     )
 
 
-def _load(image: Image.Image, label: str) -> None:
+def _load(image: Image.Image, label: str, max_pixels: int = MAX_PIXELS) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(label, f"it is {width} x {height} pixels; allowed is 1 x 1 or more: replace or remove it")
-    if width * height > MAX_PIXELS:
-        raise ImageError(label, _too_large(f"{width:,} x {height:,} pixels"))
+    if width * height > max_pixels:
+        raise ImageError(label, _too_large(f"{width:,} x {height:,} pixels", max_pixels))
     try:
         image.load()
     except Warning:
@@ -289,8 +322,8 @@ def _load(image: Image.Image, label: str) -> None:
         raise _broken(label, getattr(image, "format", None) or "image", error) from error
 
 
-def _upright_rgb(image: Image.Image, label: str) -> Image.Image:
-    _load(image, label)
+def _upright_rgb(image: Image.Image, label: str, max_pixels: int) -> Image.Image:
+    _load(image, label, max_pixels)
     try:
         rgb = _to_rgb(image, label)
     except (ImageError, Warning):
@@ -366,8 +399,8 @@ def _wrong_type(source: object) -> InputError:
     )
 
 
-def _too_large(size: str) -> str:
-    return f"it claims {size}, allowed are {MAX_PIXELS:,} in all; scale it down or remove it"
+def _too_large(size: str, max_pixels: int = MAX_PIXELS) -> str:
+    return f"it claims {size}, allowed are {max_pixels:,} in all; scale it down or remove it"
 
 
 def _unreadable(label: str, error: Exception) -> ImageError:

@@ -1,0 +1,72 @@
+"""``ordhash serve``: a collection as a web page and an HTTP API."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ordhash.cli.errors import needs_extra
+from ordhash.cli.options import Model
+
+__all__ = ["serve"]
+
+
+def serve(
+    collection: Annotated[
+        Path, typer.Argument(metavar="COLLECTION", help="A collection that `ordhash sync` made.", show_default=False)
+    ],
+    model: Model = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; with others than 127.0.0.1 a token is asked for.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ORDHASH_TOKEN",
+            help="What everybody has to know who asks, 16 characters or more; drawn if it is needed and not given.",
+            show_default=False,
+        ),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Let nobody add or delete photographs or start a sync.")
+    ] = False,
+    upload_mb: Annotated[int, typer.Option(help="Largest request in megabytes.")] = 32,
+    megapixels: Annotated[int, typer.Option(help="Largest image that is searched with, in millions of pixels.")] = 100,
+    waiting: Annotated[int, typer.Option(help="Requests that may wait for a processor; more are refused.")] = 64,
+    seconds: Annotated[float, typer.Option(help="After so long a request is given up.")] = 30.0,
+) -> None:
+    """Serve a collection to a browser and to programs, until it is stopped with Ctrl-C.
+
+    The page is at /, what programs can ask for at /v1/openapi.json. Nothing that the page does leaves this machine.
+    """
+    with needs_extra("serve", "serving"):
+        from ordhash.service.library import Library
+        from ordhash.service.server import run
+        from ordhash.service.settings import ServiceSettings, is_loopback
+    drawn = None if is_loopback(host) or token else secrets.token_urlsafe(24)
+    settings = ServiceSettings(
+        host=host,
+        port=port,
+        token=token or drawn,
+        changes=not read_only,
+        upload_bytes=upload_mb * 1_000_000,
+        pixels=megapixels * 1_000_000,
+        waiting=waiting,
+        seconds=seconds,
+    )
+    library = Library(collection, model, pixels=settings.pixels)
+
+    def tell(address: str) -> None:
+        # A token of the user's own is not printed: what is printed ends in logs.
+        question = f"?token={drawn}" if drawn else ("?token=TOKEN" if token else "")
+        print(f"{len(library):,} photographs of {collection} at {address}/{question} (Ctrl-C stops)", flush=True)
+
+    try:
+        run(library, settings, tell)
+    except KeyboardInterrupt:  # the usual way to stop it
+        print("stopped", file=sys.stderr)

@@ -1,0 +1,185 @@
+"""Searching with several examples at once, with parts of pictures, and with examples of what is not wanted."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ordhash.data.images import MAX_PIXELS, ImageSource, open_rgb, prepare
+from ordhash.encoder import Encoder
+from ordhash.errors import InputError
+from ordhash.fingerprint import fingerprint
+from ordhash.index import OrdinalIndex
+from ordhash.index.items import Where
+from ordhash.lookup import Answer, metadata_at
+
+__all__ = ["Box", "Example", "Likeness", "combined_scores", "look_up_examples"]
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, as shares of its width and height."""
+
+# Of what is not wanted, against what is: above 1 an unwanted example would count more than a wanted one.
+_UNWANTED = 0.5
+
+# A symbol that only the unwanted have is as bad as any that nobody has.
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image that shows what is wanted, or what is not.
+
+    Attributes:
+        image: The image, upright as it is shown.
+        box: The part of it that counts; None is all of it.
+        wanted: Whether results should be like it, or unlike it.
+        name: How an error names it.
+    """
+
+    image: ImageSource
+    box: Box | None = None
+    wanted: bool = True
+    name: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """What was found for some examples together, nearest first.
+
+    Attributes:
+        found: The answers; whether they are near-duplicates is not looked up.
+        scores: What was searched with, float32 (n_segments, arity): its winners are the symbols that count.
+        attention: A map (h, w) of every example, of the part of it that counts.
+        fingerprints: Of the wanted examples without a box, to look up near-duplicates with.
+        encode_seconds: What decoding and the network took.
+    """
+
+    found: tuple[Answer, ...]
+    scores: npt.NDArray[np.float32]
+    attention: npt.NDArray[np.float32]
+    fingerprints: tuple[bytes, ...]
+    encode_seconds: float
+
+
+def look_up_examples(
+    examples: Sequence[Example],
+    encoder: Encoder,
+    index: OrdinalIndex,
+    *,
+    top_k: int = 10,
+    where: Where | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Likeness:
+    """Search with several examples at once, by asymmetric distance to their combined scores.
+
+    The likelihood of an answer is the mean of what the model says of it and each wanted example.
+
+    Args:
+        examples: At least one wanted.
+        encoder: The model of the index.
+        index: Where to search.
+        top_k: How many answers.
+        where: As [OrdinalIndex.search][ordhash.index.OrdinalIndex.search] takes it.
+        max_pixels: As [open_rgb][ordhash.data.images.open_rgb] takes it.
+
+    Raises:
+        InputError: No example is wanted, a box is no part of a picture, or the index is of another model.
+        ImageError: An example cannot be used.
+    """
+    wanted = np.array([example.wanted for example in examples], dtype=np.bool_)
+    if not wanted.any():
+        raise InputError("no example says what is wanted; give at least one that results should be like")
+    started = time.perf_counter()
+    pictures = [_part(example, max_pixels) for example in examples]
+    encoded = encoder.run(pictures)
+    encode_seconds = time.perf_counter() - started
+    if encoded.failures:  # none is known: these pictures are decoded
+        raise encoded.failures[0]
+    scores = combined_scores(encoded.scores[wanted], encoded.scores[~wanted])
+    index.warm_up(1)
+    result = index.search_asymmetric(scores[None], top_k=top_k, model_id=encoder.model_id, where=where)
+    keys, rows = result.keys[0].tolist(), result.rows[0]
+    likelihoods: list[float | None] = [None] * len(rows)
+    calibration = encoder.info.asymmetric_calibration
+    if calibration is not None and len(rows):
+        each = calibration.likelihood(_distances_to(encoded.scores[wanted], index, rows))
+        likelihoods = [*each.mean(axis=0).tolist()]
+    unknown = [None] * len(rows)
+    found = map(Answer, keys, result.distances[0].tolist(), likelihoods, unknown, metadata_at(index, rows))
+    form = encoder.info.form
+    whole = [
+        fingerprint(prepare(picture, form.size, form.fit))
+        for example, picture in zip(examples, pictures, strict=True)
+        if example.wanted and example.box is None
+    ]
+    return Likeness(tuple(found), scores, encoded.attention, tuple(filter(None, whole)), encode_seconds)
+
+
+def combined_scores(
+    wanted: npt.NDArray[np.floating[Any]], unwanted: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float32]:
+    """Scores of a query that is like some images and unlike others, after Rocchio's relevance feedback (1971).
+
+    In every segment the probabilities of a symbol are averaged over the wanted, and half their average over the
+    unwanted is taken off; the result is the logarithm of what is left, at least a millionth. One wanted image alone
+    has the distances that its own scores have.
+
+    Args:
+        wanted: float (w, n_segments, arity), at least one.
+        unwanted: float (u, n_segments, arity), perhaps none.
+
+    Returns:
+        float32 (n_segments, arity).
+
+    >>> scores = np.log([[[0.6, 0.3, 0.1]], [[0.2, 0.7, 0.1]]])
+    >>> np.exp(combined_scores(scores, scores[:0])).round(2)
+    array([[0.4, 0.5, 0.1]], dtype=float32)
+    >>> np.exp(combined_scores(scores[:1], scores[1:])).round(2)
+    array([[0.5 , 0.  , 0.05]], dtype=float32)
+    """
+    mean = _probabilities(wanted).mean(axis=0)
+    if len(unwanted):
+        mean = mean - _UNWANTED * _probabilities(unwanted).mean(axis=0)
+    return np.asarray(np.log(np.maximum(mean, _LEAST)), dtype=np.float32)
+
+
+def _probabilities(scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    powers = np.exp(scores.astype(np.float64) - scores.max(axis=2, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=2, keepdims=True))
+
+
+def _part(example: Example, max_pixels: int) -> Image.Image:
+    """The part of an example's picture that counts."""
+    picture = open_rgb(example.image, name=example.name, max_pixels=max_pixels)
+    if example.box is None:
+        return picture
+    left, top, right, bottom = example.box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise InputError(
+            f"the box is {example.box}; allowed are left, top, right and bottom with 0 <= left < right <= 1 and "
+            "0 <= top < bottom <= 1, shares of width and height"
+        )
+    width, height = picture.size
+    edges = (math.floor(left * width), math.floor(top * height), math.ceil(right * width), math.ceil(bottom * height))
+    return picture.crop(edges)
+
+
+def _distances_to(
+    scores: npt.NDArray[np.float32], index: OrdinalIndex, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Asymmetric distances of some queries to some rows, (len(scores), len(rows))."""
+    among = np.zeros(index.n_rows, dtype=np.bool_)
+    among[rows] = True
+    result = index.search_asymmetric(scores, top_k=len(rows), where=among)
+    places = np.argsort(result.rows, axis=1)  # both in the order of rows
+    by_row = np.take_along_axis(result.distances, places, axis=1)
+    distances = np.empty_like(by_row)
+    distances[:, np.argsort(rows)] = by_row
+    return distances

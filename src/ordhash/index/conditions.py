@@ -1,0 +1,114 @@
+"""Conditions on the metadata of an index, as people write them: ``labels=cat``, ``size>=100000``, ``folder~2024``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ordhash.errors import InputError, did_you_mean
+from ordhash.index.index import OrdinalIndex
+
+__all__ = ["Comparison", "Condition", "rows_that_meet"]
+
+Comparison: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
+"""``~`` asks whether a text contains another, upper and lower case alike."""
+
+_FUNCTIONS = {
+    "=": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A comparison of a column with a value. An item without a value in the column meets no condition on it.
+
+    Attributes:
+        column: Name of the column.
+        comparison: The comparison.
+        value: As text; of a column of times a date, or a date and a time, in the order of ISO 8601.
+    """
+
+    column: str
+    comparison: Comparison
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """The condition that a text says.
+
+        Raises:
+            InputError: It says none.
+
+        >>> Condition.parse("size>=100000")
+        Condition(column='size', comparison='>=', value='100000')
+        """
+        found = re.match(r"([^=!<>~]+)(!=|<=|>=|=|<|>|~)(.*)", text, re.DOTALL)
+        if not found:
+            raise InputError(
+                f"the condition is {text!r}; give COLUMN, one of {' '.join(get_args(Comparison))}, and a value, as in "
+                "labels=cat"
+            )
+        return cls(found[1], found[2], found[3])  # type: ignore[arg-type]  # the pattern allows no other
+
+
+def rows_that_meet(index: OrdinalIndex, conditions: Sequence[Condition]) -> npt.NDArray[np.bool_] | None:
+    """Which rows of an index meet all conditions, bool (n_rows,); None without conditions.
+
+    Raises:
+        InputError: A condition names no column of the index, or does not go with its values.
+
+    >>> from ordhash.codes import OrdinalCodes
+    >>> codes = OrdinalCodes.from_symbols([[0, 1], [1, 1], [2, 2]], arity=4)
+    >>> index = OrdinalIndex(codes, ["a", "b", "c"], {"size": [10, 200, None]})
+    >>> rows_that_meet(index, [Condition.parse("size>=100")])
+    array([False,  True, False])
+    """
+    if not conditions:
+        return None
+    mask = np.ones(index.n_rows, dtype=np.bool_)
+    for condition in conditions:
+        mask &= _meets(index, condition)
+    return mask
+
+
+def _meets(index: OrdinalIndex, condition: Condition) -> npt.NDArray[np.bool_]:
+    names = [] if index.metadata is None else index.metadata.column_names
+    if index.metadata is None or condition.column not in names:
+        raise InputError(
+            f"there is no column {condition.column!r}; the index has {', '.join(names) or 'no columns'}"
+            f"{did_you_mean(condition.column, names)}"
+        )
+    column, kind = index.metadata[condition.column], index.metadata[condition.column].type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        column = column.cast(kind)
+    try:
+        if condition.comparison == "~":
+            found = pc.match_substring(column, condition.value, ignore_case=True)
+        else:
+            found = _FUNCTIONS[condition.comparison](column, _value(condition.value, kind))
+    except (pa.ArrowException, ValueError):
+        raise InputError(
+            f"column {condition.column!r} cannot be compared by {condition.comparison} with {condition.value!r}; its "
+            f"values are {kind}"
+        ) from None
+    met: npt.NDArray[np.bool_] = pc.fill_null(found, False).to_numpy()
+    return met
+
+
+def _value(text: str, kind: Any) -> pa.Scalar:
+    if pa.types.is_timestamp(kind) and kind.tz is not None:  # Arrow reads such text only with a zone
+        return pa.scalar(text).cast(pa.timestamp(kind.unit)).cast(kind)
+    return pa.scalar(text).cast(kind)

@@ -1,0 +1,175 @@
+"""What every request passes: who may ask, from where, how much may be sent; and what is counted of it."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ordhash.service.settings import ServiceSettings
+
+__all__ = ["COOKIE", "Guard", "Numbers"]
+
+COOKIE = "ordhash_token"
+
+# What says no more than that the service is there, for those who watch over it; and the page without its photographs,
+# which asks for the token.
+_OPEN = ("/v1/health", "/")
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+_NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Numbers:
+    """What is counted, for Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "ordhash_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "ordhash_request_seconds",
+            "Seconds from a request's headers to the end of its answer.",
+            ["method", "route"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self.encode_seconds = Histogram(
+            "ordhash_encode_seconds", "Seconds of decoding and the network, a search.", registry=self.registry
+        )
+        self.search_seconds = Histogram(
+            "ordhash_search_seconds",
+            "Seconds of comparing codes and looking up results, a search.",
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1),
+            registry=self.registry,
+        )
+        self.photographs = Gauge("ordhash_photographs", "Photographs in the collection.", registry=self.registry)
+        self.under_way = Gauge(
+            "ordhash_work_under_way", "Calls that run or wait for a thread.", ["kind"], registry=self.registry
+        )
+
+
+class Guard:
+    """ASGI application around another one.
+
+    Args:
+        app: The other one.
+        settings: What is allowed.
+        numbers: Where requests are counted.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, numbers: Numbers) -> None:
+        self._app = app
+        self._settings = settings
+        self._numbers = numbers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or have it answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await refusal(scope, receive, answer)
+            else:
+                await self._app(scope, self._counted(receive), answer)
+        finally:
+            # The route is only known once it was found; a path that leads nowhere must not become a label.
+            route = getattr(scope.get("route"), "path", "none")
+            self._numbers.requests.labels(scope["method"], route, status).inc()
+            self._numbers.seconds.labels(scope["method"], route).observe(time.perf_counter() - started)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        headers = Headers(scope=scope)
+        host = _name_of(headers.get("host", ""))
+        # A page of the web can have its name lead to this machine, or post to it: the browser then says which page.
+        if self._settings.loopback and host not in _NAMES_OF_THIS_MACHINE:
+            return _problem(421, f"this service answers at {self._settings.host}, not at {host or 'an empty name'}")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            return _problem(403, "this request comes from a page of another site; open the page of this service")
+        if not self._is_known(scope, headers):
+            return _problem(
+                401,
+                "this service wants its token; open the address that it printed when it started, or send the header "
+                "Authorization: Bearer TOKEN",
+                {"www-authenticate": "Bearer"},
+            )
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            return _problem(400, "the header Content-Length is no number; send the length of the body")
+        if int(length) > self._settings.upload_bytes:
+            return _problem(413, self._too_large(), {"connection": "close"})
+        return None
+
+    def _is_known(self, scope: Scope, headers: Headers) -> bool:
+        token = self._settings.token
+        path = scope["path"]
+        if token is None or path in _OPEN or path.startswith("/page/"):
+            return True
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            try:
+                cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            except CookieError:
+                cookie = None
+            given = "" if cookie is None else cookie.value
+        return hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+
+    def _counted(self, receive: Receive) -> Receive:
+        left = self._settings.upload_bytes
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:  # a body without a length, or longer than that
+                raise HTTPException(413, self._too_large())
+            return message
+
+        return counted
+
+    def _too_large(self) -> str:
+        return (
+            f"the request is too large; allowed are {self._settings.upload_bytes:,} bytes in all: scale the image down"
+        )
+
+
+def _problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": sentence}, status, headers)
+
+
+def _name_of(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,409 @@
+"""A collection as the service sees it: its index in memory, renewed when the collection changes, and its model."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ordhash.codes import OrdinalCodes
+from ordhash.collection import Collection, Entry, SyncProgress
+from ordhash.encoder import Encoder
+from ordhash.errors import DataError, InputError, OrdhashError, SyncRunningError
+from ordhash.examples import Example, look_up_examples
+from ordhash.files import StrPath
+from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE
+from ordhash.index import OrdinalIndex
+from ordhash.index.conditions import Condition, rows_that_meet
+from ordhash.lookup import Answer, metadata_at
+from ordhash.service.pictures import Thumbnails, scaled_jpeg
+
+__all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
+
+Order = Literal["name", "newest"]
+
+_FEW_VALUES = 200  # of a column of texts, to choose from
+
+
+class UnknownKeyError(OrdhashError):
+    """There is no photograph of that key."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """An image that was found, and why.
+
+    Attributes:
+        answer: What a look-up says of it.
+        near_duplicate: Whether it shows the picture of an example.
+        version: Changes when its file does.
+        group: The same number for images that show the same picture.
+        agreeing: For every segment, whether its symbol is the wanted one.
+    """
+
+    answer: Answer
+    near_duplicate: bool
+    version: str
+    group: int
+    agreeing: tuple[bool, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found.
+
+    Attributes:
+        matches: Nearest first.
+        attention: Maps (h, w) of the examples; none where no network was asked.
+        encode_seconds: Time of decoding and of the network.
+        search_seconds: Time of the rest.
+    """
+
+    matches: tuple[Match, ...]
+    attention: npt.NDArray[np.float32]
+    encode_seconds: float
+    search_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A state of the collection."""
+
+    generation: int
+    index: OrdinalIndex
+
+    @functools.cached_property
+    def newest(self) -> npt.NDArray[np.int64]:
+        """Rows by the time of their files, the last first."""
+        rows: npt.NDArray[np.int64] = pc.sort_indices(
+            self.metadata["modified"], sort_keys=[("", "descending")]
+        ).to_numpy()
+        return rows
+
+    @property
+    def metadata(self) -> pa.Table:
+        """Of a collection there always is some."""
+        metadata = self.index.metadata
+        if metadata is None:
+            raise DataError("the index of the collection has no metadata; delete it, and it is made anew")
+        return metadata
+
+    def versions(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """For some rows a text that changes when the file does."""
+        times = self.metadata["modified"].take(pa.array(rows)).cast(pa.int64())
+        return [f"{value:x}" for value in times.to_pylist()]
+
+
+class Library:
+    """A collection to look at and to search. Threads may use it at once.
+
+    Args:
+        path: The collection.
+        model: Its model; None takes the file that the collection names.
+        pixels: Most pixels of an image that is searched with.
+
+    Raises:
+        DataError: There is no collection, or its model is not there.
+        InputError: It was encoded by another model.
+    """
+
+    def __init__(self, path: StrPath, model: StrPath | None = None, *, pixels: int = 100_000_000) -> None:
+        self.collection = Collection(path)
+        self.problem: str | None = None
+        self._pixels = pixels
+        facts = self.collection.info()
+        self.folder = Path(facts["folder"])
+        chosen = model or facts["model_path"]
+        if chosen is None:
+            raise InputError(f"{path} does not say where its model is; give --model")
+        if not Path(chosen).is_file():
+            raise DataError(f"the model of {path} is no longer at {chosen}; give --model")
+        self.encoder = Encoder(Path(chosen))
+        if self.encoder.model_id != facts["model_id"]:
+            raise InputError(
+                f"{path} was encoded by model {facts['model_id']}, and {chosen} is {self.encoder.model_id}; give that "
+                "model"
+            )
+        self._thumbnails = Thumbnails(self.collection.path / "thumbnails")
+        self._view = self._look()
+        self._sync: subprocess.Popen[bytes] | None = None
+
+    def _look(self) -> _View:
+        generation = self.collection.generation  # before the index: a change in between is seen the next time
+        return _View(generation, self.collection.index())
+
+    def refresh(self) -> None:
+        """See what has changed; what cannot be seen becomes the ``problem``, and the last state stays."""
+        try:
+            facts = self.collection.info()
+            if facts["model_id"] != self.encoder.model_id:
+                self.problem = (
+                    "the collection was encoded anew by another model; start the service again to search with that"
+                )
+                return
+            if self.collection.generation != self._view.generation:
+                self._view = self._look()
+            self.problem = None
+        except OrdhashError as error:
+            self.problem = str(error)
+
+    def warm_up(self) -> None:
+        """Load what the first search would wait for."""
+        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+        grey[:32] = 64
+        look_up_examples([Example(grey)], self.encoder, self._view.index, top_k=1)
+
+    def __len__(self) -> int:
+        return len(self._view.index)
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every change of the images."""
+        return self._view.generation
+
+    def unusable(self) -> int:
+        """How many files of the folder could not be used."""
+        return int(self.collection.info()["unusable"])
+
+    def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
+        """Columns of the metadata: name, type, and the different texts where they are few."""
+        view, found = self._view, []
+        for name in view.metadata.column_names:
+            column, values = view.metadata[name], None
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                different = column.unique().to_pylist()
+                values = sorted(filter(None, different)) if len(different) <= _FEW_VALUES else None
+            found.append((name, column.type, values))
+        return found
+
+    def images(self, offset: int, limit: int, order: Order = "name") -> tuple[list[tuple[str, str]], int, int]:
+        """Keys and versions of some photographs, how many there are, and of which generation that is.
+
+        Args:
+            offset: How many to pass over.
+            limit: How many at most.
+            order: ``name`` is that of the keys; ``newest`` has the file that was written last first.
+        """
+        view = self._view
+        total = len(view.index)
+        rows = np.arange(min(offset, total), min(offset + limit, total))
+        if order == "newest":
+            rows = view.newest[rows]
+        return list(zip(view.index.keys[rows].tolist(), view.versions(rows), strict=True)), total, view.generation
+
+    def thumbnail(self, key: str) -> bytes:
+        """Small picture of a photograph, as JPEG.
+
+        Raises:
+            UnknownKeyError: There is none of that key.
+            ImageError: Its file cannot be read any more.
+        """
+        entry = self._entry(key)
+        return self._thumbnails.of(self.folder / entry.key, entry.content, name=key)
+
+    def picture(self, key: str, side: int) -> bytes:
+        """Picture of a photograph as JPEG, its longer side at most ``side`` pixels.
+
+        Raises:
+            UnknownKeyError: There is none of that key.
+            ImageError: Its file cannot be read any more.
+        """
+        return scaled_jpeg(self.folder / self._entry(key).key, side, name=key)
+
+    def attention(self, key: str) -> npt.NDArray[np.float32]:
+        """Where the network looks in a photograph: float32 (h, w), adding up to 1.
+
+        Raises:
+            UnknownKeyError: There is none of that key.
+            ImageError: Its file cannot be read any more.
+        """
+        path: Any = self.folder / self._entry(key).key
+        encoded = self.encoder.run([path])
+        if encoded.failures:
+            raise encoded.failures[0]
+        attention: npt.NDArray[np.float32] = encoded.attention[0]
+        return attention
+
+    def example(self, key: str, **settings: Any) -> Example:
+        """An example for [search][ordhash.service.library.Library.search] from the collection.
+
+        Raises:
+            UnknownKeyError: There is none of that key.
+        """
+        return Example(self.folder / self._entry(key).key, name=key, **settings)
+
+    def search(self, examples: Sequence[Example], top_k: int, conditions: Sequence[Condition] = ()) -> Found:
+        """Photographs that are like some examples, by asymmetric distance.
+
+        Args:
+            examples: At least one wanted.
+            top_k: How many.
+            conditions: On their metadata.
+
+        Raises:
+            InputError: As [look_up_examples][ordhash.examples.look_up_examples], or a condition does not go with the
+                metadata.
+            ImageError: An example cannot be used.
+        """
+        view, started = self._view, time.perf_counter()
+        likeness = look_up_examples(
+            examples,
+            self.encoder,
+            view.index,
+            top_k=top_k,
+            where=rows_that_meet(view.index, conditions),
+            max_pixels=self._pixels,
+        )
+        matches = self._matches(likeness.found, likeness.scores.argmax(axis=1), likeness.fingerprints)
+        all_seconds = time.perf_counter() - started
+        return Found(matches, likeness.attention, likeness.encode_seconds, all_seconds - likeness.encode_seconds)
+
+    def search_like(self, key: str, top_k: int, conditions: Sequence[Condition] = ()) -> Found:
+        """Photographs that are like one of the collection, by ordinal distance, without asking the network.
+
+        Args:
+            key: Of the photograph.
+            top_k: How many.
+            conditions: On their metadata.
+
+        Raises:
+            UnknownKeyError: There is none of that key.
+            InputError: A condition does not go with the metadata.
+        """
+        view, started, entry = self._view, time.perf_counter(), self._entry(key)
+        code = self._codes([entry])
+        result = view.index.search(code, top_k=top_k, where=rows_that_meet(view.index, conditions))
+        keys, distances = result.keys[0].tolist(), result.distances[0]
+        calibration = self.encoder.info.calibration
+        likely = [None] * len(keys) if calibration is None else calibration.likelihood(distances).tolist()
+        unknown = [None] * len(keys)
+        answers = tuple(map(Answer, keys, distances.tolist(), likely, unknown, metadata_at(view.index, result.rows[0])))
+        pictures = () if entry.fingerprint is None else (entry.fingerprint,)
+        matches = self._matches(answers, code.symbols[0], pictures)
+        empty = np.zeros((0, 0, 0), np.float32)
+        return Found(matches, empty, 0.0, time.perf_counter() - started)
+
+    def add(self, photograph: bytes) -> str:
+        """Put a photograph into the folder and the collection; gives its key.
+
+        Raises:
+            ImageError: It cannot be used.
+            SyncRunningError: A sync is running.
+        """
+        key = self.collection.add(photograph, self.encoder)
+        self.refresh()
+        return key
+
+    def delete(self, key: str) -> None:
+        """Delete a photograph from the collection, not from the folder.
+
+        Raises:
+            UnknownKeyError: There is none of that key.
+            SyncRunningError: A sync is running.
+        """
+        self._entry(key)
+        self.collection.delete([key])
+        self.refresh()
+
+    def progress(self) -> SyncProgress | None:
+        """How far the sync is that is running, whoever started it."""
+        return self.collection.progress()
+
+    def start_sync(self) -> None:
+        """Bring the collection into step with its folder, in a process of its own.
+
+        Raises:
+            SyncRunningError: A sync is running.
+        """
+        if self.progress() is not None or (self._sync is not None and self._sync.poll() is None):
+            raise SyncRunningError("a sync is running already; wait for it to end")
+        command = [sys.executable, "-m", "ordhash.cli", "sync", str(self.folder)]
+        command += ["--model", str(self.encoder.path), "--collection", str(self.collection.path)]
+        self._sync = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def close(self) -> None:
+        """Stop a sync that was started here; it loses nothing, and the next one goes on."""
+        if self._sync is not None and self._sync.poll() is None:
+            self._sync.terminate()
+            self._sync.wait()
+
+    def _entry(self, key: str) -> Entry:
+        try:
+            key.encode()
+            entry = self.collection.entries([key])[0]
+        except UnicodeEncodeError:
+            entry = None
+        if entry is None:
+            raise UnknownKeyError(f"there is no photograph {key!r} in the collection; it may have been deleted")
+        return entry
+
+    def _codes(self, entries: Sequence[Entry]) -> OrdinalCodes:
+        packed = np.frombuffer(b"".join(entry.code for entry in entries), dtype=np.uint8)
+        spec = self.encoder.spec
+        return OrdinalCodes.from_packed(
+            packed.reshape(len(entries), spec.packed_bytes), spec, model_id=self.encoder.model_id
+        )
+
+    def _matches(
+        self, answers: Sequence[Answer], wanted: npt.NDArray[np.integer[Any]], pictures: Sequence[bytes]
+    ) -> tuple[Match, ...]:
+        """Answers with what the catalogue knows of them; those that have gone meanwhile are left out.
+
+        Args:
+            answers: Nearest first.
+            wanted: Symbols (n_segments,).
+            pictures: Fingerprints of examples.
+        """
+        pairs = zip(answers, self.collection.entries([answer.key for answer in answers]), strict=True)
+        there = [(answer, entry) for answer, entry in pairs if entry is not None]
+        if not there:
+            return ()
+        agreeing = self._codes([entry for _, entry in there]).symbols == wanted
+        fingerprints = [entry.fingerprint for _, entry in there]
+        same = [place is not None for place in _first_alike(fingerprints, pictures)]
+        groups: list[int] = []
+        for place, earlier in enumerate(_first_alike(fingerprints)):
+            groups.append(place if earlier is None else groups[earlier])
+        return tuple(
+            Match(answer, near_duplicate, f"{entry.modified // 1000:x}", group, tuple(row))
+            for (answer, entry), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
+        )
+
+
+def _first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | None = None) -> list[int | None]:
+    """For each picture the place of the first of some others that shows the same; None where none does.
+
+    Args:
+        fingerprints: Of the pictures.
+        others: Of the others; None compares each picture with those before it.
+    """
+    bits = _bits(fingerprints if others is None else others)
+    found: list[int | None] = []
+    for place, one in enumerate(fingerprints):
+        among = bits[:place] if others is None else bits
+        if one is None or not len(among):
+            found.append(None)
+            continue
+        differing = np.bitwise_count(among ^ np.frombuffer(one, dtype=np.uint8)).sum(axis=1)
+        known = differing <= NEAR_DUPLICATE
+        if others is None:
+            known &= np.array([other is not None for other in fingerprints[:place]])
+        found.append(int(known.argmax()) if known.any() else None)
+    return found
+
+
+def _bits(fingerprints: Sequence[bytes | None]) -> npt.NDArray[np.uint8]:
+    packed = b"".join(one or bytes(FINGERPRINT.packed_bytes) for one in fingerprints)
+    return np.frombuffer(packed, dtype=np.uint8).reshape(len(fingerprints), FINGERPRINT.packed_bytes)

@@ -1,0 +1,212 @@
+"""What goes over the wire: requests and answers of version 1."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from ordhash.index.conditions import Comparison
+
+__all__ = [
+    "Added",
+    "AttentionMap",
+    "Box",
+    "Column",
+    "Deleted",
+    "ExampleImage",
+    "Filter",
+    "Health",
+    "Image",
+    "Images",
+    "Problem",
+    "Progress",
+    "Result",
+    "SearchAnswer",
+    "SearchRequest",
+    "Status",
+    "Value",
+]
+
+Value = str | int | float | bool | datetime.datetime | None
+
+
+def _from_base64(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("give the content of the file as a text in base64")
+    try:
+        return base64.b64decode(text, validate=True)  # pydantic's own type passes over what is no base64
+    except ValueError:
+        raise ValueError("this is no base64; encode the content of the file") from None
+
+
+Base64 = Annotated[bytes, BeforeValidator(_from_base64), WithJsonSchema({"type": "string", "format": "byte"})]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="null")
+
+
+class Problem(_Message):
+    """Why a request failed: one sentence that says what was given, what is allowed and what to do."""
+
+    detail: str
+
+
+class Box(_Message):
+    """Part of a picture, as shares of its width and height."""
+
+    left: Annotated[float, Field(ge=0, le=1)] = 0
+    top: Annotated[float, Field(ge=0, le=1)] = 0
+    right: Annotated[float, Field(ge=0, le=1)] = 1
+    bottom: Annotated[float, Field(ge=0, le=1)] = 1
+
+    @model_validator(mode="after")
+    def _has_an_area(self) -> Self:
+        if not (self.left < self.right and self.top < self.bottom):
+            raise ValueError("left must be smaller than right, and top than bottom")
+        return self
+
+
+class ExampleImage(_Message):
+    """A photograph of the collection, by its key, or an image of one's own, in base64."""
+
+    key: str | None = None
+    image: Base64 | None = None
+    box: Box | None = None
+    wanted: bool = True
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.key is None) == (self.image is None):
+            raise ValueError("give either key or image")
+        return self
+
+
+class Filter(_Message):
+    """A comparison of a column with a value, written as text; ``~`` asks whether it contains that."""
+
+    column: str
+    comparison: Comparison = "="
+    value: str
+
+
+class SearchRequest(_Message):
+    """What to look for. Ordinal distance takes one photograph of the collection, whole, and needs no network."""
+
+    examples: Annotated[list[ExampleImage], Field(min_length=1, max_length=16)]
+    top_k: Annotated[int, Field(ge=1, le=1000)] = 50
+    distance: Literal["asymmetric", "ordinal"] = "asymmetric"
+    filters: Annotated[list[Filter], Field(max_length=16)] = []
+
+    @model_validator(mode="after")
+    def _fits_the_distance(self) -> Self:
+        if not any(example.wanted for example in self.examples):
+            raise ValueError("give at least one example that is wanted")
+        if self.distance == "ordinal":
+            first = self.examples[0]
+            if len(self.examples) > 1 or first.key is None or first.box is not None:
+                raise ValueError("ordinal distance takes one photograph of the collection, without a box")
+        return self
+
+
+class AttentionMap(_Message):
+    """Where the network looked: rows from the top, each from the left, adding up to 1."""
+
+    values: list[list[float]]
+
+
+class Result(_Message):
+    """An image that was found.
+
+    ``likelihood`` is the share of pairs at such a distance that were of the same kind when the model was measured, and
+    null where it was not. ``group`` is the same for results that show the same picture, and ``near_duplicate`` says
+    that it is the picture of an example. ``agreeing`` says of every segment of the code whether it is as wanted.
+    """
+
+    key: str
+    version: str
+    distance: float
+    likelihood: float | None
+    near_duplicate: bool
+    group: int
+    agreeing: list[bool]
+    metadata: dict[str, Value]
+
+
+class SearchAnswer(_Message):
+    """What was found, nearest first; the maps are of the examples, in their order, and none for ordinal distance."""
+
+    results: list[Result]
+    attention: list[AttentionMap]
+    encode_milliseconds: float
+    search_milliseconds: float
+
+
+class Image(_Message):
+    """A photograph of the collection; ``version`` changes when its file does."""
+
+    key: str
+    version: str
+
+
+class Images(_Message):
+    """Some photographs of the collection, and how many there are."""
+
+    total: int
+    generation: int
+    images: list[Image]
+
+
+class Column(_Message):
+    """A column that filters may name; ``values`` are those of a text, where they are few."""
+
+    name: str
+    kind: Literal["text", "number", "time", "truth", "other"]
+    values: list[str] | None
+
+
+class Progress(_Message):
+    """A sync that is running; total is 0 while files are being listed."""
+
+    done: int
+    total: int
+    seconds: float
+
+
+class Status(_Message):
+    """What the service serves."""
+
+    name: str
+    version: str
+    count: int
+    unusable: int
+    generation: int
+    code_bits: int
+    segments: int
+    backbone: str
+    calibrated: bool
+    changes: bool
+    columns: list[Column]
+    sync: Progress | None
+    problem: str | None
+
+
+class Health(_Message):
+    """That the service answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Added(_Message):
+    """Key of a photograph that is in the collection now."""
+
+    key: str
+
+
+class Deleted(_Message):
+    """Key of a photograph that is not in the collection any more; its file is where it was."""
+
+    key: str

@@ -1,0 +1,54 @@
+"""The server process: a socket, the application, and a stop that answers what is under way."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from ordhash.errors import InputError
+from ordhash.service.app import create_app
+from ordhash.service.library import Library
+from ordhash.service.settings import ServiceSettings
+
+__all__ = ["run"]
+
+
+def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; requests that are under way then are answered first.
+
+    Args:
+        library: The collection.
+        settings: Where to listen, and what is allowed.
+        tell: Is given the address once connections are accepted.
+
+    Raises:
+        InputError: The address cannot be listened at.
+        KeyboardInterrupt: SIGINT ended it.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise InputError(
+            f"port {settings.port} of {settings.host} cannot be listened at ({error.strerror or error}); is the "
+            "service running already? Give another --port, or 0 for a free one"
+        ) from error
+    config = uvicorn.Config(
+        create_app(library, settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.seconds) + 1,
+        timeout_keep_alive=15,
+        h11_max_incomplete_event_size=1 << 16,
+    )
+    name = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
+    tell(f"http://{name}:{listener.getsockname()[1]}")
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])

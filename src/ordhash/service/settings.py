@@ -1,0 +1,77 @@
+"""What a service allows."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from ordhash.cores import available_cores
+from ordhash.errors import InputError
+
+__all__ = ["ServiceSettings", "is_loopback"]
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """Where a service listens, whom it lets in, and how much it takes on.
+
+    Attributes:
+        host: Address to listen at.
+        port: Port; 0 takes a free one.
+        token: Whoever asks must know it; None lets everybody in who reaches a loopback address.
+        changes: Whether photographs may be added and deleted, and syncs started.
+        upload_bytes: Largest body of a request.
+        pixels: Most pixels of an uploaded image.
+        concurrent: Requests that are worked on at once, of searches and of pictures each.
+        waiting: Requests that may wait for their turn, of each; more are refused with status 429.
+        seconds: After so long a request is given up with status 503.
+
+    Raises:
+        InputError: A value outside what is allowed, or no token where others than this machine can connect.
+
+    >>> ServiceSettings().loopback
+    True
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    token: str | None = field(default=None, repr=False)
+    changes: bool = True
+    upload_bytes: int = 32 << 20
+    pixels: int = 100_000_000
+    concurrent: int = field(default_factory=available_cores)
+    waiting: int = 64
+    seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise InputError(f"port is {self.port}; allowed is 0 to 65535")
+        if not self.loopback and not self.token:
+            raise InputError(
+                f"host is {self.host}, which other machines can reach; give a token that they must know, or listen at "
+                "127.0.0.1"
+            )
+        if self.token is not None and not (len(self.token) >= 16 and self.token.isascii() and self.token.isprintable()):
+            raise InputError("the token must have 16 or more characters, all of them printable ASCII")
+        for name in ("upload_bytes", "pixels", "concurrent", "seconds"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.waiting < 0:
+            raise InputError(f"waiting is {self.waiting}; it must be 0 or more")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only the machine itself can connect to an address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,112 @@
+"""The server as a process: how it starts, how it stops, and what it says."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs ordhash[serve]")
+
+pytestmark = pytest.mark.cluster
+
+
+class Server:
+    """`ordhash serve` in a process of its own."""
+
+    def __init__(self, *arguments):
+        command = [sys.executable, "-m", "ordhash.cli", "serve", *map(str, arguments)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.said = self.process.stdout.readline()
+        found = re.search(r"http://(\S+?):(\d+)/(\S*)", self.said)
+        assert found, self.said + self.process.stderr.read()
+        self.address, self.question = ("127.0.0.1", int(found[2])), found[3]
+
+    def get(self, path, **headers):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.address[1]}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(*arguments):
+        servers.append(Server(*arguments))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_under_way_is_answered_before_the_server_stops(number, serve, photo_collection, photo_folder):
+    server = serve(photo_collection, "--port", 0)
+    assert server.said.startswith("18 photographs of ")
+    assert server.get("/v1/status")["count"] == 18
+    content = (photo_folder / "apple/apple_0.jpg").read_bytes()
+    with socket.create_connection(server.address, timeout=60) as connection:
+        head = f"POST /v1/search/image?top_k=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+        connection.sendall(head.encode() + content[:100])
+        # Answered only once the request above has arrived, as both come to the same loop in order.
+        assert server.get("/v1/health") == {"status": "ok"}
+        server.process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(1)
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(server.address, timeout=5)
+        connection.sendall(content[100:])
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+    assert answer.startswith("HTTP/1.1 200")
+    assert '"key":"apple/apple_0.jpg"' in answer
+    status = server.process.wait(30)
+    assert status in ((0,) if number == signal.SIGINT else (0, -signal.SIGTERM))
+    assert "Traceback" not in server.process.stderr.read()
+
+
+def test_a_token_is_drawn_where_others_can_connect(serve, photo_collection):
+    server = serve(photo_collection, "--port", 0, "--host", "0.0.0.0")
+    token = server.question.removeprefix("?token=")
+    assert len(token) >= 32
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        server.get("/v1/status")
+    assert server.get("/v1/status", Authorization=f"Bearer {token}")["count"] == 18
+
+
+def test_a_token_of_ones_own_is_not_printed(serve, photo_collection, monkeypatch):
+    monkeypatch.setenv("ORDHASH_TOKEN", "a secret that nobody guesses")
+    server = serve(photo_collection, "--port", 0)
+    assert "secret" not in server.said
+    assert server.get("/v1/status", Authorization="Bearer a secret that nobody guesses")["count"] == 18
+
+
+def failure(*arguments):
+    command = [sys.executable, "-m", "ordhash.cli", "serve", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stderr
+
+
+def test_a_server_that_cannot_start_says_why(serve, photo_collection, tmp_path, calibrated_model, tiny_model):
+    port = serve(photo_collection, "--port", 0).address[1]
+    status, said = failure(photo_collection, "--port", port)
+    assert status == 2
+    assert f"port {port} of 127.0.0.1 cannot be listened at (Address already in use)" in said
+    status, said = failure(tmp_path)
+    assert (status, "is not a collection" in said) == (1, True)
+    status, said = failure(photo_collection, "--model", tiny_model)
+    assert (status, "was encoded by model" in said) == (2, True)
+    moved = Path(f"{calibrated_model}.moved")
+    calibrated_model.rename(moved)
+    try:
+        status, said = failure(photo_collection)
+    finally:
+        moved.rename(calibrated_model)
+    assert (status, "is no longer at" in said) == (1, True)

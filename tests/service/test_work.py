@@ -1,0 +1,49 @@
+import asyncio
+import threading
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs ordhash[serve]")
+
+from ordhash.service.work import BusyError, TookTooLongError, Work
+
+
+def work(**settings):
+    return Work("test", **{"concurrent": 1, "waiting": 1, "seconds": 30, **settings})
+
+
+def test_results_and_errors_come_back():
+    async def ask():
+        some = work()
+        assert await some(divmod, 17, 5) == (3, 2)
+        with pytest.raises(ZeroDivisionError):
+            await some(divmod, 1, 0)
+        with pytest.raises(TimeoutError):  # the function's own is no sign that it took too long
+            await some(_raise, TimeoutError())
+        assert some.under_way == 0
+
+    asyncio.run(ask())
+
+
+def _raise(error):
+    raise error
+
+
+def test_room_is_counted_until_a_thread_is_free():
+    async def ask():
+        go_on, some = threading.Event(), work(seconds=0.1)
+        with pytest.raises(TookTooLongError):
+            await some(go_on.wait, 30)
+        assert some.under_way == 1  # given up, and still running
+        with pytest.raises(TookTooLongError):  # waits, and is then taken out of the queue
+            await some(divmod, 1, 1)
+        assert some.under_way == 1
+        waiting = asyncio.create_task(some(divmod, 1, 1))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await some(divmod, 1, 1)
+        go_on.set()
+        assert await waiting == (1, 0)
+        some.close()
+
+    asyncio.run(ask())
