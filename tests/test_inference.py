@@ -69,7 +69,7 @@ def test_images_that_cannot_be_used_are_reported_in_their_batch(session, bad_fil
     failures = [failure for batch in batches for failure in batch.failures]
     assert all(isinstance(failure, ImageError) for failure in failures)
     assert [failure.source for failure in failures] == [str(path) for path in bad]
-    expected = [prepare(open_rgb(path), 8, "squash") for path in good]
+    expected = [prepare(open_rgb(path, least_side=16), 8, "squash") for path in good]
     np.testing.assert_array_equal(np.concatenate([b.outputs[0] for b in batches if len(b.rows)]), expected)
 
 

@@ -43,7 +43,8 @@ class ImageInput:
             ImageError: It cannot be used.
         """
         name = images.name(row)
-        pixels = prepare(open_rgb(images.images[row], name=name), self.size, self.fit)
+        # Twice the pixels that the network sees: scaling the rest away looks like scaling the whole picture.
+        pixels = prepare(open_rgb(images.images[row], name=name, least_side=2 * self.size), self.size, self.fit)
         return pixels[:, ::-1] if self.mirror else pixels
 
 

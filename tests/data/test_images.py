@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
@@ -540,6 +541,61 @@ def test_random_corruption(kind: str, changes: list[tuple[int, int]], damage: in
         else:
             content[place:place] = bytes([value] * 3)
     opens_or_is_refused(bytes(content))
+
+
+# --- decoding at a smaller size ------------------------------------------------------------------------------------
+
+
+def photograph(width: int, height: int) -> Image.Image:
+    """A photograph, scaled up, with some noise as a camera adds it."""
+    picture = Image.fromarray(skimage.data.astronaut()).resize((width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(picture) + np.random.default_rng(3).normal(0, 4, (height, width, 3))
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("least", "size"),
+    [
+        *((None, (1024, 768)), (768, (1024, 768)), (385, (1024, 768)), (384, (512, 384))),
+        *((100, (256, 192)), (96, (128, 96)), (1, (128, 96))),
+    ],
+)
+def test_a_jpeg_is_decoded_no_larger_than_needed(least: int | None, size: tuple[int, int]) -> None:
+    assert open_rgb(encoded(photograph(1024, 768), "JPEG"), least_side=least).size == size
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_smaller_size_looks_the_same_to_a_network(mode: str, fit: Any) -> None:
+    content = encoded(photograph(1600, 1200).convert(mode), "JPEG", quality=90)
+    whole, small = (prepare(open_rgb(content, least_side=least), 160, fit) for least in (None, 320))
+    difference = np.abs(whole.astype(float) - small)
+    assert 0 < difference.max() < 40
+    assert difference.mean() < 1.5
+
+
+def test_a_smaller_size_comes_out_upright() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture = open_rgb(encoded(photograph(1024, 768), "JPEG", exif=exif), least_side=100)
+    assert picture.size == (192, 256)
+
+
+def test_other_kinds_of_file_keep_their_size() -> None:
+    picture = photograph(512, 384)
+    for kind in ("PNG", "WEBP", "BMP"):
+        assert open_rgb(encoded(picture, kind), least_side=32).size == (512, 384)
+    assert open_rgb(picture, least_side=32).size == (512, 384)
+    assert open_rgb(np.asarray(picture), least_side=32).size == (512, 384)
+
+
+def test_a_smaller_size_hides_neither_damage_nor_size() -> None:
+    content = encoded(photograph(1024, 768), "JPEG")
+    for least in (None, 64):
+        with pytest.raises(ImageError, match="broken or cut short"):
+            open_rgb(content[: len(content) // 2], least_side=least)
+        with pytest.raises(ImageError, match="claims 1,024 x 768 pixels, allowed are 786,431 in all"):
+            open_rgb(content, max_pixels=1024 * 768 - 1, least_side=least)
 
 
 # --- prepare -----------------------------------------------------------------------------------------------------

@@ -132,7 +132,8 @@ class _Pictures(Dataset[Tensor]):
         seed, row = seed_and_row
         if self.transform is None:
             return torch.from_numpy(np.ascontiguousarray(self.form.read(self.images, row)))
-        picture = open_rgb(self.images.images[row], name=self.images.name(row))
+        # A crop has at least two fifths of the area, and is then scaled down all the same.
+        picture = open_rgb(self.images.images[row], name=self.images.name(row), least_side=2 * self.form.size)
         # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed((seed * 1_000_003 + row) % 2**63)

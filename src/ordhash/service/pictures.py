@@ -25,7 +25,7 @@ def scaled_jpeg(path: Path, side: int, *, name: str, quality: int = 85) -> bytes
     Raises:
         ImageError: It cannot be used.
     """
-    picture = open_rgb(path, name=name)
+    picture = open_rgb(path, name=name, least_side=side)
     picture.thumbnail((side, side), Image.Resampling.BICUBIC)
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=quality)
