@@ -3,12 +3,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms.v2 import functional
 
 from ordhash.data import read_folder
 from ordhash.errors import InputError
 from ordhash.features import FeatureMaps
 from ordhash.inference import ImageInput
-from ordhash.learn.batches import FeatureBatches, PictureBatches, Share, epoch_order
+from ordhash.learn.batches import FeatureBatches, PictureBatches, Share, coloured, epoch_order
 
 
 def rows_of(order):
@@ -110,7 +111,7 @@ def all_pictures(batches, order, seed):
     return {
         int(row): picture
         for pictures, rows in batches.epoch(order, seed)
-        for row, picture in zip(rows, pictures.numpy(), strict=True)
+        for row, picture in zip(rows, batches.on_device(pictures, rows, seed).numpy(), strict=True)
     }
 
 
@@ -160,6 +161,21 @@ def test_epochs_follow_each_other_also_when_one_is_left_early(workers, photo_fol
         found = all_pictures(batches, order, seed)
         assert sorted(found) == list(range(18))
         assert all((found[row] == first[row]).all() == (seed == 1) for row in found)
+
+
+def test_colours_change_as_torchvision_changes_them():
+    rng = np.random.default_rng(0)
+    pictures = torch.from_numpy(rng.integers(0, 256, (5, 12, 9, 3), dtype=np.uint8))
+    factors = torch.tensor([[0.7, 1.3, 1.0], [1.3, 0.7, 1.2], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.2, 0.0]])
+    found = coloured(pictures, factors)
+    assert found.dtype == torch.uint8
+    for picture, (brightness, contrast, saturation), one in zip(pictures, factors.tolist(), found, strict=True):
+        expected = picture.permute(2, 0, 1).float() / 255
+        expected = functional.adjust_brightness(expected, brightness)
+        expected = functional.adjust_contrast(expected, contrast)
+        expected = functional.adjust_saturation(expected, saturation)
+        assert (one.permute(2, 0, 1) - 255 * expected).abs().max() <= 0.51
+    np.testing.assert_array_equal(found[2], pictures[2])
 
 
 def test_the_largest_seed_has_pictures_too(photo_folder):

@@ -23,8 +23,10 @@ from ordhash.inference import ImageInput
 Rows = npt.NDArray[np.intp]
 
 _KEPT_IN_MEMORY = 4 << 30  # bytes of feature maps
+_COLOURS = (0.7, 1.3)  # brightness, contrast and saturation of augmented pictures, as factors
+_LUMINANCE = (0.2989, 0.587, 0.114)
 
-__all__ = ["Batches", "FeatureBatches", "PictureBatches", "Share", "epoch_order"]
+__all__ = ["Batches", "FeatureBatches", "PictureBatches", "Share", "coloured", "epoch_order"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Batches(Protocol):
 
     def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
         """Inputs of every batch of rows, augmented by ``seed``, with the rows."""
+        ...
+
+    def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
+        """What is left to do to a batch of ``epoch`` where the network is, which may be faster at it."""
         ...
 
 
@@ -105,6 +111,10 @@ class FeatureBatches:
                 values[flipped[rows]] = self._read[1](rows[flipped[rows]])
             yield torch.from_numpy(values), rows
 
+    def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
+        """See ``Batches``; nothing is left to do."""
+        return inputs
+
 
 class _Pictures(Dataset[Tensor]):
     """Pictures by the seed of their epoch and their row."""
@@ -117,7 +127,6 @@ class _Pictures(Dataset[Tensor]):
                 [
                     v2.RandomResizedCrop(form.size, scale=(0.4, 1.0), antialias=True),
                     v2.RandomHorizontalFlip(),
-                    v2.ColorJitter(0.3, 0.3, 0.3),
                     v2.PILToTensor(),
                 ]
             )
@@ -136,13 +145,15 @@ class _Pictures(Dataset[Tensor]):
         picture = open_rgb(self.images.images[row], name=self.images.name(row), least_side=2 * self.form.size)
         # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed((seed * 1_000_003 + row) % 2**63)
+            torch.default_generator.manual_seed(_seed_of(seed, row))
             channels_first: Tensor = self.transform(picture)
         return channels_first.permute(1, 2, 0).contiguous()
 
 
 class PictureBatches:
-    """Pictures uint8 (b, size, size, 3), decoded by worker processes, cropped and mirrored at random.
+    """Pictures uint8 (b, size, size, 3), decoded, cropped and mirrored at random by worker processes.
+
+    Their colours are changed where the network is: that takes as long as all the rest, and a GPU has the time.
 
     Args:
         images: n images with labels, all of them usable.
@@ -156,6 +167,7 @@ class PictureBatches:
             raise ValueError("images need labels")  # the trainer has checked
         self.images = images
         self.labels = torch.from_numpy(images.labels.astype(np.float32))
+        self._augment = augment
         self._batches: list[list[tuple[int, int]]] = []  # of the epoch at hand; the loader looks when an epoch begins
         self._loader: DataLoader[Any] = DataLoader(
             _Pictures(images, form, augment),
@@ -173,3 +185,36 @@ class PictureBatches:
         """See ``Batches``."""
         self._batches[:] = [[(seed, row) for row in rows.tolist()] for rows in order]
         yield from zip(self._loader, order, strict=True)
+
+    def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
+        """See ``Batches``."""
+        if not self._augment:
+            return inputs
+        drawn = [np.random.default_rng(_seed_of(seed, row)).uniform(*_COLOURS, 3) for row in rows.tolist()]
+        return coloured(inputs, torch.tensor(np.array(drawn), dtype=torch.float32, device=inputs.device))
+
+
+def _seed_of(seed: int, row: int) -> int:
+    return (seed * 1_000_003 + row) % 2**63
+
+
+def coloured(pictures: Tensor, factors: Tensor) -> Tensor:
+    """Pictures with other brightness, contrast and saturation, in this order, as torchvision changes them.
+
+    Args:
+        pictures: uint8 (n, h, w, 3).
+        factors: float (n, 3): 0 is black, grey, colourless; 1 leaves a picture as it is.
+
+    Returns:
+        uint8 (n, h, w, 3).
+
+    >>> coloured(torch.full((1, 1, 1, 3), 100, dtype=torch.uint8), torch.tensor([[1.5, 1.0, 0.0]])).tolist()
+    [[[[150, 150, 150]]]]
+    """
+    brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+    values = (pictures.float() * brightness).clamp(0, 255)
+    grey = (values @ values.new_tensor(_LUMINANCE))[..., None]
+    mean = grey.mean(dim=(1, 2, 3), keepdim=True)
+    values = (mean + contrast * (values - mean)).clamp(0, 255)
+    grey = (values @ values.new_tensor(_LUMINANCE))[..., None]
+    return (grey + saturation * (values - grey)).clamp(0, 255).round().to(torch.uint8)

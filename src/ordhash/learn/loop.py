@@ -132,7 +132,8 @@ def fit(
                 factor = _learning_rate_factor(((epoch - 1) * steps_an_epoch + step) / total, settings.warmup)
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * factor
-                inputs, labels = objective.blend(inputs.to(fabric.device), batches.labels[rows].to(fabric.device))
+                inputs = batches.on_device(inputs.to(fabric.device), rows, seed)
+                inputs, labels = objective.blend(inputs, batches.labels[rows].to(fabric.device))
                 terms = model(inputs, labels)
                 fabric.backward(torch.stack(list(terms.values())).sum())
                 fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
@@ -164,7 +165,7 @@ def class_features(network: HashingHead | HashingNetwork, batches: Batches, batc
 
     Args:
         network: Says which features its head is given; left in evaluation mode, where it is trained.
-        batches: Training images, pictures changed at random as in training. A class without any has zeros.
+        batches: Training images, pictures cropped and mirrored at random. A class without any has zeros.
         batch_size: Images at a time.
         fabric: Where to compute; every process gets the same.
     """
