@@ -11,7 +11,7 @@ help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
 	@echo "make test            the test suite (set-up included)"
 	@echo "make check           format, lint, types, import contracts, tests"
-	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes)"
+	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes, a browser)"
 	@echo "make bench-quality   CIFAR-10 quality, attention  -> benchmarks/results/"
 	@echo "make bench-methods   all methods on all protocols, MINUTES=20 a recipe -> docs/results.md"
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"

@@ -272,7 +272,8 @@ def test_add_and_delete(client, photo_folder, library):
     assert "there is no photograph" in problem(client.delete("/v1/images", params={"key": key}), 404)
     assert "this is not an image" in problem(client.post("/v1/images", content=b"hello"), 422)
     with library.collection._locked(wait=False):
-        assert "is being synced" in problem(client.post("/v1/images", content=picture.getvalue()), 409)
+        sentence = problem(client.post("/v1/images", content=picture.getvalue()), 409)
+        assert sentence.startswith("photos.collection is being synced by process")
         assert "is being synced" in problem(client.delete("/v1/images", params={"key": "apple/apple_0.jpg"}), 409)
         assert "already" in problem(client.post("/v1/sync"), 409)
 
@@ -369,6 +370,8 @@ def test_a_token(library):
         good(client.get("/v1/health"))
         assert client.get("/").status_code == 200  # the page asks for it
         assert "not the token" in problem(client.get("/", params={"token": "wrong"}), 401)
+        known = {"authorization": f"Bearer {TOKEN}", "host": "photos.example"}
+        good(client.get("/v1/status", headers=known))  # behind a proxy
         entered = client.get("/", params={"token": TOKEN}, follow_redirects=False)
         assert (entered.status_code, entered.headers["location"]) == (303, "/")
         cookie = entered.headers["set-cookie"].lower()

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -70,6 +71,44 @@ def test_a_request_under_way_is_answered_before_the_server_stops(number, serve, 
     status = server.process.wait(30)
     assert status in ((0,) if number == signal.SIGINT else (0, -signal.SIGTERM))
     assert "Traceback" not in server.process.stderr.read()
+
+
+def begin(server, length):
+    """A connection that has announced a body and sent none of it."""
+    connection = socket.create_connection(server.address, timeout=60)
+    connection.sendall(
+        f"POST /v1/search/image HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
+    )
+    return connection
+
+
+def test_no_more_is_taken_in_at_once_than_there_is_room_for(serve, photo_collection):
+    server = serve(photo_collection, "--port", 0, "--upload-mb", 1)
+    sending = [begin(server, 1_000_000) for _ in range(16)]
+    deadline = time.monotonic() + 60
+    while True:  # the server sees them one by one
+        with begin(server, 10) as one_more:
+            one_more.sendall(bytes(10))
+            answer = one_more.recv(1 << 16).decode()
+        if "HTTP/1.1 429" in answer:
+            break
+        assert "HTTP/1.1 422" in answer
+        assert time.monotonic() < deadline
+    assert "too much is being sent at once" in answer
+    assert server.get("/v1/health") == {"status": "ok"}
+    for connection in sending:
+        connection.close()
+    while "HTTP/1.1 422" not in answer:
+        with begin(server, 10) as one_more:
+            one_more.sendall(bytes(10))
+            answer = one_more.recv(1 << 16).decode()
+        assert time.monotonic() < deadline
+
+
+def test_a_body_that_does_not_come_is_given_up(serve, photo_collection):
+    server = serve(photo_collection, "--port", 0, "--seconds", 0.5)
+    with begin(server, 1000) as connection:
+        assert "HTTP/1.1 408" in connection.recv(1 << 16).decode()
 
 
 def test_a_token_is_drawn_where_others_can_connect(serve, photo_collection):

@@ -22,7 +22,7 @@ from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
 from ordhash.encoder import Encoder
-from ordhash.errors import DataError, InputError, SyncRunningError
+from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.files import StrPath, replace_file
 from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint_distance
 from ordhash.index import OrdinalIndex
@@ -210,6 +210,25 @@ class Collection:
         with self._opened() as catalogue, self._locked(wait=False):
             self._check_model(catalogue, encoder)
             return add_photograph(catalogue, encoder, photograph)
+
+    @property
+    def model_id(self) -> str | None:
+        """The model that made the codes.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue:
+            return catalogue.facts.model_id
+
+    def failures(self) -> list[ImageError]:
+        """Images that could not be used when they were last looked at, by their keys.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue:
+            return [ImageError(failure.key, failure.reason) for failure in catalogue.failures()]
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete images from the collection; their files stay where they are, and a sync leaves them out.

@@ -41,6 +41,7 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
         401: "The token is missing or wrong.",
         403: "Not allowed here.",
         404: "There is no such photograph.",
+        408: "The request did not arrive in time.",
         409: "A sync is running.",
         413: "The request is too large.",
         422: "A value is not allowed, or an image cannot be used.",
@@ -90,7 +91,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
         lifespan=lifespan,
     )
     app.add_middleware(Guard, settings=settings, numbers=numbers)
-    _handle_errors(app)
+    _handle_errors(app, library)
 
     @app.get("/v1/health", tags=["service"])
     async def health() -> messages.Health:
@@ -143,7 +144,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
         """Where the network looks in a photograph."""
         return _map(await searching(library.attention, key))
 
-    @app.post("/v1/search", tags=["search"], responses=_failures(404, 413, 422, 429, 503))
+    @app.post("/v1/search", tags=["search"], responses=_failures(404, 408, 413, 422, 429, 503))
     async def search(wanted: messages.SearchRequest) -> messages.SearchAnswer:
         """Photographs that are like some examples, and unlike others."""
         conditions = [Condition(one.column, one.comparison, one.value) for one in wanted.filters]
@@ -152,7 +153,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
             return _answer(await searching(library.search_like, first.key, wanted.top_k, conditions), numbers)
         return _answer(await searching(_search, library, wanted, conditions), numbers)
 
-    @app.post("/v1/search/image", tags=["search"], responses=_failures(413, 422, 429, 503))
+    @app.post("/v1/search/image", tags=["search"], responses=_failures(408, 413, 422, 429, 503))
     async def search_image(
         image: Annotated[bytes, Body(media_type="application/octet-stream", description="Content of an image file.")],
         top_k: Annotated[int, Query(ge=1, le=1000)] = 50,
@@ -166,7 +167,9 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
         example = Example(image, None if box == (0, 0, 1, 1) else box, name="the image")
         return _answer(await searching(library.search, [example], top_k), numbers)
 
-    @app.post("/v1/images", tags=["photographs"], status_code=201, responses=_failures(403, 409, 413, 422, 429, 503))
+    @app.post(
+        "/v1/images", tags=["photographs"], status_code=201, responses=_failures(403, 408, 409, 413, 422, 429, 503)
+    )
     async def add(
         image: Annotated[bytes, Body(media_type="application/octet-stream", description="Content of an image file.")],
     ) -> messages.Added:
@@ -207,7 +210,7 @@ async def _watch(library: Library) -> None:
     await asyncio.to_thread(library.warm_up)
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        await asyncio.to_thread(library.refresh)
+        await asyncio.to_thread(library.refresh, soon=True)
 
 
 def _close(searching: Work, showing: Work, library: Library) -> None:
@@ -224,7 +227,7 @@ def _picture(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {"image/jpeg": {}}, "description": "The picture."}, **_failures(*statuses)}
 
 
-def _handle_errors(app: FastAPI) -> None:
+def _handle_errors(app: FastAPI, library: Library) -> None:
     def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
         return JSONResponse({"detail": sentence}, status, headers)
 
@@ -248,11 +251,11 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     async def wrong(_: Request, error: InputError) -> JSONResponse:
-        return problem(409 if isinstance(error, SyncRunningError) else 422, str(error))
+        return problem(409 if isinstance(error, SyncRunningError) else 422, library.told(error))
 
     @app.exception_handler(OrdhashError)
     async def other(_: Request, error: OrdhashError) -> JSONResponse:
-        return problem(503, str(error))
+        return problem(503, library.told(error))
 
     @app.exception_handler(BusyError)
     async def busy(_: Request, error: BusyError) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from http.cookies import CookieError, SimpleCookie
@@ -32,6 +33,8 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
+
+_BODIES = 16  # times the largest body: so much may be on its way at once
 
 _NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -79,6 +82,7 @@ class Guard:
         self._app = app
         self._settings = settings
         self._numbers = numbers
+        self._bodies = 0  # bytes of requests under way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or have it answered."""
@@ -96,13 +100,17 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        refusal, room = self._refusal(scope), self._room_for(scope)
+        if refusal is None and self._bodies + room > _BODIES * self._settings.upload_bytes:
+            refusal = _problem(429, "too much is being sent at once; try again in a moment", {"retry-after": "1"})
+        self._bodies += room
         try:
-            refusal = self._refusal(scope)
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
                 await self._app(scope, self._counted(receive), answer)
         finally:
+            self._bodies -= room
             # The route is only known once it was found; a path that leads nowhere must not become a label.
             route = getattr(scope.get("route"), "path", "none")
             self._numbers.requests.labels(scope["method"], route, status).inc()
@@ -112,7 +120,8 @@ class Guard:
         headers = Headers(scope=scope)
         host = _name_of(headers.get("host", ""))
         # A page of the web can have its name lead to this machine, or post to it: the browser then says which page.
-        if self._settings.loopback and host not in _NAMES_OF_THIS_MACHINE:
+        # Such a page does not know a token, so with one the name may be any, that of a proxy too.
+        if self._settings.token is None and host not in _NAMES_OF_THIS_MACHINE:
             return _problem(421, f"this service answers at {self._settings.host}, not at {host or 'an empty name'}")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
@@ -145,13 +154,30 @@ class Guard:
             given = "" if cookie is None else cookie.value
         return hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
 
+    def _room_for(self, scope: Scope) -> int:
+        """Bytes that the body of a request may take in memory."""
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit():
+            return min(int(length), self._settings.upload_bytes)
+        return self._settings.upload_bytes if "transfer-encoding" in headers else 0
+
     def _counted(self, receive: Receive) -> Receive:
-        left = self._settings.upload_bytes
+        """The same, for a body of limited length that comes in limited time."""
+        left, whole = self._settings.upload_bytes, False
+        deadline = asyncio.get_running_loop().time() + self._settings.seconds
 
         async def counted() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, whole
+            if whole:  # what comes now is that the client has gone, and may come at any time
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the request did not arrive in time; send it again") from None
             left -= len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if left < 0:  # a body without a length, or longer than that
                 raise HTTPException(413, self._too_large())
             return message

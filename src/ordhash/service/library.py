@@ -33,6 +33,7 @@ __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
 Order = Literal["name", "newest"]
 
 _FEW_VALUES = 200  # of a column of texts, to choose from
+_REST = 10  # times the time that a look takes
 
 
 class UnknownKeyError(OrdhashError):
@@ -90,6 +91,18 @@ class _View:
         ).to_numpy()
         return rows
 
+    @functools.cached_property
+    def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
+        """Columns of the metadata: name, type, and the different texts where they are few."""
+        found = []
+        for name in self.metadata.column_names:
+            column, values = self.metadata[name], None
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                different = column.unique().to_pylist()
+                values = sorted(filter(None, different)) if len(different) <= _FEW_VALUES else None
+            found.append((name, column.type, values))
+        return found
+
     @property
     def metadata(self) -> pa.Table:
         """Of a collection there always is some."""
@@ -139,14 +152,24 @@ class Library:
         self._sync: subprocess.Popen[bytes] | None = None
 
     def _look(self) -> _View:
+        started = time.monotonic()
         generation = self.collection.generation  # before the index: a change in between is seen the next time
-        return _View(generation, self.collection.index())
+        view = _View(generation, self.collection.index())
+        self._looked_at = time.monotonic()
+        self._look_seconds = self._looked_at - started
+        return view
 
-    def refresh(self) -> None:
-        """See what has changed; what cannot be seen becomes the ``problem``, and the last state stays."""
+    def refresh(self, *, soon: bool = False) -> None:
+        """See what has changed; what cannot be seen becomes the ``problem``, and the last state stays.
+
+        Args:
+            soon: Whether to do without when the last look took long and was not long ago: a sync changes the collection
+                all the time, and a service that looks all the time does nothing else.
+        """
+        if soon and time.monotonic() - self._looked_at < _REST * self._look_seconds:
+            return
         try:
-            facts = self.collection.info()
-            if facts["model_id"] != self.encoder.model_id:
+            if self.collection.model_id != self.encoder.model_id:
                 self.problem = (
                     "the collection was encoded anew by another model; start the service again to search with that"
                 )
@@ -154,8 +177,15 @@ class Library:
             if self.collection.generation != self._view.generation:
                 self._view = self._look()
             self.problem = None
-        except OrdhashError as error:
-            self.problem = str(error)
+        except (OrdhashError, OSError) as error:
+            self.problem = self.told(error)
+
+    def told(self, error: Exception) -> str:
+        """What an error says, without the paths of this machine."""
+        sentence = str(error)
+        for path in (self.collection.path.absolute(), self.collection.path, self.folder, self.encoder.path):
+            sentence = sentence.replace(str(path), path.name)
+        return sentence
 
     def warm_up(self) -> None:
         """Load what the first search would wait for."""
@@ -173,18 +203,11 @@ class Library:
 
     def unusable(self) -> int:
         """How many files of the folder could not be used."""
-        return int(self.collection.info()["unusable"])
+        return len(self.collection.failures())
 
     def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
         """Columns of the metadata: name, type, and the different texts where they are few."""
-        view, found = self._view, []
-        for name in view.metadata.column_names:
-            column, values = view.metadata[name], None
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                different = column.unique().to_pylist()
-                values = sorted(filter(None, different)) if len(different) <= _FEW_VALUES else None
-            found.append((name, column.type, values))
-        return found
+        return self._view.columns
 
     def images(self, offset: int, limit: int, order: Order = "name") -> tuple[list[tuple[str, str]], int, int]:
         """Keys and versions of some photographs, how many there are, and of which generation that is.
