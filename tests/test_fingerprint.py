@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageEnhance
 
-from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE, fingerprint, fingerprint_distance
+from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE, fingerprint, fingerprint_distance, first_alike
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -58,3 +58,20 @@ def test_distances_are_those_of_codes():
     one, other = np.random.default_rng(0).integers(0, 256, (2, 32), dtype=np.uint8)
     assert len(print_of(photograph("coffee"))) == FINGERPRINT.packed_bytes == 32
     assert fingerprint_distance(one.tobytes(), other.tobytes()) == np.unpackbits(one ^ other).sum()
+
+
+def test_the_first_that_shows_the_same_picture():
+    pictures = [photograph(name) for name in PHOTOGRAPHS]
+    prints = [print_of(picture) for picture in pictures]
+    copies = [print_of(compressed(picture, 60)) for picture in pictures]
+    # Against others, nothing for a picture that has no fingerprint.
+    assert first_alike([*copies[::-1], None], prints) == [3, 2, 1, 0, None]
+    assert first_alike(prints, []) == [None] * 4
+    # Among themselves: only earlier ones count, and what has no fingerprint is like nothing.
+    assert first_alike([prints[0], None, copies[0], prints[1], None, copies[0]]) == [None, None, 0, None, None, 0]
+    expected = [
+        next((i for i in range(j) if fingerprint_distance(mixed[i], mixed[j]) <= NEAR_DUPLICATE), None)
+        for mixed in [prints + copies]
+        for j in range(8)
+    ]
+    assert first_alike(prints + copies) == expected

@@ -6,6 +6,8 @@ photographs of the same thing do not, however near their ordinal codes are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import imagehash
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +15,11 @@ from PIL import Image
 
 from ordhash.codes import CodeSpec
 
-__all__ = ["FINGERPRINT", "NEAR_DUPLICATE", "fingerprint", "fingerprint_distance"]
+__all__ = ["FINGERPRINT", "NEAR_DUPLICATE", "fingerprint", "fingerprint_distance", "first_alike"]
 
 # A fingerprint is a code of arity 2, so an index finds near ones like any other codes.
 FINGERPRINT = CodeSpec(256, 2)
-# benchmarks/near_duplicates.py measures what this catches and what it mistakes.
+# benchmarks/likeness.py measures what this catches and what it mistakes.
 NEAR_DUPLICATE = 32
 _LEAST_CONTRAST = 2.0  # grey levels; below it the bits are noise
 
@@ -49,3 +51,33 @@ def fingerprint_distance(one: bytes, other: bytes) -> int:
     2
     """
     return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
+
+
+def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | None = None) -> list[int | None]:
+    """For each picture the place of the first of some others that shows the same; None where none does.
+
+    Args:
+        fingerprints: Of the pictures.
+        others: Of the others; None compares each picture with those before it.
+
+    >>> first_alike([bytes(32), bytes([255]) * 32, bytes([1]) + bytes(31)])
+    [None, None, 0]
+    """
+    bits = _bits(fingerprints if others is None else others)
+    found: list[int | None] = []
+    for place, one in enumerate(fingerprints):
+        among = bits[:place] if others is None else bits
+        if one is None or not len(among):
+            found.append(None)
+            continue
+        differing = np.bitwise_count(among ^ np.frombuffer(one, dtype=np.uint8)).sum(axis=1)
+        known = differing <= NEAR_DUPLICATE
+        if others is None:
+            known &= np.array([other is not None for other in fingerprints[:place]])
+        found.append(int(known.argmax()) if known.any() else None)
+    return found
+
+
+def _bits(fingerprints: Sequence[bytes | None]) -> npt.NDArray[np.uint8]:
+    packed = b"".join(one or bytes(FINGERPRINT.packed_bytes) for one in fingerprints)
+    return np.frombuffer(packed, dtype=np.uint8).reshape(len(fingerprints), FINGERPRINT.packed_bytes)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from ordhash.data.rgb import to_rgb
 from ordhash.errors import ImageError, InputError
 
 __all__ = [
@@ -337,7 +338,7 @@ def _load(image: Image.Image, label: str, max_pixels: int = MAX_PIXELS) -> None:
 def _upright_rgb(image: Image.Image, label: str, max_pixels: int) -> Image.Image:
     _load(image, label, max_pixels)
     try:
-        rgb = _to_rgb(image, label)
+        rgb = to_rgb(image, label)
     except (ImageError, Warning):
         raise
     except Exception as error:
@@ -361,34 +362,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # a broken EXIF block says nothing, and the pixels are whole
         return 1
     return value if isinstance(value, int) and value in _TURNS else 1
-
-
-def _to_rgb(image: Image.Image, label: str) -> Image.Image:
-    # Pillow's convert clips these modes at 255 or scales them as it likes, depending on its version.
-    if image.mode.startswith("I") or image.mode == "F":
-        return _grey_from_numbers(image, label)
-    if image.has_transparency_data:
-        straight = image.convert("LA") if image.mode == "La" else image
-        rgba = straight.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _grey_from_numbers(image: Image.Image, label: str) -> Image.Image:
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ImageError(label, "its pixels hold NaN or infinite values; convert it to an 8-bit JPEG or PNG")
-    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 0xFFFF:
-        # The high byte, as Pillow itself reads 16-bit colour.
-        grey = (values >> 8).astype(np.uint8)
-    else:
-        span = max(float(high) - float(low), float(np.finfo(np.float32).tiny))
-        grey = np.rint((values.astype(np.float64) - float(low)) * (255 / span)).astype(np.uint8)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey = np.where(values == transparent, np.uint8(255), grey)
-    return Image.fromarray(grey).convert("RGB")
 
 
 def _check_array(array: npt.NDArray[Any], label: str) -> npt.NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ordhash.codes import OrdinalCodes
 from ordhash.collection import Collection, Entry, SyncProgress
@@ -22,17 +20,16 @@ from ordhash.encoder import Encoder
 from ordhash.errors import DataError, InputError, OrdhashError, SyncRunningError
 from ordhash.examples import Example, look_up_examples
 from ordhash.files import StrPath
-from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE
-from ordhash.index import OrdinalIndex
+from ordhash.fingerprint import first_alike
 from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.lookup import Answer, metadata_at
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
+from ordhash.service.view import View
 
 __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
 
 Order = Literal["name", "newest"]
 
-_FEW_VALUES = 200  # of a column of texts, to choose from
 _REST = 10  # times the time that a look takes
 
 
@@ -76,47 +73,6 @@ class Found:
     search_seconds: float
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A state of the collection."""
-
-    generation: int
-    index: OrdinalIndex
-
-    @functools.cached_property
-    def newest(self) -> npt.NDArray[np.int64]:
-        """Rows by the time of their files, the last first."""
-        rows: npt.NDArray[np.int64] = pc.sort_indices(
-            self.metadata["modified"], sort_keys=[("", "descending")]
-        ).to_numpy()
-        return rows
-
-    @functools.cached_property
-    def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
-        """Columns of the metadata: name, type, and the different texts where they are few."""
-        found = []
-        for name in self.metadata.column_names:
-            column, values = self.metadata[name], None
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                different = column.unique().to_pylist()
-                values = sorted(filter(None, different)) if len(different) <= _FEW_VALUES else None
-            found.append((name, column.type, values))
-        return found
-
-    @property
-    def metadata(self) -> pa.Table:
-        """Of a collection there always is some."""
-        metadata = self.index.metadata
-        if metadata is None:
-            raise DataError("the index of the collection has no metadata; delete it, and it is made anew")
-        return metadata
-
-    def versions(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """For some rows a text that changes when the file does."""
-        times = self.metadata["modified"].take(pa.array(rows)).cast(pa.int64())
-        return [f"{value:x}" for value in times.to_pylist()]
-
-
 class Library:
     """A collection to look at and to search. Threads may use it at once.
 
@@ -151,10 +107,10 @@ class Library:
         self._view = self._look()
         self._sync: subprocess.Popen[bytes] | None = None
 
-    def _look(self) -> _View:
+    def _look(self) -> View:
         started = time.monotonic()
         generation = self.collection.generation  # before the index: a change in between is seen the next time
-        view = _View(generation, self.collection.index())
+        view = View(generation, self.collection.index())
         self._looked_at = time.monotonic()
         self._look_seconds = self._looked_at - started
         return view
@@ -395,38 +351,11 @@ class Library:
             return ()
         agreeing = self._codes([entry for _, entry in there]).symbols == wanted
         fingerprints = [entry.fingerprint for _, entry in there]
-        same = [place is not None for place in _first_alike(fingerprints, pictures)]
+        same = [place is not None for place in first_alike(fingerprints, pictures)]
         groups: list[int] = []
-        for place, earlier in enumerate(_first_alike(fingerprints)):
+        for place, earlier in enumerate(first_alike(fingerprints)):
             groups.append(place if earlier is None else groups[earlier])
         return tuple(
             Match(answer, near_duplicate, f"{entry.modified // 1000:x}", group, tuple(row))
             for (answer, entry), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
         )
-
-
-def _first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | None = None) -> list[int | None]:
-    """For each picture the place of the first of some others that shows the same; None where none does.
-
-    Args:
-        fingerprints: Of the pictures.
-        others: Of the others; None compares each picture with those before it.
-    """
-    bits = _bits(fingerprints if others is None else others)
-    found: list[int | None] = []
-    for place, one in enumerate(fingerprints):
-        among = bits[:place] if others is None else bits
-        if one is None or not len(among):
-            found.append(None)
-            continue
-        differing = np.bitwise_count(among ^ np.frombuffer(one, dtype=np.uint8)).sum(axis=1)
-        known = differing <= NEAR_DUPLICATE
-        if others is None:
-            known &= np.array([other is not None for other in fingerprints[:place]])
-        found.append(int(known.argmax()) if known.any() else None)
-    return found
-
-
-def _bits(fingerprints: Sequence[bytes | None]) -> npt.NDArray[np.uint8]:
-    packed = b"".join(one or bytes(FINGERPRINT.packed_bytes) for one in fingerprints)
-    return np.frombuffer(packed, dtype=np.uint8).reshape(len(fingerprints), FINGERPRINT.packed_bytes)

@@ -1,0 +1,64 @@
+"""A state of a collection, and what is looked up in it again and again."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ordhash.errors import DataError
+from ordhash.index import OrdinalIndex
+
+__all__ = ["View"]
+
+_FEW_VALUES = 200  # of a column of texts, to choose from
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A state of a collection.
+
+    Attributes:
+        generation: Of the catalogue that the index was made of.
+        index: Its index.
+    """
+
+    generation: int
+    index: OrdinalIndex
+
+    @functools.cached_property
+    def newest(self) -> npt.NDArray[np.int64]:
+        """Rows by the time of their files, the last first."""
+        rows: npt.NDArray[np.int64] = pc.sort_indices(
+            self.metadata["modified"], sort_keys=[("", "descending")]
+        ).to_numpy()
+        return rows
+
+    @functools.cached_property
+    def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
+        """Columns of the metadata: name, type, and the different texts where they are few."""
+        found = []
+        for name in self.metadata.column_names:
+            column, values = self.metadata[name], None
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                different = column.unique().to_pylist()
+                values = sorted(filter(None, different)) if len(different) <= _FEW_VALUES else None
+            found.append((name, column.type, values))
+        return found
+
+    @property
+    def metadata(self) -> pa.Table:
+        """Of a collection there always is some."""
+        metadata = self.index.metadata
+        if metadata is None:
+            raise DataError("the index of the collection has no metadata; delete it, and it is made anew")
+        return metadata
+
+    def versions(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """For some rows a text that changes when the file does."""
+        times = self.metadata["modified"].take(pa.array(rows)).cast(pa.int64())
+        return [f"{value:x}" for value in times.to_pylist()]
