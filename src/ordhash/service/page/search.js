@@ -1,0 +1,77 @@
+// Searching: the page stays as it is until there is an answer, so that a search that fails changes nothing.
+
+import { ask } from "./api.js";
+import { toMessage } from "./examples.js";
+import { collectionPlace, remember } from "./journey.js";
+import { notify, report } from "./notices.js";
+import { state, update } from "./state.js";
+
+const TOP = 100;
+
+let running = null;
+let intended = null; // examples of the search that is running: what is changed meanwhile builds on these
+
+/** The examples, with what was asked for and is not answered yet. */
+const examplesNow = () => intended ?? state.examples;
+
+/** Search, and show what was found; as a step of the browser's history unless told otherwise. */
+export async function search(examples, { filters = state.filters, step = true, place = 0 } = {}) {
+  if (!examples.some((example) => example.wanted)) {
+    notify("Keep at least one example as “like this”.", "error");
+    return;
+  }
+  cancel();
+  const control = (running = new AbortController());
+  intended = examples;
+  update({ searching: true });
+  try {
+    const messages = await Promise.all(examples.map(toMessage));
+    const json = { examples: messages, top_k: TOP, filters };
+    const answer = await ask("/v1/search", { method: "POST", json, signal: control.signal });
+    update({ examples, filters, answer: { ...answer, examples }, view: "results" });
+    if (step !== null) remember({ step });
+    scrollTo(0, place);
+  } catch (error) {
+    report(error);
+  } finally {
+    if (running === control) cancel();
+  }
+}
+
+/** The same search with other filters. It is no step of its own: filters are set one after the other. */
+export function filterBy(filters) {
+  if (state.view !== "results") return undefined; // left while something was typed
+  return search(examplesNow(), { filters, step: false, place: scrollY });
+}
+
+export function addExample(example) {
+  if (examplesNow().length >= 16) {
+    notify("A search takes up to 16 examples; remove one first.", "error");
+    return Promise.resolve();
+  }
+  return search([...examplesNow(), example]);
+}
+
+export function changeExample(id, changes) {
+  return search(examplesNow().map((example) => (example.id === id ? { ...example, ...changes } : example)));
+}
+
+export function removeExample(id) {
+  const left = examplesNow().filter((example) => example.id !== id);
+  if (left.length) search(left);
+  else showCollection();
+}
+
+export function showCollection({ step = true } = {}) {
+  cancel();
+  const place = collectionPlace();
+  update({ view: "collection", examples: [], answer: null });
+  if (step) remember({ step });
+  scrollTo(0, place);
+}
+
+function cancel() {
+  running?.abort();
+  running = intended = null;
+  update({ searching: false });
+}
