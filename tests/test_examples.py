@@ -7,10 +7,10 @@ from PIL import Image
 from ordhash import Encoder, OrdinalIndex
 from ordhash.codes import OrdinalCodes
 from ordhash.data import read_folder
-from ordhash.data.images import open_rgb
+from ordhash.data.images import open_rgb, prepare
 from ordhash.distances import asymmetric_distances
 from ordhash.errors import ImageError, InputError
-from ordhash.examples import Example, combined_scores, look_up_examples
+from ordhash.examples import Example, combined_scores, look_up_examples, seen_part
 from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint_distance
 
 
@@ -103,6 +103,25 @@ def test_a_box_is_the_part_that_counts(photos, encoder, index, tmp_path):
     # A part of a picture is never the same picture; the whole is.
     assert found.fingerprints == ()
     assert len(whole.fingerprints) == 1
+
+
+@pytest.mark.parametrize("box", [None, (0.5, 0.1, 0.9, 0.6)])
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+def test_the_part_that_a_network_sees(fit, box):
+    # A picture whose pixels say where they are.
+    across, down = np.meshgrid(np.arange(200) + 0.5, np.arange(100) + 0.5)
+    picture = Image.fromarray(np.stack([across, down, 0 * down], axis=2).astype(np.uint8))
+    part = (
+        picture
+        if box is None
+        else picture.crop((int(box[0] * 200), int(box[1] * 100), int(box[2] * 200), int(box[3] * 100)))
+    )
+    seen = prepare(part, 50, fit).astype(float)
+    left, top, right, bottom = seen_part(part.size, fit, box)
+    assert seen[:, 0, 0].mean() == pytest.approx(200 * left, abs=3)
+    assert seen[:, -1, 0].mean() == pytest.approx(200 * right, abs=3)
+    assert seen[0, :, 1].mean() == pytest.approx(100 * top, abs=3)
+    assert seen[-1, :, 1].mean() == pytest.approx(100 * bottom, abs=3)
 
 
 def test_fingerprints_are_those_of_wanted_pictures(photos, encoder, index, photo_collection):

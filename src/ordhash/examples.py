@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ordhash.data.images import MAX_PIXELS, ImageSource, open_rgb, prepare
+from ordhash.data.images import MAX_PIXELS, Fit, ImageSource, open_rgb, prepare
 from ordhash.encoder import Encoder
 from ordhash.errors import InputError
 from ordhash.fingerprint import fingerprint
@@ -20,7 +20,7 @@ from ordhash.index import OrdinalIndex
 from ordhash.index.items import Where
 from ordhash.lookup import Answer, metadata_at
 
-__all__ = ["Box", "Example", "Likeness", "combined_scores", "look_up_examples"]
+__all__ = ["Box", "Example", "Likeness", "combined_scores", "look_up_examples", "seen_part"]
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, as shares of its width and height."""
@@ -56,7 +56,8 @@ class Likeness:
     Attributes:
         found: The answers; whether they are near-duplicates is not looked up.
         scores: What was searched with, float32 (n_segments, arity): its winners are the symbols that count.
-        attention: A map (h, w) of every example, of the part of it that counts.
+        attention: A map (h, w) of every example, of what the network saw of it.
+        seen: Which part of its picture that is, for every example.
         fingerprints: Of the wanted examples without a box, to look up near-duplicates with.
         encode_seconds: What decoding and the network took.
     """
@@ -64,6 +65,7 @@ class Likeness:
     found: tuple[Answer, ...]
     scores: npt.NDArray[np.float32]
     attention: npt.NDArray[np.float32]
+    seen: tuple[Box, ...]
     fingerprints: tuple[bytes, ...]
     encode_seconds: float
 
@@ -119,7 +121,28 @@ def look_up_examples(
         for example, picture in zip(examples, pictures, strict=True)
         if example.wanted and example.box is None
     ]
-    return Likeness(tuple(found), scores, encoded.attention, tuple(filter(None, whole)), encode_seconds)
+    seen = [seen_part(picture.size, form.fit, example.box) for example, picture in zip(examples, pictures, strict=True)]
+    return Likeness(tuple(found), scores, encoded.attention, tuple(seen), tuple(filter(None, whole)), encode_seconds)
+
+
+def seen_part(size: tuple[int, int], fit: Fit, box: Box | None = None) -> Box:
+    """Which part of a picture a network sees.
+
+    Args:
+        size: Width and height of the picture, or of the part of it that counts.
+        fit: What the network is shown of that.
+        box: The part that counts; None is all of it.
+
+    >>> seen_part((400, 200), "crop"), seen_part((400, 200), "squash", (0.5, 0, 1, 1))
+    ((0.25, 0.0, 0.75, 1.0), (0.5, 0, 1, 1))
+    """
+    left, top, right, bottom = box or (0.0, 0.0, 1.0, 1.0)
+    if fit == "squash":
+        return left, top, right, bottom
+    across, down = (min(size) / side for side in size)
+    middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
+    half_x, half_y = across * (right - left) / 2, down * (bottom - top) / 2
+    return middle_x - half_x, middle_y - half_y, middle_x + half_x, middle_y + half_y
 
 
 def combined_scores(

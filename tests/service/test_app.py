@@ -109,7 +109,9 @@ def test_a_key_is_never_a_path(route, key, client):
 
 
 def test_attention_of_a_photograph(client, library, photo_folder):
-    values = np.array(good(client.get("/v1/attention", params={"key": "apple/apple_0.jpg"}))["values"])
+    answer = good(client.get("/v1/attention", params={"key": "apple/apple_0.jpg"}))
+    values = np.array(answer["values"])
+    assert answer["box"] == {"left": 0, "top": 0, "right": 1, "bottom": 1}
     expected = library.encoder.attention([photo_folder / "apple/apple_0.jpg"])[0]
     np.testing.assert_allclose(values, expected, atol=1e-6)
 
@@ -229,6 +231,7 @@ def test_filters(client):
         ({"examples": [{"key": "a"}], "topk": 3}, 422, "topk: Extra inputs are not permitted"),
         ({"examples": [{"key": "no.jpg"}]}, 404, "there is no photograph 'no.jpg' in the collection"),
         ({"examples": [{"image": base64.b64encode(b"hello").decode()}]}, 422, "example 1: this is not an image"),
+        ({"examples": [{"image": "aGVsbG8=", "name": "list.txt"}]}, 422, "list.txt: this is not an image"),
     ],
 )
 def test_requests_that_make_no_sense(request_, status, sentence, client):
@@ -292,12 +295,34 @@ def test_nothing_is_changed_where_that_is_not_allowed(library):
 
 def test_a_sync_that_the_service_starts(client, photo_folder):
     shutil.copy(photo_folder / "apple/apple_0.jpg", photo_folder / "another.jpg")
-    good(client.post("/v1/sync"), 202)
+    (photo_folder / "broken.jpg").write_bytes(b"...")
+    assert good(client.post("/v1/sync"), 202)["sync"] is not None
+    assert "already" in problem(client.post("/v1/sync"), 409)
     deadline = time.monotonic() + 120
     while good(client.get("/v1/status"))["count"] < 19:
         assert time.monotonic() < deadline, "the sync did not end"
         time.sleep(0.2)
     assert "another.jpg" in [one["key"] for one in good(client.get("/v1/images"))["images"]]
+    while good(client.get("/v1/status"))["sync"] is not None:
+        assert time.monotonic() < deadline, "the sync did not end"
+        time.sleep(0.1)
+    # A file that cannot be used is no failure of the sync.
+    assert good(client.get("/v1/status"))["problem"] is None
+    found = good(client.get("/v1/failures"))
+    assert (found["total"], found["failures"][0]["key"]) == (1, "broken.jpg")
+    assert "this is not an image" in found["failures"][0]["reason"]
+
+
+def test_a_sync_that_fails_is_told(client, photo_folder):
+    shutil.rmtree(photo_folder)
+    good(client.post("/v1/sync"), 202)
+    deadline = time.monotonic() + 120
+    while good(client.get("/v1/status"))["sync"] is not None:
+        assert time.monotonic() < deadline, "the sync did not end"
+        time.sleep(0.1)
+    assert good(client.get("/v1/status"))["problem"] == (
+        "the last sync failed: photos is not a folder; give the folder of the images"
+    )
 
 
 def test_what_another_process_changes_is_seen(client, photo_folder, photo_collection, calibrated_model, tiny_model):

@@ -460,19 +460,21 @@ def test_the_detail_view_says_why(visit, service):
 
 def test_an_attention_map_is_dark_where_nothing_was_looked_at(visit, service):
     page = _open(visit, service)
-    left, right, steps = page.evaluate(
+    left, right, steps, *place = page.evaluate(
         """async () => {
           const { overlay } = await import("/page/overlay.js");
-          const canvas = overlay({ values: [[0.0, 0.5], [0.0, 0.5]] }, null);
+          const box = { left: 0.25, top: 0, right: 0.75, bottom: 1 };
+          const canvas = overlay({ values: [[0.0, 0.5], [0.0, 0.5]], box });
           const { width, height } = canvas;
           const { data } = canvas.getContext("2d").getImageData(0, height / 2, width, 1);
           const opacities = [...data.filter((_, place) => place % 4 === 3)];
-          return [opacities[0], opacities.at(-1), new Set(opacities).size];
+          return [opacities[0], opacities.at(-1), new Set(opacities).size, canvas.style.left, canvas.style.width];
         }"""
     )
     assert left > 150
     assert right < 60
     assert steps > 20  # the cells run into each other
+    assert place == ["25%", "50%"]
 
 
 def test_everything_by_keyboard_alone(visit, service):
@@ -518,6 +520,15 @@ def test_everything_by_keyboard_alone(visit, service):
     expect(page.locator("#tray li.unwanted")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.locator("#grid")).to_be_visible()
+
+
+def test_files_that_could_not_be_used_are_named(visit, changing):
+    page = _open(visit, changing.address)
+    page.get_by_role("button", name="1 file could not be used").click()
+    expect(page.locator("#failures")).to_contain_text("unusable.jpg")
+    expect(page.locator("#failures")).to_contain_text("this is not an image that Pillow can read here")
+    page.keyboard.press("Escape")
+    expect(page.locator("#failures")).not_to_be_visible()
 
 
 def test_deleting_asks_first_and_leaves_the_file(visit, changing):

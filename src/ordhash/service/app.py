@@ -103,6 +103,13 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
         """What is served, and how far a sync is."""
         return await showing(_status, library, settings)
 
+    @app.get("/v1/failures", tags=["service"], responses=_failures(429, 503))
+    async def failures(limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> messages.Failures:
+        """Files of the folder that cannot be used, and why."""
+        found = await showing(library.failures)
+        some = [messages.Failure(key=one.source, reason=one.reason) for one in found[:limit]]
+        return messages.Failures(total=len(found), failures=some)
+
     @app.get("/metrics", tags=["service"], response_class=Response)
     async def metrics() -> Response:
         """Numbers for Prometheus."""
@@ -142,7 +149,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
     @app.get("/v1/attention", tags=["photographs"], responses=_failures(404, 422, 429, 503))
     async def attention(key: Key) -> messages.AttentionMap:
         """Where the network looks in a photograph."""
-        return _map(await searching(library.attention, key))
+        return _map(*await searching(library.attention, key))
 
     @app.post("/v1/search", tags=["search"], responses=_failures(404, 408, 413, 422, 429, 503))
     async def search(wanted: messages.SearchRequest) -> messages.SearchAnswer:
@@ -280,7 +287,7 @@ def _search(library: Library, wanted: messages.SearchRequest, conditions: list[C
         if one.key is not None:
             examples.append(library.example(one.key, box=box, wanted=one.wanted))
         else:
-            examples.append(Example(one.image or b"", box, one.wanted, f"example {place + 1}"))
+            examples.append(Example(one.image or b"", box, one.wanted, one.name or f"example {place + 1}"))
     return library.search(examples, wanted.top_k, conditions)
 
 
@@ -290,7 +297,7 @@ def _status(library: Library, settings: ServiceSettings) -> messages.Status:
         name=library.folder.name,
         version=ordhash.__version__,
         count=len(library),
-        unusable=library.unusable(),
+        unusable=len(library.failures()),
         generation=library.generation,
         code_bits=info.spec.code_bits,
         segments=info.spec.n_segments,
@@ -334,14 +341,16 @@ def _answer(found: Found, numbers: Numbers) -> messages.SearchAnswer:
             )
             for match in found.matches
         ],
-        attention=[_map(one) for one in found.attention],
+        attention=[_map(*one) for one in found.attention],
         encode_milliseconds=1000 * found.encode_seconds,
         search_milliseconds=1000 * found.search_seconds,
     )
 
 
-def _map(attention: npt.NDArray[np.float32]) -> messages.AttentionMap:
-    return messages.AttentionMap(values=attention.astype(float).round(6).tolist())
+def _map(attention: npt.NDArray[np.float32], seen: Edges) -> messages.AttentionMap:
+    left, top, right, bottom = seen
+    box = messages.Box(left=left, top=top, right=right, bottom=bottom)
+    return messages.AttentionMap(values=attention.astype(float).round(6).tolist(), box=box)
 
 
 def _jpeg(content: bytes, *, forever: bool) -> Response:

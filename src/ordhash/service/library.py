@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +14,16 @@ import pyarrow as pa
 
 from ordhash.codes import OrdinalCodes
 from ordhash.collection import Collection, Entry, SyncProgress
+from ordhash.data.images import open_rgb
 from ordhash.encoder import Encoder
-from ordhash.errors import DataError, InputError, OrdhashError, SyncRunningError
-from ordhash.examples import Example, look_up_examples
+from ordhash.errors import DataError, ImageError, InputError, OrdhashError, SyncRunningError
+from ordhash.examples import Box, Example, look_up_examples, seen_part
 from ordhash.files import StrPath
 from ordhash.fingerprint import first_alike
 from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.lookup import Answer, metadata_at
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
+from ordhash.service.syncing import SyncProcess
 from ordhash.service.view import View
 
 __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
@@ -62,13 +62,14 @@ class Found:
 
     Attributes:
         matches: Nearest first.
-        attention: Maps (h, w) of the examples; none where no network was asked.
+        attention: Maps (h, w) of the examples, and the part of its picture that each of them covers; none where no
+            network was asked.
         encode_seconds: Time of decoding and of the network.
         search_seconds: Time of the rest.
     """
 
     matches: tuple[Match, ...]
-    attention: npt.NDArray[np.float32]
+    attention: tuple[tuple[npt.NDArray[np.float32], Box], ...]
     encode_seconds: float
     search_seconds: float
 
@@ -88,7 +89,7 @@ class Library:
 
     def __init__(self, path: StrPath, model: StrPath | None = None, *, pixels: int = 100_000_000) -> None:
         self.collection = Collection(path)
-        self.problem: str | None = None
+        self._problem: str | None = None
         self._pixels = pixels
         facts = self.collection.info()
         self.folder = Path(facts["folder"])
@@ -105,7 +106,7 @@ class Library:
             )
         self._thumbnails = Thumbnails(self.collection.path / "thumbnails")
         self._view = self._look()
-        self._sync: subprocess.Popen[bytes] | None = None
+        self._sync: SyncProcess | None = None
 
     def _look(self) -> View:
         started = time.monotonic()
@@ -126,15 +127,15 @@ class Library:
             return
         try:
             if self.collection.model_id != self.encoder.model_id:
-                self.problem = (
+                self._problem = (
                     "the collection was encoded anew by another model; start the service again to search with that"
                 )
                 return
             if self.collection.generation != self._view.generation:
                 self._view = self._look()
-            self.problem = None
+            self._problem = None
         except (OrdhashError, OSError) as error:
-            self.problem = self.told(error)
+            self._problem = self.told(error)
 
     def told(self, error: Exception) -> str:
         """What an error says, without the paths of this machine."""
@@ -156,10 +157,6 @@ class Library:
     def generation(self) -> int:
         """A number that grows with every change of the images."""
         return self._view.generation
-
-    def unusable(self) -> int:
-        """How many files of the folder could not be used."""
-        return len(self.collection.failures())
 
     def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
         """Columns of the metadata: name, type, and the different texts where they are few."""
@@ -199,19 +196,17 @@ class Library:
         """
         return scaled_jpeg(self.folder / self._entry(key).key, side, name=key)
 
-    def attention(self, key: str) -> npt.NDArray[np.float32]:
-        """Where the network looks in a photograph: float32 (h, w), adding up to 1.
+    def attention(self, key: str) -> tuple[npt.NDArray[np.float32], Box]:
+        """Where the network looks in a photograph: float32 (h, w), adding up to 1; and the part that it sees.
 
         Raises:
             UnknownKeyError: There is none of that key.
             ImageError: Its file cannot be read any more.
         """
-        path: Any = self.folder / self._entry(key).key
-        encoded = self.encoder.run([path])
-        if encoded.failures:
-            raise encoded.failures[0]
-        attention: npt.NDArray[np.float32] = encoded.attention[0]
-        return attention
+        form = self.encoder.info.form
+        picture = open_rgb(self.folder / self._entry(key).key, name=key, least_side=2 * form.size)
+        attention: npt.NDArray[np.float32] = self.encoder.attention([picture])[0]
+        return attention, seen_part(picture.size, form.fit)
 
     def example(self, key: str, **settings: Any) -> Example:
         """An example for [search][ordhash.service.library.Library.search] from the collection.
@@ -245,7 +240,8 @@ class Library:
         )
         matches = self._matches(likeness.found, likeness.scores.argmax(axis=1), likeness.fingerprints)
         all_seconds = time.perf_counter() - started
-        return Found(matches, likeness.attention, likeness.encode_seconds, all_seconds - likeness.encode_seconds)
+        attention = tuple(zip(likeness.attention, likeness.seen, strict=True))
+        return Found(matches, attention, likeness.encode_seconds, all_seconds - likeness.encode_seconds)
 
     def search_like(self, key: str, top_k: int, conditions: Sequence[Condition] = ()) -> Found:
         """Photographs that are like one of the collection, by ordinal distance, without asking the network.
@@ -269,8 +265,7 @@ class Library:
         answers = tuple(map(Answer, keys, distances.tolist(), likely, unknown, metadata_at(view.index, result.rows[0])))
         pictures = () if entry.fingerprint is None else (entry.fingerprint,)
         matches = self._matches(answers, code.symbols[0], pictures)
-        empty = np.zeros((0, 0, 0), np.float32)
-        return Found(matches, empty, 0.0, time.perf_counter() - started)
+        return Found(matches, (), 0.0, time.perf_counter() - started)
 
     def add(self, photograph: bytes) -> str:
         """Put a photograph into the folder and the collection; gives its key.
@@ -294,9 +289,22 @@ class Library:
         self.collection.delete([key])
         self.refresh()
 
+    @property
+    def problem(self) -> str | None:
+        """What somebody should know and do; None where all is well."""
+        failed = None if self._sync is None else self._sync.error()
+        return self._problem or (failed and f"the last sync failed: {self.told(DataError(failed))}")
+
+    def failures(self) -> list[ImageError]:
+        """Files of the folder that cannot be used, by their keys."""
+        return self.collection.failures()
+
     def progress(self) -> SyncProgress | None:
         """How far the sync is that is running, whoever started it."""
-        return self.collection.progress()
+        running = self.collection.progress()
+        if running is None and self._sync is not None and self._sync.running():
+            return SyncProgress()  # it is only starting, or has just ended
+        return running
 
     def start_sync(self) -> None:
         """Bring the collection into step with its folder, in a process of its own.
@@ -304,19 +312,14 @@ class Library:
         Raises:
             SyncRunningError: A sync is running.
         """
-        if self.progress() is not None or (self._sync is not None and self._sync.poll() is None):
+        if self.progress() is not None:
             raise SyncRunningError("a sync is running already; wait for it to end")
-        command = [sys.executable, "-m", "ordhash.cli", "sync", str(self.folder)]
-        command += ["--model", str(self.encoder.path), "--collection", str(self.collection.path)]
-        self._sync = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
 
     def close(self) -> None:
         """Stop a sync that was started here; it loses nothing, and the next one goes on."""
-        if self._sync is not None and self._sync.poll() is None:
-            self._sync.terminate()
-            self._sync.wait()
+        if self._sync is not None:
+            self._sync.stop()
 
     def _entry(self, key: str) -> Entry:
         try:

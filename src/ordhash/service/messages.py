@@ -17,6 +17,8 @@ __all__ = [
     "Column",
     "Deleted",
     "ExampleImage",
+    "Failure",
+    "Failures",
     "Filter",
     "Health",
     "Image",
@@ -71,10 +73,14 @@ class Box(_Message):
 
 
 class ExampleImage(_Message):
-    """A photograph of the collection, by its key, or an image of one's own, in base64."""
+    """A photograph of the collection, by its key, or an image of one's own, in base64.
+
+    ``name`` is how errors call an image of one's own.
+    """
 
     key: str | None = None
     image: Base64 | None = None
+    name: Annotated[str | None, Field(max_length=500)] = None
     box: Box | None = None
     wanted: bool = True
 
@@ -113,9 +119,13 @@ class SearchRequest(_Message):
 
 
 class AttentionMap(_Message):
-    """Where the network looked: rows from the top, each from the left, adding up to 1."""
+    """Where the network looked: rows from the top, each from the left, adding up to 1.
+
+    ``box`` is the part of the picture that the map covers.
+    """
 
     values: list[list[float]]
+    box: Box
 
 
 class Result(_Message):
@@ -192,6 +202,20 @@ class Status(_Message):
     columns: list[Column]
     sync: Progress | None
     problem: str | None
+
+
+class Failure(_Message):
+    """A file of the folder that cannot be used, and why."""
+
+    key: str
+    reason: str
+
+
+class Failures(_Message):
+    """Some of the files that cannot be used, and how many there are."""
+
+    total: int
+    failures: list[Failure]
 
 
 class Health(_Message):

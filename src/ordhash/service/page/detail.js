@@ -82,7 +82,7 @@ async function showPhotograph(photograph, result) {
   const { signal } = control;
   try {
     const map = await ask("/v1/attention", { query: { key: photograph.key }, signal });
-    if (!signal.aborted) stage.append(overlay(map, null));
+    if (!signal.aborted) stage.append(overlay(map));
     toggleOverlays();
   } catch (error) {
     report(error);
@@ -94,7 +94,7 @@ function showExample() {
   const caption = example.wanted ? "Searched with" : "Not this";
   const stage = showPicture("detail-query", caption, largePicture(example), label(example));
   const map = attention[examples.indexOf(example)];
-  if (map) stage.append(overlay(map, example.box));
+  if (map) stage.append(overlay(map));
   if (example.box) stage.append(frame(example.box));
   toggleOverlays();
   byId("detail-examples").replaceChildren(...(examples.length > 1 ? examples.map(exampleButton) : []));

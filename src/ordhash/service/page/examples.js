@@ -26,7 +26,8 @@ export const largePicture = (example) => example.url ?? picture(example);
 
 /** As the service wants it. */
 export async function toMessage({ key, file, box, wanted }) {
-  return { ...(file ? { image: await base64(file) } : { key }), box, wanted };
+  const own = file && { image: await base64(file), name: file.name.slice(0, 500) || null };
+  return { ...(own ?? { key }), box, wanted };
 }
 
 /** As the browser's history can keep it. */

@@ -6,10 +6,10 @@ const UNSEEN = [10, 14, 40, 190]; // red, green, blue, opacity
 const SEEN = [255, 168, 40, 34];
 const LONGER_SIDE = 480; // of the drawing; it is scaled to the picture, and nothing in it is sharp
 
-/** A canvas that covers `box` (shares of the picture, null for all of it) of the element it is put into. */
-export function overlay(map, box) {
+/** A canvas that covers that part of the element it is put into which the network saw. */
+export function overlay(map) {
   const canvas = make("canvas", { className: "overlay", "aria-hidden": "true" });
-  place(canvas, box ?? { left: 0, top: 0, right: 1, bottom: 1 });
+  place(canvas, map.box);
   canvas.width = canvas.height = LONGER_SIDE;
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";

@@ -6,6 +6,7 @@ import { beginDetail, openDetail, openResult } from "./detail.js";
 import { beginDialogs } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { fromPhotograph } from "./examples.js";
+import { beginFailures } from "./failures.js";
 import { beginFilters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { beginIntake } from "./intake.js";
@@ -29,6 +30,7 @@ watch(["searching"], ({ searching }) => {
 
 beginDialogs();
 beginCrop();
+beginFailures();
 beginFilters(filterBy);
 beginResults({ choose: searchWith, explain: openResult, add });
 beginDetail({
