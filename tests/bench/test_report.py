@@ -98,6 +98,12 @@ def test_alone_in_a_table_nobody_is_first_and_lengths_without_runs_are_left_out(
     assert "12 bits" not in text
 
 
+def test_a_protocol_of_which_nothing_is_measured_yet_is_left_out(results):
+    before = markdown(results)
+    results["protocols"]["cifar10-50k"] = results["protocols"]["cifar10"]
+    assert markdown(results) == before
+
+
 def test_a_variant_of_the_default_is_not_the_default(results, tmp_path):
     results["rows"].append({"name": "K = 16", "method": "ordhash"})
     run = next(run for run in results["runs"] if (run["row"], run["code_bits"]) == ("ordhash", 24))

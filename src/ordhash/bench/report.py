@@ -42,9 +42,10 @@ def markdown(results: Values) -> str:
     """Every protocol with its tables: mAP by ordinal and by asymmetric distance, NDCG where relevance is graded.
 
     Args:
-        results: What [run_recipe][ordhash.bench.run_recipe] gives.
+        results: What [run_recipe][ordhash.bench.run_recipe] gives; protocols without a run yet are left out.
     """
-    return "\n\n".join(_protocol(results, name) for name in results["protocols"]) + "\n"
+    begun = {run["protocol"] for run in results["runs"]}
+    return "\n\n".join(_protocol(results, name) for name in results["protocols"] if name in begun) + "\n"
 
 
 def _protocol(results: Values, protocol: str) -> str:
