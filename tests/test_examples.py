@@ -151,7 +151,7 @@ def test_bad_examples(photos, encoder, index, bad_files):
         look_up_examples([Example(bad_files["text"].read_bytes(), name="the upload")], encoder, index)
     large = Image.new("RGB", (200, 200))
     with pytest.raises(ImageError, match="it claims 200 x 200 pixels, allowed are 10,000 in all"):
-        look_up_examples([Example(large)], encoder, index, max_pixels=10_000)
+        look_up_examples([Example(large, max_pixels=10_000)], encoder, index)
 
 
 def test_without_calibration_or_results(photos, tiny_model):

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ordhash.data.images import MAX_PIXELS, Fit, ImageSource, open_rgb, prepare
 from ordhash.encoder import Encoder
@@ -18,6 +17,7 @@ from ordhash.errors import InputError
 from ordhash.fingerprint import fingerprint
 from ordhash.index import OrdinalIndex
 from ordhash.index.items import Where
+from ordhash.inference import ImageInput
 from ordhash.lookup import Answer, metadata_at
 
 __all__ = ["Box", "Example", "Likeness", "combined_scores", "look_up_examples", "seen_part"]
@@ -41,12 +41,14 @@ class Example:
         box: The part of it that counts; None is all of it.
         wanted: Whether results should be like it, or unlike it.
         name: How an error names it.
+        max_pixels: As [open_rgb][ordhash.data.images.open_rgb] takes it.
     """
 
     image: ImageSource
     box: Box | None = None
     wanted: bool = True
     name: str | None = None
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,6 @@ def look_up_examples(
     *,
     top_k: int = 10,
     where: Where | None = None,
-    max_pixels: int = MAX_PIXELS,
 ) -> Likeness:
     """Search with several examples at once, by asymmetric distance to their combined scores.
 
@@ -89,7 +90,6 @@ def look_up_examples(
         index: Where to search.
         top_k: How many answers.
         where: As [OrdinalIndex.search][ordhash.index.OrdinalIndex.search] takes it.
-        max_pixels: As [open_rgb][ordhash.data.images.open_rgb] takes it.
 
     Raises:
         InputError: No example is wanted, a box is no part of a picture, or the index is of another model.
@@ -99,8 +99,10 @@ def look_up_examples(
     if not wanted.any():
         raise InputError("no example says what is wanted; give at least one that results should be like")
     started = time.perf_counter()
-    pictures = [_part(example, max_pixels) for example in examples]
-    encoded = encoder.run(pictures)
+    form = encoder.info.form
+    # One after the other, and no more of each is kept than the network sees: a few uploads can be very many pixels.
+    parts = [_part(example, form) for example in examples]
+    encoded = encoder.run(np.stack([pixels for pixels, _ in parts]))
     encode_seconds = time.perf_counter() - started
     if encoded.failures:  # none is known: these pictures are decoded
         raise encoded.failures[0]
@@ -115,14 +117,13 @@ def look_up_examples(
         likelihoods = [*each.mean(axis=0).tolist()]
     unknown = [None] * len(rows)
     found = map(Answer, keys, result.distances[0].tolist(), likelihoods, unknown, metadata_at(index, rows))
-    form = encoder.info.form
     whole = [
-        fingerprint(prepare(picture, form.size, form.fit))
-        for example, picture in zip(examples, pictures, strict=True)
+        fingerprint(pixels)
+        for example, (pixels, _) in zip(examples, parts, strict=True)
         if example.wanted and example.box is None
     ]
-    seen = [seen_part(picture.size, form.fit, example.box) for example, picture in zip(examples, pictures, strict=True)]
-    return Likeness(tuple(found), scores, encoded.attention, tuple(seen), tuple(filter(None, whole)), encode_seconds)
+    seen = tuple(part for _, part in parts)
+    return Likeness(tuple(found), scores, encoded.attention, seen, tuple(filter(None, whole)), encode_seconds)
 
 
 def seen_part(size: tuple[int, int], fit: Fit, box: Box | None = None) -> Box:
@@ -178,20 +179,26 @@ def _probabilities(scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floa
     return np.asarray(powers / powers.sum(axis=2, keepdims=True))
 
 
-def _part(example: Example, max_pixels: int) -> Image.Image:
-    """The part of an example's picture that counts."""
-    picture = open_rgb(example.image, name=example.name, max_pixels=max_pixels)
-    if example.box is None:
-        return picture
-    left, top, right, bottom = example.box
+def _part(example: Example, form: ImageInput) -> tuple[npt.NDArray[np.uint8], Box]:
+    """The part of an example's picture that counts, as the network sees it, and which part of the picture that is."""
+    whole, box = example.box is None, example.box or (0.0, 0.0, 1.0, 1.0)
+    left, top, right, bottom = box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise InputError(
             f"the box is {example.box}; allowed are left, top, right and bottom with 0 <= left < right <= 1 and "
             "0 <= top < bottom <= 1, shares of width and height"
         )
-    width, height = picture.size
-    edges = (math.floor(left * width), math.floor(top * height), math.ceil(right * width), math.ceil(bottom * height))
-    return picture.crop(edges)
+    picture = open_rgb(
+        example.image,
+        name=example.name,
+        max_pixels=example.max_pixels,
+        least_side=2 * form.size if whole else None,
+    )
+    if not whole:
+        width, height = picture.size
+        corner = math.floor(left * width), math.floor(top * height)
+        picture = picture.crop((*corner, math.ceil(right * width), math.ceil(bottom * height)))
+    return prepare(picture, form.size, form.fit), seen_part(picture.size, form.fit, example.box)
 
 
 def _distances_to(

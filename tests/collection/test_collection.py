@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -458,6 +459,12 @@ def test_what_is_deleted_stays_away_and_its_file_stays_there(collection, photo_f
     with pytest.raises(InputError, match=r"there is no image apple/apple_0.jpg in"):
         collection.delete(["apple/apple_1.jpg", "apple/apple_0.jpg"])
     assert len(collection.index()) == 16
+    # Its folder away for a while, as that of a disk that is not there.
+    (photo_folder / "apple").rename(photo_folder.parent / "away")
+    assert collection.sync(photo_folder, encoder).hidden == 1
+    (photo_folder.parent / "away").rename(photo_folder / "apple")
+    report = collection.sync(photo_folder, encoder)
+    assert (report.encoded, report.hidden) == (5, 2)
     # Its file gone, and another one of that name: that is a new photograph.
     (photo_folder / "apple/apple_0.jpg").unlink()
     assert collection.sync(photo_folder, encoder).hidden == 1
@@ -490,6 +497,19 @@ def test_one_photograph_is_added(collection, photo_folder, encoder, bad_files, t
     collection.delete([key])
     assert collection.add(buffer.read_bytes(), encoder) == key
     assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 0, 19, 0)
+    # Known, and its file is gone: what is added is kept all the same.
+    content = (photo_folder / "apple/apple_1.jpg").read_bytes()
+    (photo_folder / "apple/apple_1.jpg").unlink()
+    again = collection.add(content, encoder)
+    assert (photo_folder / again).read_bytes() == content
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 1, 19, 0)
+
+
+def test_a_collection_inside_its_folder_holds_no_photographs(photo_folder, encoder):
+    collection = Collection(photo_folder / "photos.collection")
+    collection.sync(photo_folder, encoder)
+    shutil.copytree(photo_folder / "apple", collection.path / "thumbnails")
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 0, 18, 0)
 
 
 def test_a_photograph_of_another_model_is_not_added(collection, photo_folder, encoder, calibrated_model):
@@ -517,9 +537,31 @@ def test_how_far_a_sync_is(collection, photo_folder, encoder, monkeypatch):
     assert [(one.done, one.total) for one in seen] == [(0, 18), (0, 18), (10, 18), (10, 18)]
     assert 0 <= seen[0].seconds <= seen[-1].seconds < 60
     assert collection.progress() is None
-    with collection._locked(wait=False):  # held, as it is by a sync; a change in between must wait
-        assert collection.progress() is not None
+    (collection.path / "sync.json").write_bytes(b"{")  # of a sync that was killed
+    assert collection.progress() is None
+    with collection._locked(wait=False):  # held, and not by a sync; a change in between must wait
+        assert collection.progress() is None
         with pytest.raises(SyncRunningError, match="is being synced by process"):
             collection.delete(["apple/apple_1.jpg"])
         (collection.path / "sync.json").write_bytes(b"{")
         assert (collection.progress().done, collection.progress().total) == (0, 0)
+    assert not (collection.path / "sync.json").exists()
+
+
+def test_looking_at_the_progress_gets_in_nobodys_way(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    over = threading.Event()
+
+    def look():
+        while not over.is_set():
+            collection.progress()
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for key in collection.index().keys.tolist()[:10]:
+            collection.delete([key])
+    finally:
+        over.set()
+    assert len(collection.index()) == 8

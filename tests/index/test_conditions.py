@@ -61,6 +61,7 @@ def test_all_conditions_must_hold(index):
 def test_a_value_may_hold_signs():
     assert Condition.parse("name=a=b") == Condition("name", "=", "a=b")
     assert Condition.parse("name~<x>\n") == Condition("name", "~", "<x>\n")
+    assert Condition.parse("size >= 100") == Condition("size", ">=", "100")
 
 
 @pytest.mark.parametrize("text", ["labels", "", "=cat", "~"])

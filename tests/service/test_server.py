@@ -48,15 +48,26 @@ def serve():
         server.process.communicate()
 
 
+def begin(server, length, path="/v1/search/image"):
+    """A connection that has announced a body and sent none of it."""
+    connection = socket.create_connection(server.address, timeout=60)
+    head = (f"POST {path} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {length}", "", "")
+    connection.sendall("\r\n".join(head).encode())
+    return connection
+
+
+def everything(connection):
+    return b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_request_under_way_is_answered_before_the_server_stops(number, serve, photo_collection, photo_folder):
     server = serve(photo_collection, "--port", 0)
     assert server.said.startswith("18 photographs of ")
     assert server.get("/v1/status")["count"] == 18
     content = (photo_folder / "apple/apple_0.jpg").read_bytes()
-    with socket.create_connection(server.address, timeout=60) as connection:
-        head = f"POST /v1/search/image?top_k=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
-        connection.sendall(head.encode() + content[:100])
+    with begin(server, len(content), "/v1/search/image?top_k=1") as connection:
+        connection.sendall(content[:100])
         # Answered only once the request above has arrived, as both come to the same loop in order.
         assert server.get("/v1/health") == {"status": "ok"}
         server.process.send_signal(number)
@@ -65,21 +76,12 @@ def test_a_request_under_way_is_answered_before_the_server_stops(number, serve, 
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(server.address, timeout=5)
         connection.sendall(content[100:])
-        answer = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+        answer = everything(connection)
     assert answer.startswith("HTTP/1.1 200")
     assert '"key":"apple/apple_0.jpg"' in answer
     status = server.process.wait(30)
     assert status in ((0,) if number == signal.SIGINT else (0, -signal.SIGTERM))
     assert "Traceback" not in server.process.stderr.read()
-
-
-def begin(server, length):
-    """A connection that has announced a body and sent none of it."""
-    connection = socket.create_connection(server.address, timeout=60)
-    connection.sendall(
-        f"POST /v1/search/image HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
-    )
-    return connection
 
 
 def test_no_more_is_taken_in_at_once_than_there_is_room_for(serve, photo_collection):
@@ -89,7 +91,7 @@ def test_no_more_is_taken_in_at_once_than_there_is_room_for(serve, photo_collect
     while True:  # the server sees them one by one
         with begin(server, 10) as one_more:
             one_more.sendall(bytes(10))
-            answer = one_more.recv(1 << 16).decode()
+            answer = everything(one_more)
         if "HTTP/1.1 429" in answer:
             break
         assert "HTTP/1.1 422" in answer
@@ -101,14 +103,27 @@ def test_no_more_is_taken_in_at_once_than_there_is_room_for(serve, photo_collect
     while "HTTP/1.1 422" not in answer:
         with begin(server, 10) as one_more:
             one_more.sendall(bytes(10))
-            answer = one_more.recv(1 << 16).decode()
+            answer = everything(one_more)
         assert time.monotonic() < deadline
 
 
 def test_a_body_that_does_not_come_is_given_up(serve, photo_collection):
     server = serve(photo_collection, "--port", 0, "--seconds", 0.5)
     with begin(server, 1000) as connection:
-        assert "HTTP/1.1 408" in connection.recv(1 << 16).decode()
+        assert "HTTP/1.1 408" in everything(connection)
+
+
+def test_another_address_of_this_machine(serve, photo_collection):
+    server = serve(photo_collection, "--port", 0, "--host", "127.0.0.2")
+    with urllib.request.urlopen(f"http://127.0.0.2:{server.address[1]}/v1/status", timeout=60) as answer:
+        assert json.load(answer)["count"] == 18
+
+
+def test_headers_have_an_end(serve, photo_collection):
+    server = serve(photo_collection, "--port", 0)
+    with socket.create_connection(server.address, timeout=60) as connection:
+        connection.sendall(b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n" + b"X-Long: " + b"x" * 100_000)
+        assert b"HTTP/1.1 400" in connection.recv(1 << 16)
 
 
 def test_a_token_is_drawn_where_others_can_connect(serve, photo_collection):
@@ -121,10 +136,10 @@ def test_a_token_is_drawn_where_others_can_connect(serve, photo_collection):
 
 
 def test_a_token_of_ones_own_is_not_printed(serve, photo_collection, monkeypatch):
-    monkeypatch.setenv("ORDHASH_TOKEN", "a secret that nobody guesses")
+    monkeypatch.setenv("ORDHASH_TOKEN", "a-secret-that-nobody-guesses")
     server = serve(photo_collection, "--port", 0)
     assert "secret" not in server.said
-    assert server.get("/v1/status", Authorization="Bearer a secret that nobody guesses")["count"] == 18
+    assert server.get("/v1/status", Authorization="Bearer a-secret-that-nobody-guesses")["count"] == 18
 
 
 def failure(*arguments):

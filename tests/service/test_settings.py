@@ -29,7 +29,8 @@ def test_others_may_only_come_in_with_a_token():
     [
         ({"port": 70000}, "port is 70000; allowed is 0 to 65535"),
         ({"token": "short"}, "the token must have 16 or more characters"),
-        ({"token": "schlüssel-zum-haus"}, "all of them printable ASCII"),
+        ({"token": "schlüssel-zum-haus"}, "all of them printable ASCII and no space"),
+        ({"token": "a token that has spaces"}, "and no space"),
         ({"upload_bytes": 0}, "upload_bytes is 0; it must be above 0"),
         ({"pixels": -1}, "pixels is -1; it must be above 0"),
         ({"concurrent": 0}, "concurrent is 0; it must be above 0"),

@@ -36,7 +36,9 @@ CREATE TABLE failures (
 """
 
 # Not of the schema that a format stands for: catalogues without it are as good as those where it is empty.
-_HIDDEN = "CREATE TABLE IF NOT EXISTS hidden (key TEXT PRIMARY KEY) WITHOUT ROWID"
+_HIDDEN = """
+CREATE TABLE IF NOT EXISTS hidden (key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID
+"""
 
 _COLUMNS = "key, size, modified, content, code, fingerprint"
 
@@ -181,11 +183,12 @@ class Catalogue:
             row: tuple[bytes, bytes | None] | None = self._db.execute(query, (content,)).fetchone()
         return row
 
-    def key_of(self, content: bytes) -> str | None:
-        """Key of an image of this content, the first of several; None where there is none."""
+    def with_content(self, content: bytes) -> Entry | None:
+        """The image of this content, the first of several; None where there is none."""
+        query = f"SELECT {_COLUMNS} FROM images WHERE content = ? ORDER BY key LIMIT 1"
         with self._reported():
-            row = self._db.execute("SELECT min(key) FROM images WHERE content = ?", (content,)).fetchone()
-        return None if row[0] is None else str(row[0])
+            row = self._db.execute(query, (content,)).fetchone()
+        return None if row is None else Entry(*row)
 
     def entries_of(self, keys: Iterable[str]) -> list[Entry | None]:
         """Images of some keys, in that order; None where there is none."""
@@ -216,19 +219,22 @@ class Catalogue:
             )
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
-    def hidden(self) -> set[str]:
-        """Keys of files that are left out although they lie in the folder."""
+    def hidden(self) -> dict[str, tuple[int, int]]:
+        """Files that are left out although they lie in the folder: size and time by key."""
         with self._reported():
             if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'hidden'").fetchone():
-                return set()
-            return {str(row[0]) for row in self._db.execute("SELECT key FROM hidden")}
+                return {}
+            rows = self._db.execute("SELECT key, size, modified FROM hidden")
+            return {key: (size, modified) for key, size, modified in rows}
 
     def hide(self, keys: Iterable[str]) -> None:
         """Forget images, and leave their files out from now on."""
         rows = [(key,) for key in keys]
         with self._transaction():
             self._db.execute(_HIDDEN)
-            self._db.executemany("INSERT OR IGNORE INTO hidden VALUES (?)", rows)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO hidden SELECT key, size, modified FROM images WHERE key = ?", rows
+            )
             self._db.executemany("DELETE FROM images WHERE key = ?", rows)
             self._db.executemany("DELETE FROM failures WHERE key = ?", rows)
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")

@@ -21,6 +21,7 @@ from ordhash.codefile import CodeFacts, write_codes
 from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
+from ordhash.data.images import MAX_PIXELS
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.files import StrPath, replace_file
@@ -30,6 +31,9 @@ from ordhash.index import OrdinalIndex
 __all__ = ["Collection", "SyncProgress"]
 
 _CATALOGUE, _LOCK, _INDEX, _PROGRESS = "catalogue.sqlite", "lock", "{}.index", "sync.json"
+
+
+_PATIENCE = 20  # attempts to get the lock
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,9 @@ class Collection:
                 catalogue.start_again(facts)
             if undelete:
                 catalogue.show(catalogue.hidden())
-            report = sync_folder(catalogue, encoder, progress=progress, tell=self._progress_teller())
+            tell = self._progress_teller()
+            tell(0, 0)
+            report = sync_folder(catalogue, encoder, progress=progress, tell=tell)
             self._index_of(catalogue)
         return report
 
@@ -138,7 +144,9 @@ class Collection:
             return None
         try:
             told = json.loads((self.path / _PROGRESS).read_bytes())
-        except (OSError, ValueError):  # not yet, or of a sync that was killed while it wrote
+        except FileNotFoundError:  # whoever holds the lock is no sync
+            return None
+        except (OSError, ValueError):
             return SyncProgress()
         return SyncProgress(told["done"], told["total"], time.time() - told["started"])
 
@@ -191,12 +199,13 @@ class Collection:
         with self._opened() as catalogue:
             return catalogue.generation
 
-    def add(self, photograph: bytes, encoder: Encoder) -> str:
+    def add(self, photograph: bytes, encoder: Encoder, *, max_pixels: int = MAX_PIXELS) -> str:
         """Put one photograph into the folder, below ``added``, and into the collection.
 
         Args:
             photograph: Content of an image file.
             encoder: The model of the collection.
+            max_pixels: As [open_rgb][ordhash.data.images.open_rgb] takes it.
 
         Returns:
             Its key; that of an image of the same content, if there is one.
@@ -209,7 +218,7 @@ class Collection:
         """
         with self._opened() as catalogue, self._locked(wait=False):
             self._check_model(catalogue, encoder)
-            return add_photograph(catalogue, encoder, photograph)
+            return add_photograph(catalogue, encoder, photograph, max_pixels)
 
     @property
     def model_id(self) -> str | None:
@@ -356,18 +365,28 @@ class Collection:
     def _locked(self, *, wait: bool) -> Iterator[None]:
         """The only writer; the system lets go of the lock when the process ends, however it ends."""
         with (self.path / _LOCK).open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise SyncRunningError(
-                    f"{self.path} is being synced by process {file.read().strip() or 'unknown'}; "
-                    "wait for it to end, or give --wait"
-                ) from None
+            # Whoever asks for the progress holds the lock for a moment, so the first refusal may mean nothing.
+            for patience in range(_PATIENCE, -1, -1):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not patience:
+                        file.seek(0)
+                        raise SyncRunningError(
+                            f"{self.path} is being synced by process {file.read().strip() or 'unknown'}; "
+                            "wait for it to end, or give --wait"
+                        ) from None
+                    time.sleep(0.01)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            yield
+            progress = self.path / _PROGRESS
+            progress.unlink(missing_ok=True)  # of a sync that was killed
+            try:
+                yield
+            finally:
+                progress.unlink(missing_ok=True)
 
 
 def _arrays(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:

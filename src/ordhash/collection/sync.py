@@ -25,7 +25,7 @@ from ordhash.files import replace_file
 from ordhash.fingerprint import fingerprint
 from ordhash.progress import progress_bar
 
-__all__ = ["SyncReport", "add_photograph", "changed_photographs", "sync_folder"]
+__all__ = ["SyncReport", "add_photograph", "changed_photographs", "is_as_it_was", "sync_folder"]
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 28
 
@@ -82,7 +82,7 @@ def sync_folder(
         DataError: The folder is not there, or holds no image while the catalogue holds some.
     """
     started, report, folder = time.perf_counter(), SyncReport(), catalogue.folder
-    files, unreadable = _files(folder, report)
+    files, unreadable = _files(folder, report, catalogue.path.parent.absolute())
     known = {entry.key: entry for entry in catalogue.entries()}
     failed = {failure.key: failure for failure in catalogue.failures()}
     if known and not files and not unreadable:
@@ -91,11 +91,11 @@ def sync_folder(
             f"good, delete {catalogue.path.parent}"
         )
     hidden = catalogue.hidden()
-    absent = hidden.difference(file.key for file in files)
-    catalogue.show(key for key in absent if not key.startswith(unreadable))  # what gets that name later is a new file
+    # Another file under the name of one that was deleted is a new photograph.
+    catalogue.show(file.key for file in files if file.key in hidden and hidden[file.key] != (file.size, file.modified))
     todo = []
     for file in files:
-        if file.key in hidden:
+        if hidden.get(file.key) == (file.size, file.modified):
             report.hidden += 1
             continue
         before = known.get(file.key) or failed.get(file.key)
@@ -122,7 +122,7 @@ def sync_folder(
     return report
 
 
-def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes) -> str:
+def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes, max_pixels: int) -> str:
     """Write one photograph into the folder of a catalogue, and encode it; gives its key.
 
     Its file is named by its content, so whatever is added twice is there once.
@@ -131,18 +131,19 @@ def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes) ->
         catalogue: Of the encoder's model.
         encoder: Encodes it.
         photograph: Content of an image file.
+        max_pixels: As [open_rgb][ordhash.data.images.open_rgb] takes it.
 
     Raises:
         ImageError: It cannot be used; then nothing is written.
         DataError: The folder is not there.
     """
     digest = content_id(photograph)
-    there = catalogue.key_of(digest)
-    if there is not None:
-        return there
+    there = catalogue.with_content(digest)
+    if there is not None and is_as_it_was(catalogue.folder / there.key, there):
+        return there.key
     if not catalogue.folder.is_dir():
         raise DataError(f"{catalogue.folder}, the folder of the collection, is not there; is a disk missing?")
-    open_rgb(photograph, name="the photograph")
+    open_rgb(photograph, name="the photograph", max_pixels=max_pixels)
     key = f"{_ADDED}/{digest.hex()}.{file_suffix(photograph)}"
     path = catalogue.folder / key
     path.parent.mkdir(exist_ok=True)
@@ -152,8 +153,23 @@ def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes) ->
     report = SyncReport()
     _take(catalogue, encoder, [_File(key, path, status.st_size, status.st_mtime_ns)], {}, report)
     if report.failures:
-        raise report.failures[0]
+        path.unlink(missing_ok=True)
+        raise ImageError("the photograph", report.failures[0].reason)
     return key
+
+
+def is_as_it_was(path: Path, entry: Entry) -> bool:
+    """Whether a file is still the one that the catalogue speaks of, by its size and time.
+
+    Args:
+        path: Of the file.
+        entry: What the catalogue says.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (entry.size, entry.modified)
 
 
 def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list[str]:
@@ -188,8 +204,11 @@ def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list
     return changed
 
 
-def _files(folder: Path, report: SyncReport) -> tuple[list[_File], tuple[str, ...]]:
-    """Images of a folder by key, and beginnings of the keys that lie in folders that cannot be read now."""
+def _files(folder: Path, report: SyncReport, own: Path) -> tuple[list[_File], tuple[str, ...]]:
+    """Images of a folder by key, and beginnings of the keys that lie in folders that cannot be read now.
+
+    What lies in ``own``, the folder of the collection, is not the user's.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}, the folder of the collection, is not there; is a disk missing?")
     unreadable: list[str] = []
@@ -201,6 +220,8 @@ def _files(folder: Path, report: SyncReport) -> tuple[list[_File], tuple[str, ..
 
     files = []
     for path in walk_images(folder, pass_over):
+        if path.is_relative_to(own):
+            continue
         key = path.relative_to(folder).as_posix()
         try:
             key.encode()

@@ -60,7 +60,7 @@ class Condition:
                 f"the condition is {text!r}; give COLUMN, one of {' '.join(get_args(Comparison))}, and a value, as in "
                 "labels=cat"
             )
-        return cls(found[1], found[2], found[3])  # type: ignore[arg-type]  # the pattern allows no other
+        return cls(found[1].strip(" "), found[2], found[3].strip(" "))  # type: ignore[arg-type]  # the pattern allows no other
 
 
 def rows_that_meet(index: OrdinalIndex, conditions: Sequence[Condition]) -> npt.NDArray[np.bool_] | None:

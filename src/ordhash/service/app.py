@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import functools
 import hmac
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +24,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 import ordhash
 from ordhash.errors import ImageError, InputError, OrdhashError, SyncRunningError
 from ordhash.examples import Box as Edges
-from ordhash.examples import Example
 from ordhash.index.conditions import Condition
 from ordhash.service import messages
 from ordhash.service.guard import COOKIE, Guard, Numbers
@@ -32,6 +34,8 @@ from ordhash.service.work import BusyError, TookTooLongError, Work
 __all__ = ["create_app"]
 
 _PAGE = Path(__file__).parent / "page"
+_log = logging.getLogger(__name__)
+
 _LOOK_SECONDS = 1.0  # between two looks at whether the collection has changed
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
@@ -171,7 +175,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
     ) -> messages.SearchAnswer:
         """Photographs that are like an image, or like a part of it: ``curl --data-binary @cat.jpg``."""
         box = (left, top, right, bottom)
-        example = Example(image, None if box == (0, 0, 1, 1) else box, name="the image")
+        example = library.own_example(image, None if box == (0, 0, 1, 1) else box, name="the image")
         return _answer(await searching(library.search, [example], top_k), numbers)
 
     @app.post(
@@ -214,10 +218,14 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
 
 async def _watch(library: Library) -> None:
     """Keep the library in step with the collection, and have the first search find everything loaded."""
-    await asyncio.to_thread(library.warm_up)
+    work: Callable[[], None] = library.warm_up
     while True:
+        try:
+            await asyncio.to_thread(work)
+        except Exception:  # whatever it is, the next look may go well, and the service answers meanwhile
+            _log.exception("looking at the collection failed")
+        work = functools.partial(library.refresh, soon=True)
         await asyncio.sleep(_LOOK_SECONDS)
-        await asyncio.to_thread(library.refresh, soon=True)
 
 
 def _close(searching: Work, showing: Work, library: Library) -> None:
@@ -254,7 +262,7 @@ def _handle_errors(app: FastAPI, library: Library) -> None:
 
     @app.exception_handler(ImageError)
     async def unusable(_: Request, error: ImageError) -> JSONResponse:
-        return problem(422, str(error))
+        return problem(422, library.told(error))
 
     @app.exception_handler(InputError)
     async def wrong(_: Request, error: InputError) -> JSONResponse:
@@ -263,6 +271,11 @@ def _handle_errors(app: FastAPI, library: Library) -> None:
     @app.exception_handler(OrdhashError)
     async def other(_: Request, error: OrdhashError) -> JSONResponse:
         return problem(503, library.told(error))
+
+    @app.exception_handler(OSError)
+    async def no_disk(_: Request, error: OSError) -> JSONResponse:
+        reason = error.strerror or type(error).__name__
+        return problem(503, f"a file of the collection cannot be used ({reason}); check the disk and the permissions")
 
     @app.exception_handler(BusyError)
     async def busy(_: Request, error: BusyError) -> JSONResponse:
@@ -287,8 +300,16 @@ def _search(library: Library, wanted: messages.SearchRequest, conditions: list[C
         if one.key is not None:
             examples.append(library.example(one.key, box=box, wanted=one.wanted))
         else:
-            examples.append(Example(one.image or b"", box, one.wanted, one.name or f"example {place + 1}"))
+            name = one.name or f"example {place + 1}"
+            examples.append(library.own_example(_from_base64(one.image, name), box, wanted=one.wanted, name=name))
     return library.search(examples, wanted.top_k, conditions)
+
+
+def _from_base64(text: str | None, name: str) -> bytes:
+    try:
+        return base64.b64decode(text or "", validate=True)
+    except ValueError:
+        raise InputError(f"{name} is no base64; encode the content of the file") from None
 
 
 def _status(library: Library, settings: ServiceSettings) -> messages.Status:

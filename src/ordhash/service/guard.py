@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +33,8 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
+
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST"})
 
 _BODIES = 16  # times the largest body: so much may be on its way at once
 
@@ -113,18 +115,19 @@ class Guard:
             self._bodies -= room
             # The route is only known once it was found; a path that leads nowhere must not become a label.
             route = getattr(scope.get("route"), "path", "none")
-            self._numbers.requests.labels(scope["method"], route, status).inc()
-            self._numbers.seconds.labels(scope["method"], route).observe(time.perf_counter() - started)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._numbers.requests.labels(method, route, status).inc()
+            self._numbers.seconds.labels(method, route).observe(time.perf_counter() - started)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         host = _name_of(headers.get("host", ""))
         # A page of the web can have its name lead to this machine, or post to it: the browser then says which page.
         # Such a page does not know a token, so with one the name may be any, that of a proxy too.
-        if self._settings.token is None and host not in _NAMES_OF_THIS_MACHINE:
+        if self._settings.token is None and host not in (*_NAMES_OF_THIS_MACHINE, self._settings.host):
             return _problem(421, f"this service answers at {self._settings.host}, not at {host or 'an empty name'}")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and _place_of(origin) != headers.get("host"):
             return _problem(403, "this request comes from a page of another site; open the page of this service")
         if not self._is_known(scope, headers):
             return _problem(
@@ -147,11 +150,8 @@ class Guard:
             return True
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
-            try:
-                cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-            except CookieError:
-                cookie = None
-            given = "" if cookie is None else cookie.value
+            # Not the standard library's, which stops at the first cookie of another program that it dislikes.
+            given = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         return hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
 
     def _room_for(self, scope: Scope) -> int:
@@ -192,6 +192,13 @@ class Guard:
 
 def _problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"detail": sentence}, status, headers)
+
+
+def _place_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _name_of(host: str) -> str:

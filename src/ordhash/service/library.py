@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from ordhash.codes import OrdinalCodes
 from ordhash.collection import Collection, Entry, SyncProgress
+from ordhash.collection.sync import is_as_it_was
 from ordhash.data.images import open_rgb
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, OrdhashError, SyncRunningError
@@ -88,7 +90,7 @@ class Library:
     """
 
     def __init__(self, path: StrPath, model: StrPath | None = None, *, pixels: int = 100_000_000) -> None:
-        self.collection = Collection(path)
+        self.collection = Collection(Path(path).absolute())
         self._problem: str | None = None
         self._pixels = pixels
         facts = self.collection.info()
@@ -104,6 +106,8 @@ class Library:
                 f"{path} was encoded by model {facts['model_id']}, and {chosen} is {self.encoder.model_id}; give that "
                 "model"
             )
+        self._writing = threading.Lock()  # one change of the collection at a time: its own lock refuses a second
+        self._looking = threading.Lock()
         self._thumbnails = Thumbnails(self.collection.path / "thumbnails")
         self._view = self._look()
         self._sync: SyncProcess | None = None
@@ -123,24 +127,27 @@ class Library:
             soon: Whether to do without when the last look took long and was not long ago: a sync changes the collection
                 all the time, and a service that looks all the time does nothing else.
         """
-        if soon and time.monotonic() - self._looked_at < _REST * self._look_seconds:
-            return
-        try:
-            if self.collection.model_id != self.encoder.model_id:
-                self._problem = (
-                    "the collection was encoded anew by another model; start the service again to search with that"
-                )
+        with self._looking:  # or an older look could end after a newer one, and hide what that has seen
+            if soon and time.monotonic() - self._looked_at < _REST * self._look_seconds:
                 return
-            if self.collection.generation != self._view.generation:
-                self._view = self._look()
-            self._problem = None
-        except (OrdhashError, OSError) as error:
-            self._problem = self.told(error)
+            try:
+                self._check_model()
+                if self.collection.generation != self._view.generation:
+                    self._view = self._look()
+                self._problem = None
+            except (OrdhashError, OSError) as error:
+                self._problem = self.told(error)
+
+    def _check_model(self) -> None:
+        if self.collection.model_id != self.encoder.model_id:
+            raise DataError(
+                "the collection was encoded anew by another model; start the service again to search with that"
+            )
 
     def told(self, error: Exception) -> str:
         """What an error says, without the paths of this machine."""
         sentence = str(error)
-        for path in (self.collection.path.absolute(), self.collection.path, self.folder, self.encoder.path):
+        for path in (self.collection.path, self.folder, self.encoder.path.absolute()):
             sentence = sentence.replace(str(path), path.name)
         return sentence
 
@@ -185,7 +192,10 @@ class Library:
             ImageError: Its file cannot be read any more.
         """
         entry = self._entry(key)
-        return self._thumbnails.of(self.folder / entry.key, entry.content, name=key)
+        path = self.folder / entry.key
+        if not path.exists() or is_as_it_was(path, entry):
+            return self._thumbnails.of(path, entry.content, name=key)
+        return self._thumbnails.make(path, name=key)  # another picture now, until the next sync
 
     def picture(self, key: str, side: int) -> bytes:
         """Picture of a photograph as JPEG, its longer side at most ``side`` pixels.
@@ -207,6 +217,17 @@ class Library:
         picture = open_rgb(self.folder / self._entry(key).key, name=key, least_side=2 * form.size)
         attention: npt.NDArray[np.float32] = self.encoder.attention([picture])[0]
         return attention, seen_part(picture.size, form.fit)
+
+    def own_example(self, image: bytes, box: Box | None = None, *, wanted: bool = True, name: str) -> Example:
+        """An example for [search][ordhash.service.library.Library.search] that somebody sends.
+
+        Args:
+            image: Content of an image file.
+            box: The part that counts.
+            wanted: Whether results should be like it.
+            name: How an error names it.
+        """
+        return Example(image, box, wanted, name, self._pixels)
 
     def example(self, key: str, **settings: Any) -> Example:
         """An example for [search][ordhash.service.library.Library.search] from the collection.
@@ -230,13 +251,13 @@ class Library:
             ImageError: An example cannot be used.
         """
         view, started = self._view, time.perf_counter()
+        self._check_model()
         likeness = look_up_examples(
             examples,
             self.encoder,
             view.index,
             top_k=top_k,
             where=rows_that_meet(view.index, conditions),
-            max_pixels=self._pixels,
         )
         matches = self._matches(likeness.found, likeness.scores.argmax(axis=1), likeness.fingerprints)
         all_seconds = time.perf_counter() - started
@@ -256,6 +277,7 @@ class Library:
             InputError: A condition does not go with the metadata.
         """
         view, started, entry = self._view, time.perf_counter(), self._entry(key)
+        self._check_model()
         code = self._codes([entry])
         result = view.index.search(code, top_k=top_k, where=rows_that_meet(view.index, conditions))
         keys, distances = result.keys[0].tolist(), result.distances[0]
@@ -274,7 +296,8 @@ class Library:
             ImageError: It cannot be used.
             SyncRunningError: A sync is running.
         """
-        key = self.collection.add(photograph, self.encoder)
+        with self._writing:
+            key = self.collection.add(photograph, self.encoder, max_pixels=self._pixels)
         self.refresh()
         return key
 
@@ -285,8 +308,9 @@ class Library:
             UnknownKeyError: There is none of that key.
             SyncRunningError: A sync is running.
         """
-        self._entry(key)
-        self.collection.delete([key])
+        with self._writing:
+            self._entry(key)
+            self.collection.delete([key])
         self.refresh()
 
     @property
@@ -312,9 +336,10 @@ class Library:
         Raises:
             SyncRunningError: A sync is running.
         """
-        if self.progress() is not None:
-            raise SyncRunningError("a sync is running already; wait for it to end")
-        self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
+        with self._writing:
+            if self.progress() is not None:
+                raise SyncRunningError("a sync is running already; wait for it to end")
+            self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
 
     def close(self) -> None:
         """Stop a sync that was started here; it loses nothing, and the next one goes on."""

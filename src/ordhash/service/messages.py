@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from ordhash.index.conditions import Comparison
 
@@ -35,16 +34,8 @@ __all__ = [
 Value = str | int | float | bool | datetime.datetime | None
 
 
-def _from_base64(text: object) -> bytes:
-    if not isinstance(text, str):
-        raise ValueError("give the content of the file as a text in base64")
-    try:
-        return base64.b64decode(text, validate=True)  # pydantic's own type passes over what is no base64
-    except ValueError:
-        raise ValueError("this is no base64; encode the content of the file") from None
-
-
-Base64 = Annotated[bytes, BeforeValidator(_from_base64), WithJsonSchema({"type": "string", "format": "byte"})]
+# Decoded where there is a thread for it: megabytes of it would stop all other requests.
+Base64 = Annotated[str, WithJsonSchema({"type": "string", "format": "byte"})]
 
 
 class _Message(BaseModel):

@@ -59,10 +59,22 @@ class Thumbnails:
         try:
             return kept.read_bytes()
         except OSError:  # none yet, or no folder to keep any
-            small = scaled_jpeg(path, self._side, name=name)
+            small = self.make(path, name=name)
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             replace_file(kept, lambda file: file.write(small))
         except OSError:
             pass  # a full disk, or a collection that may only be read: made again the next time
         return small
+
+    def make(self, path: Path, *, name: str) -> bytes:
+        """The small picture of a file, which is not kept.
+
+        Args:
+            path: The file.
+            name: How an error names it.
+
+        Raises:
+            ImageError: It cannot be used.
+        """
+        return scaled_jpeg(path, self._side, name=name)

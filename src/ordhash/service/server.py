@@ -14,6 +14,8 @@ from ordhash.service.settings import ServiceSettings
 
 __all__ = ["run"]
 
+_CONNECTIONS = 512  # more are answered with status 503
+
 
 def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; requests that are under way then are answered first.
@@ -46,7 +48,9 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
         server_header=False,
         timeout_graceful_shutdown=int(settings.seconds) + 1,
         timeout_keep_alive=15,
+        http="h11",  # the other parser takes headers of any size
         h11_max_incomplete_event_size=1 << 16,
+        limit_concurrency=_CONNECTIONS,
     )
     name = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
     tell(f"http://{name}:{listener.getsockname()[1]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 
 from ordhash.cores import available_cores
@@ -51,8 +52,8 @@ class ServiceSettings:
                 f"host is {self.host}, which other machines can reach; give a token that they must know, or listen at "
                 "127.0.0.1"
             )
-        if self.token is not None and not (len(self.token) >= 16 and self.token.isascii() and self.token.isprintable()):
-            raise InputError("the token must have 16 or more characters, all of them printable ASCII")
+        if self.token is not None and not re.fullmatch(r"[!-~]{16,}", self.token):
+            raise InputError("the token must have 16 or more characters, all of them printable ASCII and no space")
         for name in ("upload_bytes", "pixels", "concurrent", "seconds"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")

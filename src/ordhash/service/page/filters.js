@@ -105,7 +105,9 @@ function write(form) {
 function toValue(input) {
   if (input.type !== "date") return input.value;
   const time = input.dataset.comparison === ">=" ? "00:00:00.000" : "23:59:59.999";
-  return new Date(`${input.value}T${time}`).toISOString().slice(0, -1);
+  const moment = new Date(`${input.value}T${time}`);
+  if (Number.isNaN(moment.getTime())) return input.value; // a year of five digits; the service says so
+  return moment.toISOString().slice(0, -1);
 }
 
 function fromValue(input, value) {

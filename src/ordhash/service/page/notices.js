@@ -6,7 +6,8 @@ const SHOWN_MILLISECONDS = 6000;
 
 export function notify(sentence, kind = "info") {
   // What is beside an open dialog can be neither read nor dismissed.
-  const list = document.querySelector("dialog[open] .notices") ?? byId("notices");
+  const dialog = document.querySelector("dialog[open]");
+  const list = dialog ? (dialog.querySelector(".notices") ?? addedTo(dialog)) : byId("notices");
   const same = [...list.children].find((notice) => notice.dataset.sentence === sentence);
   same?.remove();
   const close = make("button", { type: "button", className: "plain", "aria-label": "Dismiss" }, icon("close"));
@@ -14,6 +15,12 @@ export function notify(sentence, kind = "info") {
   close.onclick = () => notice.remove();
   list.append(notice);
   if (kind === "info") setTimeout(() => notice.remove(), SHOWN_MILLISECONDS);
+}
+
+function addedTo(dialog) {
+  const list = make("ul", { className: "notices", role: "status", "aria-live": "polite" });
+  dialog.append(list);
+  return list;
 }
 
 /** Say why something failed; what was cancelled did not fail, and what is wrong everywhere is said in its own place. */
