@@ -25,7 +25,7 @@ from ordhash.data.images import MAX_PIXELS
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.files import StrPath, replace_file
-from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint_distance
+from ordhash.fingerprint import first_alike
 from ordhash.index import OrdinalIndex
 
 __all__ = ["Collection", "SyncProgress"]
@@ -180,16 +180,6 @@ class Collection:
             return catalogue.entries_of(keys)
 
     @property
-    def folder(self) -> Path:
-        """The folder of the images.
-
-        Raises:
-            DataError: There is no collection, or its catalogue is damaged.
-        """
-        with self._opened() as catalogue:
-            return catalogue.folder
-
-    @property
     def generation(self) -> int:
         """A number that grows with every change of the images.
 
@@ -265,13 +255,9 @@ class Collection:
             picture: From [fingerprint][ordhash.fingerprint.fingerprint].
             keys: Images of the collection.
         """
-        return [
-            picture is not None
-            and entry is not None
-            and entry.fingerprint is not None
-            and fingerprint_distance(picture, entry.fingerprint) <= NEAR_DUPLICATE
-            for entry in self.entries(keys)
-        ]
+        fingerprints = [None if entry is None else entry.fingerprint for entry in self.entries(keys)]
+        found = first_alike(fingerprints, [] if picture is None else [picture])
+        return [place is not None for place in found]
 
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; gives their number."""

@@ -26,7 +26,7 @@ from ordhash.errors import ImageError, InputError, OrdhashError, SyncRunningErro
 from ordhash.examples import Box as Edges
 from ordhash.index.conditions import Condition
 from ordhash.service import messages
-from ordhash.service.guard import COOKIE, Guard, Numbers
+from ordhash.service.guard import COOKIE, Guard, Numbers, problem
 from ordhash.service.library import Found, Library, Order, UnknownKeyError
 from ordhash.service.settings import ServiceSettings
 from ordhash.service.work import BusyError, TookTooLongError, Work
@@ -243,9 +243,6 @@ def _picture(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _handle_errors(app: FastAPI, library: Library) -> None:
-    def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-        return JSONResponse({"detail": sentence}, status, headers)
-
     @app.exception_handler(RequestValidationError)
     async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:
         parts = []

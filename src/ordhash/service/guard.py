@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ordhash.service.settings import ServiceSettings
 
-__all__ = ["COOKIE", "Guard", "Numbers"]
+__all__ = ["COOKIE", "Guard", "Numbers", "problem"]
 
 COOKIE = "ordhash_token"
 
@@ -104,7 +104,7 @@ class Guard:
 
         refusal, room = self._refusal(scope), self._room_for(scope)
         if refusal is None and self._bodies + room > _BODIES * self._settings.upload_bytes:
-            refusal = _problem(429, "too much is being sent at once; try again in a moment", {"retry-after": "1"})
+            refusal = problem(429, "too much is being sent at once; try again in a moment", {"retry-after": "1"})
         self._bodies += room
         try:
             if refusal is not None:
@@ -125,12 +125,12 @@ class Guard:
         # A page of the web can have its name lead to this machine, or post to it: the browser then says which page.
         # Such a page does not know a token, so with one the name may be any, that of a proxy too.
         if self._settings.token is None and host not in (*_NAMES_OF_THIS_MACHINE, self._settings.host):
-            return _problem(421, f"this service answers at {self._settings.host}, not at {host or 'an empty name'}")
+            return problem(421, f"this service answers at {self._settings.host}, not at {host or 'an empty name'}")
         origin = headers.get("origin")
         if origin is not None and _place_of(origin) != headers.get("host"):
-            return _problem(403, "this request comes from a page of another site; open the page of this service")
+            return problem(403, "this request comes from a page of another site; open the page of this service")
         if not self._is_known(scope, headers):
-            return _problem(
+            return problem(
                 401,
                 "this service wants its token; open the address that it printed when it started, or send the header "
                 "Authorization: Bearer TOKEN",
@@ -138,9 +138,9 @@ class Guard:
             )
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
-            return _problem(400, "the header Content-Length is no number; send the length of the body")
+            return problem(400, "the header Content-Length is no number; send the length of the body")
         if int(length) > self._settings.upload_bytes:
-            return _problem(413, self._too_large(), {"connection": "close"})
+            return problem(413, self._too_large(), {"connection": "close"})
         return None
 
     def _is_known(self, scope: Scope, headers: Headers) -> bool:
@@ -190,7 +190,14 @@ class Guard:
         )
 
 
-def _problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An answer that says why a request failed, as [Problem][ordhash.service.messages.Problem] has it.
+
+    Args:
+        status: Of the answer.
+        sentence: What was given, what is allowed, what to do.
+        headers: More headers of the answer.
+    """
     return JSONResponse({"detail": sentence}, status, headers)
 
 

@@ -26,7 +26,7 @@ from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.lookup import Answer, metadata_at
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
 from ordhash.service.syncing import SyncProcess
-from ordhash.service.view import View
+from ordhash.service.view import View, version_of
 
 __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
 
@@ -384,6 +384,6 @@ class Library:
         for place, earlier in enumerate(first_alike(fingerprints)):
             groups.append(place if earlier is None else groups[earlier])
         return tuple(
-            Match(answer, near_duplicate, f"{entry.modified // 1000:x}", group, tuple(row))
+            Match(answer, near_duplicate, version_of(entry.modified // 1000), group, tuple(row))
             for (answer, entry), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
         )

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex
 
-__all__ = ["View"]
+__all__ = ["View", "version_of"]
 
 _FEW_VALUES = 200  # of a column of texts, to choose from
 
@@ -61,4 +61,13 @@ class View:
     def versions(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """For some rows a text that changes when the file does."""
         times = self.metadata["modified"].take(pa.array(rows)).cast(pa.int64())
-        return [f"{value:x}" for value in times.to_pylist()]
+        return [version_of(value) for value in times.to_pylist()]
+
+
+def version_of(modified: int) -> str:
+    """A text that changes when a file does, by the microseconds since 1970 when it was last written.
+
+    >>> version_of(255)
+    'ff'
+    """
+    return f"{modified:x}"
