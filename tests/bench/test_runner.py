@@ -53,6 +53,21 @@ def test_every_method_length_and_seed_is_run_and_measured(results, tiny_protocol
     assert by_row["dpsh"]["config"]["objective"]["name"] == "dpsh"
 
 
+def test_calls_that_do_a_seed_each_share_a_folder(results, recipe_file, tiny_protocol, tmp_path, cache):
+    recipe, out = read_recipe(recipe_file), tmp_path / "shared"
+    shutil.copytree(tmp_path / "out" / "trials", out / "trials")
+    for seed in (1, 0):
+        done = run_recipe(recipe, out, cache=cache, processes=1, seed=seed)
+        assert done["complete"]
+        assert {run["seed"] for run in done["runs"]} == {seed}
+        assert not (out / "results.json").exists()
+    together = run_recipe(recipe, out, cache=cache, processes=1, minutes=0)
+    assert together["complete"]
+    assert strip(together["runs"]) == strip(results["runs"])
+    with pytest.raises(InputError, match="no seed 2; it has 0 to 1"):
+        run_recipe(recipe, out, cache=cache, processes=1, seed=2)
+
+
 def test_codes_and_scores_are_kept_and_say_what_the_metrics_are(results, tiny_protocol, tmp_path):
     paths = sorted((tmp_path / "out" / "runs" / "cifar10").glob("*.npz"))
     assert len(paths) == 5 * 2 * 2

@@ -117,7 +117,7 @@ def all_pictures(batches, order, seed):
 
 def test_pictures_without_augmentation_are_those_that_an_encoder_sees(photo_folder):
     images, form = read_folder(photo_folder), ImageInput(40)
-    batches = PictureBatches(images, form, augment=False, workers=0)
+    batches = PictureBatches(images, form, crop=None, workers=0)
     order = epoch_order(len(images), 5, 0, Share())
     found = all_pictures(batches, order, 0)
     assert sorted(found) == list(range(18))
@@ -128,8 +128,8 @@ def test_pictures_without_augmentation_are_those_that_an_encoder_sees(photo_fold
 
 def test_augmented_pictures_depend_on_seed_and_image_alone(photo_folder):
     images, form = read_folder(photo_folder), ImageInput(40)
-    here = PictureBatches(images, form, augment=True, workers=0)
-    elsewhere = PictureBatches(images, form, augment=True, workers=2)
+    here = PictureBatches(images, form, crop=0.4, workers=0)
+    elsewhere = PictureBatches(images, form, crop=0.4, workers=2)
     order, another_order = epoch_order(18, 5, 0, Share()), epoch_order(18, 6, 1, Share())
     torch.manual_seed(0)
     before = torch.get_rng_state()
@@ -151,7 +151,7 @@ def test_augmented_pictures_depend_on_seed_and_image_alone(photo_folder):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_epochs_follow_each_other_also_when_one_is_left_early(workers, photo_folder):
     images, form = read_folder(photo_folder), ImageInput(40)
-    batches = PictureBatches(images, form, augment=True, workers=workers)
+    batches = PictureBatches(images, form, crop=0.4, workers=workers)
     order = epoch_order(18, 5, 0, Share())
     first = all_pictures(batches, order, 1)
     begun = batches.epoch(order, 2)
@@ -180,7 +180,7 @@ def test_colours_change_as_torchvision_changes_them():
 
 def test_the_largest_seed_has_pictures_too(photo_folder):
     images = read_folder(photo_folder)
-    batches = PictureBatches(images, ImageInput(40), augment=True, workers=0)
+    batches = PictureBatches(images, ImageInput(40), crop=0.4, workers=0)
     order = [np.array([0, 1])]
     large = 2**31 * 100_003
     assert all_pictures(batches, order, large)[0].shape == (40, 40, 3)
@@ -188,10 +188,45 @@ def test_the_largest_seed_has_pictures_too(photo_folder):
 
 def test_augmentation_keeps_the_class_recognisable(photo_folder):
     images = read_folder(photo_folder)  # classes differ by colour
-    batches = PictureBatches(images, ImageInput(40), augment=True, workers=0)
+    batches = PictureBatches(images, ImageInput(40), crop=0.4, workers=0)
     found = all_pictures(batches, [np.arange(18)], 3)
     largest = {0: 0, 2: 2}  # apples are red, carrots (here) blue
     for row, picture in found.items():
         label = int(images.labels[row].argmax())
         if label in largest:
             assert picture.reshape(-1, 3).mean(axis=0).argmax() == largest[label]
+
+
+def test_a_crop_keeps_at_least_its_share(photo_folder):
+    images = read_folder(photo_folder)
+    whole = PictureBatches(images, ImageInput(40), crop=1.0, workers=0)
+    parts = PictureBatches(images, ImageInput(40), crop=0.05, workers=0)
+    order = [np.arange(18)]
+    plain = all_pictures(PictureBatches(images, ImageInput(40), crop=None, workers=0), order, 3)
+
+    def correlations(found):
+        return [
+            max(np.corrcoef(plain[row].ravel(), way.ravel())[0, 1] for way in (picture, picture[:, ::-1]))
+            for row, picture in found.items()
+        ]
+
+    assert np.median(correlations(all_pictures(whole, order, 3))) > np.median(
+        correlations(all_pictures(parts, order, 3))
+    )
+
+
+def test_strong_augmentation_changes_pictures_more_and_erases_from_some(photo_folder):
+    images, order = read_folder(photo_folder), [np.arange(18)]
+    light = PictureBatches(images, ImageInput(40), crop=0.6, workers=0)
+    strong = PictureBatches(images, ImageInput(40), crop=0.6, workers=0, strong=True)
+    elsewhere = PictureBatches(images, ImageInput(40), crop=0.6, workers=2, strong=True)
+    changed, grey = 0, {light: 0, strong: 0}
+    for seed in range(4):
+        lightly, strongly = all_pictures(light, order, seed), all_pictures(strong, order, seed)
+        for row, picture in all_pictures(elsewhere, order, seed).items():
+            np.testing.assert_array_equal(picture, strongly[row])
+            changed += bool((picture != lightly[row]).any())
+        for batches, found in ((light, lightly), (strong, strongly)):
+            grey[batches] += sum(bool((picture.std(axis=2) == 0).mean() > 0.02) for picture in found.values())
+    assert changed > 60  # of 72: some changes do nothing
+    assert grey[strong] > grey[light] + 5

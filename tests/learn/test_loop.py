@@ -44,7 +44,7 @@ def test_class_features_are_means_less_the_mean_of_all(batch_size, precision):
 def test_class_features_of_a_network_that_reads_pictures(photo_folder):
     images = read_folder(photo_folder)
     backbone, form = build_backbone("test_resnet", weights=None, image_size=64), ImageInput(64)
-    batches = PictureBatches(images, form, augment=False, workers=0)
+    batches = PictureBatches(images, form, crop=None, workers=0)
     network = HashingNetwork(backbone, head(backbone.last_channels, 3)).train()
     found = class_features(network, batches, 5, Fabric(accelerator="cpu", devices=1))
     pictures = torch.from_numpy(np.stack([form.read(images, row) for row in range(len(images))]))

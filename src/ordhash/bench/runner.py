@@ -94,11 +94,12 @@ def run_recipe(
     cache: Path = DEFAULT_CACHE,
     processes: int | None = None,
     minutes: float | None = None,
+    seed: int | None = None,
     most_images: int | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> Values:
-    """Do what is not done yet, and write ``out/results.json`` after every run.
+    """Do what is not done yet, and write ``out/results.json`` after every run, or those of one seed and write none.
 
     Args:
         recipe: The benchmark.
@@ -107,6 +108,7 @@ def run_recipe(
         cache: Folder of feature maps and exported backbones.
         processes: Runs at once, each on one core; None takes every core. Fine-tuning runs one by one.
         minutes: Start no further run after so many; 0 takes together what is done.
+        seed: Do the runs of this seed alone, so that several calls can share a folder; None does those of every seed.
         most_images: Leave so many images in every part of a protocol, for a rehearsal; None leaves all.
         say: Called with a line about every run.
         progress: Whether to show bars while features are computed.
@@ -115,10 +117,13 @@ def run_recipe(
         What ``results.json`` holds: ``complete`` says whether every run is done.
 
     Raises:
-        InputError: Methods of a recipe have different backbones.
+        InputError: Methods of a recipe have different backbones, or no run has the seed.
         DataError: A data set is not there, or an image of it cannot be used.
     """
     global _common
+    seeds = max(recipe.seeds, *(method.seeds or 0 for method in recipe.methods))
+    if seed is not None and not 0 <= seed < seeds:
+        raise InputError(f"recipe {recipe.name} has no seed {seed}; it has 0 to {seeds - 1}")
     ends = None if minutes is None else time.perf_counter() + 60 * minutes
     config = _shared_backbone(recipe)
     own = [method.code_bits for method in recipe.methods if method.code_bits]
@@ -174,18 +179,22 @@ def run_recipe(
                 best = max(mine, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
                 tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
         jobs = [job for method in ready for job in _runs(method, *tuned[method.name], recipe, folder)]
+        if seed is not None:
+            jobs = [job for job in jobs if job.training.seed == seed]
         # A first seed of every method at the first length comes first: of time that is short, most is had this way.
         jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
         before = len(results["runs"])
 
         def note(entry: Values) -> None:
             results["runs"].append(entry)
-            _write(out / "results.json", results)
+            if seed is None:
+                _write(out / "results.json", results)
 
         _work(jobs, _do, pool, ends, say, note)
         complete &= len(ready) == len(methods) and len(results["runs"]) - before == len(jobs)
     results["complete"] = complete
-    _write(out / "results.json", results)
+    if seed is None:
+        _write(out / "results.json", results)
     return results
 
 

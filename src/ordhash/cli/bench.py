@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,15 @@ def bench(
     minutes: Annotated[
         float | None,
         typer.Option(min=0, help="Start no further run after so many minutes; with 0, none.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="The runs of this seed alone: several machines can share --out so, or processes that share a GPU. "
+            "Without it the same command takes all together.",
+            show_default=False,
+        ),
     ] = None,
     rehearse: Annotated[
         bool,
@@ -53,9 +62,16 @@ def bench(
         plan, folder = rehearsal_of(plan), folder / "rehearsal"
         shutil.rmtree(folder, ignore_errors=True)
     results = run_recipe(
-        plan, folder, root=root, cache=cache, processes=processes, minutes=minutes,
+        plan, folder, root=root, cache=cache, processes=processes, minutes=minutes, seed=seed,
         most_images=_REHEARSED_IMAGES if rehearse else None, say=say, progress=True,
     )  # fmt: skip
+    if seed is not None:
+        if as_json:
+            print_json(results)
+        else:
+            print(f"{folder}: {len(results['runs'])} runs of seed {seed}; without --seed they are taken together")
+        _stop_unless_complete(results)
+        return
     (folder / "tables.md").write_text(markdown(results))
     figures = draw_figures(results, folder)
     if as_json:
@@ -63,6 +79,10 @@ def bench(
     else:
         print(markdown(results))
         print(f"{folder}: results.json, tables.md and {len(figures)} figures")
+    _stop_unless_complete(results)
+
+
+def _stop_unless_complete(results: dict[str, Any]) -> None:
     if not results["complete"]:
         say("time is up and runs are left; run the same command again to go on")
         raise typer.Exit(1)

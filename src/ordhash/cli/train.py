@@ -110,6 +110,13 @@ def train(
         float | None, typer.Option(help="Highest learning rate of the backbone when fine-tuning.")
     ] = None,
     no_augment: Annotated[bool, typer.Option("--no-augment", help="Without mirrored and cropped images.")] = False,
+    crop: Annotated[
+        float | None, typer.Option(help="When fine-tuning, least share of a picture that a random crop keeps.")
+    ] = None,
+    strong_augment: Annotated[
+        bool | None,
+        typer.Option("--strong-augment", help="When fine-tuning, change pictures more: for few images, many epochs."),
+    ] = None,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of each class held out to choose the epoch.")
     ] = None,

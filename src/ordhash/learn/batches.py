@@ -23,6 +23,8 @@ from ordhash.inference import ImageInput
 Rows = npt.NDArray[np.intp]
 
 _KEPT_IN_MEMORY = 4 << 30  # bytes of feature maps
+_ERASED = 0.25  # share of strongly augmented pictures that lose a rectangle
+_GREY = 127  # about what a backbone takes for nothing
 _COLOURS = (0.7, 1.3)  # brightness, contrast and saturation of augmented pictures, as factors
 _LUMINANCE = (0.2989, 0.587, 0.114)
 
@@ -119,20 +121,20 @@ class FeatureBatches:
 class _Pictures(Dataset[Tensor]):
     """Pictures by the seed of their epoch and their row."""
 
-    def __init__(self, images: ImageSet, form: ImageInput, augment: bool) -> None:
+    def __init__(self, images: ImageSet, form: ImageInput, crop: float | None, strong: bool) -> None:
         self.images = images
         self.form = form
-        self.transform = (
-            v2.Compose(
+        self.transform = None
+        if crop is not None:
+            self.transform = v2.Compose(
                 [
-                    v2.RandomResizedCrop(form.size, scale=(0.4, 1.0), antialias=True),
+                    v2.RandomResizedCrop(form.size, scale=(crop, 1.0), antialias=True),
                     v2.RandomHorizontalFlip(),
+                    *([v2.TrivialAugmentWide(fill=[_GREY])] if strong else []),
                     v2.PILToTensor(),
+                    *([v2.RandomErasing(p=_ERASED, value=_GREY)] if strong else []),
                 ]
             )
-            if augment
-            else None
-        )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -158,19 +160,22 @@ class PictureBatches:
     Args:
         images: n images with labels, all of them usable.
         form: Preprocessing.
-        augment: Whether to change pictures at random.
+        crop: Pictures are changed at random, and a crop keeps at least this share of the area; None leaves them.
         workers: Processes that decode.
+        strong: Whether to change them more than that, as ``TrainConfig.strong_augment`` has it.
     """
 
-    def __init__(self, images: ImageSet, form: ImageInput, *, augment: bool, workers: int) -> None:
+    def __init__(
+        self, images: ImageSet, form: ImageInput, *, crop: float | None, workers: int, strong: bool = False
+    ) -> None:
         if images.labels is None:
             raise ValueError("images need labels")  # the trainer has checked
         self.images = images
         self.labels = torch.from_numpy(images.labels.astype(np.float32))
-        self._augment = augment
+        self._augment = crop is not None
         self._batches: list[list[tuple[int, int]]] = []  # of the epoch at hand; the loader looks when an epoch begins
         self._loader: DataLoader[Any] = DataLoader(
-            _Pictures(images, form, augment),
+            _Pictures(images, form, crop, strong),
             batch_sampler=self._batches,
             num_workers=workers,
             persistent_workers=workers > 0,  # starting them takes longer than a short epoch

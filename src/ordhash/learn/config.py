@@ -106,7 +106,10 @@ class TrainConfig:
         weight_decay: Of AdamW.
         warmup: Share of all steps in which the learning rate rises; afterwards it falls along a cosine to 0.
         clip_norm: Largest norm of the gradient.
-        augment: Mirror images, and when fine-tuning also crop them at random.
+        augment: Mirror images, and when fine-tuning also crop them at random and change their colours.
+        crop: Least share of a picture's area that such a crop keeps.
+        strong_augment: When fine-tuning, one more change to every picture (TrivialAugment, arXiv:2103.10158) and a
+            rectangle erased from every fourth (arXiv:1708.04896); for few images and many epochs.
         validation_fraction: Share of the images, a class, held out to choose the checkpoint, where no validation set is
             given.
         validate_every: Epochs between two looks at the validation set; the last epoch is always looked at.
@@ -129,6 +132,8 @@ class TrainConfig:
     warmup: float = 0.1
     clip_norm: float = 5.0
     augment: bool = True
+    crop: float = 0.4
+    strong_augment: bool = False
     validation_fraction: float = 0.1
     validate_every: int = 5
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -146,6 +151,7 @@ class TrainConfig:
         _check_range("weight_decay", self.weight_decay, 0.0, 10.0)
         _check_range("validation_fraction", self.validation_fraction, 0.0, 0.9)
         _check_range("validate_every", self.validate_every, 1, 100_000)
+        _check_range("crop", self.crop, 0.01, 1.0)
         _check_range("workers", self.workers, 0, 1024)
         if self.precision not in ("32-true", "bf16-mixed", "16-mixed"):
             raise InputError(f"precision is {self.precision!r}; allowed are '32-true', 'bf16-mixed' and '16-mixed'")

@@ -273,8 +273,11 @@ def train_network(
             with progress_bar("Checking validation images", len(validation), show=progress) as advance:
                 validation, more = usable(validation, advance)
             failures += more
-        batches: Batches = PictureBatches(images, form, augment=settings.augment, workers=settings.workers)
-        validation_inputs = PictureBatches(validation, form, augment=False, workers=settings.workers)
+        crop = settings.crop if settings.augment else None
+        batches: Batches = PictureBatches(
+            images, form, crop=crop, workers=settings.workers, strong=settings.strong_augment
+        )
+        validation_inputs = PictureBatches(validation, form, crop=None, workers=settings.workers)
         with torch.inference_mode():
             shape = tuple(backbone(torch.zeros(1, form.size, form.size, 3, dtype=torch.uint8)).shape[1:])
     else:
