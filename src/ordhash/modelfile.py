@@ -20,14 +20,15 @@ import onnx.utils
 
 from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec
-from ordhash.errors import InputError, ModelFileError
+from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.features import FrozenBackbone
-from ordhash.files import replace_file
+from ordhash.files import StrPath, replace_file
 from ordhash.inference import ImageInput
 
-__all__ = ["FORMAT_VERSION", "Model", "ModelInfo", "load_model", "save_model"]
+__all__ = ["FORMAT_VERSION", "MODEL_FILE", "Model", "ModelInfo", "load_model", "recorded_model", "save_model"]
 
 FORMAT_VERSION = 1
+MODEL_FILE = "model.onnx"  # in whatever folder it is
 _FIELD = "ordhash"
 
 
@@ -124,6 +125,25 @@ class Model:
         extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
         graph = extractor.extract_model(["images"], ["features"]).SerializeToString()
         return FrozenBackbone(graph, self.info.form, self.info.backbone, self.info.weights_id)
+
+
+def recorded_model(owner: StrPath, recorded: str | None) -> Path:
+    """The model that an index or a collection was made with.
+
+    Args:
+        owner: The index or the collection. A collection may have been moved, with its model inside.
+        recorded: Where it says that its model is.
+
+    Raises:
+        InputError: It does not say where.
+        DataError: It is not there.
+    """
+    if recorded is None:
+        raise InputError(f"{owner} does not say where its model is; give --model")
+    for path in (Path(recorded), Path(owner) / MODEL_FILE):
+        if path.is_file():
+            return path
+    raise DataError(f"the model of {owner} is no longer at {recorded}; give --model")
 
 
 def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInfo) -> Path:

@@ -88,3 +88,14 @@ def test_what_is_no_recipe(tmp_path):
     (tmp_path / "bad.toml").write_text("title = ")
     with pytest.raises(DataError, match=r"bad.toml is no TOML \(.*\); correct it"):
         read_recipe(tmp_path / "bad.toml")
+
+
+def test_where_labels_are_hidden_nothing_may_see_them(recipe_file):
+    text = recipe_file.read_text()
+    hidden = text.replace('mode = "frozen"', 'mode = "frozen"\nuse_labels = false')
+    recipe_file.write_text(hidden)
+    with pytest.raises(InputError, match="sdh learns from labels, which use_labels = false hides"):
+        read_recipe(recipe_file)
+    recipe_file.write_text(hidden.replace('"sdh", ', ""))
+    with pytest.raises(InputError, match="without labels nothing compares trials"):
+        read_recipe(recipe_file)

@@ -6,11 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ordhash.bench import read_recipe, rehearsal_of, run_recipe, runner
 from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
 from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.data import Protocol, read_folder
+from ordhash.data.protocols import split_by_class
 from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.errors import DataError, InputError
 from ordhash.learn.batches import PictureBatches
@@ -252,3 +255,23 @@ def test_every_image_is_needed(recipe_file, tiny_protocol, bad_files, tmp_path, 
     shutil.copy(bad_files["truncated"], tiny_protocol.database.images[0])
     with pytest.raises(DataError, match="a benchmark needs every image"):
         run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
+
+
+def test_hidden_labels_measure_and_teach_nothing(recipe_file, photo_folder, monkeypatch, tmp_path, cache):
+    for label in ("apple", "banana", "carrot"):  # eighteen photographs have no neighbourhoods
+        for number in range(6):
+            for copy in range(3):
+                path = photo_folder / label / f"{label}_{number}.jpg"
+                with Image.open(path) as picture:
+                    picture.rotate(3 * copy + 2).save(photo_folder / label / f"{label}_{number}_{copy}.jpg")
+    parts = split_by_class(read_folder(photo_folder), {"query": 2, "train": 20}, salt="")
+    protocol = Protocol("cifar10", parts["train"], parts["query"], parts["rest"], citation="of this test")
+    monkeypatch.setattr("ordhash.bench.runner.load_protocol", lambda name, root: protocol)
+    text = recipe_file.read_text().replace('"sdh", ', "").replace('"frozen"', '"frozen"\nuse_labels = false')
+    recipe_file.write_text(text[: text.index("[tuning]")])
+    results = run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
+    assert results["complete"]
+    learned = [run for run in results["runs"] if run["row"] in ("dpsh", "doh-mixup")]
+    assert len(learned) == 2 * 2 * 2
+    assert all((run["validation_map"], run["best_epoch"]) == (None, 2) for run in learned)
+    assert all(run["ordinal"]["map"] > 0.35 for run in learned)  # colours are easy to tell apart, and a third is chance

@@ -617,3 +617,48 @@ def test_fabric_run_decides_the_number_of_processes(photo_folder, tmp_path):
     assert len(printed) == 1  # of two processes one speaks
     assert json.loads(printed[0])["model"] == str(out / "model.onnx")
     assert "distributed_backend=gloo" in done.stderr + done.stdout
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    """Sixty pictures of three colours, without labels."""
+    rng = np.random.default_rng(5)
+    colours = np.array([(200, 40, 40), (40, 200, 60), (40, 60, 200)])[np.arange(60) % 3]
+    pictures = np.clip(colours[:, None, None] + rng.normal(0, 30, (60, 40, 48, 3)), 0, 255).astype(np.uint8)
+    return ImageSet(pictures)
+
+
+def test_codes_are_learned_without_labels(unlabelled, cache, tmp_path, learned):
+    settings = dataclasses.replace(FAST, use_labels=False, epochs=4)
+    result = train(unlabelled, TINY, settings, out=tmp_path / "run", cache=cache)
+    assert (result.validation_map, result.best_epoch) == (None, 4)
+    info = load_model(result.model).info
+    assert (info.class_names, info.multilabel, info.calibration) == ((), False, None)
+    assert info.method["name"] in ("doh", "doh-codewords")
+    assert info.training["images"] == 60
+    shares = np.array(info.training["symbol_shares"])
+    assert shares.shape == (TINY.spec.n_segments, 4)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-3)
+    assert train(unlabelled, TINY, settings, out=tmp_path / "run", cache=cache).reused
+
+
+def test_labels_are_not_looked_at_where_settings_say_so(unlabelled, cache, tmp_path, learned):
+    settings = dataclasses.replace(FAST, use_labels=False, epochs=1)
+    kinds = np.eye(2, dtype=bool)[np.random.default_rng(0).integers(0, 2, 60)]
+    labelled = dataclasses.replace(unlabelled, labels=kinds, class_names=("a", "b"))
+    first, second = (
+        train(images, TINY, settings, out=tmp_path / name, cache=cache).history
+        for name, images in (("none", unlabelled), ("some", labelled))
+    )
+    assert first == second
+
+
+def test_too_few_images_have_no_neighbourhoods(unlabelled, tmp_path):
+    few = unlabelled.subset(np.arange(49))
+    with pytest.raises(InputError, match="there are 49 images; to learn without labels takes at least 50"):
+        train(few, TINY, dataclasses.replace(FAST, use_labels=False), out=tmp_path / "run")
+
+
+def test_a_backbone_does_not_learn_without_labels():
+    with pytest.raises(InputError, match="without labels needs a frozen backbone"):
+        TrainConfig(mode="finetune", use_labels=False)

@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from ordhash.bench.prepared import Prepared
+from ordhash.bench.prepared import Part, Prepared
 from ordhash.codes import OrdinalCodes
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
@@ -24,9 +24,10 @@ from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.loop import Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead
 from ordhash.learn.objectives import Task, find_objective
+from ordhash.learn.pseudolabels import pseudo_labels
 from ordhash.learn.shallow import find_shallow_method
 from ordhash.learn.trainer import start_fabric, train_network
-from ordhash.learn.validation import held_out_mask, labelled
+from ordhash.learn.validation import held_out_mask, labelled, rows_without_labels
 
 __all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head"]
 
@@ -56,18 +57,23 @@ def _one_processor() -> Fabric:
 def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> tuple[HashingHead, TrainingState]:
     """Head learned from the protocol's training images; its validation images, or some held out, choose the epoch.
 
+    Where settings say to do without labels, nothing chooses, and the last epoch is kept.
+
     Args:
         prepared: The protocol.
         config: The network and its objective.
         settings: How to train.
     """
     train, validation = prepared.train, prepared.validation
-    if validation is None:
+    if not settings.use_labels:
+        train = _with_pseudo_labels(prepared, settings.seed)
+        validation = train.subset([])
+    elif validation is None:
         chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
         train, validation = train.subset(~chosen), train.subset(chosen)
     whole = config.use_local
     inputs, n_classes = train.seen(whole_maps=whole), train.labels.shape[1]
-    multilabel = prepared.train.images.multilabel
+    multilabel = train.images.multilabel
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = configured_head(config, inputs.shape[0], n_classes, multilabel=multilabel)
@@ -75,7 +81,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
         fit(
             head,
             find_objective(config.objective),
-            Task(config.spec, n_classes, multilabel, settings.seed, len(inputs)),
+            Task(config.spec, n_classes, multilabel, settings.seed, len(inputs), soft=not settings.use_labels),
             FeatureBatches(inputs, None, train.labels),
             Validation(validation.seen(whole_maps=whole), validation.labels),
             settings,
@@ -83,6 +89,12 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
             state,
         )
     return head, state
+
+
+def _with_pseudo_labels(prepared: Prepared, seed: int) -> Part:
+    part = prepared.train.subset(rows_without_labels(len(prepared.train.images), seed))
+    labels = pseudo_labels(part.averages()[:, : prepared.last_channels], seed)
+    return Part(part.maps, part.pooled, labels, part.images.without_labels())
 
 
 def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Learned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,18 +30,19 @@ class Part:
     Attributes:
         maps: Their feature maps.
         pooled: The same, averaged over locations: maps (n, D, 1, 1). A global stream sees no more.
-        labels: bool (n, n_classes).
+        labels: bool (n, n_classes), or pseudo labels, float32.
         images: The images.
     """
 
     maps: FeatureMaps
     pooled: FeatureMaps
-    labels: npt.NDArray[np.bool_]
+    labels: npt.NDArray[Any]
     images: ImageSet
 
-    def subset(self, mask: npt.NDArray[np.bool_]) -> Part:
-        """Some of the images."""
-        return Part(self.maps.subset(mask), self.pooled.subset(mask), self.labels[mask], self.images.subset(mask))
+    def subset(self, picked: npt.ArrayLike) -> Part:
+        """Some of the images: positions, or a boolean mask."""
+        rows = np.arange(len(self.images))[np.asarray(picked, dtype=None if len(np.asarray(picked)) else np.intp)]
+        return Part(self.maps.subset(rows), self.pooled.subset(rows), self.labels[rows], self.images.subset(rows))
 
     def averages(self) -> npt.NDArray[np.float32]:
         """Feature maps averaged over locations, float32 (n, D)."""

@@ -173,6 +173,8 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
     if not names or len(set(names)) != len(names):
         raise InputError(f"its methods are {names}; name at least one, and each once")
     _check_names("[tuning]", values.get("tuning", {}), _fields(Tuning))
+    tuning = Tuning(**values.get("tuning", {}))
+    _check_labels(methods, tuning)
     seeds = _seeds(values.get("seeds", 3))
     return Recipe(
         name,
@@ -181,9 +183,19 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
         tuple(methods),
         tuple(values["code_bits"]),
         seeds,
-        Tuning(**values.get("tuning", {})),
+        tuning,
         tuple(_published(entry) for entry in values.get("published", [])),
     )
+
+
+def _check_labels(methods: list[Method], tuning: Tuning) -> None:
+    """Where labels are hidden, nothing may see them."""
+    hidden = [method for method in methods if not method.training.use_labels]
+    shallow = [method for method in hidden if method.method in SHALLOW_METHODS]
+    if seeing := [method.name for method in shallow if SHALLOW_METHODS[method.method].supervision == "labels"]:
+        raise InputError(f"{', '.join(seeing)} learns from labels, which use_labels = false hides; leave it out")
+    if hidden and tuning.trials > 1:
+        raise InputError("without labels nothing compares trials; leave [tuning] out")
 
 
 def _seeds(given: Any) -> int:

@@ -224,7 +224,7 @@ def _finetunes(recipe: Recipe) -> bool:
 
 def _suited(method: Method, images: ImageSet) -> Method:
     """The method with the objective that it trains on these images, whose settings are tuned."""
-    if not method.learns:
+    if not method.learns or not method.training.use_labels:
         return method
     task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
     objective = find_objective(method.config.objective).suited(task)

@@ -23,6 +23,7 @@ from ordhash.errors import DataError, ImageError, InputError
 from ordhash.index import OrdinalIndex
 from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.lookup import Answers, look_up
+from ordhash.modelfile import recorded_model
 
 __all__ = ["encode", "index", "search"]
 
@@ -120,7 +121,7 @@ def search(
     collection = Collection(index) if Collection.is_one(index) else None
     opened = OrdinalIndex.load(index) if collection is None else collection.index()
     among = rows_that_meet(opened, [Condition.parse(text) for text in where or []])
-    encoder = Encoder(model or _model_of(opened, index), progress=True)
+    encoder = Encoder(model or recorded_model(index, opened.model_path), progress=True)
     answers, failures = look_up(
         images,
         encoder,
@@ -209,11 +210,3 @@ def _is_code_file(path: Path) -> bool:
         return b"ordhash.format" in (pq.read_schema(path).metadata or {})
     except (OSError, pa.ArrowException):
         return False
-
-
-def _model_of(opened: OrdinalIndex, path: Path) -> Path:
-    if opened.model_path is None:
-        raise InputError(f"{path} does not say where its model is; give --model")
-    if not Path(opened.model_path).is_file():
-        raise DataError(f"the model of {path} is no longer at {opened.model_path}; give --model")
-    return Path(opened.model_path)

@@ -8,12 +8,15 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json
-from ordhash.cli.output import failures_as_json, print_json, report_failures, visible
+from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
 from ordhash.cli.sources import check_output
 from ordhash.collection import Collection
 from ordhash.encoder import Encoder
+from ordhash.errors import InputError
 from ordhash.fingerprint import NEAR_DUPLICATE
+from ordhash.modelfile import recorded_model
 
 __all__ = ["duplicates", "export", "sync", "verify"]
 
@@ -24,12 +27,28 @@ Existing: TypeAlias = Annotated[
 
 def sync(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the images.", show_default=False)],
-    model: Annotated[Path, typer.Option(help="The model.onnx that encodes them.", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="The model.onnx that encodes them.  [default: the one of the collection; for a new one, one that is "
+            "learned from the images, without labels]",
+            show_default=False,
+        ),
+    ] = None,
     collection: Annotated[
-        Path, typer.Option(help="Folder of the collection; made if it is not there.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            help="Folder of the collection; made if it is not there.  [default: FOLDER.ordhash]", show_default=False
+        ),
+    ] = None,
     reencode: Annotated[
         bool, typer.Option("--reencode", help="Encode everything anew if the collection is of another model.")
+    ] = False,
+    relearn: Annotated[
+        bool,
+        typer.Option(
+            "--relearn", help="Learn another model from the images as they are now, and encode everything anew."
+        ),
     ] = False,
     undelete: Annotated[
         bool,
@@ -45,8 +64,15 @@ def sync(
     New and changed images are encoded, those that are gone are forgotten. An interrupted sync goes on where it was.
     Images that cannot be used are reported, and the exit status is 1.
     """
+    if collection is None:
+        collection = Path(f"{folder.resolve()}.ordhash")
+    if model and relearn:
+        raise InputError("--relearn learns a model and --model gives one; leave one of them out")
+    if model is None and not relearn and Collection.is_one(collection):
+        model = recorded_model(collection, Collection(collection).info()["model_path"])
+    encoder = Encoder(model or _learned(folder, collection, anew=relearn))
     report = Collection(collection).sync(
-        folder, Encoder(model), reencode=reencode, undelete=undelete, wait=wait, progress=True
+        folder, encoder, reencode=reencode or relearn, undelete=undelete, wait=wait, progress=True
     )
     report_failures(report.failures)
     if as_json:
@@ -60,6 +86,15 @@ def sync(
         )
     if report.failures:
         raise typer.Exit(1)
+
+
+def _learned(folder: Path, collection: Path, *, anew: bool) -> Path:
+    """A model for a collection, learned from its images; what an interruption left of it goes on."""
+    with needs_extra("learn", "learning a model of the images, because no --model was given,"):
+        from ordhash.learn import train_on_folder
+    result = train_on_folder(folder, collection, overwrite=anew, progress=True)
+    say(f"{result.model}: learned from the photographs in {result.seconds:.0f} s")
+    return result.model
 
 
 def duplicates(

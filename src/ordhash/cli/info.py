@@ -13,9 +13,9 @@ from ordhash.codefile import existing_file, read_codes
 from ordhash.codes import CodeSpec
 from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
-from ordhash.errors import DataError, ModelFileError
+from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.index import OrdinalIndex
-from ordhash.modelfile import load_model
+from ordhash.modelfile import load_model, recorded_model
 
 __all__ = ["info"]
 
@@ -42,7 +42,7 @@ def info(
 
 def _facts(file: Path) -> dict[str, Any]:
     if Collection.is_one(file):
-        return {"file": str(file), "kind": "collection", **Collection(file).info()}
+        return {"file": str(file), "kind": "collection", **_collection_facts(Collection(file))}
     with existing_file(file).open("rb") as opened:
         start = opened.read(8)
     if start.startswith(_PARQUET):
@@ -58,7 +58,18 @@ def _facts(file: Path) -> dict[str, Any]:
         raise DataError(f"{file} is neither a model, nor a file of codes, nor an index; check the path") from error
     values = model.info.to_json()
     del values["spec"]
+    values["training"] = {name: value for name, value in values["training"].items() if name != "symbol_shares"}
     return {"file": str(file), "kind": "model", "model_id": model.id, **_code(model.info.spec), **values}
+
+
+def _collection_facts(collection: Collection) -> dict[str, Any]:
+    facts = collection.info()
+    try:
+        model = load_model(recorded_model(collection.path, facts["model_path"]))
+    except (InputError, DataError, ModelFileError) as error:
+        return {**facts, "stale": f"not known: {error}"}
+    why = collection.staleness(model) if model.id == facts["model_id"] else None
+    return {**facts, "stale": f"{why}; `ordhash sync --relearn` learns another" if why else "no"}
 
 
 def _index_facts(index: OrdinalIndex) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _SWITCHES = {
     "no_local": "use_local",
     "no_attention": "use_attention",
     "no_augment": "augment",
+    "no_labels": "use_labels",
 }
 _METHOD_HELP = "doh learns a network; a shallow method is fitted to features of the backbone"
 _SHALLOW_OPTIONS = {"code_bits", "backbone", "weights", "image_size", "fit", "mirror", "seed"}
@@ -109,6 +110,9 @@ def train(
     backbone_learning_rate: Annotated[
         float | None, typer.Option(help="Highest learning rate of the backbone when fine-tuning.")
     ] = None,
+    no_labels: Annotated[
+        bool, typer.Option("--no-labels", help="Learn from the images' own neighbourhoods, whatever their labels.")
+    ] = False,
     no_augment: Annotated[bool, typer.Option("--no-augment", help="Without mirrored and cropped images.")] = False,
     crop: Annotated[
         float | None, typer.Option(help="When fine-tuning, least share of a picture that a random crop keeps.")

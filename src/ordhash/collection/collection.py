@@ -20,6 +20,7 @@ import pyarrow as pa
 from ordhash.codefile import CodeFacts, write_codes
 from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry
+from ordhash.collection.staleness import staleness
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
 from ordhash.data.images import MAX_PIXELS
 from ordhash.encoder import Encoder
@@ -27,6 +28,7 @@ from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.files import StrPath, replace_file
 from ordhash.fingerprint import first_alike
 from ordhash.index import OrdinalIndex
+from ordhash.modelfile import Model
 
 __all__ = ["Collection", "SyncProgress"]
 
@@ -306,6 +308,17 @@ class Collection:
                 "model_id": facts.model_id,
                 "model_path": facts.model_path,
             }
+
+    def staleness(self, model: Model) -> str | None:
+        """Why the model, learned from this collection's photographs, should be learned anew; None if it should not.
+
+        Args:
+            model: The model of the collection. Of one that was learned from other images nothing is said.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        return staleness(self.index().codes, model.info.training)
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         if catalogue.facts.model_id != encoder.model_id:

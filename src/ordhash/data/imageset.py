@@ -94,6 +94,10 @@ class ImageSet:
             None if self.metadata is None else self.metadata.take(pa.array(picked)),
         )
 
+    def without_labels(self) -> ImageSet:
+        """The same images, as if nobody had looked at them."""
+        return ImageSet(self.images, self.keys, metadata=self.metadata)
+
     def name(self, row: int) -> str:
         """How messages name the image at ``row``: its path, or else its key."""
         source = self.images[row]

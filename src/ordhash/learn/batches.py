@@ -88,10 +88,10 @@ class FeatureBatches:
     Args:
         maps: Maps of n images.
         mirrored: Maps of their mirror images, or None.
-        labels: bool (n, n_classes).
+        labels: bool (n, n_classes), or float32 where images belong to classes in part.
     """
 
-    def __init__(self, maps: FeatureMaps, mirrored: FeatureMaps | None, labels: npt.NDArray[np.bool_]) -> None:
+    def __init__(self, maps: FeatureMaps, mirrored: FeatureMaps | None, labels: npt.NDArray[Any]) -> None:
         sets = [maps] if mirrored is None else [maps, mirrored]
         float_bytes = sum(4 * len(part) * math.prod(part.shape) for part in sets)
         # Read and widened once where that fits: doing it for every batch takes as long as the network itself.

@@ -98,6 +98,8 @@ class TrainConfig:
         seed: Seed of the split, the initial weights, the order and the augmentation.
         mode: ``frozen`` trains the head on features computed once, ``finetune`` trains everything, ``auto`` is
             ``finetune`` where there is an accelerator and ``frozen`` on a CPU.
+        use_labels: Whether to learn from labels; without them from the images' own neighbourhoods
+            (``ordhash.learn.pseudolabels``), with a frozen backbone.
         epochs: Passes over the training images.
         batch_size: Images a step, over all processes together.
         learning_rate: Highest learning rate of the head (AdamW).
@@ -124,6 +126,7 @@ class TrainConfig:
 
     seed: int = 0
     mode: Literal["auto", "frozen", "finetune"] = "auto"
+    use_labels: bool = True
     epochs: int = 40
     batch_size: int = 64
     learning_rate: float = 2e-3
@@ -144,6 +147,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "frozen", "finetune"):
             raise InputError(f"mode is {self.mode!r}; allowed are 'auto', 'frozen' and 'finetune'")
+        if self.mode == "finetune" and not self.use_labels:
+            raise InputError("learning without labels needs a frozen backbone; set mode to 'frozen', or give labels")
         _check_range("seed", self.seed, 0, 2**31 - 1)
         _check_range("epochs", self.epochs, 1, 100_000)
         _check_range("batch_size", self.batch_size, 2, 1_000_000)

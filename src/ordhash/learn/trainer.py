@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
 import ordhash
 from ordhash.calibration import Calibration
+from ordhash.codes import OrdinalCodes
+from ordhash.collection.staleness import symbol_shares
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
@@ -32,15 +35,17 @@ from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.loop import Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
+from ordhash.learn.pseudolabels import pseudo_labels
 from ordhash.learn.validation import (
     calibrations,
     held_out,
     held_out_mask,
     labelled,
     labels_of,
+    rows_without_labels,
     usable,
 )
-from ordhash.modelfile import load_model
+from ordhash.modelfile import MODEL_FILE, load_model
 from ordhash.progress import progress_bar
 
 __all__ = ["TrainResult", "TrainedNetwork", "start_fabric", "train", "train_network"]
@@ -84,17 +89,19 @@ def train(
     overwrite: bool = False,
     progress: bool = False,
 ) -> TrainResult:
-    """Learn codes from labelled images and write ``out/model.onnx``.
+    """Learn codes from images and write ``out/model.onnx``.
 
     An interrupted training goes on where it was when it is called again with the same arguments, to the same result. A
     finished one is not done again, unless ``overwrite`` asks for it.
 
     Args:
-        images: Training images with labels. Those without a label, and those that cannot be read, are left out.
+        images: Training images with labels. Those without a label, and those that cannot be read, are left out. Where
+            settings say to do without labels, any images, of which at most 10,000 are drawn.
         config: The network and its objective.
         settings: How to train.
         out: Folder for ``model.onnx`` (and, on the way, ``checkpoint.pt``).
-        validation: Images that choose the epoch; None holds some of ``images`` out.
+        validation: Images that choose the epoch; None holds some of ``images`` out. Without labels there are none, and
+            the last epoch is kept.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
         overwrite: Whether to train anew where ``out`` holds a finished training, of these arguments or others, and to
@@ -105,17 +112,21 @@ def train(
         Where the model is and how good it is on validation images.
 
     Raises:
-        InputError: The images have no labels, fewer than two classes, or ``out`` holds another training.
+        InputError: The images have no labels, fewer than two classes, or are too few to do without labels, or ``out``
+            holds another training.
         MissingPartError: The backbone's weights are not at hand.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
-    images = labelled(images)
+    if settings.use_labels:
+        images = labelled(images)
+    else:
+        images = images.subset(rows_without_labels(len(images), settings.seed)).without_labels()
     fabric = start_fabric(settings)
     fingerprint = _fingerprint(images, validation, config, settings, _finetunes(settings, fabric))
     finished = None if overwrite else _finished(out, fingerprint)
     if finished:
         return finished
-    if (out / "model.onnx").exists() and not overwrite:
+    if (out / MODEL_FILE).exists() and not overwrite:
         raise InputError(
             f"{out / 'model.onnx'} is another training's model; choose another folder, or allow overwriting it"
         )
@@ -129,7 +140,7 @@ def train(
         measured = calibrations(scores_of(trained.network, held.inputs, fabric), held.labels)
     network = trained.network.cpu().eval()
     finetuned = isinstance(network, HashingNetwork)
-    path = out / "model.onnx"
+    path = out / MODEL_FILE
     if fabric.is_global_zero:
         frozen = export_backbone(
             trained.backbone, trained.form, config.backbone, None if finetuned else cache / "backbones"
@@ -156,6 +167,7 @@ def train(
                 "best_epoch": state.best_epoch,
                 "seconds": round(state.seconds, 2),
                 "history": state.history,
+                **({} if trained.shares is None else {"symbol_shares": trained.shares.round(4).tolist()}),
             },
             failures=trained.failures,
             calibrations=measured,
@@ -187,6 +199,7 @@ class TrainedNetwork:
         n_images: Images that were learned from.
         held: Images that chose the epoch.
         failures: Images that could not be used.
+        shares: Of images without labels, how often they have each symbol in each segment, float (n_segments, arity).
     """
 
     network: HashingHead | HashingNetwork
@@ -198,6 +211,7 @@ class TrainedNetwork:
     n_images: int
     held: Validation
     failures: list[ImageError]
+    shares: npt.NDArray[np.float64] | None = None
 
 
 def start_fabric(settings: TrainConfig) -> Fabric:
@@ -225,7 +239,8 @@ def start_fabric(settings: TrainConfig) -> Fabric:
 
 
 def _finetunes(settings: TrainConfig, fabric: Fabric) -> bool:
-    return settings.mode == "finetune" or (settings.mode == "auto" and fabric.device.type != "cpu")
+    anew = settings.mode == "auto" and settings.use_labels and fabric.device.type != "cpu"
+    return settings.mode == "finetune" or anew
 
 
 def train_network(
@@ -241,10 +256,10 @@ def train_network(
     overwrite: bool = False,
     progress: bool = False,
 ) -> TrainedNetwork:
-    """Learn codes from labelled images, and keep the network in memory; ``train`` puts it into a file.
+    """Learn codes from images, and keep the network in memory; ``train`` puts it into a file.
 
     Args:
-        images: Training images, all of them with labels.
+        images: Training images, all of them with labels, or none.
         config: The network and its objective.
         settings: How to train.
         fabric: Where to train.
@@ -261,7 +276,8 @@ def train_network(
     """
     finetune = _finetunes(settings, fabric)
     backbone, form = configured_backbone(config, seed=settings.seed)
-    multilabel = images.multilabel
+    if not settings.use_labels:
+        validation = images.subset([])
     failures: list[ImageError] = []
     validation_inputs: FeatureMaps | PictureBatches
     if finetune:
@@ -301,18 +317,24 @@ def train_network(
             mirrored = store.maps(images, other_way, progress=progress)
             if mirrored.failures:
                 raise DataError(f"{mirrored.failures[0]}: it was readable a moment ago; run the training again")
-        batches = FeatureBatches(maps, mirrored, labels_of(images))
+        if settings.use_labels:
+            labels: npt.NDArray[Any] = labels_of(images)
+        else:
+            labels = pseudo_labels(maps.pooled()[:, : backbone.last_channels], settings.seed)
+        batches = FeatureBatches(maps, mirrored, labels)
         shape = maps.shape
 
     device_seeds = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=device_seeds):  # the caller's random state stays as it was
         torch.manual_seed(settings.seed)
-        head = configured_head(config, shape[0], len(images.class_names), multilabel=multilabel)
-        task = Task(config.spec, len(images.class_names), multilabel, settings.seed, len(images))
+        n_classes, multilabel = batches.labels.shape[1], images.multilabel
+        head = configured_head(config, shape[0], n_classes, multilabel=multilabel)
+        task = Task(config.spec, n_classes, multilabel, settings.seed, len(images), soft=not settings.use_labels)
         objective = find_objective(config.objective).suited(task)
         network = HashingNetwork(backbone, head) if finetune else head
         state = TrainingState(fingerprint)
-        held = Validation(validation_inputs, labels_of(validation))
+        none = np.zeros((0, n_classes), dtype=bool)
+        held = Validation(validation_inputs, labels_of(validation) if len(validation) else none)
         fit(
             network, objective, task, batches, held, settings, fabric, state,
             out=out, overwrite=overwrite, progress=progress,
@@ -328,6 +350,7 @@ def train_network(
         len(images),
         held,
         failures,
+        None if settings.use_labels else symbol_shares(OrdinalCodes.from_scores(scores_of(network, maps, fabric))),
     )
 
 
@@ -347,13 +370,14 @@ def _fingerprint(
                 "\0".join(str(key) for key in part.keys).encode("utf-8", "surrogateescape")
                 + b"".join(part.content_ids())
             )
-            digest.update(np.packbits(labels_of(part), axis=1).tobytes())
+            if part.labels is not None:
+                digest.update(np.packbits(part.labels, axis=1).tobytes())
     return digest.hexdigest()
 
 
 def _finished(out: Path, fingerprint: str) -> TrainResult | None:
     try:
-        training = load_model(out / "model.onnx").info.training
+        training = load_model(out / MODEL_FILE).info.training
     except ModelFileError:
         return None
     if training.get("fingerprint") != fingerprint:
@@ -362,7 +386,7 @@ def _finished(out: Path, fingerprint: str) -> TrainResult | None:
         missing_ok=True
     )  # the process may have died between writing the one and removing this
     return TrainResult(
-        out / "model.onnx",
+        out / MODEL_FILE,
         training["validation_map"],
         training["best_epoch"],
         training["seconds"],

@@ -13,6 +13,7 @@ from ordhash import metrics
 from ordhash.calibration import Calibration
 from ordhash.checks import some_usable
 from ordhash.codes import OrdinalCodes
+from ordhash.collection.staleness import MOST_LEARNED_FROM
 from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.distances import asymmetric_distances, ordinal_distances
@@ -27,9 +28,11 @@ __all__ = [
     "labelled",
     "labels_of",
     "leave_one_out_map",
+    "rows_without_labels",
     "usable",
 ]
 
+_LEAST_UNLABELLED = 50
 _CALIBRATED_IMAGES = 2000  # their four million pairs say enough
 _KNOTS = 64
 
@@ -58,6 +61,24 @@ def labelled(images: ImageSet) -> ImageSet:
     if classes < 2:
         raise InputError(f"the images have {classes} classes; learning needs at least two, with images in each")
     return images.subset(labels.any(axis=1))
+
+
+def rows_without_labels(n: int, seed: int) -> npt.NDArray[np.intp]:
+    """Which of n images to learn from without labels: all, or as many as it takes to know the neighbourhoods.
+
+    Args:
+        n: Number of images.
+        seed: Of the draw.
+
+    Raises:
+        InputError: There are too few of them to have neighbourhoods.
+    """
+    if n < _LEAST_UNLABELLED:
+        raise InputError(
+            f"there are {n} images; to learn without labels takes at least {_LEAST_UNLABELLED}: take more images, or a "
+            "model that was trained on others"
+        )
+    return np.sort(np.random.default_rng(seed).permutation(n)[:MOST_LEARNED_FROM])
 
 
 def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageError]]:

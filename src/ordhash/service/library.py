@@ -24,6 +24,7 @@ from ordhash.files import StrPath
 from ordhash.fingerprint import first_alike
 from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.lookup import Answer, metadata_at
+from ordhash.modelfile import recorded_model
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
 from ordhash.service.syncing import SyncProcess
 from ordhash.service.view import View, version_of
@@ -95,12 +96,8 @@ class Library:
         self._pixels = pixels
         facts = self.collection.info()
         self.folder = Path(facts["folder"])
-        chosen = model or facts["model_path"]
-        if chosen is None:
-            raise InputError(f"{path} does not say where its model is; give --model")
-        if not Path(chosen).is_file():
-            raise DataError(f"the model of {path} is no longer at {chosen}; give --model")
-        self.encoder = Encoder(Path(chosen))
+        chosen = Path(model) if model else recorded_model(path, facts["model_path"])
+        self.encoder = Encoder(chosen)
         if self.encoder.model_id != facts["model_id"]:
             raise InputError(
                 f"{path} was encoded by model {facts['model_id']}, and {chosen} is {self.encoder.model_id}; give that "

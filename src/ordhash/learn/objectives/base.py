@@ -41,6 +41,8 @@ class Task:
         multilabel: Whether images carry several labels.
         seed: Seed of whatever the objective draws at random.
         n_images: Images to learn from; None where that is not known.
+        soft: Whether nobody gave labels, and they are memberships in clusters on two scales
+            (``ordhash.learn.pseudolabels``).
         class_features: float (n_classes, D): the mean features of the images of every class, less those of all images
             (0 for a class without any), for an objective that asks for them (``wants_class_features``); else None.
     """
@@ -50,6 +52,7 @@ class Task:
     multilabel: bool = False
     seed: int = 0
     n_images: int | None = None
+    soft: bool = False
     class_features: Tensor | None = None
 
 

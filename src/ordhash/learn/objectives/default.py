@@ -1,10 +1,11 @@
 """The default: the objective that taught most on held-out images with labels of the kind there are.
 
-Ours. Three kinds of labels want three things (docs/experiments.md has the numbers):
+Ours. Kinds of labels want different things (docs/experiments.md has the numbers):
 
 - several labels an image: pairs of whole images, the paper's objective;
 - one label, many images a class: pairs of blended images, which rank doubtful images by their doubt;
-- one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to.
+- one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to;
+- memberships in clusters, where nobody gave labels: pairs of whole images, and codewords where clusters are small.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ordhash.learn.objectives.mixup import DOHMixup
 __all__ = ["Default"]
 
 _FEW_IMAGES = 100  # a class
+_FEW_MEMBERS = 25  # a cluster, of both scales together: about 100 on the coarser one
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Default(Objective):
     'doh-mixup'
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=81, n_images=2640)).name
     'doh-codewords'
+    >>> Default().suited(Task(CodeSpec(48, 4), n_classes=80, n_images=5000, soft=True)).name
+    'doh'
     """
 
     name: ClassVar[str] = "ordhash"
@@ -44,8 +48,10 @@ class Default(Objective):
         """The objective for a task: several labels, few images a class, or many, which an unknown number counts as."""
         if task.multilabel:
             return DOH()
-        few = task.n_images is not None and task.n_images < _FEW_IMAGES * task.n_classes
-        return DOHCodewords() if few else DOHMixup()
+        least = (_FEW_MEMBERS if task.soft else _FEW_IMAGES) * task.n_classes
+        if task.n_images is not None and task.n_images < least:
+            return DOHCodewords()
+        return DOH() if task.soft else DOHMixup()
 
     def build(self, task: Task) -> nn.Module:
         """Loss module of the objective for a task."""

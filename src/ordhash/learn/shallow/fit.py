@@ -24,6 +24,7 @@ from ordhash.learn.shallow.sdh import SDH
 from ordhash.learn.shallow.spectral import SpectralHashing
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
 from ordhash.learn.validation import calibrations, labelled, labels_of
+from ordhash.modelfile import MODEL_FILE
 
 __all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
 
@@ -83,7 +84,7 @@ def fit_shallow(
         InputError: There is no such method, there are too few images, or labels are needed and missing.
     """
     method = find_shallow_method(method)
-    if (Path(out) / "model.onnx").exists() and not overwrite:
+    if (Path(out) / MODEL_FILE).exists() and not overwrite:
         raise InputError(f"{Path(out) / 'model.onnx'} exists; choose another folder, or allow overwriting it")
     if method.supervision == "labels":
         labelled(images)  # refuses here what would be refused after minutes of reading images
@@ -104,7 +105,7 @@ def fit_shallow(
         scores = head(torch.from_numpy(pooled[some])[:, :, None, None]).scores.numpy()
         measured = calibrations(scores, truth[some])
     path = export_model(
-        Path(out) / "model.onnx",
+        Path(out) / MODEL_FILE,
         backbone,
         frozen,
         head,

@@ -1,0 +1,58 @@
+"""Whether a model that was learned from a collection's own photographs still suits them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes import OrdinalCodes
+
+__all__ = ["MOST_LEARNED_FROM", "staleness", "symbol_shares"]
+
+MOST_LEARNED_FROM = 10_000  # photographs: more than these teach nothing new of their neighbourhoods
+_GROWTH = 4
+_MOVED = 0.1  # share of symbols beyond what chance moves
+
+
+def symbol_shares(codes: OrdinalCodes) -> npt.NDArray[np.float64]:
+    """How often each symbol stands in each segment, (n_segments, arity); rows sum to 1.
+
+    >>> from ordhash.codes import CodeSpec
+    >>> codes = OrdinalCodes(np.array([[0, 1], [0, 3]], np.uint8), CodeSpec(4, 4))
+    >>> symbol_shares(codes).tolist()
+    [[1.0, 0.0, 0.0, 0.0], [0.0, 0.5, 0.0, 0.5]]
+    """
+    arity = codes.spec.arity
+    counts = [np.bincount(segment, minlength=arity) for segment in codes.symbols.T]
+    return np.array(counts) / max(1, len(codes))
+
+
+def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
+    """Why a model should be learned anew, in a sentence; None if it should not, or was not learned without labels.
+
+    Two things make it stale: that the collection has grown to several times what the model was learned from, and that
+    other symbols are common now, which says that other things are in the photographs. The second is the total
+    variation distance of symbols, averaged over segments, less what is expected of it by chance.
+
+    Args:
+        codes: Of all photographs of the collection, by the model.
+        training: What the model file says of its training.
+    """
+    shares, n = training.get("symbol_shares"), len(codes)
+    if not shares or not n:
+        return None
+    images = int(training["images"])
+    if images < MOST_LEARNED_FROM and n >= _GROWTH * images:
+        return f"the model was learned from {images:,} photographs, and now there are {n:,}"
+    before = np.array(shares)
+    moved = 0.5 * np.abs(symbol_shares(codes) - before).sum(axis=1).mean()
+    # Mean absolute error of a share of n draws is sqrt(2 p (1 - p) / (pi n)).
+    by_chance = 0.5 * np.sqrt(2 * before * (1 - before) / (np.pi * n)).sum(axis=1).mean()
+    if moved - by_chance > _MOVED:
+        return (
+            f"the photographs have changed: {moved:.0%} of the symbols of their codes are others than those of the "
+            f"{images:,} photographs that the model was learned from"
+        )
+    return None

@@ -1,0 +1,141 @@
+"""Labels that nobody gave: clusters of the photographs themselves, found in the graph of their nearest neighbours.
+
+Images without labels still say which of them belong together. Features of a pretrained backbone do so well between
+near neighbours and badly between far ones, so only nearest neighbours are believed, and what belongs together is
+followed from neighbour to neighbour (diffusion; Zhou et al., NIPS 2003, and for retrieval Iscen et al., CVPR 2017):
+
+    W_ij = max(0, cos(x_i - m, x_j - m))^3 for the k nearest of each image, made symmetric,    S = D^-1/2 W D^-1/2,
+    F = (I - a S)^-1,
+
+whose leading eigenvectors u_1, u_2, ... with eigenvalues l_1 > l_2 > ... give every image coordinates
+u_d / sqrt(1 - a l_d), of length 1, so that their inner products are the diffused similarities. Clusters of these
+coordinates are the labels. They are soft: an image between two clusters belongs to both, and by how much is worth
+knowing (docs/experiments.md).
+"""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix, diags
+from scipy.sparse.linalg import eigsh
+
+from ordhash.errors import InputError
+
+__all__ = ["cluster_memberships", "diffusion_coordinates", "neighbour_graph", "pseudo_labels"]
+
+Floats = npt.NDArray[np.float32]
+
+_NEIGHBOURS = 15
+_SHARPNESS = 3  # power of similarities: of the nearest neighbours, the nearer ones count more
+_DIFFUSION = 0.95  # a
+_DIMENSIONS = 128
+_NUMBERS_OF_CLUSTERS = (2, 3, 5, 8, 13, 20, 32, 50, 80, 125, 200)  # that are tried
+_LEAST_CLUSTER = 10  # images, on average
+_FINER = 3  # how many times as many clusters the finer labels have
+_TEMPERATURE = 0.1
+_LEAST_MEMBERSHIP = 0.02
+
+
+def neighbour_graph(features: Floats, n_neighbours: int = _NEIGHBOURS) -> csr_matrix:
+    """S, the symmetric graph of nearest neighbours by the cosine of centred features, normalised by degrees.
+
+    Args:
+        features: float32 (n, D).
+        n_neighbours: k, at most n - 1.
+
+    Returns:
+        Sparse float32 (n, n), eigenvalues in -1..1.
+    """
+    n, k = len(features), min(n_neighbours, len(features) - 1)
+    centred = _unit(features - features.mean(axis=0))
+    cosines, found = faiss.knn(centred, centred, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
+    other = found != np.arange(n)[:, None]
+    other[other.all(axis=1), -1] = False  # where copies crowd an image out of its own neighbours, the last is left out
+    weights = np.clip(cosines[other].reshape(n, k), 0, 1) ** _SHARPNESS
+    graph = csr_matrix((weights.ravel(), (np.repeat(np.arange(n), k), found[other])), (n, n))
+    graph = (graph + graph.T) / 2
+    scale = diags(np.asarray(graph.sum(axis=1)).ravel().clip(1e-9) ** -0.5)
+    return csr_matrix(scale @ graph @ scale, dtype=np.float32)
+
+
+def diffusion_coordinates(graph: csr_matrix, dimensions: int = _DIMENSIONS) -> Floats:
+    """Coordinates of the images, of length 1, whose inner products are similarities diffused over the graph.
+
+    Args:
+        graph: S, as ``neighbour_graph`` gives it, of n images.
+        dimensions: Leading eigenvectors that are used, fewer where there are hardly more images.
+
+    Returns:
+        float32 (n, dimensions).
+    """
+    n = graph.shape[0]
+    start = np.random.default_rng(0).random(n)  # else the solver draws its own
+    values, vectors = eigsh(graph, k=min(dimensions, n - 2), which="LA", v0=start.astype(graph.dtype))
+    return _unit(vectors / np.sqrt((1 - _DIFFUSION * values).clip(1e-3)))
+
+
+def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> tuple[Floats, float]:
+    """How much every image belongs to clusters (spherical k-means), and how clear that is.
+
+    Args:
+        coordinates: float32 (n, d), of length 1.
+        n_clusters: C, at most n.
+        seed: Of the first centroids.
+
+    Returns:
+        Memberships float32 (n, C), of length 1: the softmax of the cosines with the centroids, small ones left out. The
+        mean over images of how much nearer the nearest centroid is than the next, by their cosines.
+    """
+    means = faiss.Kmeans(
+        coordinates.shape[1], n_clusters, niter=30, nredo=4, seed=seed, spherical=True, min_points_per_centroid=1
+    )
+    means.train(coordinates)
+    cosines = coordinates @ np.asarray(means.centroids).T
+    first, second = np.sort(cosines, axis=1)[:, :-3:-1].T
+    shares = np.exp((cosines - first[:, None]) / _TEMPERATURE)
+    shares /= shares.sum(axis=1, keepdims=True)
+    shares[shares < _LEAST_MEMBERSHIP] = 0
+    return _unit(shares), float((first - second).mean())
+
+
+def pseudo_labels(features: Floats, seed: int = 0) -> Floats:
+    """Labels of images that have none: their clusters on two scales, as memberships.
+
+    The number of clusters is the one of up to 200 that is clearest, with at least 10 images a cluster on average; the
+    second scale has three times as many. Features are those of the backbone's last map, averaged over locations:
+    earlier maps know more of texture than of what is shown.
+
+    Args:
+        features: float32 (n, D), of at least 20 images.
+        seed: Of the clusters.
+
+    Returns:
+        float32 (n, C) of length 1: inner products say how alike two images are, from 0 to 1.
+
+    Raises:
+        InputError: All images look the same.
+
+    >>> rng = np.random.default_rng(0)
+    >>> centres = rng.normal(size=(3, 20)) * 5
+    >>> features = (centres[np.arange(90) % 3] + rng.normal(size=(90, 20))).astype(np.float32)
+    >>> alike = (labels := pseudo_labels(features)) @ labels.T
+    >>> bool(alike[0, 3::3].mean() > 0.3), bool(alike[0, 1::3].mean() < 0.01)
+    (True, True)
+    """
+    n = len(features)
+    graph = neighbour_graph(features)
+    if not graph.count_nonzero():
+        raise InputError("the images all look the same to the backbone, so nothing can be learned from them")
+    coordinates = diffusion_coordinates(graph)
+    numbers = [number for number in _NUMBERS_OF_CLUSTERS if number * _LEAST_CLUSTER <= n]
+    found = [cluster_memberships(coordinates, number, seed) for number in numbers]
+    coarse = max(found, key=lambda one: one[1])[0]
+    fine, _ = cluster_memberships(coordinates, _FINER * coarse.shape[1], seed)
+    return np.concatenate([coarse, fine], axis=1) * np.float32(0.5**0.5)
+
+
+def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.ascontiguousarray(vectors / lengths.clip(1e-9), dtype=np.float32)

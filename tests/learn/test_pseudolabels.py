@@ -1,0 +1,98 @@
+"""Neighbour graph, diffusion and clusters against slow, plain versions, and on clusters that are known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ordhash.errors import InputError
+from ordhash.learn.pseudolabels import cluster_memberships, diffusion_coordinates, neighbour_graph, pseudo_labels
+
+
+def blobs(n_clusters, size, spread=1.0, dimensions=30, seed=0):
+    rng = np.random.default_rng(seed)
+    which = np.repeat(np.arange(n_clusters), size)
+    centres = rng.normal(size=(n_clusters, dimensions)) * 4
+    return (centres[which] + spread * rng.normal(size=(len(which), dimensions))).astype(np.float32), which
+
+
+def plain_graph(features, k):
+    x = features.astype(np.float64) - features.astype(np.float64).mean(axis=0)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    cosines = x @ x.T
+    weights = np.zeros_like(cosines)
+    for row, values in enumerate(cosines):
+        for other in sorted((j for j in range(len(x)) if j != row), key=lambda j: -values[j])[:k]:
+            weights[row, other] = max(0.0, values[other]) ** 3
+    weights = (weights + weights.T) / 2
+    degrees = weights.sum(axis=1)
+    return weights / np.sqrt(degrees[:, None] * degrees[None])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**16), st.integers(2, 6), st.integers(3, 8))
+def test_the_graph_is_what_its_formula_says(seed, n_clusters, k):
+    features, _ = blobs(n_clusters, 8, seed=seed)
+    graph = neighbour_graph(features, k).toarray()
+    np.testing.assert_allclose(graph, plain_graph(features, k), atol=2e-5)
+    np.testing.assert_array_equal(graph.diagonal(), 0)
+
+
+def test_copies_of_an_image_are_neighbours_and_not_itself():
+    features = np.repeat(blobs(3, 2)[0], 6, axis=0)  # six copies of each, more than there are neighbours
+    graph = neighbour_graph(features, 4)
+    np.testing.assert_array_equal(graph.diagonal(), 0)
+    assert (np.diff(graph.indptr) >= 4).all()
+
+
+def test_coordinates_are_diffused_similarities():
+    features, which = blobs(4, 15, spread=3.0)
+    graph = neighbour_graph(features, 8)
+    n = len(features)
+    diffused = np.linalg.inv(np.eye(n) - 0.95 * graph.toarray().astype(np.float64))
+    scale = np.sqrt(diffused.diagonal())
+    coordinates = diffusion_coordinates(graph, n - 2)  # all but the last two dimensions, which weigh least
+    assert coordinates.dtype == np.float32
+    away = np.abs(coordinates @ coordinates.T - diffused / np.outer(scale, scale))
+    assert (away.max() < 0.2, away.mean() < 0.01) == (True, True)
+    alike = which[:, None] == which
+    few = diffusion_coordinates(graph, 5)
+    assert (few @ few.T)[alike].mean() > 0.6 > 0.2 > (few @ few.T)[~alike].mean()
+
+
+def test_memberships_are_soft_and_of_length_one():
+    features, which = blobs(5, 40)
+    coordinates = diffusion_coordinates(neighbour_graph(features), 10)
+    members, clear = cluster_memberships(coordinates, 5)
+    np.testing.assert_allclose(np.linalg.norm(members, axis=1), 1, atol=1e-6)
+    assert (members >= 0).all()
+    assert len({int(column) for column in members.argmax(axis=1)}) == 5
+    assert all(len(set(members.argmax(axis=1)[which == one].tolist())) == 1 for one in range(5))
+    assert clear > max(cluster_memberships(coordinates, number)[1] for number in (2, 20))
+    middles = [coordinates[which == one].mean(axis=0) for one in (0, 1)]
+    between = np.sum([middle / np.linalg.norm(middle) for middle in middles], axis=0, keepdims=True)
+    both, _ = cluster_memberships(np.concatenate([coordinates, between / np.linalg.norm(between)]), 5)
+    assert np.count_nonzero(both[-1]) == 2
+
+
+@pytest.mark.parametrize("n_clusters", [3, 8, 20])
+def test_labels_find_the_clusters_and_their_number(n_clusters):
+    features, which = blobs(n_clusters, 24)
+    labels = pseudo_labels(features)
+    assert labels.dtype == np.float32
+    assert labels.shape == (24 * n_clusters, 4 * n_clusters)
+    np.testing.assert_allclose(np.linalg.norm(labels, axis=1), 1, atol=1e-6)
+    alike = labels @ labels.T
+    same = (which[:, None] == which) & ~np.eye(len(which), dtype=bool)
+    assert alike[same].mean() > 0.4
+    assert alike[~same & ~np.eye(len(which), dtype=bool)].mean() < 0.02
+
+
+def test_labels_depend_on_the_seed_alone():
+    features, _ = blobs(6, 20, spread=2.0)
+    np.testing.assert_array_equal(pseudo_labels(features, 3), pseudo_labels(features, 3))
+
+
+def test_pictures_that_are_all_alike_say_nothing():
+    with pytest.raises(InputError, match="all look the same"):
+        pseudo_labels(np.ones((20, 4), np.float32))
