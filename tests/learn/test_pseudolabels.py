@@ -70,7 +70,7 @@ def test_memberships_are_soft_and_of_length_one():
     assert all(len(set(members.argmax(axis=1)[which == one].tolist())) == 1 for one in range(5))
     assert clear > max(cluster_memberships(coordinates, number)[1] for number in (2, 20))
     assert np.count_nonzero(members) < 1.1 * len(members)  # nothing is between these clusters
-    features, _ = blobs(5, 40, spread=6.0)
+    features, _ = blobs(5, 40, spread=8.0)
     members, _ = cluster_memberships(diffusion_coordinates(neighbour_graph(features), 10), 5)
     assert np.count_nonzero(members) > 1.3 * len(members)
 
