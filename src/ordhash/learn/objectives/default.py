@@ -23,7 +23,9 @@ from ordhash.learn.objectives.mixup import DOHMixup
 __all__ = ["Default"]
 
 _FEW_IMAGES = 100  # a class
-_FEW_MEMBERS = 25  # a cluster, of both scales together: about 100 on the coarser one
+_FEW_MEMBERS = 15  # a cluster, of both scales together: 60 on the coarser one
+# Memberships in clusters say themselves how alike images are, and no segment has to keep that.
+_CLUSTER_CODEWORDS = DOHCodewords(kept_share=0.0, codeword_weight=3.0)
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class Default(Objective):
         if task.multilabel:
             return DOH()
         least = (_FEW_MEMBERS if task.soft else _FEW_IMAGES) * task.n_classes
-        if task.n_images is not None and task.n_images < least:
-            return DOHCodewords()
-        return DOH() if task.soft else DOHMixup()
+        few = task.n_images is not None and task.n_images < least
+        if task.soft:
+            return _CLUSTER_CODEWORDS if few else DOH()
+        return DOHCodewords() if few else DOHMixup()
 
     def build(self, task: Task) -> nn.Module:
         """Loss module of the objective for a task."""
