@@ -731,6 +731,39 @@ def test_a_collection_from_sync_to_search(
     assert (result.exit_code, result.stdout) == (1, "copy.jpg: its row is damaged\n")
 
 
+@pytest.mark.slow  # a real backbone looks at photographs, and learns for half a minute
+@pytest.mark.timeout(600)
+def test_a_folder_needs_no_labels_and_no_model(photo_folder: Path, tmp_path: Path) -> None:
+    assert "to learn without labels takes at least 50" in run("sync", photo_folder).stderr
+    assert not Path(f"{photo_folder}.ordhash").exists()
+    for number in range(6):  # sixty more, in the same three colours
+        for copy in range(1, 5):
+            for label in ("apple", "banana", "carrot"):
+                with Image.open(photo(photo_folder, number, label)) as picture:
+                    picture.rotate(9 * copy).save(photo_folder / f"{label}_{number}_{copy}.jpg")
+    collection = Path(f"{photo_folder}.ordhash")
+    assert "90 encoded" in good("sync", photo_folder)
+    assert sorted(path.name for path in collection.iterdir() if path.suffix == ".onnx" or path.is_dir()) == [
+        "model.onnx"
+    ]
+    found = lines(good("search", collection, photo(photo_folder), "--json"))[0]["results"]
+    assert np.mean(["apple" in result["key"] for result in found]) > 0.7
+    assert lines(good("info", collection, "--json"))[0]["stale"] == "no"
+    collection.rename(tmp_path / "moved")  # the model goes along
+    assert "90 unchanged" in good("sync", photo_folder, "--collection", tmp_path / "moved")
+    result = run("sync", photo_folder, "--model", collection, "--relearn")
+    assert (result.exit_code, "leave one of them out" in result.stderr) == (2, True)
+    for path in photo_folder.glob("*_*_*.jpg"):
+        for turn in range(4):
+            with Image.open(path) as picture:
+                picture.rotate(90 * turn + 40).save(path.with_stem(f"{path.stem}_{turn}"))
+    assert "288 encoded" in good("sync", photo_folder, "--collection", tmp_path / "moved")
+    stale = lines(good("info", tmp_path / "moved", "--json"))[0]["stale"]
+    assert stale.startswith("the model was learned from 90 photographs, and now there are 378")
+    assert "378 encoded" in good("sync", photo_folder, "--collection", tmp_path / "moved", "--relearn")
+    assert lines(good("info", tmp_path / "moved", "--json"))[0]["stale"] == "no"
+
+
 def test_near_duplicates_and_likelihoods_in_a_collection(
     photo_folder: Path, calibrated_model: Path, tmp_path: Path
 ) -> None:

@@ -14,6 +14,9 @@ def test_it_chooses_by_the_labels():
     assert default.suited(Task(SPEC, 14, n_images=500)) == DOHCodewords()
     assert default.suited(Task(SPEC, 21, multilabel=True, n_images=4000)) == DOH()
     assert default.suited(Task(SPEC, 21, multilabel=True, n_images=100)) == DOH()
+    codewords = DOHCodewords(kept_share=0.0, codeword_weight=3.0)
+    assert default.suited(Task(SPEC, 200, n_images=2640, soft=True)) == codewords
+    assert default.suited(Task(SPEC, 200, n_images=3000, soft=True)) == DOH()
 
 
 def test_others_are_what_they_are():
