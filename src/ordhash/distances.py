@@ -15,7 +15,14 @@ from ordhash.checks import integer_at_least
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
 
-__all__ = ["asymmetric_distances", "check_comparable", "ordinal_distances", "symbol_losses", "top_k"]
+__all__ = [
+    "asymmetric_distances",
+    "check_comparable",
+    "ordinal_distances",
+    "symbol_losses",
+    "symbol_probabilities",
+    "top_k",
+]
 
 Scale: TypeAlias = Literal["log-probabilities", "probabilities"]
 
@@ -123,6 +130,22 @@ def asymmetric_distances(
     return out
 
 
+def symbol_probabilities(scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Probability of every symbol in its segment, the softmax of the scores.
+
+    Args:
+        scores: float (..., arity), finite.
+
+    Returns:
+        float64 of the same shape; the last axis sums to 1.
+
+    >>> symbol_probabilities(np.log([[[0.25, 0.75], [1.0, 1.0]]])).round(6).tolist()
+    [[[0.25, 0.75], [0.5, 0.5]]]
+    """
+    powers = np.exp(scores.astype(np.float64) - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
 def symbol_losses(
     scores: npt.NDArray[np.floating[Any]], spec: CodeSpec, *, of: Scale = "probabilities"
 ) -> npt.NDArray[np.float32]:
@@ -154,12 +177,10 @@ def symbol_losses(
         )
     if not np.isfinite(given).all():
         raise InputError("scores hold NaN or infinity, so they have no distance: check the model that made them")
-    scale = given.astype(np.float64)
-    scale -= scale.max(axis=2, keepdims=True)
     if of == "log-probabilities":
-        return (-scale).astype(np.float32) + np.float32(0)  # + 0 turns the -0.0 of a winner into 0.0
-    probabilities = np.exp(scale)
-    probabilities /= probabilities.sum(axis=2, keepdims=True)
+        exact = given.astype(np.float64)
+        return np.asarray(exact.max(axis=2, keepdims=True) - exact, dtype=np.float32)
+    probabilities = symbol_probabilities(given)
     losses: npt.NDArray[np.float32] = (probabilities.max(axis=2, keepdims=True) - probabilities).astype(np.float32)
     return losses
 

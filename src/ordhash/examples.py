@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.data.images import MAX_PIXELS, Fit, ImageSource, open_rgb, prepare
+from ordhash.distances import symbol_probabilities
 from ordhash.encoder import Encoder
 from ordhash.errors import InputError
 from ordhash.fingerprint import fingerprint
@@ -168,15 +169,10 @@ def combined_scores(
     >>> np.exp(combined_scores(scores[:1], scores[1:])).round(2)
     array([[0.5 , 0.  , 0.05]], dtype=float32)
     """
-    mean = _probabilities(wanted).mean(axis=0)
+    mean = symbol_probabilities(wanted).mean(axis=0)
     if len(unwanted):
-        mean = mean - _UNWANTED * _probabilities(unwanted).mean(axis=0)
+        mean = mean - _UNWANTED * symbol_probabilities(unwanted).mean(axis=0)
     return np.asarray(np.log(np.maximum(mean, _LEAST)), dtype=np.float32)
-
-
-def _probabilities(scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    powers = np.exp(scores.astype(np.float64) - scores.max(axis=2, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=2, keepdims=True))
 
 
 def _part(example: Example, form: ImageInput) -> tuple[npt.NDArray[np.uint8], Box]:

@@ -13,6 +13,7 @@ from ordhash.codefile import existing_file, read_codes
 from ordhash.codes import CodeSpec
 from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
+from ordhash.collection.staleness import SYMBOL_SHARES, learned_here
 from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.index import OrdinalIndex
 from ordhash.modelfile import load_model, recorded_model
@@ -58,7 +59,7 @@ def _facts(file: Path) -> dict[str, Any]:
         raise DataError(f"{file} is neither a model, nor a file of codes, nor an index; check the path") from error
     values = model.info.to_json()
     del values["spec"]
-    values["training"] = {name: value for name, value in values["training"].items() if name != "symbol_shares"}
+    values["training"].pop(SYMBOL_SHARES, None)  # a table for programs
     return {"file": str(file), "kind": "model", "model_id": model.id, **_code(model.info.spec), **values}
 
 
@@ -68,7 +69,9 @@ def _collection_facts(collection: Collection) -> dict[str, Any]:
         model = load_model(recorded_model(collection.path, facts["model_path"]))
     except (InputError, DataError, ModelFileError) as error:
         return {**facts, "stale": f"not known: {error}"}
-    why = collection.staleness(model) if model.id == facts["model_id"] else None
+    if not learned_here(model.info.training) or model.id != facts["model_id"]:
+        return facts
+    why = collection.staleness(model)
     return {**facts, "stale": f"{why}; `ordhash sync --relearn` learns another" if why else "no"}
 
 

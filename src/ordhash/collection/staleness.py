@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
 
-__all__ = ["MOST_LEARNED_FROM", "staleness", "symbol_shares"]
+__all__ = ["MOST_LEARNED_FROM", "SYMBOL_SHARES", "learned_here", "staleness", "symbol_shares"]
 
+SYMBOL_SHARES = "symbol_shares"  # what model files call them
 MOST_LEARNED_FROM = 10_000  # photographs: more than these teach nothing new of their neighbourhoods
 _GROWTH = 4
 _MOVED = 0.1  # share of symbols beyond what chance moves
@@ -29,6 +30,15 @@ def symbol_shares(codes: OrdinalCodes) -> npt.NDArray[np.float64]:
     return np.array(counts) / max(1, len(codes))
 
 
+def learned_here(training: dict[str, Any]) -> bool:
+    """Whether a model was learned from photographs without labels, and says what their codes were like.
+
+    Args:
+        training: What the model file says of its training.
+    """
+    return SYMBOL_SHARES in training
+
+
 def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
     """Why a model should be learned anew, in a sentence; None if it should not, or was not learned without labels.
 
@@ -40,13 +50,13 @@ def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
         codes: Of all photographs of the collection, by the model.
         training: What the model file says of its training.
     """
-    shares, n = training.get("symbol_shares"), len(codes)
-    if not shares or not n:
+    n = len(codes)
+    if not learned_here(training) or not n:
         return None
     images = int(training["images"])
     if images < MOST_LEARNED_FROM and n >= _GROWTH * images:
         return f"the model was learned from {images:,} photographs, and now there are {n:,}"
-    before = np.array(shares)
+    before = np.array(training[SYMBOL_SHARES])
     moved = 0.5 * np.abs(symbol_shares(codes) - before).sum(axis=1).mean()
     # Mean absolute error of a share of n draws is sqrt(2 p (1 - p) / (pi n)).
     by_chance = 0.5 * np.sqrt(2 * before * (1 - before) / (np.pi * n)).sum(axis=1).mean()

@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 import ordhash
 from ordhash.calibration import Calibration
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.staleness import symbol_shares
+from ordhash.collection.staleness import SYMBOL_SHARES, symbol_shares
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
@@ -167,7 +167,7 @@ def train(
                 "best_epoch": state.best_epoch,
                 "seconds": round(state.seconds, 2),
                 "history": state.history,
-                **({} if trained.shares is None else {"symbol_shares": trained.shares.round(4).tolist()}),
+                **({} if trained.shares is None else {SYMBOL_SHARES: trained.shares.round(4).tolist()}),
             },
             failures=trained.failures,
             calibrations=measured,
