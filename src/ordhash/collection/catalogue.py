@@ -176,6 +176,12 @@ class Catalogue:
                 for row in self._db.execute("SELECT key, size, modified, reason FROM failures ORDER BY key")
             ]
 
+    @property
+    def n_failures(self) -> int:
+        """How many images could not be used."""
+        with self._reported():
+            return int(self._db.execute("SELECT count(*) FROM failures").fetchone()[0])
+
     def known(self, content: bytes) -> tuple[bytes, bytes | None] | None:
         """Code and fingerprint of an image of this content, if there is one."""
         query = "SELECT code, fingerprint FROM images WHERE content = ? LIMIT 1"

@@ -176,9 +176,21 @@ class Collection:
 
         return duplicate_groups(entries, distance, progress=progress)
 
-    def entries(self, keys: Sequence[str]) -> list[Entry | None]:
-        """What the catalogue says of some images, in the order of the keys; None of those that it does not hold."""
+    def entries(self, keys: Sequence[str], *, model_id: str | None = None) -> list[Entry | None]:
+        """What the catalogue says of some images, in the order of the keys; None of those that it does not hold.
+
+        Args:
+            keys: Of the images.
+            model_id: The model that should have made their codes; None stands for any.
+
+        Raises:
+            InputError: Another model did.
+            DataError: There is no collection, or its catalogue is damaged.
+        """
         with self._opened() as catalogue:
+            found = catalogue.facts.model_id
+            if model_id is not None and found != model_id:
+                raise InputError(f"{self.path} was encoded by model {found}, not by {model_id}; give that model")
             return catalogue.entries_of(keys)
 
     @property
@@ -230,6 +242,16 @@ class Collection:
         """
         with self._opened() as catalogue:
             return [ImageError(failure.key, failure.reason) for failure in catalogue.failures()]
+
+    @property
+    def n_failures(self) -> int:
+        """How many images could not be used when they were last looked at.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue:
+            return catalogue.n_failures
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete images from the collection; their files stay where they are, and a sync leaves them out.
@@ -300,7 +322,7 @@ class Collection:
             return {
                 "folder": str(catalogue.folder),
                 "count": len(catalogue),
-                "unusable": len(catalogue.failures()),
+                "unusable": catalogue.n_failures,
                 "hidden": len(catalogue.hidden()),
                 "code_bits": facts.spec.code_bits,
                 "segments": facts.spec.n_segments,

@@ -315,7 +315,7 @@ def _status(library: Library, settings: ServiceSettings) -> messages.Status:
         name=library.folder.name,
         version=ordhash.__version__,
         count=len(library),
-        unusable=len(library.failures()),
+        unusable=library.n_failures,
         generation=library.generation,
         code_bits=info.spec.code_bits,
         segments=info.spec.n_segments,

@@ -34,6 +34,7 @@ __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
 Order = Literal["name", "newest"]
 
 _REST = 10  # times the time that a look takes
+_OTHER_MODEL = "the collection was encoded anew by another model; start the service again to search with that"
 
 
 class UnknownKeyError(OrdhashError):
@@ -137,9 +138,7 @@ class Library:
 
     def _check_model(self) -> None:
         if self.collection.model_id != self.encoder.model_id:
-            raise DataError(
-                "the collection was encoded anew by another model; start the service again to search with that"
-            )
+            raise DataError(_OTHER_MODEL)
 
     def told(self, error: Exception) -> str:
         """What an error says, without the paths of this machine."""
@@ -248,7 +247,6 @@ class Library:
             ImageError: An example cannot be used.
         """
         view, started = self._view, time.perf_counter()
-        self._check_model()
         likeness = look_up_examples(
             examples,
             self.encoder,
@@ -274,7 +272,6 @@ class Library:
             InputError: A condition does not go with the metadata.
         """
         view, started, entry = self._view, time.perf_counter(), self._entry(key)
-        self._check_model()
         code = self._codes([entry])
         result = view.index.search(code, top_k=top_k, where=rows_that_meet(view.index, conditions))
         keys, distances = result.keys[0].tolist(), result.distances[0]
@@ -316,6 +313,11 @@ class Library:
         failed = None if self._sync is None else self._sync.error()
         return self._problem or (failed and f"the last sync failed: {self.told(DataError(failed))}")
 
+    @property
+    def n_failures(self) -> int:
+        """How many files of the folder cannot be used."""
+        return self.collection.n_failures
+
     def failures(self) -> list[ImageError]:
         """Files of the folder that cannot be used, by their keys."""
         return self.collection.failures()
@@ -343,10 +345,16 @@ class Library:
         if self._sync is not None:
             self._sync.stop()
 
+    def _entries(self, keys: Sequence[str]) -> list[Entry | None]:
+        try:
+            return self.collection.entries(keys, model_id=self.encoder.model_id)
+        except InputError:
+            raise DataError(_OTHER_MODEL) from None
+
     def _entry(self, key: str) -> Entry:
         try:
             key.encode()
-            entry = self.collection.entries([key])[0]
+            entry = self._entries([key])[0]
         except UnicodeEncodeError:
             entry = None
         if entry is None:
@@ -370,7 +378,7 @@ class Library:
             wanted: Symbols (n_segments,).
             pictures: Fingerprints of examples.
         """
-        pairs = zip(answers, self.collection.entries([answer.key for answer in answers]), strict=True)
+        pairs = zip(answers, self._entries([answer.key for answer in answers]), strict=True)
         there = [(answer, entry) for answer, entry in pairs if entry is not None]
         if not there:
             return ()
