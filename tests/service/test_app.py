@@ -320,6 +320,19 @@ def test_large_photographs_of_the_collection_may_be_searched_with(photo_collecti
         assert "allowed are 1,000 in all" in problem(client.post("/v1/images", content=content + b" "), 422)
 
 
+def test_what_is_known_of_a_photograph(client, photo_folder):
+    for key in ("apple/apple_0.jpg", "banana/banana_3.jpg", "carrot/carrot_5.jpg"):
+        known = client.get("/v1/image", params={"key": key}).json()
+        assert known["key"] == key
+        assert known["metadata"]["folder"] == key.split("/")[0]
+        assert known["metadata"]["size"] == (photo_folder / key).stat().st_size
+        listed = {one["key"]: one["version"] for one in client.get("/v1/images").json()["images"]}
+        assert known["version"] == listed[key]
+    for key in ("", "a", "apple", "zebra.jpg", "\u00e9"):
+        answer = client.get("/v1/image", params={"key": key})
+        assert answer.status_code in (404, 422)
+
+
 def test_a_thumbnail_of_a_file_that_has_changed_is_not_kept(client, photo_folder, photo_collection):
     key = "apple/apple_0.jpg"
     Image.new("RGB", (30, 20)).save(photo_folder / key)

@@ -429,6 +429,14 @@ def test_filters_by_the_columns_of_the_metadata(visit, service):
     assert _results(page) == 100
 
 
+def test_the_detail_view_of_the_collection_says_what_is_known(visit, service):
+    page = _open(visit, service)
+    page.locator("#grid .about").first.click()
+    expect(page.locator("#detail-metadata")).to_contain_text("Folder")
+    expect(page.locator("#detail-metadata")).to_contain_text("apple")
+    expect(page.locator("#detail-why")).to_be_hidden()
+
+
 def test_the_detail_view_says_why(visit, service):
     page = _open(visit, service)
     page.locator("#choose-files").set_input_files(_file())

@@ -109,6 +109,10 @@ class OrdinalIndex:
         """Keys of all rows, int64 or object (of str), read-only."""
         return self._items.keys
 
+    def keys_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Keys of some rows, in their shape: what is fast where ``keys`` of all would take long."""
+        return self._items.keys_at(rows)
+
     @property
     def metadata(self) -> pa.Table | None:
         """The user's columns of all rows, or None."""

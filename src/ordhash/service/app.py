@@ -136,6 +136,12 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
             images=[messages.Image(key=key, version=version) for key, version in found],
         )
 
+    @app.get("/v1/image", tags=["photographs"], responses=_failures(404, 429, 503))
+    async def image(key: Key) -> messages.Photograph:
+        """What is known of a photograph."""
+        version, metadata = await showing(library.known, key)
+        return messages.Photograph(key=key, version=version, metadata=metadata)
+
     @app.get("/v1/thumbnail", tags=["photographs"], response_class=Response, responses=_picture(404, 422, 429, 503))
     async def thumbnail(key: Key, version: str | None = None) -> Response:
         """A small picture. With the photograph's ``version`` in its address it may be kept for ever."""

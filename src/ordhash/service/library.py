@@ -34,6 +34,7 @@ __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
 Order = Literal["name", "newest"]
 
 _REST = 10  # times the time that a look takes
+_UNKNOWN = "there is no photograph {} in the collection; it may have been deleted"
 _OTHER_MODEL = "the collection was encoded anew by another model; start the service again to search with that"
 
 
@@ -178,7 +179,20 @@ class Library:
         rows = np.arange(min(offset, total), min(offset + limit, total))
         if order == "newest":
             rows = view.newest[rows]
-        return list(zip(view.index.keys[rows].tolist(), view.versions(rows), strict=True)), total, view.generation
+        return list(zip(view.index.keys_at(rows).tolist(), view.versions(rows), strict=True)), total, view.generation
+
+    def known(self, key: str) -> tuple[str, dict[str, Any]]:
+        """Version and metadata of a photograph.
+
+        Raises:
+            UnknownKeyError: There is none of that key.
+        """
+        view = self._view
+        row = view.row(key)
+        if row is None:
+            raise UnknownKeyError(_UNKNOWN.format(repr(key)))
+        rows = np.array([row])
+        return view.versions(rows)[0], metadata_at(view.index, rows)[0]
 
     def thumbnail(self, key: str) -> bytes:
         """Small picture of a photograph, as JPEG.
@@ -358,7 +372,7 @@ class Library:
         except UnicodeEncodeError:
             entry = None
         if entry is None:
-            raise UnknownKeyError(f"there is no photograph {key!r} in the collection; it may have been deleted")
+            raise UnknownKeyError(_UNKNOWN.format(repr(key)))
         return entry
 
     def _codes(self, entries: Sequence[Entry]) -> OrdinalCodes:

@@ -153,6 +153,14 @@ class Image(_Message):
     version: str
 
 
+class Photograph(_Message):
+    """A photograph of the collection with what is known of it."""
+
+    key: str
+    version: str
+    metadata: dict[str, Value]
+
+
 class Images(_Message):
     """Some photographs of the collection, and how many there are."""
 

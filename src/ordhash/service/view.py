@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 from dataclasses import dataclass
 
@@ -49,6 +50,16 @@ class View:
                 values = sorted(filter(None, different)) if len(different) <= _FEW_VALUES else None
             found.append((name, column.type, values))
         return found
+
+    def row(self, key: str) -> int | None:
+        """Row of a photograph; None where there is none of that key."""
+
+        def key_of(row: int) -> str:
+            return str(self.index.keys_at(np.array([row]))[0])
+
+        rows = range(len(self.index))  # in the order of their keys, as the catalogue gives them
+        row = bisect.bisect_left(rows, key, key=key_of)
+        return row if row < len(rows) and key_of(row) == key else None
 
     @property
     def metadata(self) -> pa.Table:

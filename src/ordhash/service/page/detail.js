@@ -69,7 +69,8 @@ function show(photograph, result) {
   byId("detail-more").hidden = byId("detail-less").hidden = !result;
   byId("detail-remove").hidden = !state.status.changes;
   showPhotograph(photograph, result);
-  showMetadata(photograph, result);
+  showMetadata(photograph, result?.metadata, result);
+  if (!result) fetchMetadata(photograph);
   if (result) {
     showExample();
     showReasons(result);
@@ -142,12 +143,22 @@ function showReasons(result) {
   byId("detail-alike").hidden = remarks.length === 0;
 }
 
-function showMetadata(photograph, result) {
+function showMetadata(photograph, metadata, result) {
   const rows = [["Path", photograph.key]];
-  for (const column of result ? state.status.columns : []) {
-    rows.push([columnName(column.name), value(column, result.metadata[column.name] ?? null)]);
+  for (const column of metadata ? state.status.columns : []) {
+    rows.push([columnName(column.name), value(column, metadata[column.name] ?? null)]);
   }
   if (result) rows.push(["Distance", result.distance.toFixed(3)]);
   const entries = rows.map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text)));
   byId("detail-metadata").replaceChildren(...entries);
+}
+
+async function fetchMetadata(photograph) {
+  const { signal } = control;
+  try {
+    const { metadata } = await ask("/v1/image", { query: { key: photograph.key }, signal });
+    if (!signal.aborted) showMetadata(photograph, metadata, null);
+  } catch (error) {
+    report(error);
+  }
 }
