@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MINUTES ?= 20
 
-.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search results clean
+.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve results clean
 
 help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-methods   all methods on all protocols, MINUTES=20 a recipe -> docs/results.md"
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
 	@echo "make bench-search    search speed, memory, recall -> benchmarks/results/"
+	@echo "make bench-serve     the HTTP API under load      -> benchmarks/results/"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
 	@echo "make format          format the code"
 	@echo "make clean           remove the environment and every cache"
@@ -66,6 +67,12 @@ bench-methods: $(READY)
 bench-encode: $(READY)
 	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/encode.py
+	$(BIN)/ordhash data get grocery-photos
+	$(BIN)/python benchmarks/photographs.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-serve: $(READY)
+	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-search: $(READY)

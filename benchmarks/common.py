@@ -17,10 +17,21 @@ import torch
 
 from ordhash.bench.report import markdown_table as table
 from ordhash.bench.report import mean_interval
+from ordhash.data import ImageSet
 from ordhash.files import replace_file
-from ordhash.learn import DOHConfig, TrainConfig
+from ordhash.learn import DOHConfig, TrainConfig, train
 
-__all__ = ["CIFAR_CONFIG", "FROZEN", "RESULTS", "machine", "mean_interval", "medians", "table", "write_json"]
+__all__ = [
+    "CIFAR_CONFIG",
+    "FROZEN",
+    "RESULTS",
+    "machine",
+    "mean_interval",
+    "medians",
+    "table",
+    "untaught_model",
+    "write_json",
+]
 
 RESULTS = Path(__file__).parent / "results"
 # Experiments choose on these features what the benchmark measures on them.
@@ -47,6 +58,14 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
     }
+
+
+def untaught_model(folder: Path) -> Path:
+    """A model of the default network that has learned nothing of use: what it knows does not matter to its speed."""
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+    images = ImageSet(pictures, labels=np.eye(2, dtype=bool)[np.arange(40) % 2], class_names=("a", "b"))
+    settings = TrainConfig(mode="frozen", epochs=1, augment=False, accelerator="cpu")
+    return train(images, DOHConfig(), settings, out=folder / "model", cache=folder / "cache").model
 
 
 def medians(contenders: dict[str, Callable[[], Any]], rounds: int, repeats: int = 1) -> dict[str, float]:

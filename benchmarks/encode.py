@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, machine, write_json
+from common import RESULTS, machine, untaught_model, write_json
 from torch import Tensor
 
 from ordhash import Encoder
 from ordhash.data import ImageSet, load_protocol
 from ordhash.inference import ImageInput
-from ordhash.learn import DOHConfig, TrainConfig, train
+from ordhash.learn import DOHConfig
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.network import HashingHead, HashingNetwork
 
 N_IMAGES, ROUNDS, EAGER_IMAGES = 10_000, 7, 256
-CONFIG = DOHConfig(image_size=160)
+CONFIG = DOHConfig()
 
 
 def eager_network() -> HashingNetwork:
@@ -59,10 +59,7 @@ def speed(work: Callable[[ImageSet], Any], images: ImageSet) -> float:
 def main() -> None:
     protocol = load_protocol("cifar10")
     images = protocol.database.subset(np.arange(N_IMAGES))
-    out = Path("runs/bench-encode")
-    settings = TrainConfig(epochs=1, mode="frozen", augment=False, validation_fraction=0.0)
-    model = train(protocol.train.subset(np.arange(0, 5000, 25)), CONFIG, settings, out=out, overwrite=True).model
-    encoder, network = Encoder(model), eager_network()
+    encoder, network = Encoder(untaught_model(Path("runs/bench-encode"))), eager_network()
 
     few = images.subset(np.arange(EAGER_IMAGES))
     choices = list(itertools.product((1, 8, 32), (False, True)))

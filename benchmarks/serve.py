@@ -24,29 +24,18 @@ from typing import Any
 
 import numpy as np
 import skimage.data
-from common import RESULTS, machine, write_json
+from common import RESULTS, machine, untaught_model, write_json
 from PIL import Image
 
 from ordhash.codefile import CodeFacts
 from ordhash.codes import OrdinalCodes
 from ordhash.collection import Collection, Entry
 from ordhash.collection.catalogue import Catalogue
-from ordhash.data import ImageSet
-from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.modelfile import load_model
 
 FOLDER = Path("runs/bench-serve")
 RATE, CLIENTS, TOP_K = 50, 16, 50
 CHUNK = 50_000
-
-
-def made_model() -> Path:
-    """A model of the default network; what it has learned does not matter to its speed."""
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
-    images = ImageSet(pictures, labels=np.eye(2, dtype=bool)[np.arange(40) % 2], class_names=("a", "b"))
-    settings = TrainConfig(mode="frozen", epochs=1, augment=False, accelerator="cpu")
-    return train(images, DOHConfig(), settings, out=FOLDER / "model", cache=FOLDER / "cache").model
 
 
 def made_collection(n: int, model_path: Path) -> Path:
@@ -160,7 +149,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of each load")
     parser.add_argument("--soak", type=float, default=10, help="minutes")
     given = parser.parse_args()
-    collection = made_collection(given.images, made_model())
+    collection = made_collection(given.images, untaught_model(FOLDER))
     started = time.perf_counter()
     server = Server(collection)
     results: dict[str, Any] = {"start_seconds": round(time.perf_counter() - started, 2)}

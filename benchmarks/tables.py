@@ -141,6 +141,49 @@ def encode(results: dict[str, Any]) -> str:
     return table(["encoder", "images/s", "ratio"], rows) + "\n\n" + note
 
 
+def photographs(results: dict[str, Any]) -> str:
+    """Photographs per second of both, and the parts."""
+    rows = []
+    for size, name in (("large", "12 megapixels"), ("small", "0.1 megapixels")):
+        found = results[size]
+        step = found["parts"]
+        rows.append(
+            [
+                name,
+                *(f"{found[one]:.0f}" for one in ("ordhash", "plain", "network")),
+                f"**{found['ratio']:.1f}**",
+                f"{step['decode']:.1f} + {step['resize']:.1f}",
+                f"{step['decode_all_pixels']:.1f} + {step['resize_all_pixels']:.1f}",
+            ]
+        )
+    heading = ["JPEG of", "ordhash, images/s", "plain, images/s", "network alone, images/s", "ratio"]
+    heading += ["decode + resize, ms", "plain, ms"]
+    machine = results["machine"]
+    note = (
+        f"Medians of alternating rounds; decode and resize on one thread; {results['network']}; "
+        f"{machine['processor']}, {machine['cores']} cores. Written by `{results['command']}`."
+    )
+    return table(heading, rows) + "\n\n" + note
+
+
+def serve(results: dict[str, Any]) -> str:
+    """Latencies of the service, and its memory over the soak."""
+    rows = []
+    for part, name in (("by_key", "by key"), ("with_uploads", "one in ten by upload"), ("soak", "the same, soak")):
+        found = results[part]
+        times = [f"{found[one]:.1f}" for one in ("p50", "p95", "p99", "p100", "encode_p50")]
+        rows.append([name, f"{found['requests']:,}", *times])
+    sizes, minutes = results["soak"]["megabytes"], results["soak"]["minutes"]
+    machine = results["machine"]
+    note = (
+        f"Milliseconds from the moment when a request is due to its answer, the encoder's time taken off; "
+        f"{results['images']:,} photographs, {results['rate']} requests a second, the nearest {results['top_k']}; "
+        f"client and service on the same {machine['cores']} cores ({machine['processor']}). In the {minutes:.0f} minutes of the soak the service's own memory was {sizes[0]:.0f} MB before, {max(sizes):.0f} MB at most and "
+        f"{sizes[-1]:.0f} MB in the end. Written by `make bench-serve`."
+    )
+    return table(["searches", "requests", "median", "95 %", "99 %", "longest", "encoder, median"], rows) + "\n\n" + note
+
+
 def search(results: dict[str, Any]) -> str:
     """Milliseconds a query of every contender, and how many times faster ours is."""
     names = {
@@ -263,7 +306,9 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality": ("quality-cifar10.json", quality),
     "ablations": ("quality-cifar10.json", ablations),
     "encode": ("encode.json", encode),
+    "photographs": ("photographs.json", photographs),
     "search": ("search.json", search),
+    "serve": ("serve.json", serve),
     "recall": ("recall.json", recall),
     "likeness": ("likeness.json", likeness),
     "attention": ("attention.json", attention),

@@ -1,0 +1,121 @@
+"""Encoding large photographs: decode, resize and network, each alone and together: ``make bench-encode``.
+
+Photographs of 12 megapixels are mosaics of the demo's groceries (an enlarged one would decode faster, having less
+detail). The rival is what most would write: Pillow decodes all pixels, scales them down, and batches go into the same
+network on the same threads. The rounds alternate.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from common import RESULTS, machine, medians, untaught_model, write_json
+from PIL import Image
+
+from ordhash import Encoder
+from ordhash.data import load_protocol
+from ordhash.data.images import open_rgb, prepare
+from ordhash.data.imageset import ImageSet
+
+FOLDER = Path("runs/bench-photographs")
+N_LARGE, N_SMALL, ROUNDS, BATCH = 48, 512, 5, 32
+COLUMNS, ROWS, SIDE = 12, 9, 334  # 4,008 x 3,006 pixels
+
+
+def made_photographs() -> tuple[list[Path], list[Path]]:
+    """Mosaics of 12 megapixels and the photographs they are made of, 348 pixels wide, as JPEG files."""
+    images = load_protocol("grocery-photos").database
+    rng = np.random.default_rng(0)
+    large = [FOLDER / f"large-{number:02}.jpg" for number in range(N_LARGE)]
+    small = [FOLDER / f"small-{number:03}.jpg" for number in range(N_SMALL)]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    tiles = [open_rgb(image) for image in images.images]
+    for number, path in enumerate(small):
+        if not path.exists():
+            tiles[number % len(tiles)].save(path, "JPEG", quality=90)
+    for path in large:
+        chosen = rng.choice(len(tiles), COLUMNS * ROWS)
+        if path.exists():
+            continue
+        mosaic = Image.new("RGB", (COLUMNS * SIDE, ROWS * SIDE))
+        for place, tile in enumerate(chosen.tolist()):
+            corner = (place % COLUMNS * SIDE, place // COLUMNS * SIDE)
+            mosaic.paste(tiles[tile].resize((SIDE, SIDE), Image.Resampling.LANCZOS), corner)
+        mosaic.save(path, "JPEG", quality=90)
+    return large, small
+
+
+def plain(path: Path, side: int) -> npt.NDArray[np.uint8]:
+    """Decode all pixels and scale them down."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
+
+
+def plain_run(encoder: Encoder, paths: list[Path]) -> None:
+    """Codes, batch after batch."""
+    for start in range(0, len(paths), BATCH):
+        encoder.run(np.stack([plain(path, encoder.info.form.size) for path in paths[start : start + BATCH]]))
+
+
+def parts(paths: list[Path], side: int) -> dict[str, float]:
+    """Milliseconds a photograph of what one thread does, medians over photographs."""
+    whole: list[Image.Image] = []
+    scaled: list[Image.Image] = []
+    steps: dict[str, Callable[[Path], Any]] = {
+        "decode": lambda path: scaled.append(open_rgb(path, least_side=2 * side)),
+        "resize": lambda path: prepare(scaled.pop(), side, "squash"),
+        "decode_all_pixels": lambda path: whole.append(Image.open(path).convert("RGB")),
+        "resize_all_pixels": lambda path: whole.pop().resize((side, side), Image.Resampling.BICUBIC),
+    }
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for path in paths:
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step(path)
+            times[name].append(1000 * (time.perf_counter() - started))
+    return {name: round(statistics.median(values), 2) for name, values in times.items()}
+
+
+def measured(encoder: Encoder, paths: list[Path], prepared: npt.NDArray[np.uint8]) -> dict[str, Any]:
+    """Photographs a second of both, and of the network alone."""
+    images, n = ImageSet(paths, np.arange(len(paths))), len(paths)
+    seconds = medians(
+        {
+            "ordhash": lambda: encoder.run(images),
+            "plain": lambda: plain_run(encoder, paths),
+            "network": lambda: encoder.run(prepared[:n]),
+        },
+        ROUNDS,
+    )
+    speeds = {name: round(n / value, 2) for name, value in seconds.items()}
+    return {
+        **speeds,
+        "ratio": round(seconds["plain"] / seconds["ordhash"], 2),
+        "parts": parts(paths, prepared.shape[1]),
+    }
+
+
+def main() -> None:
+    encoder = Encoder(untaught_model(Path("runs/bench-encode")))
+    large, small = made_photographs()
+    side = encoder.info.form.size
+    prepared = np.stack([plain(path, side) for path in small])
+    results = {
+        "command": "make bench-encode",
+        "machine": machine(),
+        "network": f"{encoder.info.backbone} at {side} px",
+        "large": measured(encoder, large, prepared),
+        "small": measured(encoder, small, prepared),
+    }
+    write_json(RESULTS / "photographs.json", results)
+    print({name: results[name] for name in ("large", "small")})
+
+
+if __name__ == "__main__":
+    main()
