@@ -178,7 +178,8 @@ def serve(results: dict[str, Any]) -> str:
     note = (
         f"Milliseconds from the moment when a request is due to its answer, the encoder's time taken off; "
         f"{results['images']:,} photographs, {results['rate']} requests a second, the nearest {results['top_k']}; "
-        f"client and service on the same {machine['cores']} cores ({machine['processor']}). In the {minutes:.0f} minutes of the soak the service's own memory was {sizes[0]:.0f} MB before, {max(sizes):.0f} MB at most and "
+        f"client and service on the same {machine['cores']} cores ({machine['processor']}). In the {minutes:.0f} "
+        f"minutes of the soak the service's own memory was {sizes[0]:.0f} MB before, {max(sizes):.0f} MB at most and "
         f"{sizes[-1]:.0f} MB in the end. Written by `make bench-serve`."
     )
     return table(["searches", "requests", "median", "95 %", "99 %", "longest", "encoder, median"], rows) + "\n\n" + note
