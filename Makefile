@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MINUTES ?= 20
 
-.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve results clean
+.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve page-picture results clean
 
 help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
 	@echo "make bench-search    search speed, memory, recall -> benchmarks/results/"
 	@echo "make bench-serve     the HTTP API under load      -> benchmarks/results/"
+	@echo "make page-picture    the picture of the web page in README, after make demo; needs Chromium"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
 	@echo "make format          format the code"
 	@echo "make clean           remove the environment and every cache"
@@ -81,6 +82,9 @@ bench-search: $(READY)
 	$(BIN)/python benchmarks/recall.py
 	$(BIN)/python benchmarks/likeness.py
 	$(BIN)/python benchmarks/tables.py
+
+page-picture: $(READY)
+	$(BIN)/python benchmarks/page.py
 
 results: $(READY)
 	$(BIN)/python benchmarks/tables.py
