@@ -65,7 +65,8 @@ def untaught_model(folder: Path) -> Path:
     pictures = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
     images = ImageSet(pictures, labels=np.eye(2, dtype=bool)[np.arange(40) % 2], class_names=("a", "b"))
     settings = TrainConfig(mode="frozen", epochs=1, augment=False, accelerator="cpu")
-    return train(images, DOHConfig(), settings, out=folder / "model", cache=folder / "cache").model
+    out, cache = folder / "model", folder / "cache"
+    return train(images, DOHConfig(), settings, out=out, cache=cache, overwrite="others").model
 
 
 def medians(contenders: dict[str, Callable[[], Any]], rounds: int, repeats: int = 1) -> dict[str, float]:

@@ -41,12 +41,15 @@ CHUNK = 50_000
 def made_collection(n: int, model_path: Path) -> Path:
     """A collection of n random codes, written as a sync writes it."""
     path, folder = FOLDER / f"{n}.ordhash", FOLDER / "photographs"
-    if Collection.is_one(path) and Collection(path).info()["count"] == n:
-        return path
+    model = load_model(model_path)
+    if Collection.is_one(path):
+        info = Collection(path).info()
+        if (info["count"], info["model_id"]) == (n, model.id):
+            return path
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     folder.mkdir(exist_ok=True)
-    model, rng = load_model(model_path), np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     facts = CodeFacts(model.info.spec, model.id, str(model_path.absolute()))
     with Catalogue(path / "catalogue.sqlite", facts, folder.absolute()) as catalogue:
         for start in range(0, n, CHUNK):
@@ -81,19 +84,20 @@ class Server:
         return 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1])  # type: ignore[index]
 
     def stop(self) -> None:
-        """As Ctrl-C does."""
+        """Let it answer what is under way, and end."""
         self.process.terminate()
         self.process.wait(60)
 
 
 def load(server: Server, n: int, seconds: float, uploads: int) -> list[dict[str, float]]:
     """Requests at a steady rate, every so-manyth an upload (0: none); milliseconds of each."""
-    rng = np.random.default_rng(2)
+    asked = np.random.default_rng(2).integers(0, n, round(RATE * seconds))
     photograph = io.BytesIO()
     astronaut = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     Image.fromarray(astronaut).save(photograph, "JPEG", quality=90)
     waiting: queue.Queue[tuple[float, int] | None] = queue.Queue()
     answers: list[dict[str, float]] = []
+    failed: list[str] = []
 
     def client() -> None:
         connection = http.client.HTTPConnection(*server.address, timeout=60)
@@ -102,7 +106,7 @@ def load(server: Server, n: int, seconds: float, uploads: int) -> list[dict[str,
             if uploads and number % uploads == 0:
                 path, body, kind = f"/v1/search/image?top_k={TOP_K}", photograph.getvalue(), "application/octet-stream"
             else:
-                row = int(rng.integers(n))
+                row = int(asked[number])
                 wanted = {"examples": [{"key": f"{row // 1000}/{row}.jpg"}], "top_k": TOP_K, "distance": "ordinal"}
                 path, body, kind = "/v1/search", json.dumps(wanted).encode(), "application/json"
             connection.request("POST", path, body, {"Content-Type": kind})
@@ -110,7 +114,8 @@ def load(server: Server, n: int, seconds: float, uploads: int) -> list[dict[str,
             answer = json.loads(response.read())
             took = 1000 * (time.perf_counter() - due)
             if response.status != 200:
-                raise RuntimeError(f"{response.status}: {answer}")
+                failed.append(f"{response.status}: {answer}")
+                continue
             encode = answer["encode_milliseconds"]
             answers.append({"all": took, "encode": encode, "search": answer["search_milliseconds"]})
 
@@ -126,6 +131,8 @@ def load(server: Server, n: int, seconds: float, uploads: int) -> list[dict[str,
         waiting.put(None)
     for thread in threads:
         thread.join()
+    if failed or len(answers) < len(asked):
+        raise RuntimeError(f"{len(asked) - len(answers)} of {len(asked)} requests were not answered: {failed[:1]}")
     return answers
 
 

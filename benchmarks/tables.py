@@ -160,7 +160,7 @@ def photographs(results: dict[str, Any]) -> str:
     heading += ["decode + resize, ms", "plain, ms"]
     machine = results["machine"]
     note = (
-        f"Medians of alternating rounds; decode and resize on one thread; {results['network']}; "
+        f"Medians of alternating rounds on all cores, and milliseconds of one thread; {results['network']}; "
         f"{machine['processor']}, {machine['cores']} cores. Written by `{results['command']}`."
     )
     return table(heading, rows) + "\n\n" + note

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from ordhash.errors import InputError
 
-__all__ = ["StrPath", "replace_file"]
+__all__ = ["StrPath", "locked", "replace_file"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
+
+_PATIENCE = 20  # attempts to get a lock
+
+
+@contextmanager
+def locked(path: Path, refused: Callable[[str], Exception], *, wait: bool) -> Iterator[None]:
+    """Hold a lock that one process has at a time; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        path: File of the lock; it stays.
+        refused: Makes the error to raise, from the number of the process that has the lock.
+        wait: Whether to wait for the lock instead.
+    """
+    with path.open("a+") as file:
+        # Whoever only looks holds the lock for a moment, so the first refusal may mean nothing.
+        for patience in range(_PATIENCE, -1, -1):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not patience:
+                    file.seek(0)
+                    raise refused(file.read().strip() or "unknown") from None
+                time.sleep(0.01)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def replace_file(path: StrPath, write: Callable[[BinaryIO], object]) -> None:

@@ -127,12 +127,13 @@ class Model:
         return FrozenBackbone(graph, self.info.form, self.info.backbone, self.info.weights_id)
 
 
-def recorded_model(owner: StrPath, recorded: str | None) -> Path:
+def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = None) -> Path:
     """The model that an index or a collection was made with.
 
     Args:
         owner: The index or the collection. A collection may have been moved, with its model inside.
         recorded: Where it says that its model is.
+        model_id: Which model that is, where it says so: another one of the same name is passed over.
 
     Raises:
         InputError: It does not say where.
@@ -140,10 +141,22 @@ def recorded_model(owner: StrPath, recorded: str | None) -> Path:
     """
     if recorded is None:
         raise InputError(f"{owner} does not say where its model is; give --model")
-    for path in (Path(recorded), Path(owner) / MODEL_FILE):
+    others = False
+    for path in (Path(recorded), Path(owner) / Path(recorded).name):
         if path.is_file():
-            return path
+            if model_id is None or _is_model(path, model_id):
+                return path
+            others = True
+    if others:
+        raise DataError(f"the model at {recorded} is not the one that made {owner}, {model_id}; give that with --model")
     raise DataError(f"the model of {owner} is no longer at {recorded}; give --model")
+
+
+def _is_model(path: Path, model_id: str) -> bool:
+    try:
+        return load_model(path).id == model_id
+    except ModelFileError:
+        return False
 
 
 def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInfo) -> Path:

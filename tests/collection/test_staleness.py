@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.collection.staleness import staleness, symbol_shares
+from ordhash.collection.staleness import learned_from, staleness, symbol_shares
 
 SPEC = CodeSpec(48, 4)
 
@@ -14,27 +14,27 @@ def drawn(n, shares, seed=0):
     return OrdinalCodes(rng.choice(4, (n, SPEC.n_segments), p=shares).astype(np.uint8), SPEC)
 
 
-def learned_from(codes):
-    return {"images": len(codes), "symbol_shares": symbol_shares(codes).tolist()}
+def trained_on(codes, available=None):
+    return learned_from(available or len(codes), symbol_shares(codes))
 
 
 @pytest.mark.parametrize("n", [20, 100, 1000, 5000])
 def test_photographs_of_the_same_kind_do_not_make_it_stale(n):
-    training = learned_from(drawn(2000, [0.4, 0.3, 0.2, 0.1]))
+    training = trained_on(drawn(2000, [0.4, 0.3, 0.2, 0.1]))
     assert all(staleness(drawn(n, [0.4, 0.3, 0.2, 0.1], seed), training) is None for seed in range(1, 6))
 
 
 def test_photographs_of_another_kind_do():
-    training = learned_from(drawn(2000, [0.4, 0.3, 0.2, 0.1]))
+    training = trained_on(drawn(2000, [0.4, 0.3, 0.2, 0.1]))
     why = staleness(drawn(2000, [0.2, 0.3, 0.1, 0.4], 1), training)
     assert why == (
-        "the photographs have changed: 31% of the symbols of their codes are others than those of the 2,000 "
-        "photographs that the model was learned from"
+        "the photographs have changed: 31% of the symbols of their codes are others than those of the photographs that "
+        "the model was learned from"
     )
 
 
 def test_growth_does_until_enough_were_learned_from():
-    few, many = learned_from(drawn(100, [0.25] * 4)), learned_from(drawn(10_000, [0.25] * 4))
+    few, many = trained_on(drawn(100, [0.25] * 4)), trained_on(drawn(9_999, [0.25] * 4), 10_000)  # one unusable
     assert staleness(drawn(399, [0.25] * 4, 1), few) is None
     assert (
         staleness(drawn(400, [0.25] * 4, 1), few) == "the model was learned from 100 photographs, and now there are 400"
@@ -44,4 +44,4 @@ def test_growth_does_until_enough_were_learned_from():
 
 def test_nothing_is_said_of_other_models_and_of_empty_collections():
     assert staleness(drawn(400, [0.25] * 4), {"images": 10}) is None
-    assert staleness(drawn(0, [0.25] * 4), learned_from(drawn(100, [0.25] * 4))) is None
+    assert staleness(drawn(0, [0.25] * 4), trained_on(drawn(100, [0.25] * 4))) is None

@@ -121,7 +121,7 @@ def search(
     collection = Collection(index) if Collection.is_one(index) else None
     opened = OrdinalIndex.load(index) if collection is None else collection.index()
     among = rows_that_meet(opened, [Condition.parse(text) for text in where or []])
-    encoder = Encoder(model or recorded_model(index, opened.model_path), progress=True)
+    encoder = Encoder(model or recorded_model(index, opened.model_path, opened.model_id), progress=True)
     answers, failures = look_up(
         images,
         encoder,

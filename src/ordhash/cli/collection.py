@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -12,11 +12,10 @@ from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
 from ordhash.cli.sources import check_output
-from ordhash.collection import Collection
+from ordhash.collection import Collection, SyncReport
 from ordhash.encoder import Encoder
 from ordhash.errors import InputError
 from ordhash.fingerprint import NEAR_DUPLICATE
-from ordhash.modelfile import recorded_model
 
 __all__ = ["duplicates", "export", "sync", "verify"]
 
@@ -68,12 +67,12 @@ def sync(
         collection = Path(f"{folder.resolve()}.ordhash")
     if model and relearn:
         raise InputError("--relearn learns a model and --model gives one; leave one of them out")
-    if model is None and not relearn and Collection.is_one(collection):
-        model = recorded_model(collection, Collection(collection).info()["model_path"])
-    encoder = Encoder(model or _learned(folder, collection, anew=relearn))
-    report = Collection(collection).sync(
-        folder, encoder, reencode=reencode or relearn, undelete=undelete, wait=wait, progress=True
-    )
+    options = {"undelete": undelete, "wait": wait, "progress": True}
+    made = Collection(collection)
+    if model is None and (relearn or not Collection.is_one(collection)):
+        report = _learn_and_sync(made, folder, relearn=relearn, **options)
+    else:
+        report = made.sync(folder, Encoder(model or made.model()), reencode=reencode, **options)
     report_failures(report.failures)
     if as_json:
         values = dataclasses.asdict(dataclasses.replace(report, failures=[]))
@@ -88,13 +87,13 @@ def sync(
         raise typer.Exit(1)
 
 
-def _learned(folder: Path, collection: Path, *, anew: bool) -> Path:
-    """A model for a collection, learned from its images; what an interruption left of it goes on."""
-    with needs_extra("learn", "learning a model of the images, because no --model was given,"):
-        from ordhash.learn import train_on_folder
-    result = train_on_folder(folder, collection, overwrite=anew, progress=True)
-    say(f"{result.model}: learned from the photographs in {result.seconds:.0f} s")
-    return result.model
+def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> SyncReport:
+    with needs_extra("learn", "learning a model from the images, because no --model was given,"):
+        from ordhash.learn import sync_without_model
+    report, trained = sync_without_model(collection, folder, **options)
+    if trained is not None:
+        say(f"{collection.path}: its model was learned from the photographs in {trained.seconds:.0f} s")
+    return report
 
 
 def duplicates(

@@ -13,10 +13,10 @@ from ordhash.codefile import existing_file, read_codes
 from ordhash.codes import CodeSpec
 from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
-from ordhash.collection.staleness import SYMBOL_SHARES, learned_here
+from ordhash.collection.staleness import SYMBOL_SHARES
 from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.index import OrdinalIndex
-from ordhash.modelfile import load_model, recorded_model
+from ordhash.modelfile import load_model
 
 __all__ = ["info"]
 
@@ -66,13 +66,13 @@ def _facts(file: Path) -> dict[str, Any]:
 def _collection_facts(collection: Collection) -> dict[str, Any]:
     facts = collection.info()
     try:
-        model = load_model(recorded_model(collection.path, facts["model_path"]))
-    except (InputError, DataError, ModelFileError) as error:
-        return {**facts, "stale": f"not known: {error}"}
-    if not learned_here(model.info.training) or model.id != facts["model_id"]:
-        return facts
+        model = load_model(collection.model())
+    except (InputError, DataError, ModelFileError):
+        return facts  # whoever needs the model says what is wrong with it
     why = collection.staleness(model)
-    return {**facts, "stale": f"{why}; `ordhash sync --relearn` learns another" if why else "no"}
+    if why:
+        return {**facts, "stale": f"{why}; `ordhash sync {facts['folder']} --relearn` learns another"}
+    return {**facts, "stale": "no"} if SYMBOL_SHARES in model.info.training else facts
 
 
 def _index_facts(index: OrdinalIndex) -> dict[str, Any]:

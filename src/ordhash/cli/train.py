@@ -14,6 +14,7 @@ from ordhash.cli.options import DEFAULT_ROOT, Json, Root
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures
 from ordhash.cli.sources import read_source
 from ordhash.data import ImageSet, Protocol
+from ordhash.data.readers import read_photographs
 from ordhash.errors import InputError
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ def train(
         without_effect = ["--" + names.get(name, name).replace("_", "-") for name in useless]
         if without_effect:
             raise InputError(f"--method {method} has no use for {', '.join(sorted(without_effect))}; leave it out")
-    found = read_source(source, root)
+    if no_labels and Path(source).is_dir():
+        found: ImageSet | Protocol = read_photographs(source)  # those beside folders too, which name classes elsewhere
+    else:
+        found = read_source(source, root)
     places = {
         "out": out,
         "protocol": source,
@@ -171,6 +175,8 @@ def _train_network(found: ImageSet | Protocol, chosen: dict[str, Any], places: d
         learn.DOHConfig(**_for(learn.DOHConfig, chosen)),
         learn.TrainConfig(**_for(learn.TrainConfig, chosen)),
     )
+    if not settings.use_labels and "validation_fraction" in chosen:
+        raise InputError("--no-labels has no use for --validation-fraction, as nothing validates; leave it out")
     images, validation = (found.train, found.validation) if isinstance(found, Protocol) else (found, None)
     result = learn.train(images, config, settings, validation=validation, **places)
     if not getattr(rank_zero_only, "rank", 0):  # of several processes one prints
@@ -186,7 +192,7 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
     facts: dict[str, Any] = {"model": result.model}
     if result.best_epoch:  # shallow methods have no epochs, and nothing to choose among
         quality = result.validation_map
-        facts["validation mAP"] = "not measured, too few validation images" if quality is None else quality
+        facts["validation mAP"] = "not measured, no labelled images for it" if quality is None else quality
         facts["best epoch"] = result.best_epoch
     facts["time"] = f"{result.seconds:.1f} s"
     facts["reused"] = "yes, this training was finished already" if result.reused else "no"

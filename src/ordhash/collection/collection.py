@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,19 +22,18 @@ from ordhash.collection.catalogue import Catalogue, Entry
 from ordhash.collection.staleness import staleness
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
 from ordhash.data.images import MAX_PIXELS
+from ordhash.data.readers import CATALOGUE
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
-from ordhash.files import StrPath, replace_file
+from ordhash.files import StrPath, locked, replace_file
 from ordhash.fingerprint import first_alike
 from ordhash.index import OrdinalIndex
-from ordhash.modelfile import Model
+from ordhash.modelfile import Model, recorded_model
 
 __all__ = ["Collection", "SyncProgress"]
 
-_CATALOGUE, _LOCK, _INDEX, _PROGRESS = "catalogue.sqlite", "lock", "{}.index", "sync.json"
-
-
-_PATIENCE = 20  # attempts to get the lock
+_LOCK, _INDEX, _PROGRESS = "lock", "{}.index", "sync.json"
+_LEARNING, _LEARNING_LOCK = "learning", "learning.lock"
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Collection:
     @staticmethod
     def is_one(path: StrPath) -> bool:
         """Whether there is a collection."""
-        return (Path(path) / _CATALOGUE).is_file()
+        return (Path(path) / CATALOGUE).is_file()
 
     def sync(
         self,
@@ -108,15 +106,10 @@ class Collection:
             DataError: The folder is not there, or the catalogue is damaged.
         """
         facts = CodeFacts(encoder.spec, encoder.model_id, str(encoder.path.absolute()))
-        wanted = Path(folder).absolute()
-        if not wanted.is_dir():
-            raise DataError(f"{folder} is not a folder; give the folder of the images")
+        wanted = Path(folder).resolve()
+        self._check_folder(wanted)
         self.path.mkdir(parents=True, exist_ok=True)
-        with self._locked(wait=wait), Catalogue(self.path / _CATALOGUE, facts, wanted) as catalogue:
-            if catalogue.folder != wanted:
-                raise InputError(
-                    f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give that folder"
-                )
+        with self._locked(wait=wait), Catalogue(self.path / CATALOGUE, facts, wanted) as catalogue:
             if not reencode:
                 self._check_model(catalogue, encoder)
             elif catalogue.facts.model_id != facts.model_id:
@@ -128,6 +121,47 @@ class Collection:
             report = sync_folder(catalogue, encoder, progress=progress, tell=tell)
             self._index_of(catalogue)
         return report
+
+    @contextmanager
+    def learning(self, folder: StrPath, *, wait: bool = False) -> Iterator[Path]:
+        """Keep others from learning a model for this collection meanwhile; gives a folder for what comes up on the way.
+
+        Args:
+            folder: The folder of the images.
+            wait: Whether to wait for another process that is learning one.
+
+        Raises:
+            InputError: The collection is of another folder, or its own cannot be made.
+            SyncRunningError: Another process is learning one.
+            DataError: The folder is not there, or the catalogue is damaged.
+        """
+        self._check_folder(Path(folder).resolve())
+        try:
+            work = self.path / _LEARNING
+            work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be made ({error.strerror}); name another with --collection"
+            ) from error
+
+        def busy(process: str) -> SyncRunningError:
+            return SyncRunningError(
+                f"a model for {self.path} is being learned by process {process}; wait for it to end, or give --wait"
+            )
+
+        with locked(self.path / _LEARNING_LOCK, busy, wait=wait):
+            yield work
+
+    def model(self) -> Path:
+        """The file of the model that made the codes.
+
+        Raises:
+            InputError: The collection does not say where it is.
+            DataError: It is not there, there is no collection, or its catalogue is damaged.
+        """
+        with self._opened() as catalogue:
+            facts = catalogue.facts
+        return recorded_model(self.path, facts.model_path, facts.model_id)
 
     def progress(self) -> SyncProgress | None:
         """How far the sync is that is running now, in whatever process; None where there is none.
@@ -334,13 +368,26 @@ class Collection:
     def staleness(self, model: Model) -> str | None:
         """Why the model, learned from this collection's photographs, should be learned anew; None if it should not.
 
+        Nothing is said of a model that is not kept in the collection: it was learned from other images.
+
         Args:
-            model: The model of the collection. Of one that was learned from other images nothing is said.
+            model: The model of the collection.
 
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
+        if model.path.resolve().parent != self.path.resolve():
+            return None
         return staleness(self.index().codes, model.info.training)
+
+    def _check_folder(self, wanted: Path) -> None:
+        if not wanted.is_dir():
+            raise DataError(f"{wanted} is not a folder; give the folder of the images")
+        if self.is_one(self.path):
+            with self._opened() as catalogue:
+                folder = catalogue.folder
+            if folder.resolve() != wanted:
+                raise InputError(f"{self.path} is a collection of {folder}, not of {wanted}; give that folder")
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         if catalogue.facts.model_id != encoder.model_id:
@@ -360,7 +407,7 @@ class Collection:
         return tell
 
     def _opened(self) -> Catalogue:
-        return Catalogue(self.path / _CATALOGUE)
+        return Catalogue(self.path / CATALOGUE)
 
     def _index_path(self, catalogue: Catalogue) -> Path:
         return self.path / _INDEX.format(catalogue.generation)
@@ -384,30 +431,17 @@ class Collection:
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[None]:
-        """The only writer; the system lets go of the lock when the process ends, however it ends."""
-        with (self.path / _LOCK).open("a+") as file:
-            # Whoever asks for the progress holds the lock for a moment, so the first refusal may mean nothing.
-            for patience in range(_PATIENCE, -1, -1):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not patience:
-                        file.seek(0)
-                        raise SyncRunningError(
-                            f"{self.path} is being synced by process {file.read().strip() or 'unknown'}; "
-                            "wait for it to end, or give --wait"
-                        ) from None
-                    time.sleep(0.01)
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        """The only writer."""
+        with locked(self.path / _LOCK, self._busy, wait=wait):
             progress = self.path / _PROGRESS
             progress.unlink(missing_ok=True)  # of a sync that was killed
             try:
                 yield
             finally:
                 progress.unlink(missing_ok=True)
+
+    def _busy(self, process: str) -> SyncRunningError:
+        return SyncRunningError(f"{self.path} is being synced by process {process}; wait for it to end, or give --wait")
 
 
 def _arrays(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:

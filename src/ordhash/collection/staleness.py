@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
 
-__all__ = ["MOST_LEARNED_FROM", "SYMBOL_SHARES", "learned_here", "staleness", "symbol_shares"]
+__all__ = ["MOST_LEARNED_FROM", "SYMBOL_SHARES", "learned_from", "staleness", "symbol_shares"]
 
-SYMBOL_SHARES = "symbol_shares"  # what model files call them
+SYMBOL_SHARES, _AVAILABLE = "symbol_shares", "available_images"  # what model files call them
 MOST_LEARNED_FROM = 10_000  # photographs: more than these teach nothing new of their neighbourhoods
 _GROWTH = 4
 _MOVED = 0.1  # share of symbols beyond what chance moves
@@ -30,13 +30,14 @@ def symbol_shares(codes: OrdinalCodes) -> npt.NDArray[np.float64]:
     return np.array(counts) / max(1, len(codes))
 
 
-def learned_here(training: dict[str, Any]) -> bool:
-    """Whether a model was learned from photographs without labels, and says what their codes were like.
+def learned_from(available: int, shares: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """What a model file keeps of photographs that it was learned from, for ``staleness``.
 
     Args:
-        training: What the model file says of its training.
+        available: How many photographs there were; at most ``MOST_LEARNED_FROM`` of them were learned from.
+        shares: Of the codes of those, as ``symbol_shares`` gives them.
     """
-    return SYMBOL_SHARES in training
+    return {_AVAILABLE: available, SYMBOL_SHARES: shares.round(4).tolist()}
 
 
 def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
@@ -51,11 +52,11 @@ def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
         training: What the model file says of its training.
     """
     n = len(codes)
-    if not learned_here(training) or not n:
+    if SYMBOL_SHARES not in training or not n:
         return None
-    images = int(training["images"])
-    if images < MOST_LEARNED_FROM and n >= _GROWTH * images:
-        return f"the model was learned from {images:,} photographs, and now there are {n:,}"
+    available = int(training[_AVAILABLE])
+    if available < MOST_LEARNED_FROM and n >= _GROWTH * available:
+        return f"the model was learned from {available:,} photographs, and now there are {n:,}"
     before = np.array(training[SYMBOL_SHARES])
     moved = 0.5 * np.abs(symbol_shares(codes) - before).sum(axis=1).mean()
     # Mean absolute error of a share of n draws is sqrt(2 p (1 - p) / (pi n)).
@@ -63,6 +64,6 @@ def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
     if moved - by_chance > _MOVED:
         return (
             f"the photographs have changed: {moved:.0%} of the symbols of their codes are others than those of the "
-            f"{images:,} photographs that the model was learned from"
+            "photographs that the model was learned from"
         )
     return None

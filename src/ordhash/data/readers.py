@@ -15,9 +15,19 @@ import pyarrow.parquet
 
 from ordhash.data.imageset import ImageSet, label_matrix
 from ordhash.errors import DataError
+from ordhash.files import StrPath
 
-__all__ = ["IMAGE_SUFFIXES", "read_folder", "read_images", "read_manifest", "walk_images"]
+__all__ = [
+    "CATALOGUE",
+    "IMAGE_SUFFIXES",
+    "read_folder",
+    "read_images",
+    "read_manifest",
+    "read_photographs",
+    "walk_images",
+]
 
+CATALOGUE = "catalogue.sqlite"  # what a folder that is a collection holds
 IMAGE_SUFFIXES = frozenset(
     {
         *(".apng", ".avif", ".bmp", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx"),
@@ -83,10 +93,27 @@ def read_folder(folder: str | Path) -> ImageSet:
     return ImageSet(chosen, keys, labels, classes)
 
 
+def read_photographs(folder: StrPath) -> ImageSet:
+    """All images below a folder, whatever their sub-folders are called: without labels.
+
+    Args:
+        folder: The folder; what of it cannot be read is left out.
+
+    Raises:
+        DataError: It is no folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give a folder of images")
+    paths = sorted(walk_images(folder, lambda place, reason: None), key=lambda path: path.relative_to(folder).parts)
+    return ImageSet(paths, np.array([path.relative_to(folder).as_posix() for path in paths], dtype=np.str_))
+
+
 def walk_images(folder: Path, unreadable: Callable[[Path, str], None]) -> Iterator[Path]:
     """Files below a folder that are named as pictures, in no order.
 
-    Hidden files and folders are passed over, links to folders are not followed (they can loop).
+    Hidden files and folders are passed over, and so are collections in it, which keep small pictures of their own.
+    Links to folders are not followed (they can loop).
 
     Args:
         folder: The folder.
@@ -97,7 +124,7 @@ def walk_images(folder: Path, unreadable: Callable[[Path, str], None]) -> Iterat
         unreadable(Path(error.filename), str(error.strerror))
 
     for parent, folders, names in os.walk(folder, onerror=report, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not (name.startswith(".") or Path(parent, name, CATALOGUE).exists())]
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 yield Path(parent, name)

@@ -126,6 +126,7 @@ class _Pictures(Dataset[Tensor]):
         self.form = form
         self.transform = None
         if crop is not None:
+            self._least_side = math.ceil(max(2.0, crop**-0.5) * form.size)
             self.transform = v2.Compose(
                 [
                     v2.RandomResizedCrop(form.size, scale=(crop, 1.0), antialias=True),
@@ -143,8 +144,8 @@ class _Pictures(Dataset[Tensor]):
         seed, row = seed_and_row
         if self.transform is None:
             return torch.from_numpy(np.ascontiguousarray(self.form.read(self.images, row)))
-        # A crop has at least two fifths of the area, and is then scaled down all the same.
-        picture = open_rgb(self.images.images[row], name=self.images.name(row), least_side=2 * self.form.size)
+        # Enough for the smallest crop to have as many pixels as the network sees.
+        picture = open_rgb(self.images.images[row], name=self.images.name(row), least_side=self._least_side)
         # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_seed_of(seed, row))

@@ -147,6 +147,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "frozen", "finetune"):
             raise InputError(f"mode is {self.mode!r}; allowed are 'auto', 'frozen' and 'finetune'")
+        if self.strong_augment and not self.augment:
+            raise InputError("strong_augment is on and augment is off; switch augment on, or strong_augment off")
         if self.mode == "finetune" and not self.use_labels:
             raise InputError("learning without labels needs a frozen backbone; set mode to 'frozen', or give labels")
         _check_range("seed", self.seed, 0, 2**31 - 1)

@@ -1,57 +1,87 @@
-"""A model for a folder of photographs that nobody has labelled, learned from the photographs themselves."""
+"""A collection that nobody gave a model or labels: its model is learned from its own photographs."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
-from pathlib import Path
 
-import numpy as np
-
-from ordhash.data.imageset import ImageSet
-from ordhash.data.readers import walk_images
-from ordhash.errors import DataError
-from ordhash.files import StrPath
+from ordhash.collection import Collection, SyncReport
+from ordhash.data.readers import read_photographs
+from ordhash.encoder import Encoder
+from ordhash.errors import InputError
+from ordhash.files import StrPath, replace_file
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.trainer import TrainResult, train
+from ordhash.modelfile import load_model
 
-__all__ = ["train_on_folder"]
+__all__ = ["sync_without_model"]
 
-_FEATURES = "learning"  # folder of what is computed on the way, for a training that is interrupted
-# Mirror images would take as long as all the rest, and hardly teach more (docs/experiments.md).
-_SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False, epochs=30)
+# At least so many: with few photographs an epoch has few steps.
+_EPOCHS, _STEPS = 30, 1500
+# Mirror images would take as long as all the rest.
+_SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False)
+_MODEL = "model-{}.onnx"
 
 
-def train_on_folder(
-    folder: StrPath, out: StrPath, *, seed: int = 0, overwrite: bool = False, progress: bool = False
-) -> TrainResult:
-    """Learn codes from photographs without labels (``ordhash.learn.pseudolabels``) and write ``out/model.onnx``.
+def sync_without_model(
+    collection: Collection,
+    folder: StrPath,
+    *,
+    config: DOHConfig | None = None,
+    relearn: bool = False,
+    undelete: bool = False,
+    wait: bool = False,
+    progress: bool = False,
+) -> tuple[SyncReport, TrainResult | None]:
+    """Learn codes from the photographs of a folder, without labels, and bring a collection into step with it.
 
-    An interrupted training goes on where it was when it is called again.
+    A collection that has a model already keeps it. A model that is learned lies in the collection as
+    ``model-ID.onnx``; the one before goes when all photographs have been encoded by the new one. Whatever an
+    interruption ends goes on in the next call, a training from its last epoch.
 
     Args:
-        folder: Images in it and below it.
-        out: Folder for the model.
-        seed: Of whatever is drawn at random.
-        overwrite: Whether to learn anew where ``out`` holds a model.
+        collection: The collection; made if it is not there.
+        folder: The folder of the images.
+        config: The network and the code, for a model that is learned.
+        relearn: Whether to learn another model and encode everything anew.
+        undelete: As [Collection.sync][ordhash.collection.Collection.sync] takes it.
+        wait: Whether to wait for other processes that learn a model for this collection or sync it.
         progress: Whether to show bars.
 
+    Returns:
+        What the sync did; what the training gave, None where a model was there.
+
     Raises:
-        InputError: There are too few photographs, or ``out`` holds another model.
-        DataError: The folder is not there or cannot be read.
+        InputError: There are too few photographs or they all look the same, or the collection is of another folder.
+        MissingPartError: The backbone's weights are not at hand.
+        SyncRunningError: Another process learns a model for this collection or syncs it.
+        DataError: The folder is not there, or the collection is damaged.
 
     Example::
 
-        result = train_on_folder("PHOTOS", "photos.ordhash")
-        Collection("photos.ordhash").sync("PHOTOS", Encoder(result.model))
+        report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
     """
-    folder, out = Path(folder), Path(out)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; give a folder of images")
-    paths = sorted(walk_images(folder, lambda place, reason: None))  # a sync reports what it cannot read
-    keys = np.array([path.relative_to(folder).as_posix() for path in paths], dtype=np.str_)
-    settings = dataclasses.replace(_SETTINGS, seed=seed)
-    images, cache = ImageSet(paths, keys), out / _FEATURES
-    result = train(images, DOHConfig(), settings, out=out, cache=cache, overwrite=overwrite, progress=progress)
-    shutil.rmtree(out / _FEATURES, ignore_errors=True)
-    return result
+    syncing = {"undelete": undelete, "wait": wait, "progress": progress}
+    with collection.learning(folder, wait=wait) as work:
+        if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
+            return collection.sync(folder, Encoder(collection.model()), **syncing), None
+        images = read_photographs(folder)
+        epochs = max(_EPOCHS, math.ceil(_STEPS * _SETTINGS.batch_size / max(1, len(images))))
+        try:
+            trained = train(
+                images, config or DOHConfig(), dataclasses.replace(_SETTINGS, epochs=epochs),
+                out=work, cache=work / "cache", overwrite="others", progress=progress,
+            )  # fmt: skip
+        except InputError:  # nothing to go on with
+            shutil.rmtree(work)
+            raise
+        model = load_model(trained.model)
+        path = collection.path / _MODEL.format(model.id)
+        replace_file(path, lambda file: file.write(model.graph))
+        report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
+        for other in collection.path.glob(_MODEL.format("*")):
+            if other != path:
+                other.unlink()
+        shutil.rmtree(work)
+    return report, trained

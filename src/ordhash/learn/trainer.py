@@ -12,7 +12,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 import ordhash
 from ordhash.calibration import Calibration
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.staleness import SYMBOL_SHARES, symbol_shares
+from ordhash.collection.staleness import learned_from, symbol_shares
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
 from ordhash.features import FeatureMaps, FeatureStore
@@ -86,7 +86,7 @@ def train(
     validation: ImageSet | None = None,
     protocol: str = "",
     cache: Path = DEFAULT_CACHE,
-    overwrite: bool = False,
+    overwrite: bool | Literal["others"] = False,
     progress: bool = False,
 ) -> TrainResult:
     """Learn codes from images and write ``out/model.onnx``.
@@ -105,7 +105,8 @@ def train(
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
         overwrite: Whether to train anew where ``out`` holds a finished training, of these arguments or others, and to
-            give up another unfinished one. An unfinished one of these arguments still goes on.
+            give up another unfinished one. An unfinished one of these arguments still goes on. ``others`` gives up
+            those of other arguments alone.
         progress: Whether to show bars.
 
     Returns:
@@ -117,13 +118,14 @@ def train(
         MissingPartError: The backbone's weights are not at hand.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
+    available = len(images)
     if settings.use_labels:
         images = labelled(images)
     else:
-        images = images.subset(rows_without_labels(len(images), settings.seed)).without_labels()
+        images = images.subset(rows_without_labels(available, settings.seed)).without_labels()
     fabric = start_fabric(settings)
     fingerprint = _fingerprint(images, validation, config, settings, _finetunes(settings, fabric))
-    finished = None if overwrite else _finished(out, fingerprint)
+    finished = None if overwrite is True else _finished(out, fingerprint)
     if finished:
         return finished
     if (out / MODEL_FILE).exists() and not overwrite:
@@ -132,7 +134,7 @@ def train(
         )
     trained = train_network(
         images, config, settings, fabric, fingerprint,
-        validation=validation, cache=cache, out=out, overwrite=overwrite, progress=progress,
+        validation=validation, cache=cache, out=out, overwrite=bool(overwrite), progress=progress,
     )  # fmt: skip
     state, held = trained.state, trained.held
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
@@ -167,7 +169,7 @@ def train(
                 "best_epoch": state.best_epoch,
                 "seconds": round(state.seconds, 2),
                 "history": state.history,
-                **({} if trained.shares is None else {SYMBOL_SHARES: trained.shares.round(4).tolist()}),
+                **({} if trained.shares is None else learned_from(available, trained.shares)),
             },
             failures=trained.failures,
             calibrations=measured,
@@ -320,6 +322,7 @@ def train_network(
         if settings.use_labels:
             labels: npt.NDArray[Any] = labels_of(images)
         else:
+            rows_without_labels(len(images), settings.seed)  # of those that are usable there have to be enough too
             labels = pseudo_labels(maps.pooled()[:, : backbone.last_channels], settings.seed)
         batches = FeatureBatches(maps, mirrored, labels)
         shape = maps.shape

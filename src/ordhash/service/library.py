@@ -24,7 +24,6 @@ from ordhash.files import StrPath
 from ordhash.fingerprint import first_alike
 from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.lookup import Answer, metadata_at
-from ordhash.modelfile import recorded_model
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
 from ordhash.service.syncing import SyncProcess
 from ordhash.service.view import View, version_of
@@ -98,7 +97,7 @@ class Library:
         self._pixels = pixels
         facts = self.collection.info()
         self.folder = Path(facts["folder"])
-        chosen = Path(model) if model else recorded_model(path, facts["model_path"])
+        chosen = Path(model) if model else self.collection.model()
         self.encoder = Encoder(chosen)
         if self.encoder.model_id != facts["model_id"]:
             raise InputError(

@@ -26,6 +26,7 @@ __all__ = [
     "label_loss",
     "label_shares",
     "label_similarity",
+    "pair_balances",
     "pair_mean",
     "relaxed_code",
 ]
@@ -61,7 +62,8 @@ class Objective(ABC):
 
     A subclass is a frozen dataclass whose fields are its settings, with a name for the command line, a citation, and
     ``build``, which returns the loss: a module called with a HeadOutput and labels, float32 (n, n_classes) of zeros
-    and ones (between them where ``blend`` mixes), that returns its named terms (scalars). Training minimises their sum.
+    and ones (between them where ``blend`` mixes, and where labels are soft), that returns its named terms (scalars).
+    Training minimises their sum.
 
     Attributes:
         name: Its name on the command line.
@@ -176,11 +178,26 @@ def balanced_pair_weights(similarity: Tensor) -> Tensor:
     >>> balanced_pair_weights(torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))[0].tolist()
     [3.0, 3.0, 1.5]
     """
+    similar, dissimilar = pair_balances(similarity)
+    return similarity * similar + (1 - similarity) * dissimilar
+
+
+def pair_balances(similarity: Tensor) -> tuple[Tensor, Tensor]:
+    """|S| / |S_1| and |S| / |S_0|: what gives similar and dissimilar pairs i != j of a batch the same share.
+
+    Args:
+        similarity: float (n, n) in 0..1; a pair counts as similar by its share.
+
+    Returns:
+        Two scalars; where a kind of pair is missing, nothing is multiplied by its own.
+
+    >>> [float(one) for one in pair_balances(torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))]
+    [3.0, 1.5]
+    """
     n = len(similarity)
     pairs = n * (n - 1)
     similar = similarity.sum() - similarity.diagonal().sum()
-    # Where a kind of pair is missing, nothing is multiplied by its weight.
-    return similarity * (pairs / similar.clamp_min(1)) + (1 - similarity) * (pairs / (pairs - similar).clamp_min(1))
+    return pairs / similar.clamp_min(1), pairs / (pairs - similar).clamp_min(1)
 
 
 def binary_values(scores: Tensor) -> Tensor:

@@ -27,11 +27,11 @@ from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives.base import (
     Objective,
     Task,
-    balanced_pair_weights,
     binary_values,
     check_above_zero,
     check_not_negative,
     label_similarity,
+    pair_balances,
     pair_mean,
 )
 
@@ -82,11 +82,13 @@ class _DCHLoss(nn.Module):
         direction = functional.normalize(h, dim=1, eps=1e-6)
         distance = (code_bits / 2 * (1 - direction @ direction.T)).clamp_min(_LEAST_DISTANCE)
         # log(d / gamma) + log(1 + gamma / d) = log(1 + d / gamma)
-        pairs = torch.where(similar > 0, torch.log1p(distance / gamma), torch.log1p(gamma / distance))
+        balance, opposite = pair_balances(similar)
+        pairs = balance * similar * torch.log1p(distance / gamma)
+        pairs = pairs + opposite * (1 - similar) * torch.log1p(gamma / distance)  # graded pairs are a bit of both
         # The cosine between |h| and a vector of ones.
         cosine = direction.abs().sum(dim=1) / code_bits**0.5
         quantisation = torch.log1p(code_bits / 2 * (1 - cosine).clamp_min(0) / gamma).mean()
         return {
-            "pairs": pair_mean(balanced_pair_weights(similar) * pairs),
+            "pairs": pair_mean(pairs),
             "quantisation": self.settings.quantisation_weight * quantisation,
         }

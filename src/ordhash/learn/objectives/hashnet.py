@@ -72,6 +72,7 @@ class _HashNetLoss(nn.Module):
     def __init__(self, settings: HashNet, task: Task) -> None:
         super().__init__()
         self.settings = settings
+        self.soft = task.soft
         self.alpha = settings.scale / task.spec.code_bits
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -83,7 +84,8 @@ class _HashNetLoss(nn.Module):
         similar = label_similarity(labels)
         shared = labels @ labels.T
         either = labels.sum(dim=1)[:, None] + labels.sum(dim=1) - shared
-        confidence = torch.where(similar > 0, shared / either.clamp_min(1), 1.0)
+        # Memberships in clusters say themselves how similar two images are.
+        confidence = 1.0 if self.soft else torch.where(similar > 0, shared / either.clamp_min(1), 1.0)
         weights = confidence * balanced_pair_weights(similar)
         pairs = functional.binary_cross_entropy_with_logits(self.alpha * (z @ z.T), similar, reduction="none")
         return {"pairs": pair_mean(weights * pairs)}

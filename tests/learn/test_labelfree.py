@@ -1,0 +1,181 @@
+"""A collection that learns its own model: what goes on, what is refused, and what no failure may break."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ordhash.collection import Collection
+from ordhash.errors import DataError, InputError, SyncRunningError
+from ordhash.learn import DOHConfig, labelfree, sync_without_model
+from ordhash.learn.checkpoint import TrainingState
+from ordhash.modelfile import load_model
+
+TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    monkeypatch.setattr(labelfree, "_EPOCHS", 2)
+    monkeypatch.setattr(labelfree, "_STEPS", 2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "photos"
+    (root / "summer").mkdir(parents=True)
+    rng = np.random.default_rng(3)
+    for number in range(60):
+        colour = np.array([(200, 40, 40), (40, 200, 60), (40, 60, 200)][number % 3])
+        pixels = np.clip(colour + rng.normal(0, 40, (6, 8, 3)), 0, 255).astype(np.uint8)
+        place = root / "summer" if number % 2 else root
+        Image.fromarray(pixels).resize((48, 36)).save(place / f"{number:02}.jpg", quality=90)
+    return root
+
+
+@pytest.fixture
+def collection(tmp_path):
+    return Collection(tmp_path / "photos.ordhash")
+
+
+def sync(collection, folder, **options):
+    return sync_without_model(collection, folder, config=TINY, **options)
+
+
+def searches(collection):
+    """Whether what is there can be searched."""
+    index, model = collection.index(), load_model(collection.model())
+    return (index.model_id, len(index)) == (model.id, 60)
+
+
+def inside(collection):
+    return sorted(path.name for path in collection.path.iterdir())
+
+
+def test_a_collection_learns_its_model_once(collection, folder):
+    report, trained = sync(collection, folder)
+    assert (report.encoded, trained.reused) == (60, False)
+    assert searches(collection)
+    assert collection.model() == collection.path / f"model-{collection.model_id}.onnx"
+    assert "learning" not in inside(collection)
+    report, trained = sync(collection, folder)
+    assert (report.unchanged, trained) == (60, None)
+    assert collection.staleness(load_model(collection.model())) is None
+
+
+def test_another_model_takes_the_place_of_the_first(collection, folder):
+    sync(collection, folder)
+    first = collection.model_id
+    for path in sorted(folder.glob("*.jpg"))[:5]:
+        with Image.open(path) as picture:
+            picture.rotate(90).save(path)
+    report, _ = sync(collection, folder, relearn=True)
+    assert report.encoded == 60
+    assert collection.model_id != first
+    assert searches(collection)
+    assert [name for name in inside(collection) if name.endswith(".onnx")] == [f"model-{collection.model_id}.onnx"]
+
+
+def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path):
+    sync(collection, folder)
+    before = inside(collection)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match=r"is a collection of .*photos, not of .*other"):
+        sync(collection, tmp_path / "other", relearn=True)
+    with pytest.raises(DataError, match="is not a folder"):
+        sync(collection, tmp_path / "nowhere", relearn=True)
+    with collection._locked(wait=False), pytest.raises(SyncRunningError, match="is being synced"):
+        sync(collection, folder, relearn=True)
+    assert searches(collection)
+    assert set(before) <= set(inside(collection))
+    assert sync(collection, folder, relearn=True)[1].reused  # what was learned in vain is not learned again
+
+
+@pytest.mark.slow  # learns twice
+def test_an_interruption_while_encoding_goes_on_with_the_same_model(collection, folder, monkeypatch):
+    sync(collection, folder)
+    for path in sorted(folder.glob("*.jpg"))[:5]:
+        path.rename(path.with_stem(f"moved {path.stem}"))
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ordhash.collection.sync._take", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sync(collection, folder, relearn=True)
+    assert load_model(collection.model()).id == collection.model_id  # whichever that is now
+    report, trained = sync(collection, folder, relearn=True)
+    assert trained.reused
+    assert report.encoded + report.reused == 60
+    assert searches(collection)
+    assert "learning" not in inside(collection)
+
+
+@pytest.mark.slow  # learns twice
+def test_a_folder_that_changes_after_an_interrupted_training(collection, folder, monkeypatch):
+    save = TrainingState.save
+
+    def interrupted(self, *arguments):
+        save(self, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingState, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sync(collection, folder)
+    assert (collection.path / "learning" / "checkpoint.pt").exists()
+    assert not Collection.is_one(collection.path)
+    (folder / "00.jpg").unlink()
+    report, trained = sync(collection, folder)
+    assert (report.encoded, trained.reused) == (59, False)
+
+
+def test_one_process_learns_at_a_time(collection, folder):
+    with collection.learning(folder), pytest.raises(SyncRunningError, match="is being learned by process"):
+        sync(collection, folder)
+
+
+def test_files_that_are_no_images_do_not_count(collection, folder):
+    for path in sorted(folder.rglob("*.jpg"))[15:]:
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match="there are 15 images; to learn without labels takes at least 50"):
+        sync(collection, folder)
+    assert "learning" not in inside(collection)
+
+
+@pytest.mark.slow  # learns twice
+def test_a_folder_may_be_named_in_several_ways(collection, folder, tmp_path, monkeypatch):
+    sync(collection, folder)
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder / "summer")
+    for way in (tmp_path / "link", folder / "summer" / "..", ".."):
+        assert sync(collection, way)[0].unchanged == 60
+
+
+@pytest.mark.slow  # learns twice
+def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path):
+    sync(collection, folder)
+    moved = Collection(collection.path.rename(tmp_path / "moved"))
+    assert searches(moved)
+    # What lies where it was is not taken for it.
+    recorded = collection.path / f"model-{moved.model_id}.onnx"
+    (folder / "00.jpg").unlink()
+    sync(collection, folder)
+    for other in (collection.model(), folder / "01.jpg"):
+        shutil.copyfile(other, recorded) if other.exists() else recorded.write_bytes(b"no model")
+        assert moved.model() == moved.path / recorded.name
+    moved.model().unlink()
+    with pytest.raises(DataError, match=r"is not the one that made .*moved, .*; give that with --model"):
+        moved.model()
+
+
+@pytest.mark.slow  # learns twice
+def test_collections_in_the_folder_hold_no_photographs(folder, tmp_path):
+    within = Collection(folder / "kept")
+    sync(within, folder)
+    (within.path / "thumbnails").mkdir()
+    (folder / "00.jpg").rename(within.path / "thumbnails" / "00.jpg")
+    report, _ = sync(Collection(tmp_path / "beside.ordhash"), folder)
+    assert report.encoded == 59
