@@ -13,6 +13,7 @@ from ordhash.errors import InputError
 from ordhash.files import StrPath, replace_file
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.trainer import TrainResult, train
+from ordhash.learn.validation import rows_without_labels
 from ordhash.modelfile import load_model
 
 __all__ = ["sync_without_model"]
@@ -63,10 +64,12 @@ def sync_without_model(
         report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
     """
     syncing = {"undelete": undelete, "wait": wait, "progress": progress}
+    images = read_photographs(folder)
+    if not Collection.is_one(collection.path):  # before there is a folder that nothing will be in
+        rows_without_labels(len(images), _SETTINGS.seed)
     with collection.learning(folder, wait=wait) as work:
         if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
-        images = read_photographs(folder)
         epochs = max(_EPOCHS, math.ceil(_STEPS * _SETTINGS.batch_size / max(1, len(images))))
         try:
             trained = train(
