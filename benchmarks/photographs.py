@@ -7,6 +7,7 @@ then the batch goes into the same network. The rounds alternate.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -106,8 +107,13 @@ def measured(encoder: Encoder, paths: list[Path], prepared: npt.NDArray[np.uint8
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rehearse", action="store_true", help="few photographs; nothing is written")
+    rehearsal = parser.parse_args().rehearse
     encoder = Encoder(untaught_model(Path("runs/bench-encode")))
     large, small = made_photographs()
+    if rehearsal:
+        large, small = large[:2], small[:32]
     side = encoder.info.form.size
     prepared = np.stack([plain(path, side) for path in small])
     results = {
@@ -117,7 +123,8 @@ def main() -> None:
         "large": measured(encoder, large, prepared),
         "small": measured(encoder, small, prepared),
     }
-    write_json(RESULTS / "photographs.json", results)
+    if not rehearsal:
+        write_json(RESULTS / "photographs.json", results)
     print({name: results[name] for name in ("large", "small")})
 
 

@@ -155,7 +155,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=60, help="of each load")
     parser.add_argument("--soak", type=float, default=10, help="minutes")
+    parser.add_argument("--rehearse", action="store_true", help="few images, seconds; nothing is written")
     given = parser.parse_args()
+    if given.rehearse:
+        given.images, given.seconds, given.soak = 2_000, 2, 0
     collection = made_collection(given.images, untaught_model(FOLDER))
     started = time.perf_counter()
     server = Server(collection)
@@ -176,6 +179,8 @@ def main() -> None:
             results["soak"] |= summary(soaked)
     finally:
         server.stop()
+    if given.rehearse:
+        return
     settings = {"images": given.images, "rate": RATE, "clients": CLIENTS, "top_k": TOP_K}
     write_json(RESULTS / "serve.json", {"machine": machine(), **settings, **results})
 
