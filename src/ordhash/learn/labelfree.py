@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
+from pathlib import Path
 
 from ordhash.collection import Collection, SyncReport
+from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import read_photographs
 from ordhash.encoder import Encoder
 from ordhash.errors import InputError
 from ordhash.files import StrPath, replace_file
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.trainer import TrainResult, train
 from ordhash.learn.validation import rows_without_labels
 from ordhash.modelfile import load_model
 
 __all__ = ["sync_without_model"]
 
+# Clusters of few photographs say less than their features do, which ITQ keeps (docs/experiments.md).
+_FEW = 500
 # At least so many: with few photographs an epoch has few steps.
 _EPOCHS, _STEPS = 30, 1500
 # Mirror images would take as long as all the rest.
@@ -36,6 +41,8 @@ def sync_without_model(
     progress: bool = False,
 ) -> tuple[SyncReport, TrainResult | None]:
     """Learn codes from the photographs of a folder, without labels, and bring a collection into step with it.
+
+    Fewer than 500 photographs are too few to learn a network from: they get a rotation of their features (ITQ).
 
     A collection that has a model already keeps it. A model that is learned lies in the collection as
     ``model-ID.onnx``; the one before goes when all photographs have been encoded by the new one. Whatever an
@@ -70,12 +77,8 @@ def sync_without_model(
     with collection.learning(folder, wait=wait) as work:
         if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
-        epochs = max(_EPOCHS, math.ceil(_STEPS * _SETTINGS.batch_size / max(1, len(images))))
         try:
-            trained = train(
-                images, config or DOHConfig(), dataclasses.replace(_SETTINGS, epochs=epochs),
-                out=work, cache=work / "cache", overwrite="others", progress=progress,
-            )  # fmt: skip
+            trained = _learn(images, config or DOHConfig(), work, progress=progress)
         except InputError:  # nothing to go on with
             shutil.rmtree(work)
             raise
@@ -88,3 +91,14 @@ def sync_without_model(
                 other.unlink()
         shutil.rmtree(work)
     return report, trained
+
+
+def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -> TrainResult:
+    if len(images) < _FEW:
+        linear = dataclasses.replace(config, arity=2)
+        return fit_shallow("itq", images, linear, out=work, cache=work / "cache", overwrite=True, progress=progress)
+    epochs = max(_EPOCHS, math.ceil(_STEPS * _SETTINGS.batch_size / len(images)))
+    return train(
+        images, config, dataclasses.replace(_SETTINGS, epochs=epochs),
+        out=work, cache=work / "cache", overwrite="others", progress=progress,
+    )  # fmt: skip

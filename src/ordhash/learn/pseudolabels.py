@@ -32,7 +32,8 @@ _SHARPNESS = 3  # power of similarities: of the nearest neighbours, the nearer o
 _DIFFUSION = 0.95  # a
 _DIMENSIONS = 128
 _NUMBERS_OF_CLUSTERS = (2, 3, 5, 8, 13, 20, 32, 50, 80, 125, 200)  # that are tried
-_LEAST_CLUSTER = 10  # images, on average
+_LEAST_CLUSTER, _LARGEST_CLUSTER = 10, 40  # images, on average
+_ENOUGH_CLUSTERS = 20  # so many may be as large as they like: of few images, two clusters always look clearest
 _FINER = 3  # how many times as many clusters the finer labels have
 _TEMPERATURE = 0.1
 _LEAST_MEMBERSHIP = 0.02
@@ -103,9 +104,9 @@ def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> 
 def pseudo_labels(features: Floats, seed: int = 0) -> Floats:
     """Labels of images that have none: their clusters on two scales, as memberships.
 
-    The number of clusters is the one of up to 200 that is clearest, with at least 10 images a cluster on average; the
-    second scale has three times as many. Features are those of the backbone's last map, averaged over locations:
-    earlier maps know more of texture than of what is shown.
+    The number of clusters is the one of up to 200 that is clearest, with 10 to 40 images a cluster on average, or more
+    from 20 clusters on; the second scale has three times as many. Features are those of the backbone's last map,
+    averaged over locations: earlier maps know more of texture than of what is shown.
 
     Args:
         features: float32 (n, D), of at least 20 images.
@@ -129,7 +130,8 @@ def pseudo_labels(features: Floats, seed: int = 0) -> Floats:
     if not graph.count_nonzero():
         raise InputError("the images all look the same to the backbone, so nothing can be learned from them")
     coordinates = diffusion_coordinates(graph)
-    numbers = [number for number in _NUMBERS_OF_CLUSTERS if number * _LEAST_CLUSTER <= n]
+    least = min(n // _LARGEST_CLUSTER, _ENOUGH_CLUSTERS)
+    numbers = [number for number in _NUMBERS_OF_CLUSTERS if least <= number and number * _LEAST_CLUSTER <= n]
     found = [cluster_memberships(coordinates, number, seed) for number in numbers]
     coarse = max(found, key=lambda one: one[1])[0]
     fine, _ = cluster_memberships(coordinates, _FINER * coarse.shape[1], seed)

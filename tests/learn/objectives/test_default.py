@@ -16,6 +16,7 @@ def test_it_chooses_by_the_labels():
     assert default.suited(Task(SPEC, 21, multilabel=True, n_images=100)) == DOH()
     codewords = DOHCodewords(kept_share=0.0, codeword_weight=3.0)
     assert default.suited(Task(SPEC, 200, n_images=2640, soft=True)) == codewords
+    assert default.suited(Task(SPEC, 52, n_images=500, soft=True)) == DOHCodewords(codeword_weight=3.0)
     assert default.suited(Task(SPEC, 200, n_images=3000, soft=True)) == DOH()
 
 

@@ -24,8 +24,8 @@ __all__ = ["Default"]
 
 _FEW_IMAGES = 100  # a class
 _FEW_MEMBERS = 15  # a cluster, of both scales together: 60 on the coarser one
-# Memberships in clusters say themselves how alike images are, and no segment has to keep that.
-_CLUSTER_CODEWORDS = DOHCodewords(kept_share=0.0, codeword_weight=3.0)
+# Memberships in clusters of many images say themselves how alike images are, and no segment has to keep that.
+_MANY_IMAGES = 2000
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,11 @@ class Default(Objective):
             return DOH()
         least = (_FEW_MEMBERS if task.soft else _FEW_IMAGES) * task.n_classes
         few = task.n_images is not None and task.n_images < least
+        if task.soft and few:
+            many = task.n_images is not None and task.n_images >= _MANY_IMAGES
+            return DOHCodewords(codeword_weight=3.0, kept_share=0.0 if many else DOHCodewords.kept_share)
         if task.soft:
-            return _CLUSTER_CODEWORDS if few else DOH()
+            return DOH()
         return DOHCodewords() if few else DOHMixup()
 
     def build(self, task: Task) -> nn.Module:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ordhash.calibration import Calibration
-from ordhash.codes import CodeSpec
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.collection.staleness import learned_from, symbol_shares
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError, did_you_mean
 from ordhash.features import FeatureStore
@@ -98,6 +100,10 @@ def fit_shallow(
         labels = labels_of(images)[maps.rows]
         learned, labels = pooled[labels.any(axis=1)], labels[labels.any(axis=1)]
     head = method.fit(learned, labels, config.code_bits, seed)
+    training: dict[str, Any] = {"seed": seed, "images": len(learned)}
+    if images.labels is None:
+        scores = head(torch.from_numpy(pooled)[:, :, None, None]).scores.numpy()
+        training |= learned_from(len(images), symbol_shares(OrdinalCodes.from_scores(scores)))
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
     if images.labels is not None:
         truth = images.labels[maps.rows]
@@ -115,7 +121,7 @@ def fit_shallow(
         multilabel=images.multilabel,
         method={"name": method.name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
         protocol=protocol,
-        training={"seed": seed, "images": len(learned)},
+        training=training,
         failures=maps.failures,
         calibrations=measured,
     )
