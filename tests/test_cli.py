@@ -592,8 +592,9 @@ def test_search_with_the_wrong_model_or_none(
     other = OrdinalCodes(opened.codes.symbols, opened.codes.spec, "another")
     OrdinalIndex(other, opened.keys, model_path=str(tiny_model)).save(tmp_path / "other.index")
     result = run("search", tmp_path / "other.index", photo(photo_folder))
-    assert result.exit_code == 2
-    assert "codes of two models" in result.stderr
+    assert (result.exit_code, "is not the one that made" in result.stderr) == (1, True)
+    result = run("search", tmp_path / "other.index", photo(photo_folder), "--model", tiny_model)
+    assert (result.exit_code, "codes of two models" in result.stderr) == (2, True)
     OrdinalIndex(opened.codes, opened.keys, model_path=str(tmp_path / "gone.onnx")).save(tmp_path / "moved.index")
     result = run("search", tmp_path / "moved.index", photo(photo_folder))
     assert result.exit_code == 1
@@ -743,11 +744,10 @@ def test_a_folder_needs_no_labels_and_no_model(photo_folder: Path, tmp_path: Pat
                     picture.rotate(9 * copy).save(photo_folder / f"{label}_{number}_{copy}.jpg")
     collection = Path(f"{photo_folder}.ordhash")
     assert "90 encoded" in good("sync", photo_folder)
-    assert sorted(path.name for path in collection.iterdir() if path.suffix == ".onnx" or path.is_dir()) == [
-        "model.onnx"
-    ]
+    assert len(list(collection.glob("model-*.onnx"))) == 1
+    assert not any(path.is_dir() for path in collection.iterdir())
     found = lines(good("search", collection, photo(photo_folder), "--json"))[0]["results"]
-    assert np.mean(["apple" in result["key"] for result in found]) > 0.7
+    assert np.mean(["apple" in result["key"] for result in found]) >= 0.6  # a third is chance
     assert lines(good("info", collection, "--json"))[0]["stale"] == "no"
     collection.rename(tmp_path / "moved")  # the model goes along
     assert "90 unchanged" in good("sync", photo_folder, "--collection", tmp_path / "moved")

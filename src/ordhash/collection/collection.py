@@ -106,10 +106,10 @@ class Collection:
             DataError: The folder is not there, or the catalogue is damaged.
         """
         facts = CodeFacts(encoder.spec, encoder.model_id, str(encoder.path.absolute()))
-        wanted = Path(folder).resolve()
-        self._check_folder(wanted)
+        wanted = _existing(folder)
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(wait=wait), Catalogue(self.path / CATALOGUE, facts, wanted) as catalogue:
+            self._check_folder(catalogue, wanted)
             if not reencode:
                 self._check_model(catalogue, encoder)
             elif catalogue.facts.model_id != facts.model_id:
@@ -135,7 +135,10 @@ class Collection:
             SyncRunningError: Another process is learning one.
             DataError: The folder is not there, or the catalogue is damaged.
         """
-        self._check_folder(Path(folder).resolve())
+        wanted = _existing(folder)
+        if self.is_one(self.path):
+            with self._opened() as catalogue:
+                self._check_folder(catalogue, wanted)
         try:
             work = self.path / _LEARNING
             work.mkdir(parents=True, exist_ok=True)
@@ -380,14 +383,9 @@ class Collection:
             return None
         return staleness(self.index().codes, model.info.training)
 
-    def _check_folder(self, wanted: Path) -> None:
-        if not wanted.is_dir():
-            raise DataError(f"{wanted} is not a folder; give the folder of the images")
-        if self.is_one(self.path):
-            with self._opened() as catalogue:
-                folder = catalogue.folder
-            if folder.resolve() != wanted:
-                raise InputError(f"{self.path} is a collection of {folder}, not of {wanted}; give that folder")
+    def _check_folder(self, catalogue: Catalogue, wanted: Path) -> None:
+        if catalogue.folder.resolve() != wanted:
+            raise InputError(f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give that folder")
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         if catalogue.facts.model_id != encoder.model_id:
@@ -442,6 +440,12 @@ class Collection:
 
     def _busy(self, process: str) -> SyncRunningError:
         return SyncRunningError(f"{self.path} is being synced by process {process}; wait for it to end, or give --wait")
+
+
+def _existing(folder: StrPath) -> Path:
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder of the images")
+    return Path(folder).resolve()
 
 
 def _arrays(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:
