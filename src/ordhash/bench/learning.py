@@ -67,7 +67,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
     train, validation = prepared.train, prepared.validation
     if not settings.use_labels:
         train = _with_pseudo_labels(prepared, settings.seed)
-        validation = train.subset([])
+        validation = train.subset(np.zeros(len(train.images), dtype=bool))
     elif validation is None:
         chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
         train, validation = train.subset(~chosen), train.subset(chosen)

@@ -39,10 +39,11 @@ class Part:
     labels: npt.NDArray[Any]
     images: ImageSet
 
-    def subset(self, picked: npt.ArrayLike) -> Part:
-        """Some of the images: positions, or a boolean mask."""
-        rows = np.arange(len(self.images))[np.asarray(picked, dtype=None if len(np.asarray(picked)) else np.intp)]
-        return Part(self.maps.subset(rows), self.pooled.subset(rows), self.labels[rows], self.images.subset(rows))
+    def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Part:
+        """Some of the images: a boolean mask, or positions."""
+        return Part(
+            self.maps.subset(picked), self.pooled.subset(picked), self.labels[picked], self.images.subset(picked)
+        )
 
     def averages(self) -> npt.NDArray[np.float32]:
         """Feature maps averaged over locations, float32 (n, D)."""

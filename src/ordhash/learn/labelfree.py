@@ -16,7 +16,7 @@ from ordhash.files import StrPath, replace_file
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.trainer import TrainResult, train
-from ordhash.learn.validation import rows_without_labels
+from ordhash.learn.validation import check_neighbourhoods
 from ordhash.modelfile import load_model
 
 __all__ = ["sync_without_model"]
@@ -73,7 +73,7 @@ def sync_without_model(
     syncing = {"undelete": undelete, "wait": wait, "progress": progress}
     images = read_photographs(folder)
     if not Collection.is_one(collection.path):  # before there is a folder that nothing will be in
-        rows_without_labels(len(images), _SETTINGS.seed)
+        check_neighbourhoods(len(images))
     with collection.learning(folder, wait=wait) as work:
         if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None

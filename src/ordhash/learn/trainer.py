@@ -38,6 +38,7 @@ from ordhash.learn.objectives import Objective, Task, find_objective
 from ordhash.learn.pseudolabels import pseudo_labels
 from ordhash.learn.validation import (
     calibrations,
+    check_neighbourhoods,
     held_out,
     held_out_mask,
     labelled,
@@ -322,7 +323,7 @@ def train_network(
         if settings.use_labels:
             labels: npt.NDArray[Any] = labels_of(images)
         else:
-            rows_without_labels(len(images), settings.seed)  # of those that are usable there have to be enough too
+            check_neighbourhoods(len(images))  # of those that are usable there have to be enough too
             labels = pseudo_labels(maps.pooled()[:, : backbone.last_channels], settings.seed)
         batches = FeatureBatches(maps, mirrored, labels)
         shape = maps.shape

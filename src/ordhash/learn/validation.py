@@ -23,6 +23,7 @@ from ordhash.progress import Advance
 __all__ = [
     "calibrate",
     "calibrations",
+    "check_neighbourhoods",
     "held_out",
     "held_out_mask",
     "labelled",
@@ -63,6 +64,22 @@ def labelled(images: ImageSet) -> ImageSet:
     return images.subset(labels.any(axis=1))
 
 
+def check_neighbourhoods(n: int) -> None:
+    """Refuse images that are too few to have neighbourhoods to learn from.
+
+    Args:
+        n: Number of images.
+
+    Raises:
+        InputError: There are too few.
+    """
+    if n < _LEAST_UNLABELLED:
+        raise InputError(
+            f"there are {n} images; to learn without labels takes at least {_LEAST_UNLABELLED}: take more images, or a "
+            "model that was trained on others"
+        )
+
+
 def rows_without_labels(n: int, seed: int) -> npt.NDArray[np.intp]:
     """Which of n images to learn from without labels: all, or as many as it takes to know the neighbourhoods.
 
@@ -73,11 +90,7 @@ def rows_without_labels(n: int, seed: int) -> npt.NDArray[np.intp]:
     Raises:
         InputError: There are too few of them to have neighbourhoods.
     """
-    if n < _LEAST_UNLABELLED:
-        raise InputError(
-            f"there are {n} images; to learn without labels takes at least {_LEAST_UNLABELLED}: take more images, or a "
-            "model that was trained on others"
-        )
+    check_neighbourhoods(n)
     return np.sort(np.random.default_rng(seed).permutation(n)[:MOST_LEARNED_FROM])
 
 

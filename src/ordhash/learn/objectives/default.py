@@ -51,13 +51,12 @@ class Default(Objective):
         if task.multilabel:
             return DOH()
         least = (_FEW_MEMBERS if task.soft else _FEW_IMAGES) * task.n_classes
-        few = task.n_images is not None and task.n_images < least
-        if task.soft and few:
-            many = task.n_images is not None and task.n_images >= _MANY_IMAGES
-            return DOHCodewords(codeword_weight=3.0, kept_share=0.0 if many else DOHCodewords.kept_share)
-        if task.soft:
-            return DOH()
-        return DOHCodewords() if few else DOHMixup()
+        if task.n_images is None or task.n_images >= least:
+            return DOH() if task.soft else DOHMixup()
+        if not task.soft:
+            return DOHCodewords()
+        many = task.n_images >= _MANY_IMAGES
+        return DOHCodewords(codeword_weight=3.0, kept_share=0.0 if many else DOHCodewords.kept_share)
 
     def build(self, task: Task) -> nn.Module:
         """Loss module of the objective for a task."""
