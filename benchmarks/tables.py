@@ -20,6 +20,7 @@ from PIL import Image
 from recall_results import draw_recall, recall
 from typer.testing import CliRunner
 
+from ordhash.bench.condensed import condense
 from ordhash.bench.report import draw_figures, markdown
 from ordhash.cli import app
 from ordhash.figures import draw_curves
@@ -277,10 +278,7 @@ RECIPES = sorted(path.stem for path in (ROOT / "benchmarks" / "recipes").glob("*
 
 
 def take_over(name: str) -> None:
-    """Keep the results of a recipe that `ordhash bench` has run here, and those of its figures that pages show.
-
-    Left out are the curves, and what all runs of a row have in common but length and seed is said once.
-    """
+    """Keep the results of a recipe that `ordhash bench` has run here, and those of its figures that pages show."""
     ran = ROOT / "runs" / "bench" / name / "results.json"
     if not ran.exists():
         return
@@ -291,15 +289,7 @@ def take_over(name: str) -> None:
     for figure in draw_figures(results, IMAGES):
         if figure.name not in pages:
             figure.unlink()
-    for run in results["runs"]:
-        for distance in ("ordinal", "asymmetric"):
-            run.get(distance, {}).pop("precision", None)
-        common = {part: run.pop(part) for part in ("config", "training")}
-        del common["config"]["code_bits"], common["training"]["seed"]
-        settings = results.setdefault("settings", {}).setdefault(run["protocol"], {})
-        if settings.setdefault(run["row"], common) != common:
-            raise ValueError(f"{name}: runs of {run['row']} on {run['protocol']} differ in more than length and seed")
-    text = json.dumps(results, sort_keys=True, separators=(",", ":")).replace('{"arity"', '\n{"arity"')
+    text = json.dumps(condense(results), sort_keys=True, separators=(",", ":")).replace('{"arity"', '\n{"arity"')
     (RESULTS / f"bench-{name}.json").write_text(text + "\n")
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ordhash.bench import read_recipe, rehearsal_of, run_recipe, runner
+from ordhash.bench.condensed import condense
 from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
 from ordhash.codes import CodeSpec, OrdinalCodes
@@ -69,6 +70,28 @@ def test_calls_that_do_a_seed_each_share_a_folder(results, recipe_file, tiny_pro
     assert strip(together["runs"]) == strip(results["runs"])
     with pytest.raises(InputError, match="no seed 2; it has 0 to 1"):
         run_recipe(recipe, out, cache=cache, processes=1, seed=2)
+
+
+def test_what_another_machine_has_done_is_not_done_again(results, recipe_file, tiny_protocol, tmp_path, cache):
+    recipe, known = read_recipe(recipe_file), condense(results)
+    again = run_recipe(recipe, tmp_path / "again", cache=cache, processes=1, minutes=0, known=known)
+    assert again["complete"]
+    assert condense(again) == known
+    other = {**known, "protocols": {"cifar10": {**known["protocols"]["cifar10"], "hash": "of other images"}}}
+    assert not run_recipe(recipe, tmp_path / "other", cache=cache, processes=1, minutes=0, known=other)["runs"]
+    changed = dataclasses.replace(recipe, tuning=Tuning())
+    changed = dataclasses.replace(
+        changed,
+        methods=tuple(
+            dataclasses.replace(method, training=dataclasses.replace(method.training, epochs=3))
+            if method.name == "dpsh"
+            else method
+            for method in recipe.methods
+        ),
+    )
+    rest = run_recipe(changed, tmp_path / "changed", cache=cache, processes=1, minutes=0, known=known)
+    assert "dpsh" not in {run["row"] for run in rest["runs"]}
+    assert {"raw", "lsh", "sdh"} <= {run["row"] for run in rest["runs"]}
 
 
 def test_codes_and_scores_are_kept_and_say_what_the_metrics_are(results, tiny_protocol, tmp_path):

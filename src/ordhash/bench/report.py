@@ -221,7 +221,8 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
             if runs and "train_seconds" in runs[0]:
                 seconds = float(np.mean([run["train_seconds"] for run in runs]))
                 times[name] = ((seconds,), (measured[-1][1],), (measured[-1][2],))
-            curve = [run["ordinal"]["precision"] for run in runs]
+            # Runs that another machine did have no curve: condensed results are without.
+            curve = [run["ordinal"]["precision"] for run in runs if "precision" in run["ordinal"]]
             if curve:
                 precision = np.mean(curve, axis=0)[::5]
                 recalls[name] = (np.linspace(0, 1, len(precision)), precision, np.zeros(len(precision)))

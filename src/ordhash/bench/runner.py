@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 import ordhash
+from ordhash.bench.condensed import identity, known_entries
 from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head
 from ordhash.bench.measuring import keep, measure, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
@@ -96,6 +97,7 @@ def run_recipe(
     minutes: float | None = None,
     seed: int | None = None,
     most_images: int | None = None,
+    known: Values | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> Values:
@@ -110,6 +112,8 @@ def run_recipe(
         minutes: Start no further run after so many; 0 takes together what is done.
         seed: Do the runs of this seed alone, so that several calls can share a folder; None does those of every seed.
         most_images: Leave so many images in every part of a protocol, for a rehearsal; None leaves all.
+        known: Results of the recipe from another machine, condensed or not: runs and trials in them that are of this
+            version, of the same images and with the same settings are not done again. Their codes are not there.
         say: Called with a line about every run.
         progress: Whether to show bars while features are computed.
 
@@ -158,6 +162,7 @@ def run_recipe(
         _common = _Common(protocol, prepared, cache)
         results["protocols"][name] = _facts(protocol, prepared, config)
         pool = _Workers(workers, protocol, config, cache)
+        adopted = {} if known is None else _by_identity(known, results["protocols"][name], name)
         part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
         folder = out / "runs" / part
         tuned, trials = {}, []
@@ -167,6 +172,7 @@ def run_recipe(
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
                 trials += _trials(method, recipe, out / "trials" / part)
+        _adopt(trials, adopted)
         done = _work(trials, _try, pool, ends, say)
         results["trials"] += done
         ready = []
@@ -190,6 +196,7 @@ def run_recipe(
             if seed is None:
                 _write(out / "results.json", results)
 
+        _adopt(jobs, adopted)
         _work(jobs, _do, pool, ends, say, note)
         complete &= len(ready) == len(methods) and len(results["runs"]) - before == len(jobs)
     results["complete"] = complete
@@ -320,6 +327,18 @@ def _work(
             if not take(entry):
                 break
     return done
+
+
+def _by_identity(known: Values, facts: Values, protocol: str) -> dict[str, Values]:
+    return {identity(entry): entry for entry in known_entries(known, protocol, facts["hash"])}
+
+
+def _adopt(jobs: list[_Job], known: dict[str, Values]) -> None:
+    """Keep what another machine has done of these jobs as if it had been done here."""
+    for job in jobs:
+        path, entry = job.path.with_suffix(".json"), known.get(identity(job.to_json()))
+        if entry is not None and not path.exists():
+            _write(path, entry)
 
 
 def _try(job: _Job) -> Values:

@@ -38,6 +38,15 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULTS.json",
+            help="Results of this recipe from another machine, such as those in benchmarks/results: what they hold is "
+            "not done again.",
+            show_default=False,
+        ),
+    ] = None,
     rehearse: Annotated[
         bool,
         typer.Option(
@@ -55,6 +64,7 @@ def bench(
     """
     with needs_extra("learn", "a benchmark"):
         from ordhash.bench import read_recipe, rehearsal_of, run_recipe
+        from ordhash.bench.condensed import read_results
         from ordhash.bench.report import draw_figures, markdown
     plan = read_recipe(recipe)
     folder = out or Path("runs") / "bench" / plan.name
@@ -63,7 +73,8 @@ def bench(
         shutil.rmtree(folder, ignore_errors=True)
     results = run_recipe(
         plan, folder, root=root, cache=cache, processes=processes, minutes=minutes, seed=seed,
-        most_images=_REHEARSED_IMAGES if rehearse else None, say=say, progress=True,
+        most_images=_REHEARSED_IMAGES if rehearse else None, known=None if known is None else read_results(known),
+        say=say, progress=True,
     )  # fmt: skip
     if seed is not None:
         if as_json:

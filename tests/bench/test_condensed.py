@@ -1,0 +1,83 @@
+"""Results as a repository keeps them."""
+
+import copy
+import json
+
+import pytest
+
+import ordhash
+from ordhash.bench.condensed import condense, identity, known_entries, read_results
+from ordhash.errors import InputError
+from ordhash.learn.config import DOHConfig, TrainConfig
+
+
+def entry(seed=0, code_bits=16, trial=None, **training):
+    return {
+        "row": "doh", "method": "doh", "code_bits": code_bits, "arity": 4, "seed": seed, "trial": trial,
+        "protocol": "cifar10", "version": ordhash.__version__,
+        "config": DOHConfig(code_bits=code_bits, hidden=32).to_json(),
+        "training": TrainConfig(seed=seed, **training).to_json(),
+        "ordinal": {"map": 0.5, "precision": [1.0, 0.5]},
+    }  # fmt: skip
+
+
+def results(*runs, trials=()):
+    return {"protocols": {"cifar10": {"hash": "1234"}}, "trials": list(trials), "runs": list(runs)}
+
+
+def test_what_runs_have_in_common_is_said_once():
+    full = results(entry(0, 16), entry(1, 32))
+    before = copy.deepcopy(full)
+    small = condense(full)
+    assert full == before
+    assert [run["ordinal"] for run in small["runs"]] == [{"map": 0.5}, {"map": 0.5}]
+    assert not any("config" in run or "training" in run for run in small["runs"])
+    assert small["settings"]["cifar10"]["doh"]["config"]["hidden"] == 32
+    assert "seed" not in small["settings"]["cifar10"]["doh"]["training"]
+
+
+def test_runs_of_a_row_that_differ_in_more_are_refused():
+    with pytest.raises(InputError, match="runs of doh on cifar10 differ in more than length and seed"):
+        condense(results(entry(0), entry(1, epochs=7)))
+
+
+def test_entries_have_their_settings_again():
+    full = results(entry(0, 16), entry(1, 32), trials=[entry(0, 16, trial=0, learning_rate=0.003)])
+    expected = [identity(one) for one in (*full["trials"], *full["runs"])]
+    for known in (full, condense(full), json.loads(json.dumps(condense(full)))):
+        assert [identity(one) for one in known_entries(known, "cifar10", "1234")] == expected
+
+
+def test_entries_of_other_images_protocols_and_versions_are_left_out():
+    full = results(entry(0), {**entry(1), "version": "0.0.1"}, {**entry(2), "protocol": "corel5k"})
+    assert [one["seed"] for one in known_entries(full, "cifar10", "1234")] == [0]
+    assert known_entries(full, "cifar10", "5678") == []
+    assert known_entries(full, "grocery", "1234") == []
+
+
+def test_a_setting_younger_than_an_entry_has_its_default():
+    old = entry()
+    del old["training"]["crop"], old["config"]["mirror"]
+    (one,) = known_entries(results(old), "cifar10", "1234")
+    assert identity(one) == identity(entry())
+
+
+def test_raw_features_are_the_same_at_every_length():
+    short, long = entry(code_bits=16), entry(code_bits=32)
+    assert identity(short) != identity(long)
+    for one in (short, long):
+        one["code_bits"] = None
+    assert identity(short) == identity(long)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "cannot be read"), ("[]", "not the results of a benchmark"), ('{"runs": []}', "not the results")],
+)
+def test_a_file_that_is_no_results(tmp_path, text, message):
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_results(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_results(tmp_path / "missing.json")
