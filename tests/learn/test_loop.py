@@ -9,7 +9,7 @@ from ordhash.features import FeatureMaps
 from ordhash.inference import ImageInput
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.batches import FeatureBatches, PictureBatches
-from ordhash.learn.loop import class_features
+from ordhash.learn.loop import class_means, features_of
 from ordhash.learn.network import HashingHead, HashingNetwork
 
 
@@ -34,7 +34,8 @@ def test_class_features_are_means_less_the_mean_of_all(batch_size, precision):
     labels[:, 4] = np.arange(21) == 20
     batches = FeatureBatches(FeatureMaps(values, np.arange(21), np.arange(21), [], 0), None, labels)
     network = head(3, 5)
-    found = class_features(network, batches, batch_size, Fabric(accelerator="cpu", devices=1, precision=precision))
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    found = class_means(features_of(network, batches, batch_size, fabric), batches.labels)
     assert found.dtype == torch.float32
     expected = means_slowly(values.astype(np.float32).mean(axis=(2, 3)), labels)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
@@ -46,7 +47,7 @@ def test_class_features_of_a_network_that_reads_pictures(photo_folder):
     backbone, form = build_backbone("test_resnet", weights=None, image_size=64), ImageInput(64)
     batches = PictureBatches(images, form, crop=None, workers=0)
     network = HashingNetwork(backbone, head(backbone.last_channels, 3)).train()
-    found = class_features(network, batches, 5, Fabric(accelerator="cpu", devices=1))
+    found = class_means(features_of(network, batches, 5, Fabric(accelerator="cpu", devices=1)), batches.labels)
     pictures = torch.from_numpy(np.stack([form.read(images, row) for row in range(len(images))]))
     with torch.no_grad():
         features = backbone.eval()(pictures).mean(dim=(2, 3)).numpy()

@@ -164,6 +164,7 @@ def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) ->
 
 def _facts(state: TrainingState) -> dict[str, Any]:
     return {
+        **({} if state.wrong_labels is None else {"wrong_labels": round(state.wrong_labels, 4)}),
         "validation_map": state.best_map,
         "best_epoch": state.best_epoch,
         "train_seconds": round(state.seconds, 2),

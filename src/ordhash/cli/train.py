@@ -114,6 +114,15 @@ def train(
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Learn from the images' own neighbourhoods, whatever their labels.")
     ] = False,
+    correct_labels: Annotated[
+        bool | None,
+        typer.Option(
+            "--correct-labels/--keep-labels",
+            help="Learn other labels where given ones are probably wrong, or never.  [default: where every image has "
+            "one label, every class a hundred images, and a tenth or more looks wrong]",
+            show_default=False,
+        ),
+    ] = None,
     no_augment: Annotated[bool, typer.Option("--no-augment", help="Without mirrored and cropped images.")] = False,
     crop: Annotated[
         float | None, typer.Option(help="When fine-tuning, least share of a picture that a random crop keeps.")
@@ -196,6 +205,9 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
         facts["best epoch"] = result.best_epoch
     facts["time"] = f"{result.seconds:.1f} s"
     facts["reused"] = "yes, this training was finished already" if result.reused else "no"
+    if result.wrong_labels is not None:
+        corrected = f"; {result.corrected:,} corrected, see corrected.csv" if result.corrected else ""
+        facts["labels that look wrong"] = f"about {100 * result.wrong_labels:.0f} %{corrected}"
     facts["images left out"] = len(result.failures)
     print_facts(facts)
 

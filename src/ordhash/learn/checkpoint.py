@@ -29,6 +29,7 @@ class TrainingState:
         best_epoch: That epoch, from 1.
         seconds: Time so far.
         history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
+        wrong_labels: Estimated share of wrong labels among the training images; None where nobody looked.
         best: Weights of the best epoch.
     """
 
@@ -38,6 +39,7 @@ class TrainingState:
     best_epoch: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    wrong_labels: float | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def keep(self, epoch: int, quality: float | None, learner: nn.Module, terms: dict[str, float]) -> None:

@@ -100,6 +100,9 @@ class TrainConfig:
             ``finetune`` where there is an accelerator and ``frozen`` on a CPU.
         use_labels: Whether to learn from labels; without them from the images' own neighbourhoods
             (``ordhash.learn.pseudolabels``), with a frozen backbone.
+        correct_labels: Whether to replace labels that are probably wrong before learning, where they are a tenth or
+            more (``ordhash.learn.correction``); None leaves that to the objective: ``doh-mixup``, which is the default
+            where every image has one label and every class a hundred images, does.
         epochs: Passes over the training images.
         batch_size: Images a step, over all processes together.
         learning_rate: Highest learning rate of the head (AdamW).
@@ -127,6 +130,7 @@ class TrainConfig:
     seed: int = 0
     mode: Literal["auto", "frozen", "finetune"] = "auto"
     use_labels: bool = True
+    correct_labels: bool | None = None
     epochs: int = 40
     batch_size: int = 64
     learning_rate: float = 2e-3
@@ -151,6 +155,8 @@ class TrainConfig:
             raise InputError("strong_augment is on and augment is off; switch augment on, or strong_augment off")
         if self.mode == "finetune" and not self.use_labels:
             raise InputError("learning without labels needs a frozen backbone; set mode to 'frozen', or give labels")
+        if self.correct_labels and not self.use_labels:
+            raise InputError("correct_labels is on and use_labels is off; switch one of them")
         _check_range("seed", self.seed, 0, 2**31 - 1)
         _check_range("epochs", self.epochs, 1, 100_000)
         _check_range("batch_size", self.batch_size, 2, 1_000_000)

@@ -7,25 +7,28 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ordhash.codes import OrdinalCodes
-from ordhash.errors import DataError
+from ordhash.errors import DataError, InputError
 from ordhash.features import FeatureMaps
 from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.correction import IMAGES_A_CLASS, Correction, correct_labels
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import Objective, Task
 from ordhash.learn.validation import leave_one_out_map
 from ordhash.progress import progress_bar
 
-__all__ = ["Validation", "class_features", "configured_head", "fit", "scores_of"]
+__all__ = ["Validation", "class_means", "configured_head", "features_of", "fit", "scores_of"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def fit(
     out: Path | None = None,
     overwrite: bool = False,
     progress: bool = False,
-) -> None:
+) -> Correction | None:
     """Learn, and leave the network with the weights of the epoch that was best on validation images.
 
     PyTorch's random state is seeded for every epoch and left so.
@@ -96,14 +99,26 @@ def fit(
         overwrite: Whether to give up a checkpoint of another training.
         progress: Whether to show a bar.
 
+    Returns:
+        Which labels of the training images were taken for wrong, where anybody looked.
+
     Raises:
         DataError: The loss is no number any more, or the checkpoint is damaged.
-        InputError: The checkpoint is another training's.
+        InputError: The checkpoint is another training's, or labels cannot be corrected.
     """
     share = Share(fabric.global_rank, fabric.world_size)
-    objective = objective.suited(task)
-    if objective.wants_class_features:
-        task = dataclasses.replace(task, class_features=class_features(network, batches, settings.batch_size, fabric))
+    objective, targets, correction = objective.suited(task), batches.labels, None
+    corrects = _corrects(settings, objective, task)
+    if corrects or objective.wants_class_features:
+        features = features_of(network, batches, settings.batch_size, fabric)
+        if corrects:
+            given = targets.argmax(dim=1).numpy()
+            found = correct_labels(features.numpy(), given, task.n_classes) if fabric.is_global_zero else None
+            correction = cast(Correction, fabric.broadcast(found))
+            state.wrong_labels = correction.share
+            targets = functional.one_hot(torch.from_numpy(correction.classes), task.n_classes).float()
+        if objective.wants_class_features:
+            task = dataclasses.replace(task, class_features=class_means(features, targets))
     loss = objective.build(task)
     learner = _Learner(network, loss, fabric)
     head = network.head if isinstance(network, HashingNetwork) else network
@@ -135,7 +150,7 @@ def fit(
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * factor
                 inputs = batches.on_device(inputs.to(fabric.device), rows, seed)
-                inputs, labels = objective.blend(inputs, batches.labels[rows].to(fabric.device))
+                inputs, labels = objective.blend(inputs, targets[rows].to(fabric.device))
                 terms = model(inputs, labels)
                 fabric.backward(torch.stack(list(terms.values())).sum())
                 fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
@@ -160,36 +175,55 @@ def fit(
                 if out:
                     state.save(out, fabric, learner, optimizer)
     learner.load_state_dict(state.best)
+    return correction
 
 
-def class_features(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
-    """What sets a class apart: mean features of its images, less those of all; float32 (n_classes, D), on the CPU.
+def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:
+    """Whether labels that are probably wrong are replaced: as settings say, or where objective and data allow it."""
+    possible = not task.multilabel and not task.soft and task.n_classes > 1
+    if settings.correct_labels and not possible:
+        raise InputError("labels can be corrected only where every image has one; leave correct_labels out")
+    if settings.correct_labels is not None:
+        return settings.correct_labels
+    enough = task.n_images is not None and task.n_images >= IMAGES_A_CLASS * task.n_classes
+    return possible and objective.corrects_labels and enough
 
-    Args:
-        network: Says which features its head is given; left in evaluation mode, where it is trained.
-        batches: Training images, pictures cropped and mirrored at random. A class without any has zeros.
-        batch_size: Images at a time.
-        fabric: Where to compute; every process gets the same.
+
+def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
+    """What the head is given of every training image, float32 (n, D), on the CPU; the same in every process.
+
+    The network is left in evaluation mode, where it is trained. Pictures are cropped and mirrored at random.
     """
     share = Share(fabric.global_rank, fabric.world_size)
     network.to(fabric.device).eval()
     mine = np.arange(share.rank, len(batches), share.processes)
     order = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
-    parts = []
+    features: Tensor | None = None
     with torch.inference_mode():
         for inputs, rows in batches.epoch(order, 0):
             with fabric.autocast():
-                features = network(inputs.to(fabric.device)).features
-            features = features.float()
-            ones = torch.ones(len(rows), 1, device=fabric.device)
-            members = torch.cat([batches.labels[rows].to(fabric.device), ones], dim=1)  # the last column: all images
-            parts.append(members.T @ torch.cat([features, ones], dim=1))
-        sums = fabric.all_reduce(torch.stack(parts).sum(dim=0), reduce_op="sum")
-        if not isinstance(sums, Tensor):
+                part = network(inputs.to(fabric.device)).features
+            if features is None:
+                features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
+            features[torch.from_numpy(rows).to(fabric.device)] = part.float()
+        if features is None:
+            raise ValueError("there are training images for every process")
+        together = fabric.all_reduce(features, reduce_op="sum")  # rows of other processes are 0
+        if not isinstance(together, Tensor):
             raise TypeError("a tensor is reduced to a tensor")  # for the type checker
-        counts = sums[:, -1:]
-        means = sums[:, :-1] / counts.clamp(min=1)
-        return torch.where(counts[:-1] > 0, means[:-1] - means[-1], 0.0).cpu()
+        return together.cpu()
+
+
+def class_means(features: Tensor, labels: Tensor) -> Tensor:
+    """What sets a class apart: mean features of its images, less those of all; float32 (n_classes, D).
+
+    Args:
+        features: float32 (n, D).
+        labels: float32 (n, n_classes). A class without any image has zeros.
+    """
+    counts = labels.sum(dim=0)[:, None]
+    means = labels.T @ features / counts.clamp(min=1)
+    return torch.where(counts > 0, means - features.mean(dim=0), 0.0)
 
 
 def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:

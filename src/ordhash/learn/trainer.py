@@ -31,6 +31,7 @@ from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.correction import corrected, write_corrected
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.loop import Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead, HashingNetwork
@@ -65,6 +66,8 @@ class TrainResult:
         best_epoch: The kept epoch, from 1.
         seconds: Time of the training loop.
         reused: Whether a finished model of exactly this training was there already.
+        wrong_labels: Estimated share of wrong labels among the training images; None where nobody looked.
+        corrected: Images that were learned with another label; ``corrected.csv`` beside the model lists them.
         failures: Images that could not be used.
         history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
     """
@@ -74,6 +77,8 @@ class TrainResult:
     best_epoch: int
     seconds: float
     reused: bool = False
+    wrong_labels: float | None = None
+    corrected: int = 0
     failures: tuple[ImageError, ...] = ()
     history: tuple[dict[str, float], ...] = field(default=(), repr=False)
 
@@ -170,11 +175,14 @@ def train(
                 "best_epoch": state.best_epoch,
                 "seconds": round(state.seconds, 2),
                 "history": state.history,
+                "wrong_labels": state.wrong_labels,
+                "corrected": len(trained.corrected),
                 **({} if trained.shares is None else learned_from(available, trained.shares)),
             },
             failures=trained.failures,
             calibrations=measured,
         )
+        write_corrected(out / "corrected.csv", trained.corrected)
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
     return TrainResult(
@@ -182,6 +190,8 @@ def train(
         state.best_map,
         state.best_epoch,
         state.seconds,
+        wrong_labels=state.wrong_labels,
+        corrected=len(trained.corrected),
         failures=tuple(trained.failures),
         history=tuple(state.history),
     )
@@ -202,6 +212,7 @@ class TrainedNetwork:
         n_images: Images that were learned from.
         held: Images that chose the epoch.
         failures: Images that could not be used.
+        corrected: Images that were learned with another label: image, given and learned class.
         shares: Of images without labels, how often they have each symbol in each segment, float (n_segments, arity).
     """
 
@@ -214,6 +225,7 @@ class TrainedNetwork:
     n_images: int
     held: Validation
     failures: list[ImageError]
+    corrected: list[tuple[str, str, str]]
     shares: npt.NDArray[np.float64] | None = None
 
 
@@ -339,7 +351,7 @@ def train_network(
         state = TrainingState(fingerprint)
         none = np.zeros((0, n_classes), dtype=bool)
         held = Validation(validation_inputs, labels_of(validation) if len(validation) else none)
-        fit(
+        correction = fit(
             network, objective, task, batches, held, settings, fabric, state,
             out=out, overwrite=overwrite, progress=progress,
         )  # fmt: skip
@@ -354,6 +366,7 @@ def train_network(
         len(images),
         held,
         failures,
+        [] if correction is None else corrected(images, correction),
         None if settings.use_labels else symbol_shares(OrdinalCodes.from_scores(scores_of(network, maps, fabric))),
     )
 
@@ -395,6 +408,8 @@ def _finished(out: Path, fingerprint: str) -> TrainResult | None:
         training["best_epoch"],
         training["seconds"],
         reused=True,
+        wrong_labels=training.get("wrong_labels"),
+        corrected=training.get("corrected", 0),
         failures=tuple(ImageError(*failure) for failure in training["failures"]),
         history=tuple(training["history"]),
     )

@@ -71,6 +71,8 @@ class Objective(ABC):
         supervision: What it makes of the labels: pairwise, triplet, classes, centres or proxies.
         binary: Whether it makes codes of bits, that is, of arity 2, and no others.
         wants_class_features: Whether it looks at the mean features of the classes; they cost a pass over the images.
+        corrects_labels: Whether it learns other labels where given ones are probably wrong
+            (``ordhash.learn.correction``), unless settings decide that.
     """
 
     name: ClassVar[str]
@@ -78,6 +80,7 @@ class Objective(ABC):
     supervision: ClassVar[str]
     binary: ClassVar[bool] = False
     wants_class_features: ClassVar[bool] = False
+    corrects_labels: ClassVar[bool] = False
 
     def check_spec(self, spec: CodeSpec) -> None:
         """Refuse codes that this objective cannot make.

@@ -43,6 +43,7 @@ class DOHMixup(DOH):
     citation: ClassVar[str] = "ordhash; Jin et al., arXiv:1805.02459, with mixup, Zhang et al., arXiv:1710.09412"
     supervision: ClassVar[str] = "pairwise + classes, graded"
     binary: ClassVar[bool] = False
+    corrects_labels: ClassVar[bool] = True
 
     mixup: float = 0.5
 
