@@ -567,7 +567,7 @@ def test_two_processes_learn_what_one_does(objective, photo_folder, tmp_path, ca
     # The processes draw different dropout, and blend each its own share of a batch. Rivals leave class layers alone.
     arity = 2 if objective in ("dpsh", "hyp2") else TINY.arity
     config = dataclasses.replace(TINY, dropout=0.0, hidden_dropout=0.0, objective=objective, arity=arity)
-    settings = dataclasses.replace(FAST, epochs=3)
+    settings = dataclasses.replace(FAST, epochs=3, correct_labels=True if objective == "doh" else None)
     one = train(read_folder(photo_folder), config, settings, out=tmp_path / "one", cache=cache)
     process = start_training(photo_folder, config, dataclasses.replace(settings, devices=2), tmp_path / "two", cache)
     assert process.wait(timeout=200) == 0, (tmp_path / "train.log").read_text()
@@ -662,3 +662,62 @@ def test_too_few_images_have_no_neighbourhoods(unlabelled, tmp_path):
 def test_a_backbone_does_not_learn_without_labels():
     with pytest.raises(InputError, match="without labels needs a frozen backbone"):
         TrainConfig(mode="finetune", use_labels=False)
+
+
+@pytest.fixture
+def mislabelled():
+    """Pictures of three colours, 120 of each, three tenths of them with the label of another; and the right labels."""
+    rng = np.random.default_rng(6)
+    right = np.arange(360) % 3
+    colours = np.array([(200, 40, 40), (40, 200, 60), (40, 60, 200)])[right]
+    pictures = np.clip(colours[:, None, None] + rng.normal(0, 30, (360, 40, 48, 3)), 0, 255).astype(np.uint8)
+    given = np.where(rng.random(360) < 0.3, (right + rng.integers(1, 3, 360)) % 3, right)
+    keys = np.array([f"{row}.jpg" for row in range(360)])
+    return ImageSet(pictures, keys, np.eye(3, dtype=bool)[given], ("red", "green", "blue")), right
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_wrong_labels_are_found_corrected_and_listed(mode, mislabelled, tmp_path, cache, learned):
+    images, right = mislabelled
+    settings = dataclasses.replace(FAST, mode=mode, epochs=1, batch_size=32, validation_fraction=0.1)
+    result = train(images, TINY, settings, out=tmp_path / "run", cache=cache)
+    assert result.wrong_labels == pytest.approx(0.3, abs=0.08)
+    info = summary(result.model)
+    assert (info["wrong_labels"], info["corrected"]) == (result.wrong_labels, result.corrected)
+    lines = (tmp_path / "run" / "corrected.csv").read_text().splitlines()
+    assert lines[0] == "image,label,learned_as"
+    assert len(lines) == 1 + result.corrected
+    given, names = images.labels.argmax(axis=1), images.class_names
+    wrong = {f"{row}.jpg,{names[given[row]]},{names[right[row]]}" for row in np.flatnonzero(given != right)}
+    assert len(set(lines[1:]) & wrong) > 0.9 * 0.9 * len(wrong)  # a tenth of the images was held out
+    assert len(set(lines[1:]) - wrong) < 0.1 * len(wrong)
+    again = train(images, TINY, settings, out=tmp_path / "run", cache=cache)
+    assert (again.reused, again.wrong_labels, again.corrected) == (True, result.wrong_labels, result.corrected)
+
+
+def test_labels_are_corrected_where_objective_and_images_allow_it_or_settings_say_so(
+    mislabelled, tmp_path, cache, learned
+):
+    images, _ = mislabelled
+    few = images.subset(np.arange(60))
+    quick = dataclasses.replace(FAST, epochs=1)
+
+    def wrong_labels(name, images, objective="ordhash", correct=None):
+        arity = 2 if objective == "dch" else 4
+        config, settings = (
+            dataclasses.replace(TINY, objective=objective, arity=arity),
+            dataclasses.replace(quick, correct_labels=correct),
+        )
+        return train(images, config, settings, out=tmp_path / name, cache=cache).wrong_labels
+
+    assert wrong_labels("few", few) is None
+    assert wrong_labels("few, told so", few, correct=True) is not None
+    assert wrong_labels("another objective", images, "dch") is None
+    assert wrong_labels("another objective, told so", images, "dch", correct=True) == pytest.approx(0.3, abs=0.1)
+    assert wrong_labels("kept", images, correct=False) is None
+    assert not (tmp_path / "kept" / "corrected.csv").exists()
+    both = dataclasses.replace(few, labels=few.labels | few.labels[::-1])
+    with pytest.raises(InputError, match="only where every image has one"):
+        wrong_labels("several", both, correct=True)
+    with pytest.raises(InputError, match="correct_labels is on and use_labels is off"):
+        TrainConfig(correct_labels=True, use_labels=False)

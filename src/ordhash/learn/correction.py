@@ -106,7 +106,8 @@ def wrong_share(probabilities: Floats, classes: npt.NDArray[np.int64]) -> float:
         classes: The given classes, int64 (n,).
 
     Returns:
-        C - 1 times the interquartile mean, over pairs of classes, of the share of one that counts for the other.
+        C - 1 times the interquartile mean, over pairs of classes, of the share of one that counts for the other, and 1
+        at most.
 
     >>> sure = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.95, 0.05]])
     >>> wrong_share(sure, np.array([0, 0, 1, 1]))
@@ -120,7 +121,7 @@ def wrong_share(probabilities: Floats, classes: npt.NDArray[np.int64]) -> float:
     pairs = np.zeros((n_classes, n_classes))
     np.add.at(pairs, (classes[counts], candidates.argmax(axis=1)[counts]), 1)
     shares = pairs / pairs.sum(axis=1, keepdims=True).clip(1)
-    return float((n_classes - 1) * trim_mean(shares[~np.eye(n_classes, dtype=bool)], 0.25))
+    return min(1.0, float((n_classes - 1) * trim_mean(shares[~np.eye(n_classes, dtype=bool)], 0.25)))
 
 
 def corrected(images: ImageSet, correction: Correction) -> list[tuple[str, str, str]]:
