@@ -96,3 +96,33 @@ def test_labels_depend_on_the_seed_alone():
 def test_pictures_that_are_all_alike_say_nothing():
     with pytest.raises(InputError, match="all look the same"):
         pseudo_labels(np.ones((20, 4), np.float32))
+
+
+def test_labels_of_some_are_shared_by_their_neighbours():
+    features, which = blobs(5, 30)
+    given = np.zeros((len(which), 6), dtype=bool)  # the last class has no image
+    for one in range(4):  # and the last cluster no label
+        given[np.flatnonzero(which == one)[:2], one] = True
+    known = given.any(axis=1)
+    labels = pseudo_labels(features, given=given)
+    clusters = pseudo_labels(features)
+    assert labels.dtype == np.float32
+    assert labels.shape == (len(which), clusters.shape[1] + 6)
+    np.testing.assert_allclose(np.linalg.norm(labels, axis=1), 1, atol=1e-6)
+    shares = labels[:, -6:]
+    np.testing.assert_array_equal(shares[known], given[known])  # by its labels alone
+    assert not labels[known, :-6].any()
+    near = ~known & (which < 4)
+    np.testing.assert_array_equal(shares[near].argmax(axis=1), which[near])
+    assert shares[near].max(axis=1).min() > 0.2
+    assert shares[which == 4].max() < 0.1
+    np.testing.assert_allclose(labels[which == 4, :-6], clusters[which == 4], atol=0.1)
+
+
+def test_an_image_with_two_labels_belongs_to_both():
+    features, which = blobs(3, 30)
+    given = np.zeros((len(which), 2), dtype=bool)
+    given[0] = True
+    labels = pseudo_labels(features, given=given)
+    np.testing.assert_allclose(labels[0, -2:], 0.5**0.5, atol=1e-6)
+    np.testing.assert_allclose(labels[1:, -2], labels[1:, -1], atol=1e-6)

@@ -9,6 +9,7 @@ from typing import Any
 import ordhash
 from ordhash.errors import InputError
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.objectives import OBJECTIVES
 
 __all__ = ["condense", "identity", "known_entries", "read_results"]
 
@@ -49,7 +50,8 @@ def condense(results: Values) -> Values:
 def known_entries(results: Values, protocol: str, protocol_hash: str) -> list[Values]:
     """Trials and runs of a protocol, each with all the settings it had; of this version, and of these very images.
 
-    Settings that are younger than an entry have their default in it, which is what it was made with.
+    Settings that are younger than an entry have their default in it, which is what it was made with; but for entries
+    older than the correction of labels, which their objective does by default now: these are left out.
 
     Args:
         results: Of [condense][ordhash.bench.condensed.condense], or of [run_recipe][ordhash.bench.run_recipe].
@@ -65,7 +67,11 @@ def known_entries(results: Values, protocol: str, protocol_hash: str) -> list[Va
             continue
         common = results.get("settings", {}).get(protocol, {}).get(entry["row"], {})
         config = {**DOHConfig().to_json(), **common.get("config", {}), **entry.get("config", {})}
-        training = {**TrainConfig().to_json(), **common.get("training", {}), **entry.get("training", {})}
+        own_training = {**common.get("training", {}), **entry.get("training", {})}
+        objective = OBJECTIVES.get(config["objective"]["name"])
+        if "correct_labels" not in own_training and objective is not None and objective.corrects_labels:
+            continue
+        training = {**TrainConfig().to_json(), **own_training}
         # Raw features have no length, and their configuration keeps the default.
         bits = config["code_bits"] if entry["code_bits"] is None else entry["code_bits"]
         config, training = {**config, "code_bits": bits}, {**training, "seed": entry["seed"]}
@@ -93,6 +99,17 @@ def read_results(path: Path) -> Values:
         values: Values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"results {path} cannot be read: {error}") from error
-    if not isinstance(values, dict) or not {"protocols", "trials", "runs"} <= set(values):
+    if not _is_results(values):
         raise InputError(f"{path} is not the results of a benchmark, which `ordhash bench` writes as results.json")
     return values
+
+
+def _is_results(values: Any) -> bool:
+    if not isinstance(values, dict) or not isinstance(values.get("protocols"), dict):
+        return False
+    entries = [values.get(name) for name in ("trials", "runs")]
+    needed = {"protocol", "version", "row", "method", "code_bits", "arity", "seed", "trial"}
+    return all(isinstance(facts, dict) and "hash" in facts for facts in values["protocols"].values()) and all(
+        isinstance(part, list) and all(isinstance(entry, dict) and needed <= set(entry) for entry in part)
+        for part in entries
+    )

@@ -27,7 +27,7 @@ from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.pseudolabels import pseudo_labels
 from ordhash.learn.shallow import find_shallow_method
 from ordhash.learn.trainer import start_fabric, train_network
-from ordhash.learn.validation import held_out_mask, labelled, rows_without_labels
+from ordhash.learn.validation import held_out_mask, labelled, rows_of_neighbourhoods
 
 __all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head"]
 
@@ -65,7 +65,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
         settings: How to train.
     """
     train, validation = prepared.train, prepared.validation
-    if not settings.use_labels:
+    if settings.from_neighbourhoods:
         train = _with_pseudo_labels(prepared, settings.seed)
         validation = train.subset(np.zeros(len(train.images), dtype=bool))
     elif validation is None:
@@ -81,7 +81,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
         fit(
             head,
             find_objective(config.objective),
-            Task(config.spec, n_classes, multilabel, settings.seed, len(inputs), soft=not settings.use_labels),
+            Task(config.spec, n_classes, multilabel, settings.seed, len(inputs), soft=settings.from_neighbourhoods),
             FeatureBatches(inputs, None, train.labels),
             Validation(validation.seen(whole_maps=whole), validation.labels),
             settings,
@@ -92,7 +92,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
 
 
 def _with_pseudo_labels(prepared: Prepared, seed: int) -> Part:
-    part = prepared.train.subset(rows_without_labels(len(prepared.train.images), seed))
+    part = prepared.train.subset(rows_of_neighbourhoods(len(prepared.train.images), seed))
     labels = pseudo_labels(part.averages()[:, : prepared.last_channels], seed)
     return Part(part.maps, part.pooled, labels, part.images.without_labels())
 

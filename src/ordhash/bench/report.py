@@ -206,6 +206,8 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
         if not names:
             continue
         lengths = results["code_bits"]
+        # Runs of another machine have no curves, as condensed results are without; some of them would be no comparison.
+        whole = all("precision" in run["ordinal"] for run in results["runs"] if run["protocol"] == protocol)
         lines: dict[str, Any] = {}
         times: dict[str, Any] = {}
         recalls: dict[str, Any] = {}
@@ -221,8 +223,7 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
             if runs and "train_seconds" in runs[0]:
                 seconds = float(np.mean([run["train_seconds"] for run in runs]))
                 times[name] = ((seconds,), (measured[-1][1],), (measured[-1][2],))
-            # Runs that another machine did have no curve: condensed results are without.
-            curve = [run["ordinal"]["precision"] for run in runs if "precision" in run["ordinal"]]
+            curve = [run["ordinal"]["precision"] for run in runs] if whole else []
             if curve:
                 precision = np.mean(curve, axis=0)[::5]
                 recalls[name] = (np.linspace(0, 1, len(precision)), precision, np.zeros(len(precision)))

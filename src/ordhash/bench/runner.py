@@ -162,7 +162,7 @@ def run_recipe(
         _common = _Common(protocol, prepared, cache)
         results["protocols"][name] = _facts(protocol, prepared, config)
         pool = _Workers(workers, protocol, config, cache)
-        adopted = {} if known is None else _by_identity(known, results["protocols"][name], name)
+        elsewhere = None if known is None else _by_identity(known, results["protocols"][name], name)
         part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
         folder = out / "runs" / part
         tuned, trials = {}, []
@@ -172,7 +172,7 @@ def run_recipe(
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
                 trials += _trials(method, recipe, out / "trials" / part)
-        _adopt(trials, adopted)
+        adopted = _adopt(trials, elsewhere)
         done = _work(trials, _try, pool, ends, say)
         results["trials"] += done
         ready = []
@@ -196,7 +196,9 @@ def run_recipe(
             if seed is None:
                 _write(out / "results.json", results)
 
-        _adopt(jobs, adopted)
+        adopted += _adopt(jobs, elsewhere)
+        if elsewhere is not None:
+            say(f"{name}: {adopted} trials and runs of another machine taken over")
         _work(jobs, _do, pool, ends, say, note)
         complete &= len(ready) == len(methods) and len(results["runs"]) - before == len(jobs)
     results["complete"] = complete
@@ -231,7 +233,7 @@ def _finetunes(recipe: Recipe) -> bool:
 
 def _suited(method: Method, images: ImageSet) -> Method:
     """The method with the objective that it trains on these images, whose settings are tuned."""
-    if not method.learns or not method.training.use_labels:
+    if not method.learns or method.training.from_neighbourhoods:
         return method
     task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
     objective = find_objective(method.config.objective).suited(task)
@@ -333,12 +335,22 @@ def _by_identity(known: Values, facts: Values, protocol: str) -> dict[str, Value
     return {identity(entry): entry for entry in known_entries(known, protocol, facts["hash"])}
 
 
-def _adopt(jobs: list[_Job], known: dict[str, Values]) -> None:
-    """Keep what another machine has done of these jobs as if it had been done here."""
+def _adopt(jobs: list[_Job], known: dict[str, Values] | None) -> int:
+    """Keep what another machine has done of these jobs as if it had been done here; forget it where it is not known.
+
+    Returns:
+        How many are kept that had not been.
+    """
+    adopted = 0
     for job in jobs:
-        path, entry = job.path.with_suffix(".json"), known.get(identity(job.to_json()))
-        if entry is not None and not path.exists():
-            _write(path, entry)
+        path = job.path.with_suffix(".json")
+        if known is None:
+            if path.exists() and json.loads(path.read_text()).get("adopted"):
+                path.unlink()
+        elif not path.exists() and (entry := known.get(identity(job.to_json()))):
+            _write(path, {**entry, "adopted": True})
+            adopted += 1
+    return adopted
 
 
 def _try(job: _Job) -> Values:

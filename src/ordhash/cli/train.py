@@ -118,8 +118,8 @@ def train(
         bool | None,
         typer.Option(
             "--correct-labels/--keep-labels",
-            help="Learn other labels where given ones are probably wrong, or never.  [default: where every image has "
-            "one label, every class a hundred images, and a tenth or more looks wrong]",
+            help="Learn other labels where given ones are probably wrong, or never.  [default: of three classes "
+            "or more, one for every image, with a hundred images on average, where a tenth or more looks wrong]",
             show_default=False,
         ),
     ] = None,
@@ -184,7 +184,7 @@ def _train_network(found: ImageSet | Protocol, chosen: dict[str, Any], places: d
         learn.DOHConfig(**_for(learn.DOHConfig, chosen)),
         learn.TrainConfig(**_for(learn.TrainConfig, chosen)),
     )
-    if not settings.use_labels and "validation_fraction" in chosen:
+    if settings.from_neighbourhoods and "validation_fraction" in chosen:
         raise InputError("--no-labels has no use for --validation-fraction, as nothing validates; leave it out")
     images, validation = (found.train, found.validation) if isinstance(found, Protocol) else (found, None)
     result = learn.train(images, config, settings, validation=validation, **places)

@@ -99,10 +99,11 @@ class TrainConfig:
         mode: ``frozen`` trains the head on features computed once, ``finetune`` trains everything, ``auto`` is
             ``finetune`` where there is an accelerator and ``frozen`` on a CPU.
         use_labels: Whether to learn from labels; without them from the images' own neighbourhoods
-            (``ordhash.learn.pseudolabels``), with a frozen backbone.
+            (``ordhash.learn.pseudolabels``), with a frozen backbone. ``spread`` is both: images without a label take
+            part, and get a share in the labels of their neighbours.
         correct_labels: Whether to replace labels that are probably wrong before learning, where they are a tenth or
             more (``ordhash.learn.correction``); None leaves that to the objective: ``doh-mixup``, which is the default
-            where every image has one label and every class a hundred images, does.
+            where every image has one label and classes have a hundred images on average, does.
         epochs: Passes over the training images.
         batch_size: Images a step, over all processes together.
         learning_rate: Highest learning rate of the head (AdamW).
@@ -129,7 +130,7 @@ class TrainConfig:
 
     seed: int = 0
     mode: Literal["auto", "frozen", "finetune"] = "auto"
-    use_labels: bool = True
+    use_labels: bool | Literal["spread"] = True
     correct_labels: bool | None = None
     epochs: int = 40
     batch_size: int = 64
@@ -153,10 +154,16 @@ class TrainConfig:
             raise InputError(f"mode is {self.mode!r}; allowed are 'auto', 'frozen' and 'finetune'")
         if self.strong_augment and not self.augment:
             raise InputError("strong_augment is on and augment is off; switch augment on, or strong_augment off")
-        if self.mode == "finetune" and not self.use_labels:
-            raise InputError("learning without labels needs a frozen backbone; set mode to 'frozen', or give labels")
-        if self.correct_labels and not self.use_labels:
-            raise InputError("correct_labels is on and use_labels is off; switch one of them")
+        if self.use_labels not in (True, False, "spread"):
+            raise InputError(f"use_labels is {self.use_labels!r}; allowed are true, false and 'spread'")
+        if self.mode == "finetune" and self.from_neighbourhoods:
+            raise InputError(
+                "learning from neighbourhoods needs a frozen backbone; set mode to 'frozen', or use labels alone"
+            )
+        if self.correct_labels not in (None, True, False):
+            raise InputError(f"correct_labels is {self.correct_labels!r}; allowed are true and false; or leave it out")
+        if self.correct_labels and self.from_neighbourhoods:
+            raise InputError("correct_labels is on, and labels alone are not learned from; leave it out, or use labels")
         _check_range("seed", self.seed, 0, 2**31 - 1)
         _check_range("epochs", self.epochs, 1, 100_000)
         _check_range("batch_size", self.batch_size, 2, 1_000_000)
@@ -173,6 +180,11 @@ class TrainConfig:
         for name in ("learning_rate", "backbone_learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+
+    @property
+    def from_neighbourhoods(self) -> bool:
+        """Whether the images' neighbourhoods are learned from, by themselves or with labels spread over them."""
+        return self.use_labels is not True
 
     def to_json(self) -> dict[str, Any]:
         """Settings as JSON values."""

@@ -1,20 +1,21 @@
 """Labels that are probably wrong, found and replaced before a network learns them.
 
 A network with enough parameters learns wrong labels by heart, and codes bring images together that do not belong
-together. Which labels are wrong is seen before it starts: features of a pretrained backbone predict every label from
-the labels of all other images, by ridge regression whose leave-one-out predictions have a closed form,
+together. Which labels are wrong is seen before it starts: ridge regression on the features of a pretrained backbone
+predicts the labels of one half of the images from those of the other, and a softmax at the temperature that suits the
+given labels best makes probabilities of it.
 
-    p_i = (f_i - h_i y_i) / (1 - h_i),    h = diag(X (X'X + l I)^-1 X'),
+The surest predictions are right. So the share of them that speaks against the given label is e, the share of wrong
+labels (as confident learning compares sure predictions with labels: Northcutt et al., arXiv:1911.00068). It is taken
+of every predicted class, and the median of the classes is believed, as some classes may look alike. With wrong labels
+equally likely to be any other class, predictions of which a share a is right agree with given labels in
 
-and a softmax at the temperature that suits the given labels best makes probabilities of them. Labels are counted
-against predictions as in confident learning (Northcutt et al., arXiv:1911.00068): an image counts where its probability
-of some class is at least the mean one of that class's own members, and counts for the most probable of such classes. So
-every pair of classes has the share of one that counts for the other. Classes that look alike have much of that among
-themselves, wrong labels spread over all pairs: the mean over the middle half of the pairs, times C - 1, is taken for e,
-the share of wrong labels. With those equally likely to be any other class, Bayes' rule joins prediction and given
-label,
+    a (1 - e) + (1 - a) e / (C - 1)
 
-    P(c | x, g) ~ P(c | x) * (1 - e if c = g, else e / (C - 1)),
+of all images, which gives a: where it is low, features say too little to correct anything by. Else Bayes' rule joins
+prediction and given label,
+
+    P(c | x, given g) ~ P(c | x) * (1 - e if c = g, else e / (C - 1)),
 
 and the most probable class is the label that is learned. Regression and rule take turns a few times, each time on
 labels with fewer errors. Where hardly any label is wrong nothing is changed: there, what looks wrong is mostly hard.
@@ -24,28 +25,32 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import trim_mean
 
 from ordhash.data.imageset import ImageSet
+from ordhash.errors import InputError
 from ordhash.files import replace_file
 from ordhash.learn.validation import labels_of
 
-__all__ = ["Correction", "correct_labels", "corrected", "write_corrected", "wrong_share"]
+__all__ = ["Correction", "check_one_label", "correct_labels", "corrected", "write_corrected", "wrong_share"]
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 
-LEAST_SHARE = 0.1  # of wrong labels; with fewer, hard images would be relabelled and little be won
-IMAGES_A_CLASS = 100  # with fewer, a wrong label is not told from a rare sight
+_LEAST_SHARE = 0.1  # of wrong labels; with fewer, hard images would be relabelled and little be won
+_LARGEST_SHARE = 0.8  # of the share that labels drawn at random would have
+_LEAST_ACCURACY = 0.7  # of predictions; with less, they are no better than what they would replace
+_SUREST = 0.2  # share of the predictions of a class
+LEAST_CLASSES = 3  # for an unasked correction: hard images of two classes look like wrong labels
+_RARE = 20  # images; smaller classes keep their labels, as hardly anything predicts them
 _PENALTIES = np.logspace(-5, -1.5, 8)  # l, a share of the images
-_TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
-_LEAST_PROBABILITY = 1e-3
+_TEMPERATURES = tuple(2.0 ** (step / 2) for step in range(14))
+_LEAST_PROBABILITY = 0.01  # of that of chance
 _ROUNDS = 5
-_ROWS = 4096  # at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,75 +58,103 @@ class Correction:
     """What is known of the labels.
 
     Attributes:
-        share: Estimated share of wrong ones, 0..1.
+        share: Estimated share of wrong ones, 0..1; None where features say too little.
         classes: Class of every image to learn, int64 (n,).
         changed: Whether it is another than the given one, bool (n,).
     """
 
-    share: float
+    share: float | None
     classes: npt.NDArray[np.int64]
     changed: npt.NDArray[np.bool_]
 
 
-def correct_labels(features: npt.NDArray[np.float32], classes: npt.NDArray[np.int64], n_classes: int) -> Correction:
-    """Replace labels that are probably wrong, if there are enough of them.
+def correct_labels(features: Floats, classes: npt.NDArray[np.int64]) -> Correction:
+    """Replace labels that are probably wrong, if there are enough of them, and features that know better.
 
     Args:
-        features: float32 (n, D), of a pretrained backbone.
-        classes: int64 (n,) in 0..n_classes - 1, one class an image.
-        n_classes: C, at least 2.
+        features: float32 (n, D), of a pretrained backbone; numbers all of them.
+        classes: int64 (n,), one class an image.
 
     Returns:
-        The given classes where fewer than a tenth are wrong, or so many that labels say nothing.
+        The given classes where fewer than a tenth are wrong, or features say too little.
 
     >>> rng = np.random.default_rng(0)
-    >>> true = np.repeat([0, 1], 200)
-    >>> features = (true[:, None] + 0.2 * rng.normal(size=(400, 3))).astype(np.float32)
-    >>> given = np.where(rng.random(400) < 0.3, 1 - true, true)
-    >>> found = correct_labels(features, given, 2)
+    >>> true = np.repeat(np.arange(4), 200)
+    >>> features = (np.eye(4)[true] + 0.1 * rng.normal(size=(800, 4))).astype(np.float32)
+    >>> given = np.where(rng.random(800) < 0.3, (true + 1) % 4, true)
+    >>> found = correct_labels(features, given)
     >>> bool((found.classes == true).all()), round(found.share, 1)
     (True, 0.3)
     """
-    regression = _LeaveOneOut(features)
-    probabilities = _probabilities(regression, np.eye(n_classes)[classes])
-    share = wrong_share(probabilities, classes)
-    taken = classes
-    if LEAST_SHARE <= share < 1 - 1 / n_classes:  # with more, labels say nothing, or the opposite
-        others = share / (n_classes - 1)
-        likelihood = np.where(np.eye(n_classes, dtype=bool)[classes], 1 - share, others)
+    names, given = np.unique(classes, return_inverse=True)  # a class without images is none
+    one_hot, n_classes = np.eye(len(names), dtype=np.float32), len(names)
+    if n_classes < 2:
+        return Correction(None, classes, np.zeros(len(classes), dtype=bool))
+    regression = _Halves(features)
+    probabilities = _probabilities(regression, one_hot[given])
+    share, accuracy = wrong_share(probabilities, given, regression.part)
+    others = share / (n_classes - 1)
+    known = share <= _LARGEST_SHARE * (1 - 1 / n_classes) and accuracy >= _LEAST_ACCURACY
+    taken = given
+    if known and share >= _LEAST_SHARE:
+        own = one_hot[given] > 0
+        likelihood = np.where(own, 1 - share, others).astype(np.float32)
+        rare = np.bincount(given)[given] < _RARE
+        likelihood[rare] *= own[rare]
+        least = _LEAST_PROBABILITY / n_classes
         # What predicts given labels predicts their errors too, at first.
-        prior = ((probabilities - others) / (1 - share - others)).clip(_LEAST_PROBABILITY)
+        prior = ((probabilities - others) / (1 - share - others)).clip(least)
         for _ in range(_ROUNDS):
             taken = (prior * likelihood).argmax(axis=1)
-            prior = _probabilities(regression, np.eye(n_classes)[taken]).clip(_LEAST_PROBABILITY)
+            prior = _probabilities(regression, one_hot[taken]).clip(least)
         taken = (prior * likelihood).argmax(axis=1)
-    return Correction(share, taken, taken != classes)
+    return Correction(share if known else None, names[taken], taken != given)
 
 
-def wrong_share(probabilities: Floats, classes: npt.NDArray[np.int64]) -> float:
-    """Estimated share of labels that are wrong in any way, those aside that confuse classes that look alike.
+def wrong_share(
+    probabilities: Floats, classes: npt.NDArray[np.int64], part: npt.NDArray[np.int64] | None = None
+) -> tuple[float, float]:
+    """Estimated share of wrong labels, and of right predictions.
 
     Args:
-        probabilities: float64 (n, C): of every class, from the other images; C at least 2.
+        probabilities: float32 (n, C): of every class, from images of other parts; C at least 2.
         classes: The given classes, int64 (n,).
+        part: Which images were predicted together, int64 (n,); the surest are taken of every part, because a wrong
+            label makes predictions of the other part less sure. None: all.
 
     Returns:
-        C - 1 times the interquartile mean, over pairs of classes, of the share of one that counts for the other, and 1
-        at most.
+        Of the surest fifth of the predictions of a class, the share that speaks against the given label; the
+        median of all classes. The share of predictions that are right if so many labels are wrong; 0 if
+        labels say nothing.
 
-    >>> sure = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.95, 0.05]])
+    >>> sure = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.05, 0.95]], np.float32)
     >>> wrong_share(sure, np.array([0, 0, 1, 1]))
-    0.25
+    (0.0, 1.0)
     """
-    n_classes = probabilities.shape[1]
-    own = [probabilities[classes == c, c] for c in range(n_classes)]
-    thresholds = np.array([part.mean() if len(part) else np.inf for part in own])
-    candidates = np.where(probabilities >= thresholds, probabilities, -np.inf)
-    counts = np.isfinite(candidates).any(axis=1)
-    pairs = np.zeros((n_classes, n_classes))
-    np.add.at(pairs, (classes[counts], candidates.argmax(axis=1)[counts]), 1)
-    shares = pairs / pairs.sum(axis=1, keepdims=True).clip(1)
-    return min(1.0, float((n_classes - 1) * trim_mean(shares[~np.eye(n_classes, dtype=bool)], 0.25)))
+    n, n_classes = probabilities.shape
+    predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    against = np.zeros((n_classes, 2))
+    for own in [np.arange(n)] if part is None else [np.flatnonzero(part == one) for one in np.unique(part)]:
+        for c in np.unique(predicted[own]):
+            rows = own[predicted[own] == c]
+            surest = rows[np.argsort(-sure[rows], kind="stable")[: math.ceil(_SUREST * len(rows))]]
+            against[c] += (classes[surest] != c).sum(), len(surest)
+    wrong, looked_at = against[against[:, 1] > 0].T
+    share = float(np.median(wrong / looked_at))
+    by_chance = share / (n_classes - 1)
+    agreeing = float((predicted == classes).mean())
+    accuracy = (agreeing - by_chance) / (1 - share - by_chance) if share + by_chance < 1 else 0.0
+    return share, accuracy
+
+
+def check_one_label(multilabel: bool) -> None:
+    """Refuse to correct labels of images that carry several.
+
+    Raises:
+        InputError: They do.
+    """
+    if multilabel:
+        raise InputError("labels can be corrected only where every image has one; leave correct_labels out")
 
 
 def corrected(images: ImageSet, correction: Correction) -> list[tuple[str, str, str]]:
@@ -153,32 +186,33 @@ def write_corrected(path: Path, rows: list[tuple[str, str, str]]) -> None:
     replace_file(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
 
 
-class _LeaveOneOut:
-    """Ridge regression on fixed features, each row predicted from all others; the penalty is the best of some."""
+class _Halves:
+    """Ridge regression on fixed features: each half of the rows is predicted from the other, by the best penalty."""
 
-    def __init__(self, features: npt.NDArray[np.float32]) -> None:
+    def __init__(self, features: Floats) -> None:
         centred = features - features.mean(axis=0)
         centred /= np.sqrt((centred**2).sum(axis=1).mean()).clip(1e-12)
-        values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-        self._values = values.clip(0)
-        self._rotated = centred @ vectors.astype(np.float32)
+        self.part = np.random.default_rng(0).permutation(len(features)) % 2
+        self._rotated = np.empty_like(centred)
+        self._others = []
+        for one in (0, 1):
+            own, other = self.part == one, centred[self.part != one]
+            values, vectors = np.linalg.eigh((other.T @ other).astype(np.float64))
+            turn = vectors.astype(np.float32)
+            self._rotated[own] = centred[own] @ turn
+            self._others.append((values.clip(0), other @ turn))
 
     def predict(self, targets: Floats) -> Floats:
-        """Predictions float64 (n, C) of targets (n, C)."""
-        n, mean = len(targets), targets.mean(axis=0)
+        """Predictions float32 (n, C) of targets (n, C)."""
+        mean = targets.mean(axis=0)
         centred = targets - mean
-        products = sum(
-            self._rotated[start : start + _ROWS].T.astype(np.float64) @ centred[start : start + _ROWS]
-            for start in range(0, n, _ROWS)
-        )
         best: tuple[float, Floats] | None = None
-        for penalty in _PENALTIES * n:
-            inverse = 1 / (self._values + penalty)
-            fitted = self._rotated @ (inverse[:, None] * products).astype(np.float32)
-            leverage = np.einsum("nd,nd,d->n", self._rotated, self._rotated, inverse.astype(np.float32), optimize=True)
-            # The mean is of all images, and so takes a share of each.
-            own = (leverage.astype(np.float64) + 1 / n).clip(0, 1 - 1e-6)[:, None]
-            predictions = (fitted + mean - own * targets) / (1 - own)
+        products = [other.T @ centred[self.part != one] for one, (_, other) in enumerate(self._others)]
+        for penalty in _PENALTIES * len(targets):
+            predictions = np.empty_like(targets)
+            for one, (values, _) in enumerate(self._others):
+                weights = (1 / (values + penalty)).astype(np.float32)[:, None] * products[one]
+                predictions[self.part == one] = self._rotated[self.part == one] @ weights + mean
             error = float(((predictions - targets) ** 2).mean())
             if best is None or error < best[0]:
                 best = error, predictions
@@ -187,16 +221,15 @@ class _LeaveOneOut:
         return best[1]
 
 
-def _probabilities(regression: _LeaveOneOut, targets: Floats) -> Floats:
+def _probabilities(regression: _Halves, targets: Floats) -> Floats:
     """Softmax of the predictions, at the temperature under which the targets are most likely."""
     predictions = regression.predict(targets)
-    best: tuple[float, Floats] | None = None
-    for temperature in _TEMPERATURES:
-        powers = np.exp(temperature * (predictions - predictions.max(axis=1, keepdims=True)))
-        probabilities = powers / powers.sum(axis=1, keepdims=True)
-        likely = float((targets * np.log(probabilities.clip(1e-12))).sum())
-        if best is None or likely > best[0]:
-            best = likely, probabilities
-    if best is None:
-        raise RuntimeError("there are temperatures")  # for the type checker
-    return best[1]
+    below = predictions - predictions.max(axis=1, keepdims=True)
+
+    def likelihood(temperature: float) -> float:
+        own = (targets * below).sum(axis=1)
+        return float((temperature * own - np.log(np.exp(temperature * below).sum(axis=1))).sum())
+
+    powers: Floats = np.exp(np.float32(max(_TEMPERATURES, key=likelihood)) * below)
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers

@@ -17,16 +17,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ordhash.codes import OrdinalCodes
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError
 from ordhash.features import FeatureMaps
 from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.correction import IMAGES_A_CLASS, Correction, correct_labels
+from ordhash.learn.correction import LEAST_CLASSES, Correction, check_one_label, correct_labels
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
-from ordhash.learn.objectives import Objective, Task
+from ordhash.learn.objectives import MANY_IMAGES, Objective, Task
 from ordhash.learn.validation import leave_one_out_map
 from ordhash.progress import progress_bar
+
+_MOST_PROBABILITIES = 200_000_000  # of classes, one for every image, while labels are corrected; each takes 40 bytes
 
 __all__ = ["Validation", "class_means", "configured_head", "features_of", "fit", "scores_of"]
 
@@ -113,7 +115,9 @@ def fit(
         features = features_of(network, batches, settings.batch_size, fabric)
         if corrects:
             given = targets.argmax(dim=1).numpy()
-            found = correct_labels(features.numpy(), given, task.n_classes) if fabric.is_global_zero else None
+            if not bool(features.isfinite().all()):
+                raise DataError("the backbone's features are no numbers; give it other weights")
+            found = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
             correction = cast(Correction, fabric.broadcast(found))
             state.wrong_labels = correction.share
             targets = functional.one_hot(torch.from_numpy(correction.classes), task.n_classes).float()
@@ -180,13 +184,14 @@ def fit(
 
 def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:
     """Whether labels that are probably wrong are replaced: as settings say, or where objective and data allow it."""
-    possible = not task.multilabel and not task.soft and task.n_classes > 1
-    if settings.correct_labels and not possible:
-        raise InputError("labels can be corrected only where every image has one; leave correct_labels out")
     if settings.correct_labels is not None:
+        if settings.correct_labels:
+            check_one_label(task.multilabel)
         return settings.correct_labels
-    enough = task.n_images is not None and task.n_images >= IMAGES_A_CLASS * task.n_classes
-    return possible and objective.corrects_labels and enough
+    possible = not task.multilabel and not task.soft and task.n_classes >= LEAST_CLASSES
+    n_images = task.n_images or 0
+    small = n_images * task.n_classes <= _MOST_PROBABILITIES
+    return possible and objective.corrects_labels and n_images >= MANY_IMAGES * task.n_classes and small
 
 
 def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:

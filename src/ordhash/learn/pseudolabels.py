@@ -10,7 +10,7 @@ followed from neighbour to neighbour (diffusion; Zhou et al., NIPS 2003, and for
 whose leading eigenvectors u_1, u_2, ... with eigenvalues l_1 > l_2 > ... give every image coordinates
 u_d / sqrt(1 - a l_d), of length 1, so that their inner products are the diffused similarities. Clusters of these
 coordinates are the labels. They are soft: an image between two clusters belongs to both, and by how much is worth
-knowing (docs/experiments.md).
+knowing (docs/experiments.md). Where some images have labels, the others share in them by the same similarities.
 """
 
 from __future__ import annotations
@@ -89,20 +89,20 @@ def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> 
         Memberships float32 (n, C), of length 1: the softmax of the cosines with the centroids, small ones left out. The
         mean over images of how much nearer the nearest centroid is than the next, by their cosines.
     """
+    # Centroids that start far apart (k-means++): drawn at random, some of many clusters hardly ever get one.
+    apart = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
     means = faiss.Kmeans(
-        coordinates.shape[1], n_clusters, niter=30, nredo=4, seed=seed, spherical=True, min_points_per_centroid=1
-    )
+        coordinates.shape[1], n_clusters, niter=30, nredo=4, seed=seed, spherical=True, min_points_per_centroid=1,
+        init_method=apart,
+    )  # fmt: skip
     means.train(coordinates)
     cosines = coordinates @ np.asarray(means.centroids).T
     first, second = np.sort(cosines, axis=1)[:, :-3:-1].T
-    shares = np.exp((cosines - first[:, None]) / _TEMPERATURE)
-    shares /= shares.sum(axis=1, keepdims=True)
-    shares[shares < _LEAST_MEMBERSHIP] = 0
-    return _unit(shares), float((first - second).mean())
+    return _unit(_shares(cosines)), float((first - second).mean())
 
 
-def pseudo_labels(features: Floats, seed: int = 0) -> Floats:
-    """Labels of images that have none: their clusters on two scales, as memberships.
+def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool_] | None = None) -> Floats:
+    """Labels of images that have none: their clusters on two scales, as memberships, and labels of their neighbours.
 
     The number of clusters is the one of up to 200 that is clearest, with 10 to 40 images a cluster on average, or more
     from 20 clusters on; the second scale has three times as many. Features are those of the backbone's last map,
@@ -111,6 +111,9 @@ def pseudo_labels(features: Floats, seed: int = 0) -> Floats:
     Args:
         features: float32 (n, D), of at least 20 images.
         seed: Of the clusters.
+        given: bool (n, classes), the labels of the images that have any. Such an image is learned by its labels alone;
+            another belongs to the classes of the labelled images that it is like, the more the more it is like them,
+            and for the rest to its clusters.
 
     Returns:
         float32 (n, C) of length 1: inner products say how alike two images are, from 0 to 1.
@@ -135,7 +138,35 @@ def pseudo_labels(features: Floats, seed: int = 0) -> Floats:
     found = [cluster_memberships(coordinates, number, seed) for number in numbers]
     coarse = max(found, key=lambda one: one[1])[0]
     fine, _ = cluster_memberships(coordinates, _FINER * coarse.shape[1], seed)
-    return np.concatenate([coarse, fine], axis=1) * np.float32(0.5**0.5)
+    clusters = np.concatenate([coarse, fine], axis=1) * np.float32(0.5**0.5)
+    if given is None:
+        return clusters
+    classes, trust = _spread(coordinates, given)
+    return np.concatenate([np.sqrt(1 - trust**2) * clusters, trust * classes], axis=1)
+
+
+def _spread(coordinates: Floats, given: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """How much every image belongs to classes, of length 1, and how much that is to be believed, 0..1 (n, 1).
+
+    An image is as like a class as the most similar of its labelled images.
+    """
+    known = np.flatnonzero(given.any(axis=1))
+    similarities = (coordinates @ coordinates[known].T).clip(0, 1)
+    alike = np.zeros(given.shape, np.float32)
+    for c, members in enumerate(given[known].T):
+        if members.any():
+            alike[:, c] = similarities[:, members].max(axis=1)
+    shares, trust = _shares(alike), alike.max(axis=1, keepdims=True)
+    shares[known], trust[known] = given[known], 1
+    return _unit(shares), trust
+
+
+def _shares(similarities: Floats) -> Floats:
+    """Softmax of every row, small shares left out."""
+    shares: Floats = np.exp((similarities - similarities.max(axis=1, keepdims=True)) / _TEMPERATURE)
+    shares /= shares.sum(axis=1, keepdims=True)
+    shares[shares < _LEAST_MEMBERSHIP] = 0
+    return shares
 
 
 def _unit(vectors: npt.NDArray[np.floating]) -> Floats:

@@ -31,7 +31,7 @@ from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.correction import corrected, write_corrected
+from ordhash.learn.correction import check_one_label, corrected, write_corrected
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.loop import Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead, HashingNetwork
@@ -44,7 +44,7 @@ from ordhash.learn.validation import (
     held_out_mask,
     labelled,
     labels_of,
-    rows_without_labels,
+    rows_of_neighbourhoods,
     usable,
 )
 from ordhash.modelfile import MODEL_FILE, load_model
@@ -66,7 +66,8 @@ class TrainResult:
         best_epoch: The kept epoch, from 1.
         seconds: Time of the training loop.
         reused: Whether a finished model of exactly this training was there already.
-        wrong_labels: Estimated share of wrong labels among the training images; None where nobody looked.
+        wrong_labels: Estimated share of wrong labels among the training images; None where nobody looked, or
+            features say too little.
         corrected: Images that were learned with another label; ``corrected.csv`` beside the model lists them.
         failures: Images that could not be used.
         history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
@@ -125,10 +126,15 @@ def train(
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     available = len(images)
-    if settings.use_labels:
+    if not settings.from_neighbourhoods:
         images = labelled(images)
+    elif settings.use_labels:
+        labelled(images)  # or it is refused
+        images = images.subset(rows_of_neighbourhoods(available, settings.seed, labels_of(images)))
     else:
-        images = images.subset(rows_without_labels(available, settings.seed)).without_labels()
+        images = images.subset(rows_of_neighbourhoods(available, settings.seed)).without_labels()
+    if settings.correct_labels:
+        check_one_label(images.multilabel)
     fabric = start_fabric(settings)
     fingerprint = _fingerprint(images, validation, config, settings, _finetunes(settings, fabric))
     finished = None if overwrite is True else _finished(out, fingerprint)
@@ -150,6 +156,8 @@ def train(
     finetuned = isinstance(network, HashingNetwork)
     path = out / MODEL_FILE
     if fabric.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+        write_corrected(out / "corrected.csv", trained.corrected)  # before the model, with which the training is done
         frozen = export_backbone(
             trained.backbone, trained.form, config.backbone, None if finetuned else cache / "backbones"
         )
@@ -160,8 +168,8 @@ def train(
             network.head if isinstance(network, HashingNetwork) else network,
             trained.feature_shape,
             spec=config.spec,
-            class_names=images.class_names,
-            multilabel=images.multilabel,
+            class_names=() if settings.from_neighbourhoods else images.class_names,
+            multilabel=images.multilabel and not settings.from_neighbourhoods,
             method=dataclasses.replace(config, objective=trained.objective).to_json()["objective"],
             protocol=protocol,
             training={
@@ -182,7 +190,6 @@ def train(
             failures=trained.failures,
             calibrations=measured,
         )
-        write_corrected(out / "corrected.csv", trained.corrected)
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
     return TrainResult(
@@ -254,7 +261,7 @@ def start_fabric(settings: TrainConfig) -> Fabric:
 
 
 def _finetunes(settings: TrainConfig, fabric: Fabric) -> bool:
-    anew = settings.mode == "auto" and settings.use_labels and fabric.device.type != "cpu"
+    anew = settings.mode == "auto" and not settings.from_neighbourhoods and fabric.device.type != "cpu"
     return settings.mode == "finetune" or anew
 
 
@@ -291,7 +298,7 @@ def train_network(
     """
     finetune = _finetunes(settings, fabric)
     backbone, form = configured_backbone(config, seed=settings.seed)
-    if not settings.use_labels:
+    if settings.from_neighbourhoods:
         validation = images.subset([])
     failures: list[ImageError] = []
     validation_inputs: FeatureMaps | PictureBatches
@@ -332,11 +339,15 @@ def train_network(
             mirrored = store.maps(images, other_way, progress=progress)
             if mirrored.failures:
                 raise DataError(f"{mirrored.failures[0]}: it was readable a moment ago; run the training again")
-        if settings.use_labels:
-            labels: npt.NDArray[Any] = labels_of(images)
-        else:
+        if settings.from_neighbourhoods:
             check_neighbourhoods(len(images))  # of those that are usable there have to be enough too
-            labels = pseudo_labels(maps.pooled()[:, : backbone.last_channels], settings.seed)
+            given = labels_of(images) if settings.use_labels else None
+            labels: npt.NDArray[Any] = pseudo_labels(
+                maps.pooled()[:, : backbone.last_channels], settings.seed, given=given
+            )
+            images = images.without_labels()
+        else:
+            labels = labels_of(images)
         batches = FeatureBatches(maps, mirrored, labels)
         shape = maps.shape
 
@@ -345,7 +356,7 @@ def train_network(
         torch.manual_seed(settings.seed)
         n_classes, multilabel = batches.labels.shape[1], images.multilabel
         head = configured_head(config, shape[0], n_classes, multilabel=multilabel)
-        task = Task(config.spec, n_classes, multilabel, settings.seed, len(images), soft=not settings.use_labels)
+        task = Task(config.spec, n_classes, multilabel, settings.seed, len(images), soft=settings.from_neighbourhoods)
         objective = find_objective(config.objective).suited(task)
         network = HashingNetwork(backbone, head) if finetune else head
         state = TrainingState(fingerprint)
@@ -367,7 +378,9 @@ def train_network(
         held,
         failures,
         [] if correction is None else corrected(images, correction),
-        None if settings.use_labels else symbol_shares(OrdinalCodes.from_scores(scores_of(network, maps, fabric))),
+        symbol_shares(OrdinalCodes.from_scores(scores_of(network, maps, fabric)))
+        if settings.from_neighbourhoods
+        else None,
     )
 
 

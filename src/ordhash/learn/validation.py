@@ -29,7 +29,7 @@ __all__ = [
     "labelled",
     "labels_of",
     "leave_one_out_map",
-    "rows_without_labels",
+    "rows_of_neighbourhoods",
     "usable",
 ]
 
@@ -80,18 +80,22 @@ def check_neighbourhoods(n: int) -> None:
         )
 
 
-def rows_without_labels(n: int, seed: int) -> npt.NDArray[np.intp]:
-    """Which of n images to learn from without labels: all, or as many as it takes to know the neighbourhoods.
+def rows_of_neighbourhoods(n: int, seed: int, labels: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.intp]:
+    """Which of n images to learn neighbourhoods from: all, or as many as it takes to know them.
 
     Args:
         n: Number of images.
         seed: Of the draw.
+        labels: bool (n, n_classes); images that have any are drawn before the others. None where nobody looks at them.
 
     Raises:
         InputError: There are too few of them to have neighbourhoods.
     """
     check_neighbourhoods(n)
-    return np.sort(np.random.default_rng(seed).permutation(n)[:MOST_LEARNED_FROM])
+    order = np.random.default_rng(seed).permutation(n)
+    if labels is not None:
+        order = order[np.argsort(~labels[order].any(axis=1), kind="stable")]
+    return np.sort(order[:MOST_LEARNED_FROM])
 
 
 def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageError]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ordhash.errors import InputError, did_you_mean
-from ordhash.learn.objectives.base import Objective, Task
+from ordhash.learn.objectives.base import MANY_IMAGES, Objective, Task
 from ordhash.learn.objectives.classifier import Classifier
 from ordhash.learn.objectives.codewords import DOHCodewords
 from ordhash.learn.objectives.csq import CSQ
@@ -30,6 +30,7 @@ __all__ = [
     "DSDH",
     "DSH",
     "DTSH",
+    "MANY_IMAGES",
     "OBJECTIVES",
     "Classifier",
     "DOHCodewords",

@@ -14,7 +14,10 @@ from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 
+MANY_IMAGES = 100  # a class: enough to meet in batches, and to tell a wrong label from a rare sight
+
 __all__ = [
+    "MANY_IMAGES",
     "Objective",
     "Task",
     "balanced_pair_weights",

@@ -15,14 +15,13 @@ from typing import ClassVar
 
 from torch import nn
 
-from ordhash.learn.objectives.base import Objective, Task
+from ordhash.learn.objectives.base import MANY_IMAGES, Objective, Task
 from ordhash.learn.objectives.codewords import DOHCodewords
 from ordhash.learn.objectives.doh import DOH
 from ordhash.learn.objectives.mixup import DOHMixup
 
 __all__ = ["Default"]
 
-_FEW_IMAGES = 100  # a class
 _FEW_MEMBERS = 15  # a cluster, of both scales together: 60 on the coarser one
 # Memberships in clusters of many images say themselves how alike images are, and no segment has to keep that.
 _MANY_IMAGES = 2000
@@ -50,7 +49,7 @@ class Default(Objective):
         """The objective for a task: several labels, few images a class, or many, which an unknown number counts as."""
         if task.multilabel:
             return DOH()
-        least = (_FEW_MEMBERS if task.soft else _FEW_IMAGES) * task.n_classes
+        least = (_FEW_MEMBERS if task.soft else MANY_IMAGES) * task.n_classes
         if task.n_images is None or task.n_images >= least:
             return DOH() if task.soft else DOHMixup()
         if not task.soft:

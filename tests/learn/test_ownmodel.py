@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from ordhash.collection import Collection
+from ordhash.data import ImageSet, read_manifest
 from ordhash.errors import DataError, InputError, SyncRunningError
-from ordhash.learn import DOHConfig, labelfree, sync_without_model
+from ordhash.learn import DOHConfig, learn_labels, ownmodel, sync_without_model
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.modelfile import load_model
 
@@ -18,9 +19,9 @@ TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=
 @pytest.fixture
 def network(monkeypatch):
     """As if sixty photographs were many; two epochs."""
-    monkeypatch.setattr(labelfree, "_FEW", 0)
-    monkeypatch.setattr(labelfree, "_EPOCHS", 2)
-    monkeypatch.setattr(labelfree, "_STEPS", 2)
+    monkeypatch.setattr(ownmodel, "_FEW", 0)
+    monkeypatch.setattr(ownmodel, "_EPOCHS", 2)
+    monkeypatch.setattr(ownmodel, "_STEPS", 2)
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_one_process_learns_at_a_time(collection, folder):
 
 @pytest.mark.parametrize("few", [0, 1000])
 def test_files_that_are_no_images_do_not_count(few, collection, folder, monkeypatch):
-    monkeypatch.setattr(labelfree, "_FEW", few)
+    monkeypatch.setattr(ownmodel, "_FEW", few)
     for path in sorted(folder.rglob("*.jpg"))[15:]:
         path.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"there are 15 images; .* at least 50|at least 16 images .* there are \(15,"):
@@ -188,3 +189,66 @@ def test_collections_in_the_folder_hold_no_photographs(folder, tmp_path):
     (folder / "00.jpg").rename(within.path / "thumbnails" / "00.jpg")
     report, _ = sync(Collection(tmp_path / "beside.ordhash"), folder)
     assert report.encoded == 59
+
+
+COLOURS = ("red", "green", "blue")
+
+
+def labels_file(tmp_path, numbers, *, more=""):
+    """A table of the colours of some photographs, by their keys."""
+    path = tmp_path / "labels.csv"
+    rows = [f"{'summer/' if number % 2 else ''}{number:02}.jpg,{COLOURS[number % 3]}" for number in numbers]
+    path.write_text("\n".join(["path,labels", *rows, more]).strip() + "\n")
+    return path
+
+
+@pytest.mark.parametrize(("n", "use_labels"), [(6, "spread"), (30, True)])
+def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, folder, network, tmp_path):
+    sync(collection, folder)
+    first = collection.model_id
+    given = labels_file(tmp_path, range(n), more="gone.jpg,red")
+    report, trained, unknown = learn_labels(collection, read_manifest(given), config=TINY)
+    assert (report.encoded, unknown) == (60, ["gone.jpg"])
+    assert searches(collection)
+    info = load_model(collection.model()).info
+    assert collection.model_id != first
+    assert info.training["settings"]["use_labels"] == use_labels
+    assert info.class_names == (() if use_labels == "spread" else ("blue", "green", "red"))
+    assert "symbol_shares" in info.training or use_labels is True
+    kept = read_manifest(collection.path / "labels.csv")
+    assert kept.keys.tolist() == sorted(read_manifest(given).keys[:n].tolist(), key=lambda key: key.split("/"))
+    assert trained.reused is False
+    # The next learning has them too.
+    sync(collection, folder, relearn=True)
+    again = load_model(collection.model()).info
+    assert again.training["settings"]["use_labels"] == use_labels
+    assert searches(collection)
+
+
+def test_labels_bring_together_what_they_name(collection, folder, network, tmp_path, monkeypatch):
+    """Two words that have nothing to do with colours: light and dark of each."""
+    monkeypatch.setattr(ownmodel, "_STEPS", 60)
+    sync(collection, folder)
+    path = tmp_path / "labels.csv"
+    keys = [f"{'summer/' if number % 2 else ''}{number:02}.jpg" for number in range(60)]
+    warm = {key: "warm" if number % 3 == 0 else "cold" for number, key in enumerate(keys)}
+    path.write_text("path,labels\n" + "".join(f"{key},{word}\n" for key, word in warm.items()))
+    learn_labels(collection, read_manifest(path), config=TINY)
+    index = collection.index()
+    found = index.search(index.codes, top_k=20)
+    same = [warm[str(key)] == warm[str(index.keys[row])] for row, keys in enumerate(found.keys) for key in keys]
+    assert np.mean(same) > 0.9
+
+
+def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, folder, tmp_path):
+    sync(collection, folder)
+    before = inside(collection)
+    with pytest.raises(InputError, match=r"no label is of a photograph in the folder: the first is of 'nowhere\.jpg'"):
+        learn_labels(collection, read_manifest(labels_file(tmp_path, [], more="nowhere.jpg,red")), config=TINY)
+    with pytest.raises(InputError, match="the images have 1 classes"):
+        learn_labels(collection, read_manifest(labels_file(tmp_path, [0, 3])), config=TINY)
+    with pytest.raises(InputError, match="have no labels"):
+        learn_labels(collection, ImageSet(["a.jpg"], np.array(["00.jpg"])), config=TINY)
+    assert inside(collection) == before
+    with pytest.raises(DataError, match="is not a collection"):
+        learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)

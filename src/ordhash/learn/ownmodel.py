@@ -1,0 +1,195 @@
+"""A collection's own model: learned from its photographs, without labels or with labels for some of them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ordhash.collection import Collection, SyncReport
+from ordhash.data.imageset import ImageSet
+from ordhash.data.readers import read_manifest, read_photographs
+from ordhash.encoder import Encoder
+from ordhash.errors import InputError
+from ordhash.files import StrPath, replace_file
+from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.shallow import fit_shallow
+from ordhash.learn.trainer import TrainResult, train
+from ordhash.learn.validation import check_neighbourhoods, labelled, labels_of
+from ordhash.modelfile import load_model
+
+__all__ = ["learn_labels", "sync_without_model"]
+
+# Clusters of few photographs say less than their features do, which ITQ keeps (docs/experiments.md).
+_FEW = 500
+# At least so many: with few photographs an epoch has few steps.
+_EPOCHS, _STEPS = 30, 1500
+# Mirror images would take as long as all the rest.
+_SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False)
+# With so many labels, photographs that have none add more doubt than they add sights (docs/experiments.md).
+_MANY_LABELS = 0.25
+_MODEL = "model-{}.onnx"
+_LABELS = "labels.csv"
+
+
+def sync_without_model(
+    collection: Collection,
+    folder: StrPath,
+    *,
+    config: DOHConfig | None = None,
+    relearn: bool = False,
+    undelete: bool = False,
+    wait: bool = False,
+    progress: bool = False,
+) -> tuple[SyncReport, TrainResult | None]:
+    """Learn codes from the photographs of a folder, without labels, and bring a collection into step with it.
+
+    Fewer than 500 photographs are too few to learn a network from: they get a rotation of their features (ITQ).
+
+    A collection that has a model already keeps it. A model that is learned lies in the collection as
+    ``model-ID.onnx``; the one before goes when all photographs have been encoded by the new one. Whatever an
+    interruption ends goes on in the next call, a training from its last epoch.
+
+    Args:
+        collection: The collection; made if it is not there.
+        folder: The folder of the images.
+        config: The network and the code, for a model that is learned.
+        relearn: Whether to learn another model and encode everything anew.
+        undelete: As [Collection.sync][ordhash.collection.Collection.sync] takes it.
+        wait: Whether to wait for other processes that learn a model for this collection or sync it.
+        progress: Whether to show bars.
+
+    Returns:
+        What the sync did; what the training gave, None where a model was there.
+
+    Raises:
+        InputError: There are too few photographs or they all look the same, or the collection is of another folder.
+        MissingPartError: The backbone's weights are not at hand.
+        SyncRunningError: Another process learns a model for this collection or syncs it.
+        DataError: The folder is not there, or the collection is damaged.
+
+    Example::
+
+        report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
+    """
+    syncing = {"undelete": undelete, "wait": wait, "progress": progress}
+    images = read_photographs(folder)
+    if not Collection.is_one(collection.path):  # before there is a folder that nothing will be in
+        check_neighbourhoods(len(images))
+    with collection.learning(folder, wait=wait) as work:
+        if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
+            return collection.sync(folder, Encoder(collection.model()), **syncing), None
+        kept = collection.path / _LABELS
+        if kept.exists():
+            images, _ = _with_labels(images, read_manifest(kept))
+        return _learn_and_encode(collection, folder, images, config or DOHConfig(), work, **syncing)
+
+
+def learn_labels(
+    collection: Collection,
+    labels: ImageSet,
+    *,
+    config: DOHConfig | None = None,
+    wait: bool = False,
+    progress: bool = False,
+) -> tuple[SyncReport, TrainResult, list[str]]:
+    """Learn a collection's model anew, now that there are labels for photographs of it, and encode everything by it.
+
+    Where a quarter of the photographs has labels, they are what is learned. Where fewer have, labels are spread over
+    the neighbourhoods of the photographs (``ordhash.learn.pseudolabels``). The labels stay with the collection, in
+    ``labels.csv``: whenever its model is learned anew they are learned too, until others take their place.
+
+    Args:
+        collection: The collection.
+        labels: The labels, by keys of the collection.
+        config: The network and the code.
+        wait: Whether to wait for other processes that learn a model for this collection or sync it.
+        progress: Whether to show bars.
+
+    Returns:
+        What the sync did, what the training gave, and the keys that have labels and are no photographs in the folder.
+
+    Raises:
+        InputError: Not one label is a photograph's, they are of fewer than two classes, or there are too few
+            photographs for labels to spread.
+        MissingPartError: The backbone's weights are not at hand.
+        SyncRunningError: Another process learns a model for this collection or syncs it.
+        DataError: There is no collection, it is damaged, or its folder is not there.
+
+    Example::
+
+        report, trained, unknown = learn_labels(Collection("photos.ordhash"), read_manifest("labels.csv"))
+    """
+    folder = collection.info()["folder"]
+    images, unknown = _with_labels(read_photographs(folder), labels)
+    labelled(images)  # or it is refused, before anything is changed
+    with collection.learning(folder, wait=wait) as work:
+        report, trained = _learn_and_encode(
+            collection, folder, images, config or DOHConfig(), work, wait=wait, progress=progress
+        )
+        _keep(collection.path / _LABELS, images)
+    return report, trained, unknown
+
+
+def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str]]:
+    """Photographs with the labels that some have, and the keys that are none of them."""
+    rows = {str(key): row for row, key in enumerate(images.keys)}
+    given = labels_of(labels)
+    matrix = np.zeros((len(images), len(labels.class_names)), dtype=bool)
+    unknown = [str(key) for key in labels.keys if str(key) not in rows]
+    if len(unknown) == len(labels):
+        raise InputError(
+            f"no label is of a photograph in the folder: the first is of {unknown[0]!r}, and the first photograph is "
+            f"{str(images.keys[0])!r}; name photographs as the collection does, by their path below its folder"
+        )
+    for key, own in zip(labels.keys, given, strict=True):
+        if str(key) in rows:
+            matrix[rows[str(key)]] = own
+    return dataclasses.replace(images, labels=matrix, class_names=labels.class_names), unknown
+
+
+def _keep(path: Path, images: ImageSet) -> None:
+    """Write the labels, so that the next learning has them."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["path", "labels"])
+    for row in np.flatnonzero(labels_of(images).any(axis=1)):
+        own = [images.class_names[column] for column in np.flatnonzero(labels_of(images)[row])]
+        table.writerow([images.keys[row], ";".join(own)])
+    replace_file(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+
+
+def _learn_and_encode(
+    collection: Collection, folder: StrPath, images: ImageSet, config: DOHConfig, work: Path, **syncing: Any
+) -> tuple[SyncReport, TrainResult]:
+    try:
+        trained = _learn(images, config, work, progress=syncing["progress"])
+    except InputError:  # nothing to go on with
+        shutil.rmtree(work)
+        raise
+    model = load_model(trained.model)
+    path = collection.path / _MODEL.format(model.id)
+    replace_file(path, lambda file: file.write(model.graph))
+    report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
+    for other in collection.path.glob(_MODEL.format("*")):
+        if other != path:
+            other.unlink()
+    shutil.rmtree(work)
+    return report, trained
+
+
+def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -> TrainResult:
+    share = 0.0 if images.labels is None else float(images.labels.any(axis=1).mean())
+    settings = dataclasses.replace(_SETTINGS, use_labels=share >= _MANY_LABELS or ("spread" if share else False))
+    places: dict[str, Any] = {"out": work, "cache": work / "cache", "progress": progress}
+    if not share and len(images) < _FEW:
+        return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
+    learned_from = share * len(images) if settings.use_labels is True else len(images)
+    epochs = max(_EPOCHS, math.ceil(_STEPS * settings.batch_size / learned_from))
+    return train(images, config, dataclasses.replace(settings, epochs=epochs), overwrite="others", **places)
