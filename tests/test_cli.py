@@ -340,6 +340,16 @@ def test_train_a_manifest_with_bad_files_and_a_class_of_one(
     assert facts["reused"].strip() == "no"
 
 
+def test_labels_are_corrected_or_kept_as_options_say(photo_folder: Path, cache: Path, tmp_path: Path) -> None:
+    command = ["train", photo_folder, "--cache", cache, "--backbone", "test_resnet", *TINY, "--accelerator=cpu"]
+    good(*command, "--out", tmp_path / "corrected", "--correct-labels")  # eighteen images say too little
+    kept = good(*command, "--out", tmp_path / "kept", "--keep-labels")
+    assert "labels that look wrong" not in kept
+    for name, expected in (("corrected", True), ("kept", False)):
+        (model,) = lines(good("info", tmp_path / name / "model.onnx", "--json"))
+        assert model["training"]["settings"]["correct_labels"] is expected
+
+
 def test_train_a_shallow_method_on_a_protocol(tiny_protocol: Protocol, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     command = ["train", "cifar10", "--out", tmp_path, "--cache", cache, "--weights", "none", "--image-size", "64"]
@@ -762,6 +772,37 @@ def test_a_folder_needs_no_labels_and_no_model(photo_folder: Path, tmp_path: Pat
     assert stale.startswith("the model was learned from 90 photographs, and now there are 378")
     assert "378 encoded" in good("sync", photo_folder, "--collection", tmp_path / "moved", "--relearn")
     assert lines(good("info", tmp_path / "moved", "--json"))[0]["stale"] == "no"
+
+
+def test_labels_for_photographs_of_a_collection(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    collection, table = tmp_path / "photos.collection", tmp_path / "labels.csv"
+    good("sync", photo_folder, "--model", tiny_model, "--collection", collection)
+    keys = [f"{label}/{label}_{number}.jpg" for label in ("apple", "banana", "carrot") for number in range(3)]
+    table.write_text("path,labels\n" + "".join(f"{key},{key.split('/')[0]}\n" for key in keys) + "gone.jpg,apple\n")
+    command = ["train", "--collection", collection, "--labels", table, "--backbone", "test_resnet", *TINY[:4]]
+    result = run(*command, "--json")
+    assert result.exit_code == 0, result.output
+    assert "1 labels are of no photograph in the folder, the first of 'gone.jpg'" in result.stderr
+    assert "18 photographs encoded by the new model" in result.stderr
+    (values,) = lines(result.stdout)
+    (model,) = lines(good("info", values["model"], "--json"))
+    assert model["class_names"] == ["apple", "banana", "carrot"]
+    found = lines(good("search", collection, photo(photo_folder), "--json"))[0]["results"]
+    assert found[0]["key"] == "apple/apple_0.jpg"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "give SOURCE and --out, or --collection and --labels"),
+        (["--collection", "c"], "go together, without SOURCE, --out and --method"),
+        (["PHOTOS", "--labels", "l.csv"], "go together, without SOURCE, --out and --method"),
+        (["--collection", "c", "--labels", "l.csv", "--epochs", "3"], "leave out --epochs"),
+    ],
+)
+def test_training_options_that_do_not_go_together(options: list[str], says: str) -> None:
+    result = run("train", *options)
+    assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
 
 
 def test_near_duplicates_and_likelihoods_in_a_collection(

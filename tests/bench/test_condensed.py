@@ -62,6 +62,14 @@ def test_a_setting_younger_than_an_entry_has_its_default():
     assert identity(one) == identity(entry())
 
 
+def test_an_entry_from_before_labels_were_corrected_is_left_out_where_they_are_now():
+    old = entry()
+    del old["training"]["correct_labels"]
+    assert len(known_entries(results(old), "cifar10", "1234")) == 1  # doh leaves labels as they are
+    old["config"]["objective"] = {"name": "doh-mixup"}
+    assert known_entries(results(old), "cifar10", "1234") == []
+
+
 def test_raw_features_are_the_same_at_every_length():
     short, long = entry(code_bits=16), entry(code_bits=32)
     assert identity(short) != identity(long)
@@ -72,7 +80,15 @@ def test_raw_features_are_the_same_at_every_length():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "cannot be read"), ("[]", "not the results of a benchmark"), ('{"runs": []}', "not the results")],
+    [
+        ("{", "cannot be read"),
+        ("[]", "not the results of a benchmark"),
+        ('{"runs": []}', "not the results"),
+        ('{"protocols": [], "runs": [], "trials": []}', "not the results"),
+        ('{"protocols": {"cifar10": {}}, "runs": [], "trials": []}', "not the results"),
+        ('{"protocols": {}, "runs": [{}], "trials": []}', "not the results"),
+        ('{"protocols": {}, "runs": [], "trials": null}', "not the results"),
+    ],
 )
 def test_a_file_that_is_no_results(tmp_path, text, message):
     path = tmp_path / "results.json"

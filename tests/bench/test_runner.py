@@ -12,6 +12,7 @@ from ordhash.bench import read_recipe, rehearsal_of, run_recipe, runner
 from ordhash.bench.condensed import condense
 from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
+from ordhash.bench.report import draw_figures
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import Protocol, read_folder
 from ordhash.data.protocols import split_by_class
@@ -76,7 +77,13 @@ def test_what_another_machine_has_done_is_not_done_again(results, recipe_file, t
     recipe, known = read_recipe(recipe_file), condense(results)
     again = run_recipe(recipe, tmp_path / "again", cache=cache, processes=1, minutes=0, known=known)
     assert again["complete"]
+    assert all(entry["adopted"] for entry in (*again["trials"], *again["runs"]))
     assert condense(again) == known
+    draw_figures(again, tmp_path)  # no curves, so no figure of them
+    assert {path.name for path in tmp_path.glob("*.png")} == {"tiny-cifar10-bits.png", "tiny-cifar10-time.png"}
+    # It was somebody's word: who does not give it any more does the runs.
+    forgotten = run_recipe(recipe, tmp_path / "again", cache=cache, processes=1, minutes=0)
+    assert (forgotten["trials"], forgotten["runs"]) == ([], [])
     other = {**known, "protocols": {"cifar10": {**known["protocols"]["cifar10"], "hash": "of other images"}}}
     assert not run_recipe(recipe, tmp_path / "other", cache=cache, processes=1, minutes=0, known=other)["runs"]
     changed = dataclasses.replace(recipe, tuning=Tuning())

@@ -567,7 +567,7 @@ def test_two_processes_learn_what_one_does(objective, photo_folder, tmp_path, ca
     # The processes draw different dropout, and blend each its own share of a batch. Rivals leave class layers alone.
     arity = 2 if objective in ("dpsh", "hyp2") else TINY.arity
     config = dataclasses.replace(TINY, dropout=0.0, hidden_dropout=0.0, objective=objective, arity=arity)
-    settings = dataclasses.replace(FAST, epochs=3, correct_labels=True if objective == "doh" else None)
+    settings = dataclasses.replace(FAST, epochs=3)
     one = train(read_folder(photo_folder), config, settings, out=tmp_path / "one", cache=cache)
     process = start_training(photo_folder, config, dataclasses.replace(settings, devices=2), tmp_path / "two", cache)
     assert process.wait(timeout=200) == 0, (tmp_path / "train.log").read_text()
@@ -662,6 +662,47 @@ def test_too_few_images_have_no_neighbourhoods(unlabelled, tmp_path):
 def test_a_backbone_does_not_learn_without_labels():
     with pytest.raises(InputError, match="without labels needs a frozen backbone"):
         TrainConfig(mode="finetune", use_labels=False)
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_two_processes_correct_the_same_labels(mislabelled, tmp_path, cache):
+    images, _ = mislabelled
+    names = np.array(images.class_names)[images.labels.argmax(axis=1)]
+    for row, name in enumerate(names):  # as files, which the other process can read
+        (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images.images[row]).save(tmp_path / "photos" / name / f"{row:03}.png")
+    config = dataclasses.replace(TINY, dropout=0.0, hidden_dropout=0.0, objective="doh")
+    settings = dataclasses.replace(FAST, epochs=1, batch_size=32, correct_labels=True)
+    one = train(read_folder(tmp_path / "photos"), config, settings, out=tmp_path / "one", cache=cache)
+    assert one.corrected > 40
+    process = start_training(
+        tmp_path / "photos", config, dataclasses.replace(settings, devices=2), tmp_path / "two", cache
+    )
+    assert process.wait(timeout=200) == 0, (tmp_path / "train.log").read_text()
+    two = summary(tmp_path / "two" / "model.onnx")
+    assert (two["corrected"], two["wrong_labels"]) == (one.corrected, pytest.approx(one.wrong_labels))
+    listed = [(tmp_path / name / "corrected.csv").read_text() for name in ("one", "two")]
+    assert listed[0] == listed[1]
+    for alone, together in zip(one.history, two["history"], strict=True):
+        assert together == pytest.approx(alone, rel=1e-2, abs=1e-3)
+
+
+def test_an_interrupted_training_goes_on_with_the_same_corrected_labels(
+    mislabelled, tmp_path, cache, learned, monkeypatch
+):
+    images, _ = mislabelled
+    settings = dataclasses.replace(FAST, epochs=3, batch_size=32, validation_fraction=0.1)
+    whole = train(images, TINY, settings, out=tmp_path / "whole", cache=cache)
+    with interrupted(monkeypatch, in_epoch=2), pytest.raises(KeyboardInterrupt):
+        train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
+    resumed = train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
+    assert (resumed.history, resumed.wrong_labels, resumed.corrected) == (
+        whole.history,
+        whole.wrong_labels,
+        whole.corrected,
+    )
+    assert whole.corrected > 40
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def condense(results: Values) -> Values:
     settings: Values = {}
     runs = []
     for run in results["runs"]:
-        kept = {name: value for name, value in run.items() if name not in ("config", "training")}
+        kept = {name: value for name, value in run.items() if name not in ("config", "training", "adopted")}
         for distance in _DISTANCES:
             if distance in run:
                 kept[distance] = {name: value for name, value in run[distance].items() if name != "precision"}
@@ -44,7 +44,8 @@ def condense(results: Values) -> Values:
         if rows.setdefault(run["row"], common) != common:
             raise InputError(f"runs of {run['row']} on {run['protocol']} differ in more than length and seed")
         runs.append(kept)
-    return {**results, "runs": runs, "settings": settings}
+    trials = [{name: value for name, value in trial.items() if name != "adopted"} for trial in results["trials"]]
+    return {**results, "trials": trials, "runs": runs, "settings": settings}
 
 
 def known_entries(results: Values, protocol: str, protocol_hash: str) -> list[Values]:

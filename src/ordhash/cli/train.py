@@ -11,9 +11,10 @@ from typer.core import TyperCommand
 
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import DEFAULT_ROOT, Json, Root
-from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures
+from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
 from ordhash.cli.sources import read_source
-from ordhash.data import ImageSet, Protocol
+from ordhash.collection import Collection
+from ordhash.data import ImageSet, Protocol, read_manifest
 from ordhash.data.readers import read_photographs
 from ordhash.errors import InputError
 
@@ -62,14 +63,31 @@ class TrainCommand(TyperCommand):
 def train(
     ctx: typer.Context,
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="SOURCE",
             help="A folder with one sub-folder a class, a manifest (.csv or .parquet) with labels, or a protocol.",
             show_default=False,
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for model.onnx.", show_default=False)],
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for model.onnx.", show_default=False)] = None,
+    collection: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of SOURCE and --out: a collection that `ordhash sync` made, whose model is learned anew with "
+            "--labels, and everything encoded by it.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS.csv",
+            help="Labels of some photographs of the collection: the columns path, as the collection names them, and "
+            "labels, separated by ;",
+            show_default=False,
+        ),
+    ] = None,
     method: Annotated[str, typer.Option(help=f"{_METHOD_HELP}.")] = "doh",
     # Options that are fields of DOHConfig and TrainConfig carry their names; None leaves the default of the field.
     code_bits: Annotated[int | None, typer.Option(help="Length of a code in bits.")] = None,
@@ -152,6 +170,13 @@ def train(
     unless --force asks for it.
     """
     chosen = _chosen(ctx.params)
+    if collection or labels:
+        if not (collection and labels) or source or out or method != "doh":
+            raise InputError("--collection and --labels go together, without SOURCE, --out and --method")
+        _learn_labels(collection, labels, chosen, as_json)
+        return
+    if not (source and out):
+        raise InputError("give SOURCE and --out, or --collection and --labels")
     if method != "doh":
         names = {field: switch for switch, field in _SWITCHES.items()}
         useless = set(chosen) - _options_of_shallow(method)
@@ -190,6 +215,22 @@ def _train_network(found: ImageSet | Protocol, chosen: dict[str, Any], places: d
     result = learn.train(images, config, settings, validation=validation, **places)
     if not getattr(rank_zero_only, "rank", 0):  # of several processes one prints
         _print_result(result, as_json)
+
+
+def _learn_labels(collection: Path, labels: Path, chosen: dict[str, Any], as_json: bool) -> None:
+    with needs_extra("learn", "training"):
+        from ordhash import learn
+    config = _for(learn.DOHConfig, chosen)
+    useless = ["--" + name.replace("_", "-") for name in chosen if name not in config]
+    if useless:
+        raise InputError(f"--collection decides itself how to train; leave out {', '.join(sorted(useless))}")
+    report, trained, unknown = learn.learn_labels(
+        Collection(collection), read_manifest(labels), config=learn.DOHConfig(**config), progress=True
+    )
+    if unknown:
+        say(f"{labels}: {len(unknown)} labels are of no photograph in the folder, the first of {unknown[0]!r}")
+    say(f"{collection}: {report.encoded} photographs encoded by the new model")
+    _print_result(dataclasses.replace(trained, failures=tuple(report.failures)), as_json)
 
 
 def _print_result(result: TrainResult, as_json: bool) -> None:
@@ -242,7 +283,7 @@ def _fit_shallow(
 
 def _chosen(parameters: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, by the names of the fields of the configurations."""
-    others = {"source", "out", "method", "force", "root", "cache", "as_json", *_SWITCHES}
+    others = {"source", "out", "collection", "labels", "method", "force", "root", "cache", "as_json", *_SWITCHES}
     chosen = {name: value for name, value in parameters.items() if value is not None and name not in others}
     chosen |= {field: False for switch, field in _SWITCHES.items() if parameters[switch]}
     if chosen.get("weights", "pretrained") != "pretrained":

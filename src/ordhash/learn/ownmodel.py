@@ -181,7 +181,7 @@ def _learn_and_encode(
         if other != path:
             other.unlink()
     shutil.rmtree(work)
-    return report, trained
+    return report, dataclasses.replace(trained, model=path)
 
 
 def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -> TrainResult:
@@ -191,5 +191,7 @@ def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -
     if not share and len(images) < _FEW:
         return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
     learned_from = share * len(images) if settings.use_labels is True else len(images)
-    epochs = max(_EPOCHS, math.ceil(_STEPS * settings.batch_size / learned_from))
-    return train(images, config, dataclasses.replace(settings, epochs=epochs), overwrite="others", **places)
+    epochs = max(_EPOCHS, math.ceil(_STEPS / max(1.0, learned_from / settings.batch_size)))
+    # A look at validation images, and a checkpoint, twenty times.
+    settings = dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
+    return train(images, config, settings, overwrite="others", **places)
