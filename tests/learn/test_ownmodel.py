@@ -216,11 +216,12 @@ def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, 
     assert info.class_names == (() if use_labels == "spread" else ("blue", "green", "red"))
     assert "symbol_shares" in info.training or use_labels is True
     kept = read_manifest(collection.path / "labels.csv")
-    assert kept.keys.tolist() == sorted(read_manifest(given).keys[:n].tolist(), key=lambda key: key.split("/"))
+    assert kept.keys.tolist() == read_manifest(given).keys.tolist()  # a photograph that is away may come back
     assert trained.reused is False
-    # The next learning has them too.
-    sync(collection, folder, relearn=True)
+    # The next learning has them too, and the network they were learned with.
+    sync_without_model(collection, folder, relearn=True)
     again = load_model(collection.model()).info
+    assert again.training["config"] == TINY.to_json()
     assert again.training["settings"]["use_labels"] == use_labels
     assert searches(collection)
 
@@ -243,7 +244,7 @@ def test_labels_bring_together_what_they_name(collection, folder, network, tmp_p
 def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, folder, tmp_path):
     sync(collection, folder)
     before = inside(collection)
-    with pytest.raises(InputError, match=r"no label is of a photograph in the folder: the first is of 'nowhere\.jpg'"):
+    with pytest.raises(InputError, match=r"no label is of a photograph in .*: the first is of 'nowhere\.jpg'"):
         learn_labels(collection, read_manifest(labels_file(tmp_path, [], more="nowhere.jpg,red")), config=TINY)
     with pytest.raises(InputError, match="the images have 1 classes"):
         learn_labels(collection, read_manifest(labels_file(tmp_path, [0, 3])), config=TINY)
@@ -252,3 +253,47 @@ def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, fo
     assert inside(collection) == before
     with pytest.raises(DataError, match="is not a collection"):
         learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)
+
+
+def test_labels_survive_an_interruption_while_encoding(collection, folder, network, tmp_path, monkeypatch):
+    sync(collection, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "sync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY)
+    assert (collection.path / "labels.csv").exists()
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY)
+    assert searches(collection)
+    assert not (collection.path / "learning").exists()
+
+
+def interrupted(*arguments, **options):
+    raise KeyboardInterrupt
+
+
+def test_kept_labels_of_photographs_that_are_gone_stop_nothing(collection, folder, network, tmp_path):
+    sync(collection, folder)
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(6))), config=TINY)
+    for number in (1, 2, 4, 5):  # the green ones and the blue ones
+        (folder / ("summer" if number % 2 else "") / f"{number:02}.jpg").rename(folder / f"{number}-elsewhere.jpg")
+    sync(collection, folder, relearn=True)
+    assert load_model(collection.model()).info.training["settings"]["use_labels"] is False
+    assert (collection.path / "labels.csv").exists()
+
+
+def test_a_class_without_a_photograph_is_not_learned(collection, folder, network, tmp_path):
+    sync(collection, folder)
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(30), more="gone.jpg,violet")), config=TINY)
+    assert load_model(collection.model()).info.class_names == ("blue", "green", "red")
+
+
+def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_path):
+    sync(collection, folder)
+    keys = np.array(["00.jpg", "02.jpg"])
+    for names, says in ((("a;b", "c"), "a class is called 'a;b'"), ((" a", "c"), "a class is called ' a'")):
+        labels = ImageSet(["0", "1"], keys, np.eye(2, dtype=bool), names)
+        with pytest.raises(InputError, match=says):
+            learn_labels(collection, labels, config=TINY)
+    labels = ImageSet(["0", "1"], np.array(["00.jpg", "\udce4.jpg"]), np.eye(2, dtype=bool), ("a", "b"))
+    with pytest.raises(InputError, match="which no table can name"):
+        learn_labels(collection, labels, config=TINY)

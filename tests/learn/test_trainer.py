@@ -511,6 +511,7 @@ def test_the_fingerprint_follows_whatever_decides_the_result(photo_folder, tmp_p
         fingerprint(),
         fingerprint(images=images.subset(np.arange(17))),
         fingerprint(images=relabelled),
+        fingerprint(images=dataclasses.replace(images, class_names=("a", "b", "c"))),
         fingerprint(validation=images),
         fingerprint(config=dataclasses.replace(TINY, arity=2)),
         fingerprint(settings=dataclasses.replace(FAST, seed=1)),

@@ -190,6 +190,8 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
 
 def _check_labels(methods: list[Method], tuning: Tuning) -> None:
     """Where labels are hidden, nothing may see them."""
+    if any(method.training.use_labels == "spread" for method in methods):
+        raise InputError("use_labels is 'spread', and all images of a protocol have labels; allowed are true and false")
     hidden = [method for method in methods if not method.training.use_labels]
     shallow = [method for method in hidden if method.method in SHALLOW_METHODS]
     if seeing := [method.name for method in shallow if SHALLOW_METHODS[method.method].supervision == "labels"]:

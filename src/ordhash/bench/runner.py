@@ -162,7 +162,7 @@ def run_recipe(
         _common = _Common(protocol, prepared, cache)
         results["protocols"][name] = _facts(protocol, prepared, config)
         pool = _Workers(workers, protocol, config, cache)
-        elsewhere = None if known is None else _by_identity(known, results["protocols"][name], name)
+        elsewhere = {} if known is None else _by_identity(known, results["protocols"][name], name)
         part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
         folder = out / "runs" / part
         tuned, trials = {}, []
@@ -197,7 +197,7 @@ def run_recipe(
                 _write(out / "results.json", results)
 
         adopted += _adopt(jobs, elsewhere)
-        if elsewhere is not None:
+        if known is not None:
             say(f"{name}: {adopted} trials and runs of another machine taken over")
         _work(jobs, _do, pool, ends, say, note)
         complete &= len(ready) == len(methods) and len(results["runs"]) - before == len(jobs)
@@ -335,19 +335,19 @@ def _by_identity(known: Values, facts: Values, protocol: str) -> dict[str, Value
     return {identity(entry): entry for entry in known_entries(known, protocol, facts["hash"])}
 
 
-def _adopt(jobs: list[_Job], known: dict[str, Values] | None) -> int:
-    """Keep what another machine has done of these jobs as if it had been done here; forget it where it is not known.
+def _adopt(jobs: list[_Job], known: dict[str, Values]) -> int:
+    """Keep what another machine has done of these jobs as if it had been done here; forget what is not known any more.
 
     Returns:
-        How many are kept that had not been.
+        How many are kept.
     """
     adopted = 0
     for job in jobs:
         path = job.path.with_suffix(".json")
-        if known is None:
-            if path.exists() and json.loads(path.read_text()).get("adopted"):
-                path.unlink()
-        elif not path.exists() and (entry := known.get(identity(job.to_json()))):
+        if path.exists() and json.loads(path.read_text()).get("adopted"):
+            path.unlink()
+        entry = known.get(identity(job.to_json()))
+        if entry is not None and not path.exists():
             _write(path, {**entry, "adopted": True})
             adopted += 1
     return adopted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -84,7 +85,7 @@ def train(
         typer.Option(
             metavar="LABELS.csv",
             help="Labels of some photographs of the collection: the columns path, as the collection names them, and "
-            "labels, separated by ;",
+            "labels, separated by ;. They take the place of those given before.",
             show_default=False,
         ),
     ] = None,
@@ -159,6 +160,9 @@ def train(
     accelerator: Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = None,
     devices: Annotated[str | None, typer.Option(metavar="N|auto", help="Processes on this machine.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that decode images when fine-tuning.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="With --collection, wait for another sync of it or learning for it to end.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Train anew, and replace the model in the folder.")] = False,
     root: Root = DEFAULT_ROOT,
     cache: Annotated[Path | None, typer.Option(help="Folder of feature maps and exported backbones.")] = None,
@@ -166,21 +170,21 @@ def train(
 ) -> None:
     """Learn codes from images and write model.onnx.
 
-    An interrupted training goes on where it was when the same command is run again; a finished one is not done again,
-    unless --force asks for it.
+    An interrupted training goes on where it was when the same command is run again; a finished one in --out is not done
+    again, unless --force asks for it.
     """
     chosen = _chosen(ctx.params)
     if collection or labels:
         if not (collection and labels) or source or out or method != "doh":
             raise InputError("--collection and --labels go together, without SOURCE, --out and --method")
-        _learn_labels(collection, labels, chosen, as_json)
+        others = {"force": force, "cache": cache is not None, "root": root != DEFAULT_ROOT}
+        given = [name for name, changed in others.items() if changed]
+        _learn_labels(collection, labels, chosen, given, wait, as_json)
         return
     if not (source and out):
         raise InputError("give SOURCE and --out, or --collection and --labels")
     if method != "doh":
-        names = {field: switch for switch, field in _SWITCHES.items()}
-        useless = set(chosen) - _options_of_shallow(method)
-        without_effect = ["--" + names.get(name, name).replace("_", "-") for name in useless]
+        without_effect = _option_names(set(chosen) - _options_of_shallow(method))
         if without_effect:
             raise InputError(f"--method {method} has no use for {', '.join(sorted(without_effect))}; leave it out")
     if no_labels and Path(source).is_dir():
@@ -217,15 +221,26 @@ def _train_network(found: ImageSet | Protocol, chosen: dict[str, Any], places: d
         _print_result(result, as_json)
 
 
-def _learn_labels(collection: Path, labels: Path, chosen: dict[str, Any], as_json: bool) -> None:
+def _option_names(fields: Iterable[str]) -> list[str]:
+    names = {field: switch for switch, field in _SWITCHES.items()}
+    return ["--" + names.get(name, name).replace("_", "-") for name in fields]
+
+
+def _learn_labels(
+    collection: Path, labels: Path, chosen: dict[str, Any], given: list[str], wait: bool, as_json: bool
+) -> None:
     with needs_extra("learn", "training"):
         from ordhash import learn
     config = _for(learn.DOHConfig, chosen)
-    useless = ["--" + name.replace("_", "-") for name in chosen if name not in config]
+    useless = [*_option_names(name for name in chosen if name not in config), *_option_names(given)]
     if useless:
         raise InputError(f"--collection decides itself how to train; leave out {', '.join(sorted(useless))}")
     report, trained, unknown = learn.learn_labels(
-        Collection(collection), read_manifest(labels), config=learn.DOHConfig(**config), progress=True
+        Collection(collection),
+        read_manifest(labels),
+        config=learn.DOHConfig(**config) if config else None,
+        wait=wait,
+        progress=True,
     )
     if unknown:
         say(f"{labels}: {len(unknown)} labels are of no photograph in the folder, the first of {unknown[0]!r}")
@@ -283,7 +298,19 @@ def _fit_shallow(
 
 def _chosen(parameters: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, by the names of the fields of the configurations."""
-    others = {"source", "out", "collection", "labels", "method", "force", "root", "cache", "as_json", *_SWITCHES}
+    others = {
+        "source",
+        "out",
+        "collection",
+        "labels",
+        "method",
+        "force",
+        "wait",
+        "root",
+        "cache",
+        "as_json",
+        *_SWITCHES,
+    }
     chosen = {name: value for name, value in parameters.items() if value is not None and name not in others}
     chosen |= {field: False for switch, field in _SWITCHES.items() if parameters[switch]}
     if chosen.get("weights", "pretrained") != "pretrained":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +90,20 @@ class DOHConfig:
         values["weights"] = None if self.weights is None else str(self.weights)
         return values
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> DOHConfig:
+        """The settings that ``to_json`` gave.
+
+        >>> config = DOHConfig(objective="doh", weights=None)
+        >>> DOHConfig.from_json(config.to_json()) == config
+        True
+        """
+        settings = dict(values["objective"])
+        objective = type(find_objective(settings.pop("name")))(**settings)
+        weights = values["weights"]
+        path = weights if weights in (None, "pretrained") else Path(weights)
+        return cls(**{**values, "objective": objective, "weights": path})
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -154,13 +169,13 @@ class TrainConfig:
             raise InputError(f"mode is {self.mode!r}; allowed are 'auto', 'frozen' and 'finetune'")
         if self.strong_augment and not self.augment:
             raise InputError("strong_augment is on and augment is off; switch augment on, or strong_augment off")
-        if self.use_labels not in (True, False, "spread"):
+        if not isinstance(self.use_labels, bool) and self.use_labels != "spread":
             raise InputError(f"use_labels is {self.use_labels!r}; allowed are true, false and 'spread'")
         if self.mode == "finetune" and self.from_neighbourhoods:
             raise InputError(
                 "learning from neighbourhoods needs a frozen backbone; set mode to 'frozen', or use labels alone"
             )
-        if self.correct_labels not in (None, True, False):
+        if not isinstance(self.correct_labels, bool | None):
             raise InputError(f"correct_labels is {self.correct_labels!r}; allowed are true and false; or leave it out")
         if self.correct_labels and self.from_neighbourhoods:
             raise InputError("correct_labels is on, and labels alone are not learned from; leave it out, or use labels")

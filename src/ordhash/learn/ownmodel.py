@@ -7,6 +7,7 @@ import dataclasses
 import io
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def sync_without_model(
     Args:
         collection: The collection; made if it is not there.
         folder: The folder of the images.
-        config: The network and the code, for a model that is learned.
+        config: The network and the code, for a model that is learned; None takes those of the collection's own model.
         relearn: Whether to learn another model and encode everything anew.
         undelete: As [Collection.sync][ordhash.collection.Collection.sync] takes it.
         wait: Whether to wait for other processes that learn a model for this collection or sync it.
@@ -78,7 +79,7 @@ def sync_without_model(
 
         report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
     """
-    syncing = {"undelete": undelete, "wait": wait, "progress": progress}
+    syncing: dict[str, Any] = {"undelete": undelete, "wait": wait, "progress": progress}
     images = read_photographs(folder)
     if not Collection.is_one(collection.path):  # before there is a folder that nothing will be in
         check_neighbourhoods(len(images))
@@ -87,8 +88,8 @@ def sync_without_model(
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
         kept = collection.path / _LABELS
         if kept.exists():
-            images, _ = _with_labels(images, read_manifest(kept))
-        return _learn_and_encode(collection, folder, images, config or DOHConfig(), work, **syncing)
+            images = _with_kept_labels(images, kept)
+        return _learn_and_encode(collection, folder, images, config or _own_config(collection), work, **syncing)
 
 
 def learn_labels(
@@ -103,12 +104,12 @@ def learn_labels(
 
     Where a quarter of the photographs has labels, they are what is learned. Where fewer have, labels are spread over
     the neighbourhoods of the photographs (``ordhash.learn.pseudolabels``). The labels stay with the collection, in
-    ``labels.csv``: whenever its model is learned anew they are learned too, until others take their place.
+    ``labels.csv``: whenever its model is learned anew they are learned too, until others take their place, all of them.
 
     Args:
         collection: The collection.
         labels: The labels, by keys of the collection.
-        config: The network and the code.
+        config: The network and the code; None takes those of the collection's own model.
         wait: Whether to wait for other processes that learn a model for this collection or sync it.
         progress: Whether to show bars.
 
@@ -127,46 +128,90 @@ def learn_labels(
         report, trained, unknown = learn_labels(Collection("photos.ordhash"), read_manifest("labels.csv"))
     """
     folder = collection.info()["folder"]
+    _check_names(labels)
     images, unknown = _with_labels(read_photographs(folder), labels)
+    if len(unknown) == len(labels):
+        raise InputError(
+            f"no label is of a photograph in {folder}{_examples(labels, images)}; name photographs as the collection "
+            "does, by their path below its folder"
+        )
     labelled(images)  # or it is refused, before anything is changed
     with collection.learning(folder, wait=wait) as work:
         report, trained = _learn_and_encode(
-            collection, folder, images, config or DOHConfig(), work, wait=wait, progress=progress
-        )
-        _keep(collection.path / _LABELS, images)
+            collection, folder, images, config or _own_config(collection), work,
+            learned=lambda: _keep(collection.path / _LABELS, labels), wait=wait, progress=progress,
+        )  # fmt: skip
     return report, trained, unknown
 
 
 def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str]]:
-    """Photographs with the labels that some have, and the keys that are none of them."""
+    """Photographs with the labels that some have, of classes that any has, and the keys that are none of them."""
     rows = {str(key): row for row, key in enumerate(images.keys)}
     given = labels_of(labels)
-    matrix = np.zeros((len(images), len(labels.class_names)), dtype=bool)
-    unknown = [str(key) for key in labels.keys if str(key) not in rows]
-    if len(unknown) == len(labels):
-        raise InputError(
-            f"no label is of a photograph in the folder: the first is of {unknown[0]!r}, and the first photograph is "
-            f"{str(images.keys[0])!r}; name photographs as the collection does, by their path below its folder"
-        )
-    for key, own in zip(labels.keys, given, strict=True):
-        if str(key) in rows:
-            matrix[rows[str(key)]] = own
-    return dataclasses.replace(images, labels=matrix, class_names=labels.class_names), unknown
+    known = np.array([str(key) in rows for key in labels.keys], dtype=bool)
+    used = np.flatnonzero(given[known].any(axis=0))
+    matrix = np.zeros((len(images), len(used)), dtype=bool)
+    matrix[[rows[str(key)] for key in labels.keys[known]]] = given[known][:, used]
+    names = tuple(labels.class_names[column] for column in used)
+    return dataclasses.replace(images, labels=matrix, class_names=names), [str(key) for key in labels.keys[~known]]
 
 
-def _keep(path: Path, images: ImageSet) -> None:
-    """Write the labels, so that the next learning has them."""
+def _with_kept_labels(images: ImageSet, kept: Path) -> ImageSet:
+    """Photographs with the labels that the collection keeps; without, where these are of no two classes any more."""
+    found, _ = _with_labels(images, read_manifest(kept))
+    return found if len(found.class_names) > 1 else images
+
+
+def _examples(labels: ImageSet, images: ImageSet) -> str:
+    if not len(labels) or not len(images):
+        return ""
+    return f": the first is of {str(labels.keys[0])!r}, and the first photograph is {str(images.keys[0])!r}"
+
+
+def _check_names(labels: ImageSet) -> None:
+    """Refuse what a table of labels could not say again.
+
+    Raises:
+        InputError: A class or a key has a name that a table would change.
+    """
+    for name in labels.class_names:
+        if ";" in name or name != name.strip():
+            raise InputError(f"a class is called {name!r}; names have no ; and no blanks around them: rename it")
+    for key in labels.keys:
+        if not str(key).isprintable():
+            raise InputError(f"a label is of {str(key)!r}, which no table can name; leave it out")
+
+
+def _own_config(collection: Collection) -> DOHConfig:
+    """The network and the code that the collection's own model was made with, if it has one, or else the default."""
+    if Collection.is_one(collection.path):
+        model = load_model(collection.model())
+        own = model.path.resolve().parent == collection.path.resolve()
+        if own and "settings" in model.info.training:  # a network, and no rotation of features
+            return DOHConfig.from_json(model.info.training["config"])
+    return DOHConfig()
+
+
+def _keep(path: Path, labels: ImageSet) -> None:
+    """Write the labels, so that the next learning has them; of photographs that are not there now, too."""
+    given = labels_of(labels)
     text = io.StringIO(newline="")
     table = csv.writer(text)
     table.writerow(["path", "labels"])
-    for row in np.flatnonzero(labels_of(images).any(axis=1)):
-        own = [images.class_names[column] for column in np.flatnonzero(labels_of(images)[row])]
-        table.writerow([images.keys[row], ";".join(own)])
-    replace_file(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+    for key, own in zip(labels.keys, given, strict=True):
+        table.writerow([key, ";".join(labels.class_names[column] for column in np.flatnonzero(own))])
+    replace_file(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def _learn_and_encode(
-    collection: Collection, folder: StrPath, images: ImageSet, config: DOHConfig, work: Path, **syncing: Any
+    collection: Collection,
+    folder: StrPath,
+    images: ImageSet,
+    config: DOHConfig,
+    work: Path,
+    *,
+    learned: Callable[[], None] = lambda: None,
+    **syncing: Any,
 ) -> tuple[SyncReport, TrainResult]:
     try:
         trained = _learn(images, config, work, progress=syncing["progress"])
@@ -176,6 +221,7 @@ def _learn_and_encode(
     model = load_model(trained.model)
     path = collection.path / _MODEL.format(model.id)
     replace_file(path, lambda file: file.write(model.graph))
+    learned()  # before the collection is of the new model, which any sync then completes
     report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
     for other in collection.path.glob(_MODEL.format("*")):
         if other != path:

@@ -165,7 +165,7 @@ def _shares(similarities: Floats) -> Floats:
     """Softmax of every row, small shares left out."""
     shares: Floats = np.exp((similarities - similarities.max(axis=1, keepdims=True)) / _TEMPERATURE)
     shares /= shares.sum(axis=1, keepdims=True)
-    shares[shares < _LEAST_MEMBERSHIP] = 0
+    shares[shares < np.minimum(_LEAST_MEMBERSHIP, shares.max(axis=1, keepdims=True))] = 0
     return shares
 
 

@@ -401,6 +401,7 @@ def _fingerprint(
                 + b"".join(part.content_ids())
             )
             if part.labels is not None:
+                digest.update("\0".join(part.class_names).encode("utf-8", "surrogateescape"))
                 digest.update(np.packbits(part.labels, axis=1).tobytes())
     return digest.hexdigest()
 

@@ -75,8 +75,8 @@ def check_neighbourhoods(n: int) -> None:
     """
     if n < _LEAST_UNLABELLED:
         raise InputError(
-            f"there are {n} images; to learn without labels takes at least {_LEAST_UNLABELLED}: take more images, or a "
-            "model that was trained on others"
+            f"there are {n} images; to learn without labels takes at least {_LEAST_UNLABELLED}: take more images, "
+            "label a quarter of them, or take a model that was trained on others"
         )
 
 
