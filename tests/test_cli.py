@@ -773,7 +773,11 @@ def test_a_folder_needs_no_labels_and_no_model(photo_folder: Path, tmp_path: Pat
     assert lines(good("info", tmp_path / "moved", "--json"))[0]["stale"] == "no"
 
 
-def test_labels_for_photographs_of_a_collection(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_labels_for_photographs_of_a_collection(
+    photo_folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ordhash.learn.ownmodel._EPOCHS", 2)
+    monkeypatch.setattr("ordhash.learn.ownmodel._STEPS", 2)
     collection, table = tmp_path / "photos.collection", tmp_path / "labels.csv"
     good("sync", photo_folder, "--model", tiny_model, "--collection", collection)
     keys = [f"{label}/{label}_{number}.jpg" for label in ("apple", "banana", "carrot") for number in range(3)]
