@@ -226,6 +226,7 @@ def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, 
     assert searches(collection)
 
 
+@pytest.mark.slow
 def test_labels_bring_together_what_they_name(collection, folder, network, tmp_path, monkeypatch):
     """Two words that have nothing to do with colours: light and dark of each."""
     monkeypatch.setattr(ownmodel, "_STEPS", 60)
@@ -255,6 +256,7 @@ def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, fo
         learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)
 
 
+@pytest.mark.slow
 def test_labels_survive_an_interruption_while_encoding(collection, folder, network, tmp_path, monkeypatch):
     sync(collection, folder)
     with monkeypatch.context() as patch:
@@ -271,6 +273,7 @@ def interrupted(*arguments, **options):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_kept_labels_of_photographs_that_are_gone_stop_nothing(collection, folder, network, tmp_path):
     sync(collection, folder)
     learn_labels(collection, read_manifest(labels_file(tmp_path, range(6))), config=TINY)
@@ -281,6 +284,7 @@ def test_kept_labels_of_photographs_that_are_gone_stop_nothing(collection, folde
     assert (collection.path / "labels.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_class_without_a_photograph_is_not_learned(collection, folder, network, tmp_path):
     sync(collection, folder)
     learn_labels(collection, read_manifest(labels_file(tmp_path, range(30), more="gone.jpg,violet")), config=TINY)
