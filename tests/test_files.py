@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ordhash.errors import InputError
-from ordhash.files import replace_file
+from ordhash.files import replace_file, write_csv
 
 
 def writing(content):
@@ -102,7 +102,7 @@ def test_two_may_write_one_file_at_the_same_time(tmp_path):
 
 PROGRAM = """
 import sys
-from ordhash.files import replace_file
+from ordhash.files import replace_file, write_csv
 for round in range(40):
     replace_file(sys.argv[1], lambda file: file.write(sys.argv[2].encode() * 100_000))
 """
@@ -118,3 +118,9 @@ def test_several_processes_may_write_one_file_at_the_same_time(tmp_path):
         assert len(set(content)) == 1
     assert [process.returncode for process in running] == [0, 0, 0]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_table_keeps_commas_and_names_that_are_no_text(tmp_path):
+    path = tmp_path / "table.csv"
+    write_csv(path, [("image", "label"), ("a, b.jpg", 'the "cat"'), ("\udce4.jpg", "")])
+    assert path.read_bytes() == b'image,label\r\n"a, b.jpg","the ""cat"""\r\n\xe4.jpg,\r\n'

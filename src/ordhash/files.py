@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
+import io
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from ordhash.errors import InputError
 
-__all__ = ["StrPath", "locked", "replace_file"]
+__all__ = ["StrPath", "locked", "replace_file", "write_csv"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -81,3 +83,15 @@ def replace_file(path: StrPath, write: Callable[[BinaryIO], object]) -> None:
         os.replace(beside, target)  # noqa: PTH105 - Path.replace is the same call, but harder to intercept in a test
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_csv(path: StrPath, rows: Iterable[Sequence[str]]) -> None:
+    """Write a table whole or not at all; names of files that are no UTF-8 keep their bytes.
+
+    Args:
+        path: The file.
+        rows: Its rows, the heading first.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    replace_file(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))

@@ -301,3 +301,12 @@ def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_p
     labels = ImageSet(["0", "1"], np.array(["00.jpg", "\udce4.jpg"]), np.eye(2, dtype=bool), ("a", "b"))
     with pytest.raises(InputError, match="which no table can name"):
         learn_labels(collection, labels, config=TINY)
+
+
+def test_a_lost_model_is_learned_again(collection, folder, network):
+    sync(collection, folder)
+    collection.model().unlink()
+    sync(collection, folder, relearn=True)
+    assert searches(collection)
+    collection.model().unlink()
+    assert ownmodel._own_config(collection) == DOHConfig()

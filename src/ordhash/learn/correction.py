@@ -23,8 +23,6 @@ labels with fewer errors. Where hardly any label is wrong nothing is changed: th
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +32,7 @@ import numpy.typing as npt
 
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
-from ordhash.files import replace_file
+from ordhash.files import write_csv
 from ordhash.learn.validation import labels_of
 
 __all__ = ["Correction", "check_one_label", "correct_labels", "corrected", "write_corrected", "wrong_share"]
@@ -179,11 +177,7 @@ def write_corrected(path: Path, rows: list[tuple[str, str, str]]) -> None:
     if not rows:
         path.unlink(missing_ok=True)
         return
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(["image", "label", "learned_as"])
-    table.writerows(rows)
-    replace_file(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+    write_csv(path, [("image", "label", "learned_as"), *rows])
 
 
 class _Halves:
@@ -193,26 +187,23 @@ class _Halves:
         centred = features - features.mean(axis=0)
         centred /= np.sqrt((centred**2).sum(axis=1).mean()).clip(1e-12)
         self.part = np.random.default_rng(0).permutation(len(features)) % 2
-        self._rotated = np.empty_like(centred)
-        self._others = []
+        self._halves = []
         for one in (0, 1):
             own, other = self.part == one, centred[self.part != one]
             values, vectors = np.linalg.eigh((other.T @ other).astype(np.float64))
             turn = vectors.astype(np.float32)
-            self._rotated[own] = centred[own] @ turn
-            self._others.append((values.clip(0), other @ turn))
+            self._halves.append((own, centred[own] @ turn, values.clip(0), other @ turn))
 
     def predict(self, targets: Floats) -> Floats:
         """Predictions float32 (n, C) of targets (n, C)."""
         mean = targets.mean(axis=0)
         centred = targets - mean
         best: tuple[float, Floats] | None = None
-        products = [other.T @ centred[self.part != one] for one, (_, other) in enumerate(self._others)]
+        products = [other.T @ centred[~own] for own, _, _, other in self._halves]
         for penalty in _PENALTIES * len(targets):
             predictions = np.empty_like(targets)
-            for one, (values, _) in enumerate(self._others):
-                weights = (1 / (values + penalty)).astype(np.float32)[:, None] * products[one]
-                predictions[self.part == one] = self._rotated[self.part == one] @ weights + mean
+            for (own, rotated, values, _), product in zip(self._halves, products, strict=True):
+                predictions[own] = rotated @ ((1 / (values + penalty)).astype(np.float32)[:, None] * product) + mean
             error = float(((predictions - targets) ** 2).mean())
             if best is None or error < best[0]:
                 best = error, predictions

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,8 @@ from ordhash.collection import Collection, SyncReport
 from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import read_manifest, read_photographs
 from ordhash.encoder import Encoder
-from ordhash.errors import InputError
-from ordhash.files import StrPath, replace_file
+from ordhash.errors import InputError, OrdhashError
+from ordhash.files import StrPath, replace_file, write_csv
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.trainer import TrainResult, train
@@ -139,7 +136,7 @@ def learn_labels(
     with collection.learning(folder, wait=wait) as work:
         report, trained = _learn_and_encode(
             collection, folder, images, config or _own_config(collection), work,
-            learned=lambda: _keep(collection.path / _LABELS, labels), wait=wait, progress=progress,
+            labels=labels, wait=wait, progress=progress,
         )  # fmt: skip
     return report, trained, unknown
 
@@ -185,7 +182,10 @@ def _check_names(labels: ImageSet) -> None:
 def _own_config(collection: Collection) -> DOHConfig:
     """The network and the code that the collection's own model was made with, if it has one, or else the default."""
     if Collection.is_one(collection.path):
-        model = load_model(collection.model())
+        try:
+            model = load_model(collection.model())
+        except OrdhashError:  # it is lost or damaged, and learning another is the way out
+            return DOHConfig()
         own = model.path.resolve().parent == collection.path.resolve()
         if own and "settings" in model.info.training:  # a network, and no rotation of features
             return DOHConfig.from_json(model.info.training["config"])
@@ -195,12 +195,8 @@ def _own_config(collection: Collection) -> DOHConfig:
 def _keep(path: Path, labels: ImageSet) -> None:
     """Write the labels, so that the next learning has them; of photographs that are not there now, too."""
     given = labels_of(labels)
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(["path", "labels"])
-    for key, own in zip(labels.keys, given, strict=True):
-        table.writerow([key, ";".join(labels.class_names[column] for column in np.flatnonzero(own))])
-    replace_file(path, lambda file: file.write(text.getvalue().encode()))
+    words = [";".join(labels.class_names[column] for column in np.flatnonzero(own)) for own in given]
+    write_csv(path, [("path", "labels"), *zip(labels.keys.tolist(), words, strict=True)])
 
 
 def _learn_and_encode(
@@ -210,7 +206,7 @@ def _learn_and_encode(
     config: DOHConfig,
     work: Path,
     *,
-    learned: Callable[[], None] = lambda: None,
+    labels: ImageSet | None = None,
     **syncing: Any,
 ) -> tuple[SyncReport, TrainResult]:
     try:
@@ -221,7 +217,8 @@ def _learn_and_encode(
     model = load_model(trained.model)
     path = collection.path / _MODEL.format(model.id)
     replace_file(path, lambda file: file.write(model.graph))
-    learned()  # before the collection is of the new model, which any sync then completes
+    if labels is not None:  # before the collection is of the new model, which any sync then completes
+        _keep(collection.path / _LABELS, labels)
     report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
     for other in collection.path.glob(_MODEL.format("*")):
         if other != path:

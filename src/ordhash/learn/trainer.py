@@ -148,6 +148,8 @@ def train(
         images, config, settings, fabric, fingerprint,
         validation=validation, cache=cache, out=out, overwrite=bool(overwrite), progress=progress,
     )  # fmt: skip
+    if settings.from_neighbourhoods:
+        images = images.without_labels()  # the network learned memberships, and no classes
     state, held = trained.state, trained.held
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
     if len(held.labels):
@@ -168,8 +170,8 @@ def train(
             network.head if isinstance(network, HashingNetwork) else network,
             trained.feature_shape,
             spec=config.spec,
-            class_names=() if settings.from_neighbourhoods else images.class_names,
-            multilabel=images.multilabel and not settings.from_neighbourhoods,
+            class_names=images.class_names,
+            multilabel=images.multilabel,
             method=dataclasses.replace(config, objective=trained.objective).to_json()["objective"],
             protocol=protocol,
             training={
