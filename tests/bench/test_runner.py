@@ -216,8 +216,14 @@ def test_a_network_whose_backbone_learns(recipe_file, tiny_protocol, tmp_path, c
     assert run["device"] == "cpu"
 
 
-def test_a_network_that_has_learned_is_kept_until_it_is_measured(
-    recipe_file, tiny_protocol, tmp_path, cache, monkeypatch
+def no_pictures(*_):
+    """An error where pictures are asked for."""
+    raise AssertionError("encoded again")
+
+
+@pytest.mark.parametrize(("dies", "pictures"), [("keep", epochs_without_training), ("measure", no_pictures)])
+def test_what_has_been_learned_and_encoded_is_kept_until_it_is_measured(
+    dies, pictures, recipe_file, tiny_protocol, tmp_path, cache, monkeypatch
 ):
     recipe = finetuning(recipe_file)
 
@@ -225,11 +231,11 @@ def test_a_network_that_has_learned_is_kept_until_it_is_measured(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "measure", die)
+        patch.setattr(runner, dies, die)
         with pytest.raises(KeyboardInterrupt):
             run_recipe(recipe, tmp_path / "out", cache=cache)
     with monkeypatch.context() as patch:
-        patch.setattr("ordhash.learn.batches.PictureBatches.epoch", epochs_without_training)
+        patch.setattr("ordhash.learn.batches.PictureBatches.epoch", pictures)
         resumed = run_recipe(recipe, tmp_path / "out", cache=cache)
     whole = run_recipe(recipe, tmp_path / "whole", cache=cache)
     assert strip(resumed["runs"]) == strip(whole["runs"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ __all__ = ["keep", "measure", "measure_raw_features"]
 
 
 def keep(path: Path, learned: Learned) -> None:
-    """Write what metrics are computed from: packed codes of the database, scores of the queries.
+    """Write what metrics are computed from: packed codes of the database, scores of the queries; and facts of the run.
 
     Args:
         path: A file, .npz.
@@ -35,12 +36,13 @@ def keep(path: Path, learned: Learned) -> None:
             database=learned.database.packed(),
             scores=learned.scores,
             spec=np.array([spec.code_bits, spec.arity]),
+            facts=np.array(json.dumps(learned.facts)),
         ),
     )
 
 
 def measure(path: Path, protocol: Protocol) -> dict[str, Any]:
-    """Quality of both distances, as JSON values.
+    """Facts of a run and the quality of both distances, as JSON values.
 
     Args:
         path: What ``keep`` wrote.
@@ -49,10 +51,12 @@ def measure(path: Path, protocol: Protocol) -> dict[str, Any]:
     with np.load(path) as kept:
         spec = CodeSpec(*(int(value) for value in kept["spec"]))
         database, scores = OrdinalCodes.from_packed(kept["database"], spec), kept["scores"]
+        facts = json.loads(str(kept["facts"]))
     queries = OrdinalCodes.from_scores(scores)
     ordinal = rank_quality(lambda rows: ordinal_distances(queries[rows], database), protocol, radii=(0, 1, 2))
     asymmetric = rank_quality(lambda rows: asymmetric_distances(scores[rows], database), protocol)
     return {
+        **facts,
         "distinct_codes": len(np.unique(database.packed(), axis=0)),
         "ordinal": _as_json(ordinal),
         "asymmetric": _as_json(asymmetric),

@@ -365,10 +365,10 @@ def _do(job: _Job) -> Values:
     started = time.perf_counter()
     if job.method == RAW_FEATURES:
         return _written(job, measure_raw_features(_shared().features), started)
-    learned = _learned(job)
     kept = job.path.with_suffix(".npz")
-    keep(kept, learned)
-    entry = _written(job, {**learned.facts, **measure(kept, _shared().protocol)}, started)
+    if not kept.exists():  # or it was stopped while it was measured
+        keep(kept, _learned(job))
+    entry = _written(job, measure(kept, _shared().protocol), started)
     shutil.rmtree(job.path, ignore_errors=True)  # its checkpoint, which has done its duty only now
     return entry
 
