@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from attention_results import Panel, draw_attention
-from common import RESULTS, machine, write_json
+from common import RESULTS, machine
 from PIL import Image
 from skimage import data as skimage_data
 
@@ -41,6 +41,7 @@ from ordhash.data.images import ImageSource, open_rgb
 from ordhash.distances import ordinal_distances
 from ordhash.encoder import Encoded
 from ordhash.errors import DataError
+from ordhash.files import write_json
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.metrics import average_precision
 

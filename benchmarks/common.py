@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import statistics
@@ -18,7 +17,6 @@ import torch
 from ordhash.bench.report import markdown_table as table
 from ordhash.bench.report import mean_interval
 from ordhash.data import ImageSet
-from ordhash.files import replace_file
 from ordhash.learn import DOHConfig, TrainConfig, train
 
 __all__ = [
@@ -30,7 +28,6 @@ __all__ = [
     "medians",
     "table",
     "untaught_model",
-    "write_json",
 ]
 
 RESULTS = Path(__file__).parent / "results"
@@ -80,9 +77,3 @@ def medians(contenders: dict[str, Callable[[], Any]], rounds: int, repeats: int 
             if round_:
                 times[name].append((time.perf_counter() - started) / repeats)
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write results whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda file: file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n"))

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, machine, untaught_model, write_json
+from common import RESULTS, machine, untaught_model
 from torch import Tensor
 
 from ordhash import Encoder
 from ordhash.data import ImageSet, load_protocol
+from ordhash.files import write_json
 from ordhash.inference import ImageInput
 from ordhash.learn import DOHConfig
 from ordhash.learn.backbones import build_backbone

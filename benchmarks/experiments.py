@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import CIFAR_CONFIG, RESULTS, machine, write_json
+from common import CIFAR_CONFIG, RESULTS, machine
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,6 +30,7 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet, load_protocol
 from ordhash.distances import asymmetric_distances
 from ordhash.features import FeatureStore
+from ordhash.files import write_json
 from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.export import export_backbone
 from ordhash.learn.network import HashingHead, HeadOutput

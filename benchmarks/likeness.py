@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from codes import cifar10_encoder
-from common import RESULTS, write_json
+from common import RESULTS
 from PIL import Image, ImageDraw, ImageEnhance
 
 from ordhash import OrdinalCodes
@@ -29,6 +29,7 @@ from ordhash.data import load_protocol
 from ordhash.data.datasets import DATASETS
 from ordhash.data.images import open_rgb, prepare
 from ordhash.distances import ordinal_distances
+from ordhash.files import write_json
 from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE, fingerprint
 
 SIDE = 160  # pixels, as the default network sees them

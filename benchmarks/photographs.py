@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import RESULTS, machine, medians, untaught_model, write_json
+from common import RESULTS, machine, medians, untaught_model
 from PIL import Image
 
 from ordhash import Encoder
@@ -25,6 +25,7 @@ from ordhash.cores import available_cores
 from ordhash.data import load_protocol
 from ordhash.data.images import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
+from ordhash.files import write_json
 
 FOLDER = Path("runs/bench-photographs")
 N_LARGE, N_SMALL, ROUNDS, BATCH = 48, 512, 5, 32

@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import CIFAR_CONFIG, FROZEN, RESULTS, machine, write_json
+from common import CIFAR_CONFIG, FROZEN, RESULTS, machine
 
 import ordhash
 from ordhash import Encoder, FeatureStore, evaluate
 from ordhash.data import Protocol, load_protocol
 from ordhash.evaluation import cosine_distances, rank_quality
+from ordhash.files import write_json
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.export import export_backbone

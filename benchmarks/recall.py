@@ -24,13 +24,14 @@ import numpy as np
 import numpy.typing as npt
 import usearch
 from codes import SPEC, one_hot, random_codes, real_codes
-from common import RESULTS, machine, medians, write_json
+from common import RESULTS, machine, medians
 from usearch.compiled import MetricKind
 from usearch.index import BatchMatches, Index
 
 from ordhash import OrdinalCodes, OrdinalIndex
 from ordhash.cores import available_cores
 from ordhash.distances import ordinal_distances
+from ordhash.files import write_json
 
 TOP_K, ROUNDS = 10, 5
 BITS = SPEC.n_segments * SPEC.arity

@@ -26,11 +26,12 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 from codes import SPEC, one_hot, random_codes, real_codes
-from common import RESULTS, machine, medians, write_json
+from common import RESULTS, machine, medians
 
 from ordhash import OrdinalCodes, OrdinalIndex
 from ordhash.cores import available_cores
 from ordhash.distances import symbol_losses
+from ordhash.files import write_json
 from ordhash.index import kernels
 from ordhash.index.planes import BLOCK, PlaneCodes
 

@@ -24,13 +24,14 @@ from typing import Any
 
 import numpy as np
 import skimage.data
-from common import RESULTS, machine, untaught_model, write_json
+from common import RESULTS, machine, untaught_model
 from PIL import Image
 
 from ordhash.codefile import CodeFacts
 from ordhash.codes import OrdinalCodes
 from ordhash.collection import Collection, Entry
 from ordhash.collection.catalogue import Catalogue
+from ordhash.files import write_json
 from ordhash.modelfile import load_model
 
 FOLDER = Path("runs/bench-serve")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
 import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from ordhash.errors import InputError
 
-__all__ = ["StrPath", "locked", "replace_file", "write_csv"]
+__all__ = ["StrPath", "locked", "replace_file", "write_csv", "write_json"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -95,3 +96,14 @@ def write_csv(path: StrPath, rows: Iterable[Sequence[str]]) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     replace_file(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write values whole or not at all, sorted by name, in a folder that is made if it is not there.
+
+    Args:
+        path: The file.
+        values: What it holds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda file: file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n"))

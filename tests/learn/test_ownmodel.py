@@ -11,6 +11,7 @@ from ordhash.data import ImageSet, read_manifest
 from ordhash.errors import DataError, InputError, SyncRunningError
 from ordhash.learn import DOHConfig, learn_labels, ownmodel, sync_without_model
 from ordhash.learn.checkpoint import TrainingState
+from ordhash.learn.correction import CORRECTED_FILE
 from ordhash.modelfile import load_model
 
 TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
@@ -254,6 +255,22 @@ def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, fo
     assert inside(collection) == before
     with pytest.raises(DataError, match="is not a collection"):
         learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)
+
+
+def test_what_was_corrected_is_listed_beside_the_model(collection, folder, monkeypatch):
+    learn = ownmodel._learn
+
+    def correcting(images, config, work, *, progress):
+        trained = learn(images, config, work, progress=progress)
+        (work / CORRECTED_FILE).write_text("path,given,learned\n")
+        return trained
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ownmodel, "_learn", correcting)
+        sync(collection, folder)
+    assert CORRECTED_FILE in inside(collection)
+    sync(collection, folder, relearn=True)  # which corrects nothing
+    assert CORRECTED_FILE not in inside(collection)
 
 
 @pytest.mark.slow

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
-import json
 import multiprocessing
 import platform
-import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +18,8 @@ from typing import Any
 import torch
 
 import ordhash
-from ordhash.bench.condensed import identity, known_entries
+from ordhash.bench.condensed import known_entries
+from ordhash.bench.jobs import Job, adopt, runs_of, trials_of
 from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head
 from ordhash.bench.measuring import keep, measure, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
@@ -31,7 +29,7 @@ from ordhash.cores import available_cores
 from ordhash.data.imageset import ImageSet
 from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
-from ordhash.files import replace_file
+from ordhash.files import write_json
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
@@ -41,31 +39,6 @@ from ordhash.learn.validation import labelled
 __all__ = ["run_recipe"]
 
 Values = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One training, or the ranking of raw features; ``path`` is without its ending."""
-
-    row: str
-    method: str
-    config: DOHConfig
-    training: TrainConfig
-    path: Path
-    trial: int | None = None
-
-    def to_json(self) -> Values:
-        """What decides the result."""
-        return {
-            "row": self.row,
-            "method": self.method,
-            "code_bits": None if self.method == RAW_FEATURES else self.config.code_bits,
-            "arity": self.config.arity,
-            "seed": self.training.seed,
-            "trial": self.trial,
-            "config": self.config.to_json(),
-            "training": self.training.to_json(),
-        }
 
 
 @dataclass(frozen=True)
@@ -162,17 +135,18 @@ def run_recipe(
         _common = _Common(protocol, prepared, cache)
         results["protocols"][name] = _facts(protocol, prepared, config)
         pool = _Workers(workers, protocol, config, cache)
-        elsewhere = {} if known is None else _by_identity(known, results["protocols"][name], name)
+        elsewhere = [] if known is None else known_entries(known, name, results["protocols"][name]["hash"])
         part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
         folder = out / "runs" / part
-        tuned, trials = {}, []
+        tuned: dict[str, tuple[DOHConfig, TrainConfig]] = {}
+        trials: list[Job] = []
         train = labelled(protocol.train)
         methods = [_suited(method, train) for method in recipe.methods]
         for method in methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
-                trials += _trials(method, recipe, out / "trials" / part)
-        adopted = _adopt(trials, elsewhere)
+                trials += trials_of(method, recipe, out / "trials" / part)
+        adopted = adopt(trials, elsewhere)
         done = _work(trials, _try, pool, ends, say)
         results["trials"] += done
         ready = []
@@ -184,7 +158,7 @@ def run_recipe(
                 # Where nothing validates, the defaults, which are the first trial.
                 best = max(mine, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
                 tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
-        jobs = [job for method in ready for job in _runs(method, *tuned[method.name], recipe, folder)]
+        jobs = [job for method in ready for job in runs_of(method, *tuned[method.name], recipe, folder)]
         if seed is not None:
             jobs = [job for job in jobs if job.training.seed == seed]
         # A first seed of every method at the first length comes first: of time that is short, most is had this way.
@@ -194,16 +168,16 @@ def run_recipe(
         def note(entry: Values) -> None:
             results["runs"].append(entry)
             if seed is None:
-                _write(out / "results.json", results)
+                write_json(out / "results.json", results)
 
-        adopted += _adopt(jobs, elsewhere)
+        adopted += adopt(jobs, elsewhere)
         if known is not None:
             say(f"{name}: {adopted} trials and runs of another machine taken over")
         _work(jobs, _do, pool, ends, say, note)
         complete &= len(ready) == len(methods) and len(results["runs"]) - before == len(jobs)
     results["complete"] = complete
     if seed is None:
-        _write(out / "results.json", results)
+        write_json(out / "results.json", results)
     return results
 
 
@@ -240,31 +214,6 @@ def _suited(method: Method, images: ImageSet) -> Method:
     return dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))
 
 
-def _trials(method: Method, recipe: Recipe, folder: Path) -> list[_Job]:
-    jobs = []
-    for trial, (config, training) in enumerate(trial_settings(method, recipe.tuning.trials)):
-        config = dataclasses.replace(config, code_bits=recipe.tuning.code_bits)
-        training = dataclasses.replace(training, validation_fraction=recipe.tuning.validation_fraction)
-        jobs.append(_job(method, config, training, folder, trial))
-    return jobs
-
-
-def _runs(method: Method, config: DOHConfig, training: TrainConfig, recipe: Recipe, folder: Path) -> Iterable[_Job]:
-    raw = method.method == RAW_FEATURES
-    for seed in range(1 if raw else method.seeds or recipe.seeds):
-        for bits in recipe.code_bits[:1] if raw else method.code_bits or recipe.code_bits:
-            length = dataclasses.replace(config, code_bits=bits)
-            yield _job(method, length, dataclasses.replace(training, seed=seed), folder)
-
-
-def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path, trial: int | None = None) -> _Job:
-    job = _Job(method.name, method.method, config, training, folder, trial)
-    what = json.dumps([job.to_json(), ordhash.__version__], sort_keys=True).encode()
-    digest = hashlib.blake2b(what, digest_size=6).hexdigest()
-    readable = re.sub(r"[^a-z0-9]+", "-", method.name.lower()).strip("-")
-    return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{training.seed}-{digest}")
-
-
 @dataclass(frozen=True)
 class _Workers:
     """Processes that do jobs of one protocol; a single one is this process itself.
@@ -278,7 +227,7 @@ class _Workers:
     cache: Path
 
     @contextmanager
-    def doing(self, work: Callable[[_Job], Values], jobs: list[_Job]) -> Iterator[Iterator[Values]]:
+    def doing(self, work: Callable[[Job], Values], jobs: list[Job]) -> Iterator[Iterator[Values]]:
         """Results of jobs as they come."""
         if self.n == 1:
             yield map(work, jobs)
@@ -297,8 +246,8 @@ def _start(protocol: Protocol, config: DOHConfig, cache: Path) -> None:
 
 
 def _work(
-    jobs: list[_Job],
-    work: Callable[[_Job], Values],
+    jobs: list[Job],
+    work: Callable[[Job], Values],
     workers: _Workers,
     ends: float | None,
     say: Callable[[str], None],
@@ -307,12 +256,12 @@ def _work(
     """Results of jobs, those of earlier calls too; fewer where the time is up."""
     done, todo = [], []
     for job in jobs:
-        path = job.path.with_suffix(".json")
-        if path.exists():
-            done.append(json.loads(path.read_text()))
-            note(done[-1])
-        else:
+        entry = job.entry
+        if entry is None:
             todo.append(job)
+        else:
+            done.append(entry)
+            note(entry)
     if not todo or (ends is not None and time.perf_counter() >= ends):
         return done
     started = time.perf_counter()
@@ -331,49 +280,26 @@ def _work(
     return done
 
 
-def _by_identity(known: Values, facts: Values, protocol: str) -> dict[str, Values]:
-    return {identity(entry): entry for entry in known_entries(known, protocol, facts["hash"])}
-
-
-def _adopt(jobs: list[_Job], known: dict[str, Values]) -> int:
-    """Keep what another machine has done of these jobs as if it had been done here; forget what is not known any more.
-
-    Returns:
-        How many are kept.
-    """
-    adopted = 0
-    for job in jobs:
-        path = job.path.with_suffix(".json")
-        if path.exists() and json.loads(path.read_text()).get("adopted"):
-            path.unlink()
-        entry = known.get(identity(job.to_json()))
-        if entry is not None and not path.exists():
-            _write(path, {**entry, "adopted": True})
-            adopted += 1
-    return adopted
-
-
-def _try(job: _Job) -> Values:
+def _try(job: Job) -> Values:
     """A trial: what matters is the validation mAP."""
     started = time.perf_counter()
     _, state = train_head(_shared().features, job.config, job.training)
     return _written(job, {"validation_map": state.best_map, "best_epoch": state.best_epoch}, started)
 
 
-def _do(job: _Job) -> Values:
+def _do(job: Job) -> Values:
     """A run: learn, keep codes and scores, measure them."""
     started = time.perf_counter()
     if job.method == RAW_FEATURES:
         return _written(job, measure_raw_features(_shared().features), started)
-    kept = job.path.with_suffix(".npz")
-    if not kept.exists():  # or it was stopped while it was measured
-        keep(kept, _learned(job))
-    entry = _written(job, measure(kept, _shared().protocol), started)
+    if not job.kept.exists():  # or it was stopped while it was measured
+        keep(job.kept, _learned(job))
+    entry = _written(job, measure(job.kept, _shared().protocol), started)
     shutil.rmtree(job.path, ignore_errors=True)  # its checkpoint, which has done its duty only now
     return entry
 
 
-def _learned(job: _Job) -> Learned:
+def _learned(job: Job) -> Learned:
     if job.training.mode == "finetune":
         return learn_everything(_shared().protocol, job.config, job.training, job.path, _shared().cache)
     if job.method in SHALLOW_METHODS:
@@ -387,7 +313,7 @@ def _shared() -> _Common:
     return _common
 
 
-def _written(job: _Job, values: Values, started: float) -> Values:
+def _written(job: Job, values: Values, started: float) -> Values:
     entry = {
         **job.to_json(),
         "protocol": _shared().protocol.name,
@@ -395,13 +321,8 @@ def _written(job: _Job, values: Values, started: float) -> Values:
         "seconds": round(time.perf_counter() - started, 1),
         "version": ordhash.__version__,
     }
-    _write(job.path.with_suffix(".json"), entry)
+    job.finish(entry)
     return entry
-
-
-def _write(path: Path, values: Values) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda file: file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n"))
 
 
 def _facts(protocol: Protocol, prepared: Prepared | None, config: DOHConfig) -> Values:

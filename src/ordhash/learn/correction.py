@@ -35,7 +35,17 @@ from ordhash.errors import InputError
 from ordhash.files import write_csv
 from ordhash.learn.validation import labels_of
 
-__all__ = ["Correction", "check_one_label", "correct_labels", "corrected", "write_corrected", "wrong_share"]
+__all__ = [
+    "CORRECTED_FILE",
+    "Correction",
+    "check_one_label",
+    "correct_labels",
+    "corrected",
+    "write_corrected",
+    "wrong_share",
+]
+
+CORRECTED_FILE = "corrected.csv"  # beside a model
 
 Floats = npt.NDArray[np.float32]
 

@@ -17,6 +17,7 @@ from ordhash.encoder import Encoder
 from ordhash.errors import InputError, OrdhashError
 from ordhash.files import StrPath, replace_file, write_csv
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.correction import CORRECTED_FILE
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.trainer import TrainResult, train
 from ordhash.learn.validation import check_neighbourhoods, labelled, labels_of
@@ -223,6 +224,9 @@ def _learn_and_encode(
     for other in collection.path.glob(_MODEL.format("*")):
         if other != path:
             other.unlink()
+    (collection.path / CORRECTED_FILE).unlink(missing_ok=True)  # of the model before
+    if (work / CORRECTED_FILE).exists():
+        (work / CORRECTED_FILE).replace(collection.path / CORRECTED_FILE)
     shutil.rmtree(work)
     return report, dataclasses.replace(trained, model=path)
 

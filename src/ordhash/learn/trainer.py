@@ -31,7 +31,7 @@ from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.correction import check_one_label, corrected, write_corrected
+from ordhash.learn.correction import CORRECTED_FILE, check_one_label, corrected, write_corrected
 from ordhash.learn.export import export_backbone, export_model
 from ordhash.learn.loop import Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead, HashingNetwork
@@ -159,7 +159,7 @@ def train(
     path = out / MODEL_FILE
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
-        write_corrected(out / "corrected.csv", trained.corrected)  # before the model, with which the training is done
+        write_corrected(out / CORRECTED_FILE, trained.corrected)  # before the model, with which the training is done
         frozen = export_backbone(
             trained.backbone, trained.form, config.backbone, None if finetuned else cache / "backbones"
         )
