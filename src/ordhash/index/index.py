@@ -35,7 +35,6 @@ from ordhash.index.items import Items, Where, key_column
 from ordhash.index.planes import Bytes, PlaneCodes
 from ordhash.index.results import IndexStats, RadiusResult, SearchResult
 from ordhash.index.stores import Distinct, Found, Grown, Scan, Tabled, bools_of, kernels, store_of
-from ordhash.progress import progress_bar
 
 __all__ = ["OrdinalIndex"]
 
@@ -265,11 +264,7 @@ class OrdinalIndex:
         """
         if n_queries is not None and not self._is_worth_loading(n_queries):
             return
-        steps = kernels().steps()
-        with progress_bar("Preparing the search", len(steps), show=progress) as advance:
-            for step in steps:
-                step()
-                advance(1)
+        kernels().warm_up(progress=progress)
         self._computed = _WORTH_LOADING
 
     def build_tables(self) -> None:

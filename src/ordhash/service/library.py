@@ -32,6 +32,7 @@ __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
 
 Order = Literal["name", "newest"]
 
+_SEARCHES = 1000  # that a service is started for; where compiled scans serve so many better, they are loaded at once
 _REST = 10  # times the time that a look takes
 _UNKNOWN = "there is no photograph {} in the collection; it may have been deleted"
 _OTHER_MODEL = "the collection was encoded anew by another model; start the service again to search with that"
@@ -151,6 +152,7 @@ class Library:
         """Load what the first search would wait for."""
         grey = np.full((64, 64, 3), 128, dtype=np.uint8)
         grey[:32] = 64
+        self._view.index.warm_up(_SEARCHES)
         look_up_examples([Example(grey)], self.encoder, self._view.index, top_k=1)
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -12,16 +13,34 @@ from ordhash.index.kernels.ordinal import nearest, within
 from ordhash.index.kernels.postings import expand, has_allowed
 from ordhash.index.kernels.tables import Tables, walk
 from ordhash.index.planes import PlaneCodes
+from ordhash.progress import progress_bar
 
-__all__ = ["steps"]
+__all__ = ["warm_up"]
+
+_lock = threading.Lock()
+_warm = False
 
 
-def steps() -> list[Callable[[], object]]:
-    """Calls that together compile every scan; each takes seconds the first time and nothing later.
+def warm_up(*, progress: bool = False) -> None:
+    """Compile or load every scan; once in a process, so that it costs nothing to ask again.
 
-    >>> len(steps())
-    9
+    Args:
+        progress: Whether to show a bar.
     """
+    global _warm
+    with _lock:  # whoever comes meanwhile would only compile the same
+        if _warm:
+            return
+        steps = _steps()
+        with progress_bar("Preparing the search", len(steps), show=progress) as advance:
+            for step in steps:
+                step()
+                advance(1)
+        _warm = True
+
+
+def _steps() -> list[Callable[[], object]]:
+    """Calls that together compile every scan; each takes seconds the first time on a machine."""
     # Distances count in one byte or two; everything else is compiled once for all lengths and arities.
     short, long = (OrdinalCodes(np.zeros((1, spec.n_segments), np.uint8), spec) for spec in _SPECS)
     losses = np.zeros((1, short.spec.n_segments, short.spec.arity), dtype=np.float32)
