@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
 from ordhash.bench.report import draw_figures
 from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.data import Protocol, read_folder
+from ordhash.data import ImageSet, Protocol, read_folder
 from ordhash.data.protocols import split_by_class
 from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.errors import DataError, InputError
 from ordhash.learn.batches import PictureBatches
+from ordhash.learn.objectives import DOHMixup
 from ordhash.metrics import mean_average_precision
 
 
@@ -128,6 +130,21 @@ def test_the_best_trial_decides_the_settings(results):
                 assert run["training"]["learning_rate"] == best["training"]["learning_rate"]
                 assert run["config"]["objective"] == best["config"]["objective"]
                 assert run["training"]["validation_fraction"] == 0.34
+
+
+@pytest.mark.parametrize(("noise", "mixup"), [(0.1, 0.5), (9.0, 0.0)])
+def test_the_default_is_chosen_by_features_too(noise, mixup, recipe_file):
+    method = next(method for method in read_recipe(recipe_file).methods if method.name == "doh-mixup")
+    classes, rng = np.arange(360) % 3, np.random.default_rng(0)
+    features = np.eye(3)[classes] + noise * rng.normal(size=(360, 3))
+    prepared = SimpleNamespace(train=SimpleNamespace(averages=lambda: features.astype(np.float32)))
+    images = ImageSet(
+        np.zeros((360, 2, 2, 3), np.uint8), np.arange(360).astype(str), np.eye(3, dtype=bool)[classes], tuple("abc")
+    )
+    asked = dataclasses.replace(method, config=dataclasses.replace(method.config, objective="ordhash"))
+    assert runner._suited(asked, images, prepared).config.objective == DOHMixup(mixup=mixup)
+    assert runner._suited(asked, images, None).config.objective == DOHMixup()
+    assert runner._suited(method, images, prepared).config.objective == DOHMixup()
 
 
 def test_an_interrupted_benchmark_goes_on(recipe_file, tiny_protocol, tmp_path, cache, monkeypatch):

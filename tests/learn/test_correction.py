@@ -152,7 +152,7 @@ def test_the_share_is_that_of_the_surest_fifth_of_every_class(n_classes, seed):
 def test_what_was_corrected_is_listed(tmp_path):
     keys = np.array(["a.jpg", "b, c.jpg", "d.jpg"])
     images = ImageSet(np.zeros((3, 8, 8, 3), np.uint8), keys, np.eye(2, dtype=bool)[[0, 1, 1]], ("cat", "dog"))
-    correction = Correction(0.3, np.array([0, 0, 1]), np.array([False, True, False]))
+    correction = Correction(0.3, 0.9, np.array([0, 0, 1]), np.array([False, True, False]))
     path = tmp_path / "corrected.csv"
     write_corrected(path, corrected(images, correction))
     with path.open(newline="") as file:

@@ -31,10 +31,12 @@ from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
 from ordhash.files import write_json
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.correction import correct_labels
+from ordhash.learn.loop import corrects_labels
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
 from ordhash.learn.trainer import DEFAULT_CACHE
-from ordhash.learn.validation import labelled
+from ordhash.learn.validation import labelled, labels_of
 
 __all__ = ["run_recipe"]
 
@@ -141,7 +143,7 @@ def run_recipe(
         tuned: dict[str, tuple[DOHConfig, TrainConfig]] = {}
         trials: list[Job] = []
         train = labelled(protocol.train)
-        methods = [_suited(method, train) for method in recipe.methods]
+        methods = [_suited(method, train, prepared) for method in recipe.methods]
         for method in methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
@@ -205,12 +207,17 @@ def _finetunes(recipe: Recipe) -> bool:
     return False
 
 
-def _suited(method: Method, images: ImageSet) -> Method:
-    """The method with the objective that it trains on these images, whose settings are tuned."""
+def _suited(method: Method, images: ImageSet, prepared: Prepared | None) -> Method:
+    """The method with the objective that it trains on these images and features, whose settings are tuned."""
     if not method.learns or method.training.from_neighbourhoods:
         return method
     task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
-    objective = find_objective(method.config.objective).suited(task)
+    asked = find_objective(method.config.objective)
+    objective = asked.suited(task)
+    chooses = objective is not asked
+    if chooses and prepared is not None and corrects_labels(method.training, objective, task):
+        found = correct_labels(prepared.train.averages(), labels_of(images).argmax(axis=1))
+        objective = asked.suited(dataclasses.replace(task, accuracy=found.accuracy))
     return dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))
 
 

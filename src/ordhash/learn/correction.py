@@ -67,11 +67,13 @@ class Correction:
 
     Attributes:
         share: Estimated share of wrong ones, 0..1; None where features say too little.
+        accuracy: Estimated share of images whose class features predict rightly, 0..1.
         classes: Class of every image to learn, int64 (n,).
         changed: Whether it is another than the given one, bool (n,).
     """
 
     share: float | None
+    accuracy: float
     classes: npt.NDArray[np.int64]
     changed: npt.NDArray[np.bool_]
 
@@ -97,7 +99,7 @@ def correct_labels(features: Floats, classes: npt.NDArray[np.int64]) -> Correcti
     names, given = np.unique(classes, return_inverse=True)  # a class without images is none
     one_hot, n_classes = np.eye(len(names), dtype=np.float32), len(names)
     if n_classes < 2:
-        return Correction(None, classes, np.zeros(len(classes), dtype=bool))
+        return Correction(None, 1.0, classes, np.zeros(len(classes), dtype=bool))
     regression = _Halves(features)
     probabilities = _probabilities(regression, one_hot[given])
     share, accuracy = wrong_share(probabilities, given, regression.part)
@@ -116,7 +118,7 @@ def correct_labels(features: Floats, classes: npt.NDArray[np.int64]) -> Correcti
             taken = (prior * likelihood).argmax(axis=1)
             prior = _probabilities(regression, one_hot[taken]).clip(least)
         taken = (prior * likelihood).argmax(axis=1)
-    return Correction(share if known else None, names[taken], taken != given)
+    return Correction(share if known else None, accuracy, names[taken], taken != given)
 
 
 def wrong_share(

@@ -30,7 +30,16 @@ from ordhash.progress import progress_bar
 
 _MOST_PROBABILITIES = 200_000_000  # of classes, one for every image, while labels are corrected; each takes 40 bytes
 
-__all__ = ["Validation", "class_means", "configured_head", "features_of", "fit", "scores_of"]
+__all__ = [
+    "Lesson",
+    "Validation",
+    "class_means",
+    "configured_head",
+    "corrects_labels",
+    "features_of",
+    "fit",
+    "scores_of",
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,19 @@ class Validation:
 
     inputs: FeatureMaps | PictureBatches
     labels: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What was learned.
+
+    Attributes:
+        objective: What was trained for, suited to images and features.
+        correction: Which labels of the training images were taken for wrong; None where nobody looked.
+    """
+
+    objective: Objective
+    correction: Correction | None
 
 
 def configured_head(config: DOHConfig, in_dim: int, n_classes: int, *, multilabel: bool) -> HashingHead:
@@ -83,14 +105,14 @@ def fit(
     out: Path | None = None,
     overwrite: bool = False,
     progress: bool = False,
-) -> Correction | None:
+) -> Lesson:
     """Learn, and leave the network with the weights of the epoch that was best on validation images.
 
     PyTorch's random state is seeded for every epoch and left so.
 
     Args:
         network: A head, which reads feature maps, or the whole network, which reads pictures.
-        objective: Builds the loss and blends batches.
+        objective: Builds the loss and blends batches, or chooses one that does.
         task: What the loss is built for.
         batches: Training images.
         validation: May be empty: then the last epoch counts as the best.
@@ -102,15 +124,16 @@ def fit(
         progress: Whether to show a bar.
 
     Returns:
-        Which labels of the training images were taken for wrong, where anybody looked.
+        What was trained for, and on which labels.
 
     Raises:
         DataError: The loss is no number any more, or the checkpoint is damaged.
         InputError: The checkpoint is another training's, or labels cannot be corrected.
     """
     share = Share(fabric.global_rank, fabric.world_size)
-    objective, targets, correction = objective.suited(task), batches.labels, None
-    corrects = _corrects(settings, objective, task)
+    asked, objective = objective, objective.suited(task)
+    targets, correction = batches.labels, None
+    corrects = corrects_labels(settings, objective, task)
     if corrects or objective.wants_class_features:
         features = features_of(network, batches, settings.batch_size, fabric)
         if corrects:
@@ -121,6 +144,9 @@ def fit(
             correction = cast(Correction, fabric.broadcast(found))
             state.wrong_labels = correction.share
             targets = functional.one_hot(torch.from_numpy(correction.classes), task.n_classes).float()
+            if not isinstance(network, HashingNetwork):  # or features get better
+                task = dataclasses.replace(task, accuracy=correction.accuracy)
+                objective = asked.suited(task)
         if objective.wants_class_features:
             task = dataclasses.replace(task, class_features=class_means(features, targets))
     loss = objective.build(task)
@@ -179,11 +205,20 @@ def fit(
                 if out:
                     state.save(out, fabric, learner, optimizer)
     learner.load_state_dict(state.best)
-    return correction
+    return Lesson(objective, correction)
 
 
-def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:
-    """Whether labels that are probably wrong are replaced: as settings say, or where objective and data allow it."""
+def corrects_labels(settings: TrainConfig, objective: Objective, task: Task) -> bool:
+    """Whether labels that are probably wrong are replaced: as settings say, or where objective and data allow it.
+
+    Args:
+        settings: How to train.
+        objective: Suited to the task.
+        task: Says how many images and classes there are.
+
+    Raises:
+        InputError: Settings say so, and images carry several labels.
+    """
     if settings.correct_labels is not None:
         if settings.correct_labels:
             check_one_label(task.multilabel)

@@ -359,12 +359,12 @@ def train_network(
         n_classes, multilabel = batches.labels.shape[1], images.multilabel
         head = configured_head(config, shape[0], n_classes, multilabel=multilabel)
         task = Task(config.spec, n_classes, multilabel, settings.seed, len(images), soft=settings.from_neighbourhoods)
-        objective = find_objective(config.objective).suited(task)
+        objective = find_objective(config.objective)
         network = HashingNetwork(backbone, head) if finetune else head
         state = TrainingState(fingerprint)
         none = np.zeros((0, n_classes), dtype=bool)
         held = Validation(validation_inputs, labels_of(validation) if len(validation) else none)
-        correction = fit(
+        lesson = fit(
             network, objective, task, batches, held, settings, fabric, state,
             out=out, overwrite=overwrite, progress=progress,
         )  # fmt: skip
@@ -374,12 +374,12 @@ def train_network(
         backbone,
         form,
         (shape[0], shape[1], shape[2]),
-        objective,
+        lesson.objective,
         state,
         len(images),
         held,
         failures,
-        [] if correction is None else corrected(images, correction),
+        [] if lesson.correction is None else corrected(images, lesson.correction),
         symbol_shares(OrdinalCodes.from_scores(scores_of(network, maps, fabric)))
         if settings.from_neighbourhoods
         else None,

@@ -3,7 +3,8 @@
 Ours. Kinds of labels want different things (docs/experiments.md has the numbers):
 
 - several labels an image: pairs of whole images, the paper's objective;
-- one label, many images a class: pairs of blended images, which rank doubtful images by their doubt;
+- one label, many images a class: pairs of blended images, which rank doubtful images by their doubt; nothing is
+  blended where features of a frozen backbone say so little that most images are doubtful;
 - one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to;
 - memberships in clusters, where nobody gave labels: pairs of whole images, and codewords where clusters are small.
 """
@@ -23,6 +24,8 @@ from ordhash.learn.objectives.mixup import DOHMixup
 __all__ = ["Default"]
 
 _FEW_MEMBERS = 15  # a cluster, of both scales together: 60 on the coarser one
+# Of images whose class features predict; with less, blending costs more than it gives.
+_LEAST_ACCURACY = 0.78
 # Memberships in clusters of many images say themselves how alike images are, and no segment has to keep that.
 _MANY_IMAGES = 2000
 
@@ -34,6 +37,8 @@ class Default(Objective):
     >>> from ordhash.codes import CodeSpec
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=10, n_images=5000)).name
     'doh-mixup'
+    >>> Default().suited(Task(CodeSpec(48, 4), n_classes=10, n_images=5000, accuracy=0.7)).mixup
+    0.0
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=81, n_images=2640)).name
     'doh-codewords'
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=80, n_images=5000, soft=True)).name
@@ -51,7 +56,8 @@ class Default(Objective):
             return DOH()
         least = (_FEW_MEMBERS if task.soft else MANY_IMAGES) * task.n_classes
         if task.n_images is None or task.n_images >= least:
-            return DOH() if task.soft else DOHMixup()
+            weak = task.accuracy is not None and task.accuracy < _LEAST_ACCURACY
+            return DOH() if task.soft else DOHMixup(mixup=0.0) if weak else DOHMixup()
         if not task.soft:
             return DOHCodewords()
         many = task.n_images >= _MANY_IMAGES
