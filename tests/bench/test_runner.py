@@ -142,9 +142,10 @@ def test_the_default_is_chosen_by_features_too(noise, mixup, recipe_file):
         np.zeros((360, 2, 2, 3), np.uint8), np.arange(360).astype(str), np.eye(3, dtype=bool)[classes], tuple("abc")
     )
     asked = dataclasses.replace(method, config=dataclasses.replace(method.config, objective="ordhash"))
-    assert runner._suited(asked, images, prepared).config.objective == DOHMixup(mixup=mixup)
-    assert runner._suited(asked, images, None).config.objective == DOHMixup()
-    assert runner._suited(method, images, prepared).config.objective == DOHMixup()
+    suited = [suited.config.objective for suited in runner._suited([asked, method], images, prepared)]
+    assert suited == [DOHMixup(mixup=mixup), DOHMixup()]
+    (unseen,) = runner._suited([asked], images, None)
+    assert unseen.config.objective == DOHMixup()
 
 
 def test_an_interrupted_benchmark_goes_on(recipe_file, tiny_protocol, tmp_path, cache, monkeypatch):
@@ -244,7 +245,7 @@ def test_what_has_been_learned_and_encoded_is_kept_until_it_is_measured(
 ):
     recipe = finetuning(recipe_file)
 
-    def die(*_):
+    def die(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

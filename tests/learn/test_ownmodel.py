@@ -265,10 +265,15 @@ def test_what_was_corrected_is_listed_beside_the_model(collection, folder, monke
         (work / CORRECTED_FILE).write_text("path,given,learned\n")
         return trained
 
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
         patch.setattr(ownmodel, "_learn", correcting)
-        sync(collection, folder)
-    assert CORRECTED_FILE in inside(collection)
+        patch.setattr(Collection, "sync", die)
+        with pytest.raises(KeyboardInterrupt):
+            sync(collection, folder)
+    assert CORRECTED_FILE in inside(collection)  # whoever completes the encoding
     sync(collection, folder, relearn=True)  # which corrects nothing
     assert CORRECTED_FILE not in inside(collection)
 

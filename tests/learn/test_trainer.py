@@ -737,18 +737,22 @@ def test_wrong_labels_are_found_corrected_and_listed(mode, mislabelled, tmp_path
     assert (again.reused, again.wrong_labels, again.corrected) == (True, result.wrong_labels, result.corrected)
 
 
+@pytest.mark.parametrize("correct", [None, False])
 @pytest.mark.parametrize(
     ("mode", "labels", "mixup"), [("frozen", "right", 0.5), ("frozen", "any", 0.0), ("finetune", "any", 0.5)]
 )
 def test_images_are_blended_unless_frozen_features_say_little(
-    mode, labels, mixup, mislabelled, tmp_path, cache, learned
+    mode, labels, mixup, correct, mislabelled, tmp_path, cache, learned
 ):
     images, right = mislabelled
     shown = right if labels == "right" else np.random.default_rng(0).permutation(right)
     images = dataclasses.replace(images, labels=np.eye(3, dtype=bool)[shown])
     settings = dataclasses.replace(FAST, mode=mode, epochs=1, batch_size=32, validation_fraction=0.1)
-    model = load_model(train(images, TINY, settings, out=tmp_path, cache=cache).model)
-    assert (model.info.method["name"], model.info.method["mixup"]) == ("doh-mixup", mixup)
+    result = train(images, TINY, dataclasses.replace(settings, correct_labels=correct), out=tmp_path, cache=cache)
+    method = load_model(result.model).info.method
+    assert (method["name"], method["mixup"]) == ("doh-mixup", mixup)
+    if correct is False:
+        assert result.wrong_labels is None
 
 
 def test_labels_are_corrected_where_objective_and_images_allow_it_or_settings_say_so(

@@ -64,8 +64,11 @@ class Job:
     @property
     def entry(self) -> Values | None:
         """What came of it; None as long as it is not done."""
-        path = self.path.with_suffix(".json")
-        return json.loads(path.read_text()) if path.exists() else None
+        try:
+            values: Values = json.loads(self.path.with_suffix(".json").read_text())
+        except FileNotFoundError:
+            return None
+        return values
 
     def finish(self, entry: Values) -> None:
         """Write what came of it, with which it is done."""
@@ -73,7 +76,7 @@ class Job:
 
     def forget(self) -> None:
         """Be not done any more."""
-        self.path.with_suffix(".json").unlink()
+        self.path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def trials_of(method: Method, recipe: Recipe, folder: Path) -> Iterator[Job]:
@@ -128,12 +131,11 @@ def adopt(jobs: list[Job], entries: list[Values]) -> int:
     known = {identity(entry): entry for entry in entries}
     adopted = 0
     for job in jobs:
-        done = job.entry
-        if done is not None and done.get("adopted"):
-            job.forget()
-            done = None
-        entry = known.get(identity(job.to_json()))
-        if entry is not None and done is None:
+        done, entry = job.entry, known.get(identity(job.to_json()))
+        own = done is not None and not done.get("adopted")
+        if entry is not None and not own:  # written over, and never gone: other processes may look
             job.finish({**entry, "adopted": True})
             adopted += 1
+        elif not own:
+            job.forget()
     return adopted

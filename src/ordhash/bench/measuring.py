@@ -20,12 +20,13 @@ from ordhash.files import replace_file
 __all__ = ["keep", "measure", "measure_raw_features"]
 
 
-def keep(path: Path, learned: Learned) -> None:
+def keep(path: Path, learned: Learned, *, seconds: float) -> None:
     """Write what metrics are computed from: packed codes of the database, scores of the queries; and facts of the run.
 
     Args:
         path: A file, .npz.
         learned: A run.
+        seconds: What it took so far.
     """
     spec = learned.database.spec
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +37,7 @@ def keep(path: Path, learned: Learned) -> None:
             database=learned.database.packed(),
             scores=learned.scores,
             spec=np.array([spec.code_bits, spec.arity]),
-            facts=np.array(json.dumps(learned.facts)),
+            facts=np.array(json.dumps({**learned.facts, "seconds": seconds})),
         ),
     )
 
@@ -51,7 +52,7 @@ def measure(path: Path, protocol: Protocol) -> dict[str, Any]:
     with np.load(path) as kept:
         spec = CodeSpec(*(int(value) for value in kept["spec"]))
         database, scores = OrdinalCodes.from_packed(kept["database"], spec), kept["scores"]
-        facts = json.loads(str(kept["facts"]))
+        facts = json.loads(str(kept["facts"])) if "facts" in kept else {}  # of before they were kept
     queries = OrdinalCodes.from_scores(scores)
     ordinal = rank_quality(lambda rows: ordinal_distances(queries[rows], database), protocol, radii=(0, 1, 2))
     asymmetric = rank_quality(lambda rows: asymmetric_distances(scores[rows], database), protocol)

@@ -9,7 +9,7 @@ import platform
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from ordhash.errors import InputError
 from ordhash.files import write_json
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import correct_labels
-from ordhash.learn.loop import corrects_labels
+from ordhash.learn.loop import looks_at_labels
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
 from ordhash.learn.trainer import DEFAULT_CACHE
@@ -143,7 +143,7 @@ def run_recipe(
         tuned: dict[str, tuple[DOHConfig, TrainConfig]] = {}
         trials: list[Job] = []
         train = labelled(protocol.train)
-        methods = [_suited(method, train, prepared) for method in recipe.methods]
+        methods = list(_suited(recipe.methods, train, prepared))
         for method in methods:
             tuned[method.name] = (method.config, method.training)
             if method.learns and recipe.tuning.trials > 1:
@@ -207,18 +207,25 @@ def _finetunes(recipe: Recipe) -> bool:
     return False
 
 
-def _suited(method: Method, images: ImageSet, prepared: Prepared | None) -> Method:
-    """The method with the objective that it trains on these images and features, whose settings are tuned."""
-    if not method.learns or method.training.from_neighbourhoods:
-        return method
-    task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
-    asked = find_objective(method.config.objective)
-    objective = asked.suited(task)
-    chooses = objective is not asked
-    if chooses and prepared is not None and corrects_labels(method.training, objective, task):
-        found = correct_labels(prepared.train.averages(), labels_of(images).argmax(axis=1))
-        objective = asked.suited(dataclasses.replace(task, accuracy=found.accuracy))
-    return dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))
+def _suited(methods: Iterable[Method], images: ImageSet, prepared: Prepared | None) -> Iterator[Method]:
+    """Methods with the objective that each trains on these images and features, whose settings are tuned.
+
+    Features are looked at once, with those images too that a training holds out.
+    """
+    accuracy = None
+    for method in methods:
+        if not method.learns or method.training.from_neighbourhoods:
+            yield method
+            continue
+        task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
+        asked = find_objective(method.config.objective)
+        objective = asked.suited(task)
+        if objective is not asked and prepared is not None and looks_at_labels(objective, task):
+            if accuracy is None:
+                classes = labels_of(images).argmax(axis=1)
+                accuracy = correct_labels(prepared.train.averages(), classes).accuracy
+            objective = asked.suited(dataclasses.replace(task, accuracy=accuracy))
+        yield dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))
 
 
 @dataclass(frozen=True)
@@ -300,7 +307,9 @@ def _do(job: Job) -> Values:
     if job.method == RAW_FEATURES:
         return _written(job, measure_raw_features(_shared().features), started)
     if not job.kept.exists():  # or it was stopped while it was measured
-        keep(job.kept, _learned(job))
+        learned = _learned(job)
+        keep(job.kept, learned, seconds=time.perf_counter() - started)
+        started = time.perf_counter()
     entry = _written(job, measure(job.kept, _shared().protocol), started)
     shutil.rmtree(job.path, ignore_errors=True)  # its checkpoint, which has done its duty only now
     return entry
@@ -325,7 +334,7 @@ def _written(job: Job, values: Values, started: float) -> Values:
         **job.to_json(),
         "protocol": _shared().protocol.name,
         **values,
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(values.get("seconds", 0.0) + time.perf_counter() - started, 1),
         "version": ordhash.__version__,
     }
     job.finish(entry)

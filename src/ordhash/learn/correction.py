@@ -67,7 +67,7 @@ class Correction:
 
     Attributes:
         share: Estimated share of wrong ones, 0..1; None where features say too little.
-        accuracy: Estimated share of images whose class features predict rightly, 0..1.
+        accuracy: Estimated share of images whose class features predict rightly.
         classes: Class of every image to learn, int64 (n,).
         changed: Whether it is another than the given one, bool (n,).
     """

@@ -35,9 +35,9 @@ __all__ = [
     "Validation",
     "class_means",
     "configured_head",
-    "corrects_labels",
     "features_of",
     "fit",
+    "looks_at_labels",
     "scores_of",
 ]
 
@@ -133,19 +133,24 @@ def fit(
     share = Share(fabric.global_rank, fabric.world_size)
     asked, objective = objective, objective.suited(task)
     targets, correction = batches.labels, None
-    corrects = corrects_labels(settings, objective, task)
-    if corrects or objective.wants_class_features:
+    corrects = _corrects(settings, objective, task)
+    # What is to be chosen depends on features that stay as they are.
+    chooses = asked is not objective and looks_at_labels(objective, task) and not isinstance(network, HashingNetwork)
+    if corrects or chooses or objective.wants_class_features:
         features = features_of(network, batches, settings.batch_size, fabric)
-        if corrects:
+        if corrects or chooses:
             given = targets.argmax(dim=1).numpy()
             if not bool(features.isfinite().all()):
                 raise DataError("the backbone's features are no numbers; give it other weights")
-            found = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
-            correction = cast(Correction, fabric.broadcast(found))
-            state.wrong_labels = correction.share
-            targets = functional.one_hot(torch.from_numpy(correction.classes), task.n_classes).float()
-            if not isinstance(network, HashingNetwork):  # or features get better
-                task = dataclasses.replace(task, accuracy=correction.accuracy)
+            found = cast(
+                Correction,
+                fabric.broadcast(correct_labels(features.numpy(), given) if fabric.is_global_zero else None),
+            )
+            if corrects:
+                correction, state.wrong_labels = found, found.share
+                targets = functional.one_hot(torch.from_numpy(found.classes), task.n_classes).float()
+            if chooses:
+                task = dataclasses.replace(task, accuracy=found.accuracy)
                 objective = asked.suited(task)
         if objective.wants_class_features:
             task = dataclasses.replace(task, class_features=class_means(features, targets))
@@ -208,21 +213,22 @@ def fit(
     return Lesson(objective, correction)
 
 
-def corrects_labels(settings: TrainConfig, objective: Objective, task: Task) -> bool:
-    """Whether labels that are probably wrong are replaced: as settings say, or where objective and data allow it.
-
-    Args:
-        settings: How to train.
-        objective: Suited to the task.
-        task: Says how many images and classes there are.
-
-    Raises:
-        InputError: Settings say so, and images carry several labels.
-    """
+def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:
+    """Whether labels that are probably wrong are replaced: as settings say, or where objective and data allow it."""
     if settings.correct_labels is not None:
         if settings.correct_labels:
             check_one_label(task.multilabel)
         return settings.correct_labels
+    return looks_at_labels(objective, task)
+
+
+def looks_at_labels(objective: Objective, task: Task) -> bool:
+    """Whether objective and data allow to compare labels with what features predict.
+
+    Args:
+        objective: Suited to the task.
+        task: Says how many images and classes there are.
+    """
     possible = not task.multilabel and not task.soft and task.n_classes >= LEAST_CLASSES
     n_images = task.n_images or 0
     small = n_images * task.n_classes <= _MOST_PROBABILITIES

@@ -220,13 +220,14 @@ def _learn_and_encode(
     replace_file(path, lambda file: file.write(model.graph))
     if labels is not None:  # before the collection is of the new model, which any sync then completes
         _keep(collection.path / _LABELS, labels)
+    if (work / CORRECTED_FILE).exists():
+        (work / CORRECTED_FILE).replace(collection.path / CORRECTED_FILE)
+    elif not trained.corrected:  # or it was put there before an interruption
+        (collection.path / CORRECTED_FILE).unlink(missing_ok=True)
     report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
     for other in collection.path.glob(_MODEL.format("*")):
         if other != path:
             other.unlink()
-    (collection.path / CORRECTED_FILE).unlink(missing_ok=True)  # of the model before
-    if (work / CORRECTED_FILE).exists():
-        (work / CORRECTED_FILE).replace(collection.path / CORRECTED_FILE)
     shutil.rmtree(work)
     return report, dataclasses.replace(trained, model=path)
 

@@ -216,7 +216,7 @@ class TrainedNetwork:
         backbone: The backbone, which is part of such a network.
         form: How its pictures are prepared.
         feature_shape: D, h, w of its feature maps.
-        objective: What was trained for, after it was suited to the images.
+        objective: What was trained for, after it was suited to images and features.
         state: Kept epoch, its quality, the history.
         n_images: Images that were learned from.
         held: Images that chose the epoch.

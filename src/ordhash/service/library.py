@@ -108,6 +108,7 @@ class Library:
         self._writing = threading.Lock()  # one change of the collection at a time: its own lock refuses a second
         self._looking = threading.Lock()
         self._thumbnails = Thumbnails(self.collection.path / "thumbnails")
+        self._warm = False
         self._view = self._look()
         self._sync: SyncProcess | None = None
 
@@ -115,6 +116,8 @@ class Library:
         started = time.monotonic()
         generation = self.collection.generation  # before the index: a change in between is seen the next time
         view = View(generation, self.collection.index())
+        if self._warm:
+            view.index.warm_up(_SEARCHES)
         self._looked_at = time.monotonic()
         self._look_seconds = self._looked_at - started
         return view
@@ -153,6 +156,7 @@ class Library:
         grey = np.full((64, 64, 3), 128, dtype=np.uint8)
         grey[:32] = 64
         self._view.index.warm_up(_SEARCHES)
+        self._warm = True
         look_up_examples([Example(grey)], self.encoder, self._view.index, top_k=1)
 
     def __len__(self) -> int:

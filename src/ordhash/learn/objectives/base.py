@@ -47,8 +47,8 @@ class Task:
         n_images: Images to learn from; None where that is not known.
         soft: Whether nobody gave labels, and they are memberships in clusters on two scales
             (``ordhash.learn.pseudolabels``).
-        accuracy: Share of images whose class the frozen features of a pretrained backbone predict rightly, 0..1; None
-            where nobody looked, or the backbone learns too.
+        accuracy: Share of images whose class the frozen features of a pretrained backbone predict rightly, as
+            estimated; None where nobody looked, or the backbone learns too.
         class_features: float (n_classes, D): the mean features of the images of every class, less those of all images
             (0 for a class without any), for an objective that asks for them (``wants_class_features``); else None.
     """

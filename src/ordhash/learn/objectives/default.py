@@ -4,7 +4,7 @@ Ours. Kinds of labels want different things (docs/experiments.md has the numbers
 
 - several labels an image: pairs of whole images, the paper's objective;
 - one label, many images a class: pairs of blended images, which rank doubtful images by their doubt; nothing is
-  blended where features of a frozen backbone say so little that most images are doubtful;
+  blended where features of a frozen backbone say too little;
 - one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to;
 - memberships in clusters, where nobody gave labels: pairs of whole images, and codewords where clusters are small.
 """
@@ -51,7 +51,10 @@ class Default(Objective):
     binary: ClassVar[bool] = False
 
     def suited(self, task: Task) -> Objective:
-        """The objective for a task: several labels, few images a class, or many, which an unknown number counts as."""
+        """The objective for a task: several labels, few images a class, or many, which an unknown number counts as.
+
+        Features count as good where nobody has looked at them.
+        """
         if task.multilabel:
             return DOH()
         least = (_FEW_MEMBERS if task.soft else MANY_IMAGES) * task.n_classes
