@@ -102,7 +102,7 @@ def test_two_may_write_one_file_at_the_same_time(tmp_path):
 
 PROGRAM = """
 import sys
-from ordhash.files import replace_file, write_csv
+from ordhash.files import replace_file
 for round in range(40):
     replace_file(sys.argv[1], lambda file: file.write(sys.argv[2].encode() * 100_000))
 """

@@ -108,7 +108,6 @@ def look_up_examples(
     if encoded.failures:  # none is known: these pictures are decoded
         raise encoded.failures[0]
     scores = combined_scores(encoded.scores[wanted], encoded.scores[~wanted])
-    index.warm_up(1)
     result = index.search_asymmetric(scores[None], top_k=top_k, model_id=encoder.model_id, where=where)
     keys, rows = result.keys[0].tolist(), result.rows[0]
     likelihoods: list[float | None] = [None] * len(rows)

@@ -61,7 +61,7 @@ class Lesson:
 
     Attributes:
         objective: What was trained for, suited to images and features.
-        correction: Which labels of the training images were taken for wrong; None where nobody looked.
+        correction: Which labels of the training images were replaced; None where they are learned as given.
     """
 
     objective: Objective
@@ -142,10 +142,8 @@ def fit(
             given = targets.argmax(dim=1).numpy()
             if not bool(features.isfinite().all()):
                 raise DataError("the backbone's features are no numbers; give it other weights")
-            found = cast(
-                Correction,
-                fabric.broadcast(correct_labels(features.numpy(), given) if fabric.is_global_zero else None),
-            )
+            looked = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
+            found = cast(Correction, fabric.broadcast(looked))
             if corrects:
                 correction, state.wrong_labels = found, found.share
                 targets = functional.one_hot(torch.from_numpy(found.classes), task.n_classes).float()
