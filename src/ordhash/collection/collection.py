@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from ordhash.codefile import CodeFacts, write_codes
-from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry
+from ordhash.collection.keptindex import everything_in, index_path, kept_index
+from ordhash.collection.progress import LOCK, SyncProgress, forget_progress, progress_in, progress_teller
 from ordhash.collection.staleness import staleness
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
 from ordhash.data.images import MAX_PIXELS
 from ordhash.data.readers import CATALOGUE
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
-from ordhash.files import StrPath, locked, replace_file
+from ordhash.files import StrPath, locked
 from ordhash.fingerprint import first_alike
 from ordhash.index import OrdinalIndex
 from ordhash.modelfile import Model, recorded_model
 
-__all__ = ["Collection", "SyncProgress"]
+__all__ = ["Collection"]
 
-_LOCK, _INDEX, _PROGRESS = "lock", "{}.index", "sync.json"
 _LEARNING, _LEARNING_LOCK = "learning", "learning.lock"
-
-
-@dataclass(frozen=True)
-class SyncProgress:
-    """How far a sync is that is running now, perhaps in another process.
-
-    Attributes:
-        done: Files that are done, of those that are new or changed.
-        total: How many these are; 0 as long as the folder is being listed.
-        seconds: Since it began.
-    """
-
-    done: int = 0
-    total: int = 0
-    seconds: float = 0.0
 
 
 class Collection:
@@ -116,10 +94,10 @@ class Collection:
                 catalogue.start_again(facts)
             if undelete:
                 catalogue.show(catalogue.hidden())
-            tell = self._progress_teller()
+            tell = progress_teller(self.path)
             tell(0, 0)
             report = sync_folder(catalogue, encoder, progress=progress, tell=tell)
-            self._index_of(catalogue)
+            kept_index(self.path, catalogue)
         return report
 
     @contextmanager
@@ -172,22 +150,7 @@ class Collection:
         >>> Collection("nowhere").progress() is None
         True
         """
-        try:
-            with (self.path / _LOCK).open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        except FileNotFoundError:
-            return None
-        else:
-            return None
-        try:
-            told = json.loads((self.path / _PROGRESS).read_bytes())
-        except FileNotFoundError:  # whoever holds the lock is no sync
-            return None
-        except (OSError, ValueError):
-            return SyncProgress()
-        return SyncProgress(told["done"], told["total"], time.time() - told["started"])
+        return progress_in(self.path)
 
     def index(self) -> OrdinalIndex:
         """The index of all images: keys are paths below the folder; ``folder``, ``size`` and ``modified`` are metadata.
@@ -196,7 +159,7 @@ class Collection:
             DataError: There is no collection, or its catalogue is damaged.
         """
         with self._opened() as catalogue:
-            return self._index_of(catalogue)
+            return kept_index(self.path, catalogue)
 
     def duplicates(self, *, distance: int | None = None, progress: bool = False) -> list[list[str]]:
         """Keys of images that show the same picture, two or more in a group, in the order of keys.
@@ -323,7 +286,7 @@ class Collection:
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; gives their number."""
         with self._opened() as catalogue:
-            codes, keys, metadata = _arrays(catalogue)
+            codes, keys, metadata = everything_in(catalogue)
             write_codes(path, codes, keys, metadata, model_path=catalogue.facts.model_path)
         return len(codes)
 
@@ -341,9 +304,9 @@ class Collection:
                 damages += changed_photographs(catalogue, progress=progress)
             if damages:
                 return damages
-            path = self._index_path(catalogue)
+            path = index_path(self.path, catalogue)
             if path.exists():
-                codes, keys, _ = _arrays(catalogue)
+                codes, keys, _ = everything_in(catalogue)
                 try:
                     index = OrdinalIndex.load(path)
                 except DataError as error:
@@ -394,49 +357,18 @@ class Collection:
                 f"{encoder.model_id}; give that model, or --reencode to encode all images with this one"
             )
 
-    def _progress_teller(self) -> Callable[[int, int], None]:
-        started = time.time()
-
-        def tell(done: int, total: int) -> None:
-            values = json.dumps({"done": done, "total": total, "started": started}).encode()
-            with contextlib.suppress(OSError):  # on a full disk the sync has better sentences of its own
-                replace_file(self.path / _PROGRESS, lambda file: file.write(values))
-
-        return tell
-
     def _opened(self) -> Catalogue:
         return Catalogue(self.path / CATALOGUE)
-
-    def _index_path(self, catalogue: Catalogue) -> Path:
-        return self.path / _INDEX.format(catalogue.generation)
-
-    def _index_of(self, catalogue: Catalogue) -> OrdinalIndex:
-        path = self._index_path(catalogue)
-        try:
-            return OrdinalIndex.load(path)
-        except DataError:
-            pass  # none yet, or damaged
-        codes, keys, metadata = _arrays(catalogue)
-        index = OrdinalIndex(codes, keys, metadata, model_path=catalogue.facts.model_path)
-        try:
-            index.save(path)
-        except OSError:
-            return index  # a full disk or a folder that cannot be written to: searching works all the same
-        for other in self.path.glob(_INDEX.format("*")):
-            if other != path:
-                other.unlink(missing_ok=True)  # a process that has it open keeps it
-        return index
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[None]:
         """The only writer."""
-        with locked(self.path / _LOCK, self._busy, wait=wait):
-            progress = self.path / _PROGRESS
-            progress.unlink(missing_ok=True)  # of a sync that was killed
+        with locked(self.path / LOCK, self._busy, wait=wait):
+            forget_progress(self.path)  # of a sync that was killed
             try:
                 yield
             finally:
-                progress.unlink(missing_ok=True)
+                forget_progress(self.path)
 
     def _busy(self, process: str) -> SyncRunningError:
         return SyncRunningError(f"{self.path} is being synced by process {process}; wait for it to end, or give --wait")
@@ -446,22 +378,3 @@ def _existing(folder: StrPath) -> Path:
     if not Path(folder).is_dir():
         raise DataError(f"{folder} is not a folder; give the folder of the images")
     return Path(folder).resolve()
-
-
-def _arrays(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:
-    """Codes, keys and metadata of all images, in the order of the keys."""
-    facts, entries = catalogue.facts, list(catalogue.entries())
-    size = facts.spec.packed_bytes
-    bad = next((entry.key for entry in entries if len(entry.code) != size), None)
-    if bad is not None:
-        raise DataError(f"the row of {bad} in {catalogue.path} is damaged; `ordhash verify` names all such rows")
-    packed = np.frombuffer(b"".join(entry.code for entry in entries), dtype=np.uint8).reshape(len(entries), size)
-    keys = np.array([entry.key for entry in entries], dtype=object)
-    metadata = pa.table(
-        {
-            "folder": pa.array([entry.key.rpartition("/")[0] for entry in entries], pa.string()),
-            "size": pa.array([entry.size for entry in entries], pa.int64()),
-            "modified": pa.array([entry.modified // 1000 for entry in entries], pa.timestamp("us", "UTC")),
-        }
-    )
-    return OrdinalCodes.from_packed(packed, facts.spec, model_id=facts.model_id), keys, metadata

@@ -1,0 +1,74 @@
+"""The index of a collection, kept beside its catalogue, whose generation its name carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ordhash.codes import OrdinalCodes
+from ordhash.collection.catalogue import Catalogue
+from ordhash.errors import DataError
+from ordhash.index import OrdinalIndex
+
+__all__ = ["everything_in", "index_path", "kept_index"]
+
+_INDEX = "{}.index"
+
+
+def index_path(folder: Path, catalogue: Catalogue) -> Path:
+    """Where the index of the catalogue's generation is, or would be."""
+    return folder / _INDEX.format(catalogue.generation)
+
+
+def kept_index(folder: Path, catalogue: Catalogue) -> OrdinalIndex:
+    """The index of all images of a catalogue; made anew, and kept, where there is none of its generation.
+
+    Args:
+        folder: Of the collection.
+        catalogue: Its catalogue.
+    """
+    path = index_path(folder, catalogue)
+    try:
+        return OrdinalIndex.load(path)
+    except DataError:
+        pass  # none yet, or damaged
+    codes, keys, metadata = everything_in(catalogue)
+    index = OrdinalIndex(codes, keys, metadata, model_path=catalogue.facts.model_path)
+    try:
+        index.save(path)
+    except OSError:
+        return index  # a full disk or a folder that cannot be written to: searching works all the same
+    for other in folder.glob(_INDEX.format("*")):
+        if other != path:
+            other.unlink(missing_ok=True)  # a process that has it open keeps it
+    return index
+
+
+def everything_in(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:
+    """Codes, keys and metadata of all images, in the order of the keys.
+
+    Args:
+        catalogue: The catalogue.
+
+    Raises:
+        DataError: A row of it is damaged.
+    """
+    facts, entries = catalogue.facts, list(catalogue.entries())
+    size = facts.spec.packed_bytes
+    bad = next((entry.key for entry in entries if len(entry.code) != size), None)
+    if bad is not None:
+        raise DataError(f"the row of {bad} in {catalogue.path} is damaged; `ordhash verify` names all such rows")
+    packed = np.frombuffer(b"".join(entry.code for entry in entries), dtype=np.uint8).reshape(len(entries), size)
+    keys = np.array([entry.key for entry in entries], dtype=object)
+    metadata = pa.table(
+        {
+            "folder": pa.array([entry.key.rpartition("/")[0] for entry in entries], pa.string()),
+            "size": pa.array([entry.size for entry in entries], pa.int64()),
+            "modified": pa.array([entry.modified // 1000 for entry in entries], pa.timestamp("us", "UTC")),
+        }
+    )
+    return OrdinalCodes.from_packed(packed, facts.spec, model_id=facts.model_id), keys, metadata
