@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ordhash.levels import dense_ranks, levels
+from ordhash.levels import in_row_order, levels, levels_of_queries
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
@@ -22,10 +22,17 @@ def test_levels_of_nothing():
             assert [part.tolist() for part in levels(np.zeros(0, dtype=dtype), values)] == [[], []]
 
 
-def test_dense_ranks_keep_order_and_ties():
+def test_levels_of_queries_are_those_of_each():
     rng = np.random.default_rng(2)
-    distances = rng.integers(0, 5, (4, 30)) / 7
-    ranks = dense_ranks(distances)
-    assert ranks.dtype == np.int32
-    for row, found in zip(distances, ranks, strict=True):
-        assert found.tolist() == [sorted(set(row.tolist())).index(value) for value in row.tolist()]
+    distances, relevance = rng.integers(0, 5, (4, 30)) / 7, rng.random((4, 30)) < 0.3
+    for row, (items, hits) in enumerate(levels_of_queries(distances, relevance)):
+        wanted = levels(distances[row], relevance[row])
+        assert (items.tolist(), hits.tolist()) == (wanted[0].tolist(), wanted[1].tolist())
+
+
+def test_in_row_order_equals_stand_as_they_came():
+    distances = np.array([[1.0, 0.5, 1.0, 0.5]])
+    relevance = np.array([[True, False, False, True]])
+    [(items, hits)] = in_row_order(distances, relevance)
+    assert items.tolist() == [1, 1, 1, 1]
+    assert hits.tolist() == [0, 1, 1, 0]

@@ -16,7 +16,16 @@ from ordhash.data.protocols import Protocol
 from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError
-from ordhash.metrics import Convention, Ties
+from ordhash.expectations import (
+    Convention,
+    Ties,
+    average_precisions,
+    check_conventions,
+    check_relevant,
+    interpolated_precision,
+    precisions_at,
+)
+from ordhash.levels import in_row_order, levels_of_queries
 from ordhash.progress import progress_bar
 
 __all__ = ["Quality", "Report", "cosine_distances", "evaluate", "rank_quality"]
@@ -125,7 +134,7 @@ def evaluate(
         InputError: Ties or a convention that there are not.
         DataError: No query or no database image can be used, or a query lost its last relevant image to broken files.
     """
-    metrics.check_conventions(ties, convention)  # before the work, not after it
+    check_conventions(ties, convention)  # before the work, not after it
     query, database = encoder.run(protocol.query), encoder.run(protocol.database)
     if len(query.rows) == 0 or len(database.rows) == 0:
         raise DataError(f"protocol {protocol.name}: no query or no database image can be used; check the files")
@@ -199,21 +208,19 @@ def rank_quality(
             distances, relevance = distances_of(rows), protocol.relevance(rows)
             for radius in radii:
                 add(f"within {radius}", metrics.precision_within(distances, relevance, radius))
-            if not np.issubdtype(distances.dtype, np.integer):
-                distances = metrics.dense_ranks(distances)
-            orders: dict[str, Ties] = {"map": ties, "map_best": "best", "map_worst": "worst"}
-            for name, order in orders.items():
-                precisions = metrics.average_precision(
-                    distances, relevance, cutoff=protocol.cutoff, ties=order, convention=convention
-                )
-                add(name, precisions)
+            check_relevant(relevance)
+            queries = levels_of_queries(distances, relevance)  # counted once, for all that follows
+            last = min(protocol.cutoff or n_database, n_database)
+            by_row = in_row_order(distances, relevance) if ties == "row" else queries
+            add("map", average_precisions(by_row, last, ties, convention))
+            add("map_best", average_precisions(queries, last, "best", convention))
+            add("map_worst", average_precisions(queries, last, "worst", convention))
             if protocol.coarse is not None:
                 add("ndcg", metrics.ndcg(distances, protocol.gains(rows), cutoff=protocol.cutoff))
             for k in _PRECISION_AT:
                 if k <= n_database:
-                    add(f"at {k}", metrics.precision_at(distances, relevance, k))
-            part = metrics.precision_recall_curve(distances, relevance, points=len(curve))
-            curve += part.precision * len(distances)
+                    add(f"at {k}", precisions_at(queries, k))
+            curve += interpolated_precision(queries, len(curve))
             advance(len(distances))
     return Quality(
         map=sums["map"] / n,
@@ -221,7 +228,7 @@ def rank_quality(
         map_worst=sums["map_worst"] / n,
         precision_at={k: sums[f"at {k}"] / n for k in _PRECISION_AT if k <= n_database},
         precision_within={radius: sums[f"within {radius}"] / n for radius in radii},
-        recall=tuple(part.recall.tolist()),
+        recall=tuple(np.linspace(0, 1, len(curve)).tolist()),
         precision=tuple((curve / n).tolist()),
         ndcg=sums["ndcg"] / n if "ndcg" in sums else None,
     )

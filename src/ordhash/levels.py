@@ -13,15 +13,17 @@ import numpy.typing as npt
 
 from ordhash.errors import InputError
 
-__all__ = ["Distances", "check_distances", "dense_ranks", "levels"]
+__all__ = ["Distances", "Levels", "check_distances", "in_row_order", "levels", "levels_of_queries"]
 
 Distances: TypeAlias = npt.NDArray[Any]
+# Of one query, nearest first: items of each level, and the sum of a value over them.
+Levels: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[Any]]
 
 # A count per possible distance beats a sort as long as the possible distances are not many more than the items.
 _COUNTABLE_RANGE = 1 << 16
 
 
-def levels(distances: npt.NDArray[Any], values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+def levels(distances: npt.NDArray[Any], values: npt.NDArray[Any]) -> Levels:
     """Items at each distinct distance of one query, nearest first, and the sum of a value over them.
 
     Args:
@@ -54,25 +56,32 @@ def levels(distances: npt.NDArray[Any], values: npt.NDArray[Any]) -> tuple[npt.N
     return items, np.add.reduceat(values[order].astype(np.int64 if counted else np.float64), starts)
 
 
-def dense_ranks(distances: Distances) -> npt.NDArray[np.int32]:
-    """Position of every distance among the distinct distances of its query: the same order and the same ties.
-
-    Several metrics of one set of float distances cost one sort this way, instead of one each.
+def levels_of_queries(distances: Distances, values: npt.NDArray[Any]) -> list[Levels]:
+    """Levels of every query, from which several metrics can be computed at the cost of one sort.
 
     Args:
-        distances: Integers or floats (q, n).
+        distances: Integers or floats (q, n), without NaN.
+        values: bool or float64 (q, n).
 
-    Returns:
-        int32 (q, n).
-
-    >>> dense_ranks(np.array([[0.5, 0.1, 0.5, 2.0]]))
-    array([[1, 0, 1, 2]], dtype=int32)
+    >>> levels_of_queries(np.array([[3, 1, 3]]), np.array([[True, False, True]]))
+    [(array([1, 2]), array([0, 2]))]
     """
-    distances = np.asarray(distances)
-    ranks = np.empty(distances.shape, dtype=np.int32)
-    for row, values in enumerate(distances):
-        ranks[row] = np.unique(values, return_inverse=True)[1]
-    return ranks
+    return [levels(*query) for query in zip(distances, values, strict=True)]
+
+
+def in_row_order(distances: Distances, relevance: npt.NDArray[np.bool_]) -> list[Levels]:
+    """Every item a level of its own, in the order of a stable sort.
+
+    Args:
+        distances: Integers or floats (q, n), without NaN.
+        relevance: bool (q, n).
+
+    >>> in_row_order(np.array([[3, 1, 3]]), np.array([[True, False, False]]))
+    [(array([1, 1, 1]), array([0, 1, 0]))]
+    """
+    alone = np.ones(distances.shape[1], dtype=np.int64)
+    orders = np.argsort(distances, axis=1, kind="stable")
+    return [(alone, ordered) for ordered in np.take_along_axis(relevance, orders, axis=1).astype(np.int64)]
 
 
 def check_distances(distances: Distances) -> npt.NDArray[Any]:

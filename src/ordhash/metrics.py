@@ -13,14 +13,24 @@ Everywhere ``distances`` is (q, n), integers or floats without NaN, smaller is n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ordhash.checks import integer_at_least
 from ordhash.errors import InputError
-from ordhash.levels import Distances, check_distances, dense_ranks, levels
+from ordhash.expectations import (
+    Convention,
+    Floats,
+    Ties,
+    average_precisions,
+    check_conventions,
+    check_relevant,
+    interpolated_precision,
+    precisions_at,
+)
+from ordhash.levels import Distances, check_distances, in_row_order, levels, levels_of_queries
 
 __all__ = [
     "Convention",
@@ -28,7 +38,6 @@ __all__ = [
     "Ties",
     "average_precision",
     "check_conventions",
-    "dense_ranks",
     "mean_average_precision",
     "ndcg",
     "precision_at",
@@ -37,9 +46,6 @@ __all__ = [
 ]
 
 Relevance: TypeAlias = npt.NDArray[np.bool_]
-Floats: TypeAlias = npt.NDArray[np.float64]
-Ties: TypeAlias = Literal["expected", "best", "worst", "row"]
-Convention: TypeAlias = Literal["normal", "hits-in-top-k", "all-relevant"]
 
 
 def average_precision(
@@ -83,29 +89,12 @@ def average_precision(
     array([1.])
     """
     distances, relevance = _check(distances, relevance)
-    relevant = _relevant_counts(relevance)
+    check_relevant(relevance)
     n = distances.shape[1]
     last = n if cutoff is None else min(integer_at_least(cutoff, 1, "cutoff"), n)
     check_conventions(ties, convention)
-    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    values = np.empty(len(distances), dtype=np.float64)
-    for row in range(len(distances)):
-        if ties == "row":
-            # In a given order every item is a level of its own.
-            ordered = relevance[row, np.argsort(distances[row], kind="stable")].astype(np.int64)
-            items, hits = np.ones(n, dtype=np.int64), ordered
-        else:
-            items, hits = levels(distances[row], relevance[row])
-        if convention == "hits-in-top-k":
-            values[row] = _precision_per_hit(items, hits, last, ties, harmonic, log_factorial)
-        else:
-            values[row] = _precision_sum(items, hits, last, ties, harmonic)
-    if convention == "normal":
-        values /= np.minimum(relevant, last)
-    elif convention == "all-relevant":
-        values /= relevant
-    return values
+    queries = in_row_order(distances, relevance) if ties == "row" else levels_of_queries(distances, relevance)
+    return average_precisions(queries, last, ties, convention)
 
 
 def mean_average_precision(
@@ -213,13 +202,7 @@ def precision_at(distances: Distances, relevance: Relevance, k: int) -> Floats:
     wanted = integer_at_least(k, 1, "k")
     if wanted > n:
         raise InputError(f"k is {wanted}, but there are only {n} items; choose a k from 1 to {n}")
-    out = np.empty(len(distances), dtype=np.float64)
-    for row in range(len(distances)):
-        items, relevant = levels(distances[row], relevance[row])
-        before = np.cumsum(items) - items
-        taken = np.clip(wanted - before, 0, items)
-        out[row] = (relevant * taken / items).sum() / wanted
-    return out
+    return precisions_at(levels_of_queries(distances, relevance), wanted)
 
 
 def precision_within(distances: Distances, relevance: Relevance, radius: float) -> Floats:
@@ -292,99 +275,9 @@ def precision_recall_curve(distances: Distances, relevance: Relevance, *, points
         raise InputError(f"points is {points}; allowed is at least 2: recall 0 and recall 1")
     if not len(distances):
         raise InputError("there are 0 queries, so no curve; give at least one")
-    total = _relevant_counts(relevance)
-    steps = np.arange(points)
-    sums = np.zeros(points, dtype=np.float64)
-    for row in range(len(distances)):
-        items, relevant = levels(distances[row], relevance[row])
-        found = np.cumsum(relevant)
-        best_from_here = np.maximum.accumulate((found / np.cumsum(items))[::-1])[::-1]
-        # In whole items, because 3 of 10 against a level of 0.3 must not hang on the last bit of a float.
-        needed = -(-steps * total[row] // (points - 1))
-        sums += best_from_here[np.searchsorted(found, needed)]
-    return PRCurve(steps / (points - 1), sums / len(distances))
-
-
-def _precision_sum(
-    items: npt.NDArray[np.int64],
-    relevant: npt.NDArray[np.int64],
-    last: int,
-    ties: Ties,
-    harmonic: Floats,
-) -> float:
-    """Sum of the precisions at the relevant positions up to ``last``, of one query's levels.
-
-    With N items and R relevant ones before a level of n items, r of them relevant, position N + k of the level is
-    relevant with probability r/n, and then R + 1 + (k-1)(r-1)/(n-1) relevant items are expected up to it. The sum
-    over k of such linear terms over N + k is a multiple of k and a difference of harmonic numbers H:
-    sum_{k=1..m} (a + s k) / (N + k) = s m + (a - s N) (H[N+m] - H[N]).
-    """
-    before = np.cumsum(items) - items
-    relevant_before = np.cumsum(relevant) - relevant
-    used = (relevant > 0) & (before < last)
-    n, r, N, R = items[used], relevant[used], before[used], relevant_before[used]
-    if ties in ("expected", "row"):
-        return float(_expected_sums(n, r, N, R, np.minimum(n, last - N), harmonic).sum())
-    # The r relevant items stand together, at the head of the level or at its tail: precisions (R + k) / (N + k).
-    if ties == "worst":
-        N = N + n - r
-    m = np.clip(last - N, 0, r)
-    reached = np.minimum(N, last)
-    return float((m + (R - N) * (harmonic[reached + m] - harmonic[reached])).sum())
-
-
-def _expected_sums(n: Any, r: Any, N: Any, R: Any, m: Any, harmonic: Floats) -> Floats:
-    """Expected sums of precisions over the first m positions of levels, as _precision_sum explains; they broadcast."""
-    slope = (r - 1) / np.maximum(n - 1, 1)
-    sums: Floats = r / n * (slope * m + (R + 1 - slope - slope * N) * (harmonic[N + m] - harmonic[N]))
-    return sums
-
-
-def _precision_per_hit(
-    items: npt.NDArray[np.int64],
-    relevant: npt.NDArray[np.int64],
-    last: int,
-    ties: Ties,
-    harmonic: Floats,
-    log_factorial: Floats,
-) -> float:
-    """Mean of the precisions at the relevant positions up to ``last``, 0 where there is none, of one query's levels.
-
-    Only the level that ``last`` falls into has a number of hits that depends on the order of ties: of its n items, r of
-    them relevant, m are taken, h of them relevant with hypergeometric probability, and those stand in random order.
-    """
-    ends = np.cumsum(items)
-    cut = int(np.searchsorted(ends, last))
-    n, r = int(items[cut]), int(relevant[cut])
-    N, R = int(ends[cut]) - n, int(relevant[:cut].sum())
-    m = last - N
-    h = np.arange(max(0, m - (n - r)), min(r, m) + 1)
-    if ties == "best":
-        h = h[-1:]
-    elif ties == "worst":
-        h = h[:1]
-    before = _precision_sum(items[:cut], relevant[:cut], last, ties, harmonic)
-    if ties in ("best", "worst"):
-        inside = np.array([_precision_sum(items, relevant, last, ties, harmonic) - before])
-    else:
-        inside = _expected_sums(m, h, N, R, m, harmonic)
-    logs = -(log_factorial[h] + log_factorial[r - h] + log_factorial[m - h] + log_factorial[n - r - m + h])
-    chances = np.exp(logs - logs.max())
-    return float((chances * (before + inside) / np.maximum(R + h, 1)).sum() / chances.sum())
-
-
-def check_conventions(ties: str, convention: str) -> None:
-    """Refuse what is no order of ties or no convention of average precision.
-
-    Raises:
-        InputError: It is none.
-
-    >>> check_conventions("row", "all-relevant")
-    """
-    for name, value, kind in (("ties", ties, Ties), ("convention", convention, Convention)):
-        allowed = [repr(choice) for choice in get_args(kind)]
-        if value not in get_args(kind):
-            raise InputError(f"{name} is {value!r}; allowed are {', '.join(allowed[:-1])} and {allowed[-1]}")
+    check_relevant(relevance)
+    precision = interpolated_precision(levels_of_queries(distances, relevance), points) / len(distances)
+    return PRCurve(np.arange(points) / (points - 1), precision)
 
 
 def _check(distances: Distances, relevance: Relevance) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
@@ -396,14 +289,3 @@ def _check(distances: Distances, relevance: Relevance) -> tuple[npt.NDArray[Any]
     if relevance.shape != distances.shape:
         raise InputError(f"relevance has shape {relevance.shape} and distances {distances.shape}; give equal shapes")
     return distances, relevance
-
-
-def _relevant_counts(relevance: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    counts: npt.NDArray[np.int64] = np.count_nonzero(relevance, axis=1).astype(np.int64)
-    without = np.flatnonzero(counts == 0)
-    if len(without):
-        raise InputError(
-            f"query row {without[0]} has no relevant item ({len(without)} such queries), so the metric is undefined "
-            "for it: leave such queries out, and say so"
-        )
-    return counts
