@@ -75,22 +75,38 @@ def test_memberships_are_soft_and_of_length_one():
     assert np.count_nonzero(members) > 1.3 * len(members)
 
 
-@pytest.mark.parametrize("n_clusters", [3, 8, 20])
-def test_labels_find_the_clusters_and_their_number(n_clusters):
+@pytest.mark.parametrize(("n_clusters", "columns"), [(2, 4), (8, 24), (16, 56), (32, 120)])
+def test_labels_find_the_clusters_and_their_scale(n_clusters, columns):
     features, which = blobs(n_clusters, 24)
-    labels = pseudo_labels(features)
+    found = pseudo_labels(features)
+    labels = found.memberships
     assert labels.dtype == np.float32
-    assert labels.shape == (24 * n_clusters, 4 * n_clusters)
+    assert labels.shape == (24 * n_clusters, columns)
     np.testing.assert_allclose(np.linalg.norm(labels, axis=1), 1, atol=1e-6)
     alike = labels @ labels.T
     same = (which[:, None] == which) & ~np.eye(len(which), dtype=bool)
     assert alike[same].mean() > 0.4
-    assert alike[~same & ~np.eye(len(which), dtype=bool)].mean() < 0.02
+    assert alike[~same & ~np.eye(len(which), dtype=bool)].mean() < 0.1
+    assert (found.fineness > 0.1) == (n_clusters > 8)
+
+
+def test_scales_count_by_how_clear_they_are():
+    features, _ = blobs(16, 24, spread=2.0)
+    coordinates = diffusion_coordinates(neighbour_graph(features))
+    found = [cluster_memberships(coordinates, number) for number in (8, 16, 32)]
+    clear = np.array([one[1] for one in found])
+    weights = clear**8 / (clear**8).sum()
+    wanted = sum(weight * members @ members.T for weight, (members, _) in zip(weights, found, strict=True))
+    labels = pseudo_labels(features)
+    np.testing.assert_allclose(labels.memberships @ labels.memberships.T, wanted, atol=1e-5)
+    assert labels.fineness == pytest.approx(clear.max() / clear[0] - 1)
 
 
 def test_labels_depend_on_the_seed_alone():
     features, _ = blobs(6, 20, spread=2.0)
-    np.testing.assert_array_equal(pseudo_labels(features, 3), pseudo_labels(features, 3))
+    first, again = pseudo_labels(features, 3), pseudo_labels(features, 3)
+    np.testing.assert_array_equal(first.memberships, again.memberships)
+    assert first.fineness == again.fineness
 
 
 def test_pictures_that_are_all_alike_say_nothing():
@@ -104,8 +120,8 @@ def test_labels_of_some_are_shared_by_their_neighbours():
     for one in range(4):  # and the last cluster no label
         given[np.flatnonzero(which == one)[:2], one] = True
     known = given.any(axis=1)
-    labels = pseudo_labels(features, given=given)
-    clusters = pseudo_labels(features)
+    labels = pseudo_labels(features, given=given).memberships
+    clusters = pseudo_labels(features).memberships
     assert labels.dtype == np.float32
     assert labels.shape == (len(which), clusters.shape[1] + 6)
     np.testing.assert_allclose(np.linalg.norm(labels, axis=1), 1, atol=1e-6)
@@ -123,6 +139,6 @@ def test_an_image_with_two_labels_belongs_to_both():
     features, which = blobs(3, 30)
     given = np.zeros((len(which), 2), dtype=bool)
     given[0] = True
-    labels = pseudo_labels(features, given=given)
+    labels = pseudo_labels(features, given=given).memberships
     np.testing.assert_allclose(labels[0, -2:], 0.5**0.5, atol=1e-6)
     np.testing.assert_allclose(labels[1:, -2], labels[1:, -1], atol=1e-6)

@@ -64,9 +64,9 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
         config: The network and its objective.
         settings: How to train.
     """
-    train, validation = prepared.train, prepared.validation
+    train, validation, fineness = prepared.train, prepared.validation, 0.0
     if settings.from_neighbourhoods:
-        train = _with_pseudo_labels(prepared, settings.seed)
+        train, fineness = _with_pseudo_labels(prepared, settings.seed)
         validation = train.subset(np.zeros(len(train.images), dtype=bool))
     elif validation is None:
         chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
@@ -81,7 +81,15 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
         fit(
             head,
             find_objective(config.objective),
-            Task(config.spec, n_classes, multilabel, settings.seed, len(inputs), soft=settings.from_neighbourhoods),
+            Task(
+                config.spec,
+                n_classes,
+                multilabel,
+                settings.seed,
+                len(inputs),
+                soft=settings.from_neighbourhoods,
+                fineness=fineness,
+            ),  # fmt: skip
             FeatureBatches(inputs, None, train.labels),
             Validation(validation.seen(whole_maps=whole), validation.labels),
             settings,
@@ -91,10 +99,10 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
     return head, state
 
 
-def _with_pseudo_labels(prepared: Prepared, seed: int) -> Part:
+def _with_pseudo_labels(prepared: Prepared, seed: int) -> tuple[Part, float]:
     part = prepared.train.subset(rows_of_neighbourhoods(len(prepared.train.images), seed))
-    labels = pseudo_labels(part.averages()[:, : prepared.last_channels], seed)
-    return Part(part.maps, part.pooled, labels, part.images.without_labels())
+    found = pseudo_labels(part.averages()[:, : prepared.last_channels], seed)
+    return Part(part.maps, part.pooled, found.memberships, part.images.without_labels()), found.fineness
 
 
 def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Learned:

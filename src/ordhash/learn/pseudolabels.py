@@ -10,10 +10,18 @@ followed from neighbour to neighbour (diffusion; Zhou et al., NIPS 2003, and for
 whose leading eigenvectors u_1, u_2, ... with eigenvalues l_1 > l_2 > ... give every image coordinates
 u_d / sqrt(1 - a l_d), of length 1, so that their inner products are the diffused similarities. Clusters of these
 coordinates are the labels. They are soft: an image between two clusters belongs to both, and by how much is worth
-knowing (docs/experiments.md). Where some images have labels, the others share in them by the same similarities.
+knowing. And they are of several scales, from few large clusters to many small ones, because nobody knows on which one
+images will be called alike: together they rank better than any one of them (docs/experiments.md). A scale counts the
+more the clearer its clusters are,
+
+    w_s ~ c_s^8,    c_s = mean over images of (cosine with the nearest centroid - cosine with the next).
+
+Where some images have labels, the others share in them by the same similarities.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import faiss
 import numpy as np
@@ -23,7 +31,7 @@ from scipy.sparse.linalg import eigsh
 
 from ordhash.errors import InputError
 
-__all__ = ["cluster_memberships", "diffusion_coordinates", "neighbour_graph", "pseudo_labels"]
+__all__ = ["PseudoLabels", "cluster_memberships", "diffusion_coordinates", "neighbour_graph", "pseudo_labels"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -31,12 +39,24 @@ _NEIGHBOURS = 15
 _SHARPNESS = 3  # power of similarities: of the nearest neighbours, the nearer ones count more
 _DIFFUSION = 0.95  # a
 _DIMENSIONS = 128
-_NUMBERS_OF_CLUSTERS = (2, 3, 5, 8, 13, 20, 32, 50, 80, 125, 200)  # that are tried
-_LEAST_CLUSTER, _LARGEST_CLUSTER = 10, 40  # images, on average
-_ENOUGH_CLUSTERS = 20  # so many may be as large as they like: of few images, two clusters always look clearest
-_FINER = 3  # how many times as many clusters the finer labels have
+_SCALES = (8, 16, 32, 64, 128)  # clusters
+_LEAST_CLUSTER = 10  # images, on average
+_PREFERENCE = 8  # power of clearness by which a scale counts
 _TEMPERATURE = 0.1
 _LEAST_MEMBERSHIP = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class PseudoLabels:
+    """Labels that nobody gave.
+
+    Attributes:
+        memberships: float32 (n, C) of length 1: inner products say how alike two images are, from 0 to 1.
+        fineness: By which share the clearest scale is clearer than the coarsest; 0 where the coarsest is the clearest.
+    """
+
+    memberships: Floats
+    fineness: float
 
 
 def neighbour_graph(features: Floats, n_neighbours: int = _NEIGHBOURS) -> csr_matrix:
@@ -101,12 +121,12 @@ def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> 
     return _unit(_shares(cosines)), float((first - second).mean())
 
 
-def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool_] | None = None) -> Floats:
-    """Labels of images that have none: their clusters on two scales, as memberships, and labels of their neighbours.
+def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool_] | None = None) -> PseudoLabels:
+    """Labels of images that have none: their clusters on several scales, and labels of their neighbours.
 
-    The number of clusters is the one of up to 200 that is clearest, with 10 to 40 images a cluster on average, or more
-    from 20 clusters on; the second scale has three times as many. Features are those of the backbone's last map,
-    averaged over locations: earlier maps know more of texture than of what is shown.
+    There are 8, 16, 32, 64 and 128 clusters, as far as these have 10 images on average, or else one scale of as many
+    as do. Features are those of the backbone's last map, averaged over locations: earlier maps know more of texture
+    than of what is shown.
 
     Args:
         features: float32 (n, D), of at least 20 images.
@@ -116,16 +136,17 @@ def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool
             and for the rest to its clusters.
 
     Returns:
-        float32 (n, C) of length 1: inner products say how alike two images are, from 0 to 1.
+        Memberships in clusters, and in the classes given, which come last.
 
     Raises:
         InputError: All images look the same.
 
     >>> rng = np.random.default_rng(0)
-    >>> centres = rng.normal(size=(3, 20)) * 5
-    >>> features = (centres[np.arange(90) % 3] + rng.normal(size=(90, 20))).astype(np.float32)
-    >>> alike = (labels := pseudo_labels(features)) @ labels.T
-    >>> bool(alike[0, 3::3].mean() > 0.3), bool(alike[0, 1::3].mean() < 0.01)
+    >>> centres = rng.normal(size=(8, 20)) * 5
+    >>> features = (centres[np.arange(120) % 8] + rng.normal(size=(120, 20))).astype(np.float32)
+    >>> found = pseudo_labels(features)
+    >>> alike = found.memberships @ found.memberships.T
+    >>> bool(alike[0, 8::8].mean() > 0.9), bool(alike[0, 1::8].mean() < 0.01)
     (True, True)
     """
     n = len(features)
@@ -133,16 +154,17 @@ def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool
     if not graph.count_nonzero():
         raise InputError("the images all look the same to the backbone, so nothing can be learned from them")
     coordinates = diffusion_coordinates(graph)
-    least = min(n // _LARGEST_CLUSTER, _ENOUGH_CLUSTERS)
-    numbers = [number for number in _NUMBERS_OF_CLUSTERS if least <= number and number * _LEAST_CLUSTER <= n]
-    found = [cluster_memberships(coordinates, number, seed) for number in numbers]
-    coarse = max(found, key=lambda one: one[1])[0]
-    fine, _ = cluster_memberships(coordinates, _FINER * coarse.shape[1], seed)
-    clusters = np.concatenate([coarse, fine], axis=1) * np.float32(0.5**0.5)
+    scales = [scale for scale in _SCALES if scale * _LEAST_CLUSTER <= n] or [n // _LEAST_CLUSTER]
+    found = [cluster_memberships(coordinates, scale, seed) for scale in scales]
+    clearness = np.array([clear for _, clear in found]).clip(1e-3)  # that of few images can be about nothing
+    weights = (clearness / clearness.max()) ** _PREFERENCE
+    weights = np.sqrt(weights / weights.sum()).astype(np.float32)
+    clusters = np.concatenate([weight * members for weight, (members, _) in zip(weights, found, strict=True)], axis=1)
+    fineness = float(clearness.max() / clearness[0]) - 1
     if given is None:
-        return clusters
+        return PseudoLabels(clusters, fineness)
     classes, trust = _spread(coordinates, given)
-    return np.concatenate([np.sqrt(1 - trust**2) * clusters, trust * classes], axis=1)
+    return PseudoLabels(np.concatenate([np.sqrt(1 - trust**2) * clusters, trust * classes], axis=1), fineness)
 
 
 def _spread(coordinates: Floats, given: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -303,6 +303,7 @@ def train_network(
     if settings.from_neighbourhoods:
         validation = images.subset([])
     failures: list[ImageError] = []
+    fineness = 0.0
     validation_inputs: FeatureMaps | PictureBatches
     if finetune:
         with progress_bar("Checking images", len(images), show=progress) as advance:
@@ -344,9 +345,9 @@ def train_network(
         if settings.from_neighbourhoods:
             check_neighbourhoods(len(images))  # of those that are usable there have to be enough too
             given = labels_of(images) if settings.use_labels else None
-            labels: npt.NDArray[Any] = pseudo_labels(
-                maps.pooled()[:, : backbone.last_channels], settings.seed, given=given
-            )
+            found = pseudo_labels(maps.pooled()[:, : backbone.last_channels], settings.seed, given=given)
+            labels: npt.NDArray[Any] = found.memberships
+            fineness = found.fineness
             images = images.without_labels()
         else:
             labels = labels_of(images)
@@ -358,7 +359,10 @@ def train_network(
         torch.manual_seed(settings.seed)
         n_classes, multilabel = batches.labels.shape[1], images.multilabel
         head = configured_head(config, shape[0], n_classes, multilabel=multilabel)
-        task = Task(config.spec, n_classes, multilabel, settings.seed, len(images), soft=settings.from_neighbourhoods)
+        task = Task(
+            config.spec, n_classes, multilabel, settings.seed, len(images),
+            soft=settings.from_neighbourhoods, fineness=fineness,
+        )  # fmt: skip
         objective = find_objective(config.objective)
         network = HashingNetwork(backbone, head) if finetune else head
         state = TrainingState(fingerprint)

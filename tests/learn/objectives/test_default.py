@@ -2,7 +2,7 @@ import torch
 
 from ordhash.codes import CodeSpec
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives import DOH, Default, DOHCodewords, DOHMixup, Task
+from ordhash.learn.objectives import DOH, Default, DOHCodewords, DOHMixup, DOHSymbols, Task
 
 SPEC = CodeSpec(16, 4)
 
@@ -16,10 +16,8 @@ def test_it_chooses_by_the_labels():
     assert default.suited(Task(SPEC, 14, n_images=500)) == DOHCodewords()
     assert default.suited(Task(SPEC, 21, multilabel=True, n_images=4000)) == DOH()
     assert default.suited(Task(SPEC, 21, multilabel=True, n_images=100)) == DOH()
-    codewords = DOHCodewords(kept_share=0.0, codeword_weight=3.0)
-    assert default.suited(Task(SPEC, 200, n_images=2640, soft=True)) == codewords
-    assert default.suited(Task(SPEC, 52, n_images=500, soft=True)) == DOHCodewords(codeword_weight=3.0)
-    assert default.suited(Task(SPEC, 200, n_images=3000, soft=True)) == DOH()
+    assert default.suited(Task(SPEC, 200, n_images=3000, soft=True, fineness=0.5)) == DOHSymbols(symbol_weight=0.25)
+    assert default.suited(Task(SPEC, 200, n_images=3000, soft=True)) == DOHSymbols(symbol_weight=0.0)
 
 
 def test_others_are_what_they_are():

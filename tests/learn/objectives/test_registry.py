@@ -108,7 +108,7 @@ def test_binary_objectives_refuse_other_arities(kind):
 
 
 def test_the_rivals_are_binary():
-    others = {"ordhash", "doh-mixup", "doh-codewords", "doh", "classifier"}
+    others = {"ordhash", "doh-mixup", "doh-codewords", "doh-symbols", "doh", "classifier"}
     assert {kind.name for kind in BINARY} == set(OBJECTIVES) - others
 
 

@@ -20,6 +20,7 @@ from ordhash.learn.objectives.hashnet import HashNet
 from ordhash.learn.objectives.hyp2 import HyP2
 from ordhash.learn.objectives.mixup import DOHMixup
 from ordhash.learn.objectives.orthohash import OrthoHash
+from ordhash.learn.objectives.symbols import DOHSymbols
 
 __all__ = [
     "CSQ",
@@ -35,6 +36,7 @@ __all__ = [
     "Classifier",
     "DOHCodewords",
     "DOHMixup",
+    "DOHSymbols",
     "Default",
     "GreedyHash",
     "HashNet",
@@ -48,7 +50,7 @@ __all__ = [
 OBJECTIVES: dict[str, type[Objective]] = {
     kind.name: kind
     for kind in (
-        *(Default, DOHMixup, DOHCodewords, DOH),
+        *(Default, DOHMixup, DOHCodewords, DOHSymbols, DOH),
         *(DHN, DSH, DPSH, DTSH, HashNet, DSDH, DCH, GreedyHash, CSQ, OrthoHash, HyP2),
         Classifier,
     )

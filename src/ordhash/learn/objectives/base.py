@@ -45,8 +45,9 @@ class Task:
         multilabel: Whether images carry several labels.
         seed: Seed of whatever the objective draws at random.
         n_images: Images to learn from; None where that is not known.
-        soft: Whether nobody gave labels, and they are memberships in clusters on two scales
+        soft: Whether nobody gave labels, and they are memberships in clusters on several scales
             (``ordhash.learn.pseudolabels``).
+        fineness: By which share the clearest scale of soft labels is clearer than the coarsest.
         accuracy: Share of images whose class the frozen features of a pretrained backbone predict rightly, as
             estimated; None where nobody looked, or the backbone learns too.
         class_features: float (n_classes, D): the mean features of the images of every class, less those of all images
@@ -59,6 +60,7 @@ class Task:
     seed: int = 0
     n_images: int | None = None
     soft: bool = False
+    fineness: float = 0.0
     accuracy: float | None = None
     class_features: Tensor | None = None
 

@@ -6,7 +6,8 @@ Ours. Kinds of labels want different things (docs/experiments.md has the numbers
 - one label, many images a class: pairs of blended images, which rank doubtful images by their doubt; nothing is
   blended where features of a frozen backbone say too little;
 - one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to;
-- memberships in clusters, where nobody gave labels: pairs of whole images, and codewords where clusters are small.
+- memberships in clusters, where nobody gave labels: pairs of whole images, and classes read from the symbols, the
+  more the clearer fine clusters are than coarse ones.
 """
 
 from __future__ import annotations
@@ -20,14 +21,12 @@ from ordhash.learn.objectives.base import MANY_IMAGES, Objective, Task
 from ordhash.learn.objectives.codewords import DOHCodewords
 from ordhash.learn.objectives.doh import DOH
 from ordhash.learn.objectives.mixup import DOHMixup
+from ordhash.learn.objectives.symbols import DOHSymbols
 
 __all__ = ["Default"]
 
-_FEW_MEMBERS = 15  # a cluster, of both scales together: 60 on the coarser one
 # Of images whose class features predict; with less, blending costs more than it gives.
 _LEAST_ACCURACY = 0.78
-# Memberships in clusters of many images say themselves how alike images are, and no segment has to keep that.
-_MANY_IMAGES = 2000
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,12 @@ class Default(Objective):
     0.0
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=81, n_images=2640)).name
     'doh-codewords'
-    >>> Default().suited(Task(CodeSpec(48, 4), n_classes=80, n_images=5000, soft=True)).name
-    'doh'
+    >>> Default().suited(Task(CodeSpec(48, 4), n_classes=248, n_images=5000, soft=True, fineness=0.5)).symbol_weight
+    0.25
     """
 
     name: ClassVar[str] = "ordhash"
-    citation: ClassVar[str] = "ordhash: of doh, doh-mixup and doh-codewords the one that suits the labels"
+    citation: ClassVar[str] = "ordhash: of doh, doh-mixup, doh-codewords and doh-symbols the one that suits the labels"
     supervision: ClassVar[str] = "pairwise + classes"
     binary: ClassVar[bool] = False
 
@@ -55,16 +54,14 @@ class Default(Objective):
 
         Features count as good where nobody has looked at them.
         """
+        if task.soft:
+            return DOHSymbols(symbol_weight=task.fineness**2)
         if task.multilabel:
             return DOH()
-        least = (_FEW_MEMBERS if task.soft else MANY_IMAGES) * task.n_classes
-        if task.n_images is None or task.n_images >= least:
+        if task.n_images is None or task.n_images >= MANY_IMAGES * task.n_classes:
             weak = task.accuracy is not None and task.accuracy < _LEAST_ACCURACY
-            return DOH() if task.soft else DOHMixup(mixup=0.0) if weak else DOHMixup()
-        if not task.soft:
-            return DOHCodewords()
-        many = task.n_images >= _MANY_IMAGES
-        return DOHCodewords(codeword_weight=3.0, kept_share=0.0 if many else DOHCodewords.kept_share)
+            return DOHMixup(mixup=0.0) if weak else DOHMixup()
+        return DOHCodewords()
 
     def build(self, task: Task) -> nn.Module:
         """Loss module of the objective for a task."""
