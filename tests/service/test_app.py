@@ -83,6 +83,19 @@ def test_photographs_some_at_a_time(client, photo_folder):
     problem(client.get("/v1/images", params={"order": "best"}), 422)
 
 
+@pytest.mark.parametrize("order", ["name", "newest"])
+def test_photographs_that_meet_conditions(client, order):
+    everything = good(client.get("/v1/images", params={"order": order}))["images"]
+    apples = [one for one in everything if one["key"].startswith("apple/")]
+    params = {"order": order, "where": ["folder=apple", "size>=1"]}
+    some = good(client.get("/v1/images", params={**params, "offset": 1, "limit": 3}))
+    assert (some["total"], some["images"]) == (len(apples), apples[1:4])
+    nothing = good(client.get("/v1/images", params={"order": order, "where": "size>100000000"}))
+    assert (nothing["total"], nothing["images"]) == (0, [])
+    assert "did you mean folder" in problem(client.get("/v1/images", params={"where": "foldr=apple"}), 422)
+    assert "the condition is 'apple'" in problem(client.get("/v1/images", params={"where": "apple"}), 422)
+
+
 def test_pictures(client, photo_folder, photo_collection):
     key = "apple/apple_0.jpg"
     version = good(client.get("/v1/images"))["images"][0]["version"]

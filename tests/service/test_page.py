@@ -419,14 +419,43 @@ def test_filters_by_the_columns_of_the_metadata(visit, service):
         {"column": "folder", "comparison": "=", "value": "banana"},
         {"column": "size", "comparison": ">=", "value": "100000000"},
     ]
-    expect(page.get_by_text("No photograph passes the filters.")).to_be_visible()
+    expect(page.locator("#nothing-found-filters")).to_be_visible()
     page.locator("#nothing-found-clear").click()
     assert _results(page) == 100
     today = page.evaluate("new Date().toISOString().slice(0, 10)")
     page.get_by_role("group", name="Modified").get_by_label("to").fill("2001-02-03")
-    expect(page.get_by_text("No photograph passes the filters.")).to_be_visible()
+    expect(page.locator("#nothing-found-filters")).to_be_visible()
     page.get_by_role("group", name="Modified").get_by_label("to").fill(today)
     assert _results(page) == 100
+
+
+def test_the_collection_is_filtered_and_a_search_from_it_too(visit, service):
+    page = _open(visit, service)
+    page.locator("#filters-panel summary").click()
+    page.locator("#filters").get_by_label("Folder").select_option("banana")
+    expect(page.locator("#collection-count")).to_have_text(f"{MANY // 3} pass the filters")
+    expect(page.locator("#grid")).to_have_attribute("aria-rowcount", re.compile(r"^\d+$"))
+    names = page.locator("#grid img").evaluate_all("(images) => images.map((image) => image.alt)")
+    assert names
+    assert all(name.startswith("banana") for name in names)
+    page.locator("#grid .photo").first.click()
+    assert _results(page) > 0
+    expect(page.locator("#filters-count")).to_have_text("(1)")
+    names = page.locator(".card img").evaluate_all("(images) => images.map((image) => image.alt)")
+    assert all(name.startswith("banana") for name in names)
+    page.locator("#filters-clear").click()
+    expect(page.locator("#filters-count")).to_have_text("")
+    page.go_back()  # to the collection as it was left
+    expect(page.locator("#collection-count")).to_have_text(f"{MANY // 3} pass the filters")
+    expect(page.locator("#filters").get_by_label("Folder")).to_have_value("banana")
+    page.get_by_role("group", name="Size (bytes)").get_by_label("from").fill("100000000")
+    expect(page.locator("#nothing-passes")).to_be_visible()
+    expect(page.locator("#grid .cell")).to_have_count(0)
+    page.locator("#nothing-passes-clear").click()
+    expect(page.locator("#collection-count")).to_have_text("")
+    expect(page.locator("#grid img").first).to_have_attribute("alt", re.compile("^apple"))
+    page.reload()
+    expect(page.locator("#filters-count")).to_have_text("")
 
 
 def test_the_detail_view_of_the_collection_says_what_is_known(visit, service):

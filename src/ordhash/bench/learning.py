@@ -89,7 +89,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
                 len(inputs),
                 soft=settings.from_neighbourhoods,
                 fineness=fineness,
-            ),  # fmt: skip
+            ),
             FeatureBatches(inputs, None, train.labels),
             Validation(validation.seen(whole_maps=whole), validation.labels),
             settings,

@@ -122,14 +122,18 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
         numbers.under_way.labels("picture").set(showing.under_way)
         return Response(generate_latest(numbers.registry), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/v1/images", tags=["photographs"], responses=_failures(429, 503))
+    @app.get("/v1/images", tags=["photographs"], responses=_failures(422, 429, 503))
     async def images(
         offset: Annotated[int, Query(ge=0, le=2**40)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
         order: Order = "name",
+        where: Annotated[
+            list[str], Query(max_length=16, description="Conditions on the metadata, as in `labels=cat`.")
+        ] = [],  # noqa: B006  # FastAPI copies it
     ) -> messages.Images:
-        """Photographs of the collection, some at a time."""
-        found, total, generation = await showing(library.images, offset, limit, order)
+        """Photographs of the collection that meet all conditions, some at a time."""
+        conditions = [Condition.parse(text) for text in where]
+        found, total, generation = await showing(library.images, offset, limit, order, conditions)
         return messages.Images(
             total=total,
             generation=generation,

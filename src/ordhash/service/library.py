@@ -171,20 +171,31 @@ class Library:
         """Columns of the metadata: name, type, and the different texts where they are few."""
         return self._view.columns
 
-    def images(self, offset: int, limit: int, order: Order = "name") -> tuple[list[tuple[str, str]], int, int]:
+    def images(
+        self, offset: int, limit: int, order: Order = "name", conditions: Sequence[Condition] = ()
+    ) -> tuple[list[tuple[str, str]], int, int]:
         """Keys and versions of some photographs, how many there are, and of which generation that is.
 
         Args:
             offset: How many to pass over.
             limit: How many at most.
             order: ``name`` is that of the keys; ``newest`` has the file that was written last first.
+            conditions: On their metadata; the others do not count.
+
+        Raises:
+            InputError: A condition does not go with the metadata.
         """
         view = self._view
-        total = len(view.index)
-        rows = np.arange(min(offset, total), min(offset + limit, total))
-        if order == "newest":
-            rows = view.newest[rows]
-        return list(zip(view.index.keys_at(rows).tolist(), view.versions(rows), strict=True)), total, view.generation
+        rows = view.newest if order == "newest" else np.arange(len(view.index))
+        met = rows_that_meet(view.index, conditions)
+        if met is not None:
+            rows = rows[met[rows]]
+        some = rows[offset : offset + limit]
+        return (
+            list(zip(view.index.keys_at(some).tolist(), view.versions(some), strict=True)),
+            len(rows),
+            view.generation,
+        )
 
     def known(self, key: str) -> tuple[str, dict[str, Any]]:
         """Version and metadata of a photograph.

@@ -1,7 +1,8 @@
 """For images without labels: the paper's losses, and a classifier that reads the symbols themselves.
 
-Ours: the losses of DOH (Jin et al., arXiv:1805.02459), and a class layer on what a code says. With v_r = 2 (z_r - mean
-of z_r) and b_r = 2 (one-hot of the argmax of z_r, less 1/K), the layer reads all b_r; they have the gradient of v_r, and
+Ours: the losses of DOH (Jin et al., arXiv:1805.02459), and a class layer on what a code says. With v_r = 2 (z_r less
+its mean) and b_r = 2 (one-hot of the argmax of z_r, less 1/K), the layer reads all b_r; they have the gradient of v_r,
+and
 
     quantisation_weight |v - b|^3
 

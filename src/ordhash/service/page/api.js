@@ -45,7 +45,8 @@ export function picture({ key, version }, side = 1600) {
 }
 
 function address(path, query) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  const several = ([name, value]) => (Array.isArray(value) ? value.map((one) => [name, one]) : [[name, value]]);
+  const given = Object.entries(query).flatMap(several).filter(([, value]) => value !== undefined);
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 

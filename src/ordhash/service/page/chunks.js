@@ -12,6 +12,8 @@ export class Chunks {
     this.total = 0;
     this.generation = null;
     this.order = "name";
+    this.where = []; // conditions on the metadata
+    this.refused = false; // whether they make no sense
     this.known = new Map(); // number of the chunk -> {images, fresh}
     this.underWay = new Map(); // number of the chunk -> AbortController
     this.changed = changed;
@@ -25,6 +27,7 @@ export class Chunks {
 
   /** Fetch what is missing between two places, and give up what was under way elsewhere. */
   want(first, last) {
+    if (this.refused) return;
     const from = Math.floor(Math.max(0, first) / SIZE);
     const to = Math.floor(Math.max(0, last) / SIZE);
     for (const [number, control] of this.underWay) {
@@ -44,8 +47,11 @@ export class Chunks {
     this.#stop();
   }
 
-  sort(order) {
+  /** Another order, or other conditions: nothing that is known is of use. */
+  choose({ order, where }) {
     this.order = order;
+    this.where = where;
+    this.refused = false;
     this.known.clear();
     this.#stop();
   }
@@ -58,7 +64,7 @@ export class Chunks {
   async #fetch(number) {
     const control = new AbortController();
     this.underWay.set(number, control);
-    const query = { offset: number * SIZE, limit: SIZE, order: this.order };
+    const query = { offset: number * SIZE, limit: SIZE, order: this.order, where: this.where };
     try {
       const answer = await ask("/v1/images", { query, signal: control.signal });
       if (control.signal.aborted) return;
@@ -73,6 +79,7 @@ export class Chunks {
       if (old) this.moved(number * SIZE, old, answer.images);
       this.changed();
     } catch (error) {
+      this.refused = error.status === 422; // as it will be whenever that is asked
       report(error);
     } finally {
       if (this.underWay.get(number) === control) this.underWay.delete(number);

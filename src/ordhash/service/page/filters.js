@@ -1,8 +1,8 @@
-// Filters by the columns of the metadata: a field or two for each.
+// Filters by the columns of the metadata: a field or two for each. The collection and a search share them.
 
 import { afterwards, byId, make } from "./dom.js";
 import { state, watch } from "./state.js";
-import { columnName } from "./text.js";
+import { columnName, number } from "./text.js";
 
 const CHOICES = 12; // of a text, to pick from a list without typing
 const TYPING_MILLISECONDS = 400;
@@ -22,6 +22,7 @@ export function beginFilters(apply) {
   form.addEventListener("submit", (event) => event.preventDefault());
   byId("filters-clear").addEventListener("click", clear);
   byId("nothing-found-clear").addEventListener("click", clear);
+  byId("nothing-passes-clear").addEventListener("click", clear);
   let built = "";
   watch(["status"], ({ status }) => {
     const columns = JSON.stringify(status.columns);
@@ -29,6 +30,12 @@ export function beginFilters(apply) {
     built = columns;
     byId("filters-fields").replaceChildren(...status.columns.flatMap(fields));
     write(form);
+  });
+  watch(["view"], ({ view }) => byId(`${view}-filters`).append(byId("filters-panel")));
+  watch(["filters", "listed"], ({ filters, listed }) => {
+    const pass = filters.length > 0 && listed !== null;
+    byId("collection-count").textContent = pass ? `${number(listed)} pass the filters` : "";
+    byId("nothing-passes").hidden = !(pass && listed === 0);
   });
   watch(["filters"], ({ filters }) => {
     byId("filters-count").textContent = filters.length ? `(${filters.length})` : "";

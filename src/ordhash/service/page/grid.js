@@ -4,8 +4,10 @@ import { thumbnail } from "./api.js";
 import { Chunks } from "./chunks.js";
 import { byId, icon, make } from "./dom.js";
 import { lazyImage, stopImages } from "./pictures.js";
-import { state, watch } from "./state.js";
+import { state, update, watch } from "./state.js";
 import { fileName } from "./text.js";
+
+const toCondition = ({ column, comparison, value }) => `${column}${comparison}${value}`;
 
 const GAP = 4;
 const BEYOND = 0.75; // screens that are drawn above and below what is seen
@@ -30,7 +32,7 @@ export class Grid {
     this.element.addEventListener("keydown", (event) => this.#key(event));
     watch(["view", "down"], () => this.draw());
     watch(["status"], () => this.#compare());
-    watch(["order"], () => this.#sort());
+    watch(["order", "filters"], () => this.#choose());
   }
 
   /** Draw the rows in sight, and let go of those that are not. */
@@ -56,6 +58,7 @@ export class Grid {
   /** Make room for all rows; gives how many there are. */
   #resize() {
     const rowCount = Math.ceil(this.chunks.total / this.columns);
+    update({ listed: this.chunks.total });
     this.element.style.height = `${Math.max(0, rowCount * (this.side + GAP) - GAP)}px`;
     this.element.setAttribute("aria-rowcount", rowCount);
     this.element.setAttribute("aria-colcount", this.columns);
@@ -199,15 +202,16 @@ export class Grid {
 
   #compare() {
     const { generation, count } = state.status;
-    if (this.chunks.generation === null) this.chunks.total = count;
+    if (this.chunks.generation === null && !state.filters.length) this.chunks.total = count;
     else if (generation !== this.chunks.generation) this.chunks.renew();
     this.draw();
   }
 
-  #sort() {
-    this.chunks.sort(state.order);
+  /** Begin anew where another order or other photographs are asked for. */
+  #choose() {
+    this.chunks.choose({ order: state.order, where: state.filters.map(toCondition) });
     this.active = 0;
-    scrollTo(0, 0);
+    if (state.view === "collection") scrollTo(0, 0);
     this.draw();
   }
 }

@@ -63,6 +63,6 @@ addEventListener("keydown", (event) => {
 
 beginJourney(({ view, examples, filters, place }) => {
   if (view === "results") search(examples, { filters, step: null, place });
-  else showCollection({ step: false });
+  else showCollection({ filters, step: false });
 });
 beginService();

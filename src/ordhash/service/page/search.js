@@ -38,10 +38,11 @@ export async function search(examples, { filters = state.filters, step = true, p
   }
 }
 
-/** The same search with other filters. It is no step of its own: filters are set one after the other. */
+/** The same search, or the collection, with other filters. It is no step: filters are set one after the other. */
 export function filterBy(filters) {
-  if (state.view !== "results") return undefined; // left while something was typed
-  return search(examplesNow(), { filters, step: false, place: scrollY });
+  if (state.view === "results") return search(examplesNow(), { filters, step: false, place: scrollY });
+  update({ filters });
+  return remember({ step: false });
 }
 
 export function addExample(example) {
@@ -62,10 +63,10 @@ export function removeExample(id) {
   else showCollection();
 }
 
-export function showCollection({ step = true } = {}) {
+export function showCollection({ filters = state.filters, step = true } = {}) {
   cancel();
   const place = collectionPlace();
-  update({ view: "collection", examples: [], answer: null });
+  update({ view: "collection", examples: [], answer: null, filters });
   if (step) remember({ step });
   scrollTo(0, place);
 }

@@ -61,7 +61,8 @@ function draw({ status, trouble, syncAsked, down }) {
   byId("unusable").textContent = `${count(status.unusable, "file", "files")} could not be used`;
   byId("add").hidden = byId("sync").hidden = byId("empty-sync").hidden = !status.changes;
   byId("empty").hidden = status.count > 0;
-  byId("grid").hidden = byId("collection-tools").hidden = status.count === 0;
+  const tools = [byId("grid"), byId("collection-tools"), byId("collection-filters")];
+  for (const tool of tools) tool.hidden = status.count === 0;
   drawSync(status.sync, syncAsked);
 }
 

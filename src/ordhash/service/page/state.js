@@ -7,6 +7,7 @@ export const state = {
   syncAsked: false, // a sync was asked for and has not shown up yet
   view: "collection", // or "results"
   order: "name",
+  listed: null, // photographs of the collection that pass the filters; null where nobody knows
   examples: [],
   filters: [],
   answer: null, // of the search with these examples and filters
