@@ -25,11 +25,20 @@ from ordhash.features import FrozenBackbone
 from ordhash.files import StrPath, replace_file
 from ordhash.inference import ImageInput
 
-__all__ = ["FORMAT_VERSION", "MODEL_FILE", "Model", "ModelInfo", "load_model", "recorded_model", "save_model"]
+__all__ = [
+    "FORMAT_VERSION",
+    "INFO_FIELD",
+    "MODEL_FILE",
+    "Model",
+    "ModelInfo",
+    "load_model",
+    "recorded_model",
+    "save_model",
+]
 
 FORMAT_VERSION = 1
 MODEL_FILE = "model.onnx"  # in whatever folder it is
-_FIELD = "ordhash"
+INFO_FIELD = "ordhash"  # of the metadata
 
 
 @dataclass(frozen=True)
@@ -180,7 +189,7 @@ def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInf
         io_map=[("features", "features")],
         producer_name="ordhash",
     )
-    onnx.helper.set_model_props(joined, {_FIELD: json.dumps(info.to_json(), default=str)})
+    onnx.helper.set_model_props(joined, {INFO_FIELD: json.dumps(info.to_json(), default=str)})
     onnx.checker.check_model(joined)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda file: file.write(joined.SerializeToString()))
@@ -201,10 +210,10 @@ def load_model(path: str | Path) -> Model:
         properties = {entry.key: entry.value for entry in onnx.load_from_string(graph).metadata_props}
     except Exception as error:  # protobuf's errors derive from Exception alone
         raise ModelFileError(f"{path} is not an ONNX file; give a model.onnx that `ordhash train` wrote") from error
-    if _FIELD not in properties:
+    if INFO_FIELD not in properties:
         raise ModelFileError(f"{path} is an ONNX file of something else; give a model.onnx that `ordhash train` wrote")
     try:
-        values = json.loads(properties[_FIELD])
+        values = json.loads(properties[INFO_FIELD])
         version = int(values["format_version"])
         if version > FORMAT_VERSION:
             raise ModelFileError(

@@ -16,6 +16,7 @@ from ordhash.cli.errors import Commands
 from ordhash.cli.evaluate import evaluate
 from ordhash.cli.info import info
 from ordhash.cli.methods import methods
+from ordhash.cli.quantize import quantize
 from ordhash.cli.serve import serve
 from ordhash.cli.train import TrainCommand, train
 
@@ -43,6 +44,7 @@ app.command(short_help="Build an index of images or of a file of codes.")(index)
 app.command()(search)
 app.command(short_help="Measure a model on a protocol or on your own images.")(evaluate)
 app.command(short_help="Compare methods as a recipe says.")(bench)
+app.command(short_help="Write a variant of a model that computes in 8 bits.")(quantize)
 app.command()(info)
 app.command()(sync)
 app.command(short_help="Serve a collection as a web page and an HTTP API.")(serve)

@@ -1,0 +1,74 @@
+"""``ordhash quantize``: a variant of a model that computes in 8 bits, and what that gains and costs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Part, Root, Sources
+from ordhash.cli.output import print_facts, print_json, say
+from ordhash.cli.sources import check_output, images_of
+from ordhash.data import ImageSet
+from ordhash.encoder import Encoder
+from ordhash.errors import InputError
+from ordhash.quantization import quantize as quantized
+
+__all__ = ["quantize"]
+
+_COMPARED, _ROUNDS = 128, 3
+
+
+def quantize(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A model.onnx that `ordhash train` wrote.", show_default=False)
+    ],
+    sources: Sources,
+    out: Annotated[Path, typer.Option(help="File for the variant, .onnx.", show_default=False)],
+    part: Part = None,
+    root: Root = DEFAULT_ROOT,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write a variant of a model whose backbone computes in 8 bits, and compare both on this machine.
+
+    SOURCE has pictures of the kind that the model will see: some hundreds tell which range the numbers take. The codes
+    of the variant are those of another model; encode everything by one of the two.
+    """
+    check_output(out, force=force)
+    if out.resolve() == model.resolve():
+        raise InputError(f"{out} is the model itself; give the variant another name")
+    images = images_of(sources, part, root)
+    variant = quantized(model, images, out)
+    measured = _compared(Encoder(model), Encoder(out), images)
+    facts = {"model": str(out), "id": variant.id, "of": str(model), **measured}
+    if measured["times_as_fast"] < 1:
+        say(f"the variant is slower on this machine; {model} is the better one here")
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts({name.replace("_", " "): value for name, value in facts.items()})
+
+
+def _compared(original: Encoder, variant: Encoder, images: ImageSet) -> dict[str, float]:
+    """Images a second of both, decoding included, in rounds that alternate; and how many symbols are the same."""
+    some = images.subset(np.linspace(0, len(images) - 1, min(len(images), _COMPARED)).astype(int))
+    rates: dict[Encoder, list[float]] = {original: [], variant: []}
+    codes = {}
+    for _ in range(_ROUNDS):
+        for encoder, found in rates.items():
+            started = time.perf_counter()
+            codes[encoder] = encoder.run(some).codes
+            found.append(len(some) / (time.perf_counter() - started))
+    same = codes[original].symbols == codes[variant].symbols
+    pairs = zip(rates[variant], rates[original], strict=True)
+    return {
+        "images_per_second": round(statistics.median(rates[variant]), 1),
+        "of_the_original": round(statistics.median(rates[original]), 1),
+        "times_as_fast": round(statistics.median(mine / theirs for mine, theirs in pairs), 2),
+        "symbols_unchanged": round(float(same.mean()), 4),
+    }
