@@ -196,6 +196,7 @@ def rank_quality(
         progress: Whether to show a bar.
     """
     n, n_database = len(protocol.query), len(protocol.database)
+    within_reach = [k for k in _PRECISION_AT if k <= n_database]
     sums: dict[str, float] = {}
     curve = np.zeros(101)
 
@@ -211,22 +212,26 @@ def rank_quality(
             check_relevant(relevance)
             queries = levels_of_queries(distances, relevance)  # counted once, for all that follows
             last = min(protocol.cutoff or n_database, n_database)
-            by_row = in_row_order(distances, relevance) if ties == "row" else queries
-            add("map", average_precisions(by_row, last, ties, convention))
-            add("map_best", average_precisions(queries, last, "best", convention))
-            add("map_worst", average_precisions(queries, last, "worst", convention))
+            best, worst, expected = average_precisions(queries, last, ["best", "worst", "expected"], convention)
+            if ties == "expected":
+                mean = expected
+            else:
+                asked = in_row_order(distances, relevance) if ties == "row" else queries
+                (mean,) = average_precisions(asked, last, [ties], convention)
+            add("map", mean)
+            add("map_best", best)
+            add("map_worst", worst)
             if protocol.coarse is not None:
                 add("ndcg", metrics.ndcg(distances, protocol.gains(rows), cutoff=protocol.cutoff))
-            for k in _PRECISION_AT:
-                if k <= n_database:
-                    add(f"at {k}", precisions_at(queries, k))
+            for k, shares in zip(within_reach, precisions_at(queries, within_reach), strict=True):
+                add(f"at {k}", shares)
             curve += interpolated_precision(queries, len(curve))
             advance(len(distances))
     return Quality(
         map=sums["map"] / n,
         map_best=sums["map_best"] / n,
         map_worst=sums["map_worst"] / n,
-        precision_at={k: sums[f"at {k}"] / n for k in _PRECISION_AT if k <= n_database},
+        precision_at={k: sums[f"at {k}"] / n for k in within_reach},
         precision_within={radius: sums[f"within {radius}"] / n for radius in radii},
         recall=tuple(np.linspace(0, 1, len(curve)).tolist()),
         precision=tuple((curve / n).tolist()),

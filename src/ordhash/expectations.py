@@ -30,56 +30,62 @@ __all__ = [
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ties: TypeAlias = Literal["expected", "best", "worst", "row"]
 Convention: TypeAlias = Literal["normal", "hits-in-top-k", "all-relevant"]
+_Counts: TypeAlias = npt.NDArray[np.int64]
+_Used: TypeAlias = tuple[_Counts, _Counts, _Counts, _Counts]
 
 
-def average_precisions(queries: Sequence[Levels], last: int, ties: Ties, convention: Convention) -> Floats:
-    """Average precision of every query.
+def average_precisions(queries: Sequence[Levels], last: int, orders: Sequence[Ties], convention: Convention) -> Floats:
+    """Average precision of every query, for several orders of ties.
 
     Args:
         queries: Items and relevant items at every level, n items and at least one relevant one a query; for ``row``
             every item is a level of its own.
         last: Positions that count, at most n.
-        ties: As [average_precision][ordhash.metrics.average_precision] takes it.
+        orders: As [average_precision][ordhash.metrics.average_precision] takes them.
         convention: As it takes it.
 
     Returns:
-        float64 (q,).
+        float64 (orders, q).
 
-    >>> average_precisions([(np.array([1, 2, 1]), np.array([1, 1, 0]))], 4, "expected", "normal")
-    array([0.91666667])
+    >>> average_precisions([(np.array([1, 2, 1]), np.array([1, 1, 0]))], 4, ["expected"], "normal")
+    array([[0.91666667]])
     """
     n = max((int(items.sum()) for items, _ in queries), default=0)
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    values = np.empty(len(queries), dtype=np.float64)
+    values = np.empty((len(orders), len(queries)), dtype=np.float64)
     for row, (items, hits) in enumerate(queries):
         if convention == "hits-in-top-k":
-            values[row] = _precision_per_hit(items, hits, last, ties, harmonic, log_factorial)
+            values[:, row] = [_precision_per_hit(items, hits, last, one, harmonic, log_factorial) for one in orders]
         else:
-            whole = int(hits.sum())
-            values[row] = _precision_sum(items, hits, last, ties, harmonic)
-            values[row] /= min(whole, last) if convention == "normal" else whole
+            whole, used = int(hits.sum()), _used_levels(items, hits, last)
+            counted = min(whole, last) if convention == "normal" else whole
+            values[:, row] = [_precision_sum(used, last, one, harmonic) / counted for one in orders]
     return values
 
 
-def precisions_at(queries: Sequence[Levels], k: int) -> Floats:
-    """Expected share of relevant items among the k nearest, of every query.
+def precisions_at(queries: Sequence[Levels], k: Sequence[int]) -> Floats:
+    """Expected share of relevant items among the k nearest, of every query, for several k.
 
     Args:
-        queries: Items and relevant items at every level, at least k items a query.
-        k: At least 1.
+        queries: Items and relevant items at every level.
+        k: From 1 to the number of items of every query.
 
     Returns:
-        float64 (q,).
+        float64 (len(k), q).
 
-    >>> precisions_at([(np.array([1, 2]), np.array([1, 1]))], 2)
-    array([0.75])
+    >>> precisions_at([(np.array([1, 2]), np.array([1, 1]))], [1, 2])
+    array([[1.  ],
+           [0.75]])
     """
-    values = np.empty(len(queries), dtype=np.float64)
+    wanted = np.asarray(k)
+    values = np.empty((len(wanted), len(queries)), dtype=np.float64)
     for row, (items, hits) in enumerate(queries):
-        before = np.cumsum(items) - items
-        taken = np.clip(k - before, 0, items)
-        values[row] = (hits * taken / items).sum() / k
+        ends = np.cumsum(items)
+        cut = np.searchsorted(ends, wanted)  # the level that the k-th item is of
+        before = ends[cut] - items[cut]
+        found = np.cumsum(hits)[cut] - hits[cut]
+        values[:, row] = (found + hits[cut] * (wanted - before) / items[cut]) / wanted
     return values
 
 
@@ -135,13 +141,19 @@ def check_relevant(relevance: npt.NDArray[np.bool_]) -> None:
         )
 
 
-def _precision_sum(
-    items: npt.NDArray[np.int64],
-    relevant: npt.NDArray[np.int64],
-    last: int,
-    ties: Ties,
-    harmonic: Floats,
-) -> float:
+def _used_levels(items: _Counts, relevant: _Counts, last: int) -> _Used:
+    """Of the levels that hold relevant items and begin before ``last``: n items, r of them relevant, N and R before."""
+    used = np.flatnonzero(relevant)
+    ends, found = np.cumsum(items)[used], np.cumsum(relevant)[used]
+    n, r = items[used], relevant[used]
+    N, R = ends - n, found - r
+    if len(N) and N[-1] >= last:
+        there = int(np.searchsorted(N, last))
+        n, r, N, R = n[:there], r[:there], N[:there], R[:there]
+    return n, r, N, R
+
+
+def _precision_sum(used: _Used, last: int, ties: Ties, harmonic: Floats) -> float:
     """Sum of the precisions at the relevant positions up to ``last``, of one query's levels.
 
     With N items and R relevant ones before a level of n items, r of them relevant, position N + k of the level is
@@ -149,10 +161,7 @@ def _precision_sum(
     over k of such linear terms over N + k is a multiple of k and a difference of harmonic numbers H:
     sum_{k=1..m} (a + s k) / (N + k) = s m + (a - s N) (H[N+m] - H[N]).
     """
-    before = np.cumsum(items) - items
-    relevant_before = np.cumsum(relevant) - relevant
-    used = (relevant > 0) & (before < last)
-    n, r, N, R = items[used], relevant[used], before[used], relevant_before[used]
+    n, r, N, R = used
     if ties in ("expected", "row"):
         return float(_expected_sums(n, r, N, R, np.minimum(n, last - N), harmonic).sum())
     # The r relevant items stand together, at the head of the level or at its tail: precisions (R + k) / (N + k).
@@ -193,9 +202,9 @@ def _precision_per_hit(
         h = h[-1:]
     elif ties == "worst":
         h = h[:1]
-    before = _precision_sum(items[:cut], relevant[:cut], last, ties, harmonic)
+    before = _precision_sum(_used_levels(items[:cut], relevant[:cut], last), last, ties, harmonic)
     if ties in ("best", "worst"):
-        inside = np.array([_precision_sum(items, relevant, last, ties, harmonic) - before])
+        inside = np.array([_precision_sum(_used_levels(items, relevant, last), last, ties, harmonic) - before])
     else:
         inside = _expected_sums(m, h, N, R, m, harmonic)
     logs = -(log_factorial[h] + log_factorial[r - h] + log_factorial[m - h] + log_factorial[n - r - m + h])

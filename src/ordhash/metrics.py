@@ -94,7 +94,8 @@ def average_precision(
     last = n if cutoff is None else min(integer_at_least(cutoff, 1, "cutoff"), n)
     check_conventions(ties, convention)
     queries = in_row_order(distances, relevance) if ties == "row" else levels_of_queries(distances, relevance)
-    return average_precisions(queries, last, ties, convention)
+    (precisions,) = average_precisions(queries, last, [ties], convention)
+    return np.asarray(precisions)
 
 
 def mean_average_precision(
@@ -202,7 +203,8 @@ def precision_at(distances: Distances, relevance: Relevance, k: int) -> Floats:
     wanted = integer_at_least(k, 1, "k")
     if wanted > n:
         raise InputError(f"k is {wanted}, but there are only {n} items; choose a k from 1 to {n}")
-    return precisions_at(levels_of_queries(distances, relevance), wanted)
+    (shares,) = precisions_at(levels_of_queries(distances, relevance), [wanted])
+    return np.asarray(shares)
 
 
 def precision_within(distances: Distances, relevance: Relevance, radius: float) -> Floats:

@@ -20,7 +20,7 @@ TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=
 @pytest.fixture
 def network(monkeypatch):
     """As if sixty photographs were many; two epochs."""
-    monkeypatch.setattr(ownmodel, "_FEW", 0)
+    monkeypatch.setattr(ownmodel, "LEAST_LEARNED_FROM", 0)
     monkeypatch.setattr(ownmodel, "_EPOCHS", 2)
     monkeypatch.setattr(ownmodel, "_STEPS", 2)
 
@@ -151,7 +151,7 @@ def test_one_process_learns_at_a_time(collection, folder):
 
 @pytest.mark.parametrize("few", [0, 1000])
 def test_files_that_are_no_images_do_not_count(few, collection, folder, monkeypatch):
-    monkeypatch.setattr(ownmodel, "_FEW", few)
+    monkeypatch.setattr(ownmodel, "LEAST_LEARNED_FROM", few)
     for path in sorted(folder.rglob("*.jpg"))[15:]:
         path.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"there are 15 images; .* at least 50|at least 16 images .* there are \(15,"):

@@ -91,7 +91,9 @@ def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> Syn
     with needs_extra("learn", "learning a model from the images, because no --model was given,"):
         from ordhash.learn import sync_without_model
     report, trained = sync_without_model(collection, folder, **options)
-    if trained is not None:
+    if trained is not None and trained.general:
+        say(f"{collection.path}: its photographs are too few to learn from, so its model is the general one")
+    elif trained is not None:
         say(f"{collection.path}: its model was learned from the photographs in {trained.seconds:.0f} s")
     return report
 

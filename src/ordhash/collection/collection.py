@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,8 @@ class Collection:
 
         with locked(self.path / _LEARNING_LOCK, busy, wait=wait):
             yield work
+            with suppress(OSError):  # what it holds, the next learning goes on with
+                work.rmdir()
 
     def model(self) -> Path:
         """The file of the model that made the codes.

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
 
-__all__ = ["MOST_LEARNED_FROM", "SYMBOL_SHARES", "learned_from", "staleness", "symbol_shares"]
+__all__ = ["LEAST_LEARNED_FROM", "MOST_LEARNED_FROM", "SYMBOL_SHARES", "learned_from", "staleness", "symbol_shares"]
 
 SYMBOL_SHARES, _AVAILABLE = "symbol_shares", "available_images"  # what model files call them
+LEAST_LEARNED_FROM = 500  # photographs: fewer say less of each other than a model of others does
 MOST_LEARNED_FROM = 10_000  # photographs: more than these teach nothing new of their neighbourhoods
 _GROWTH = 4
 _MOVED = 0.1  # share of symbols beyond what chance moves
@@ -43,15 +44,18 @@ def learned_from(available: int, shares: npt.NDArray[np.float64]) -> dict[str, A
 def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
     """Why a model should be learned anew, in a sentence; None if it should not, or was not learned without labels.
 
-    Two things make it stale: that the collection has grown to several times what the model was learned from, and that
-    other symbols are common now, which says that other things are in the photographs. The second is the total
-    variation distance of symbols, averaged over segments, less what is expected of it by chance.
+    The general model is stale where there are enough photographs for one of their own. Two things make another stale:
+    that the collection has grown to several times what the model was learned from, and that other symbols are common
+    now, which says that other things are in the photographs. The second is the total variation distance of symbols,
+    averaged over segments, less what is expected of it by chance.
 
     Args:
         codes: Of all photographs of the collection, by the model.
         training: What the model file says of its training.
     """
     n = len(codes)
+    if "general" in training and n >= LEAST_LEARNED_FROM:
+        return f"the model is the general one, and now there are {n:,} photographs to learn from"
     if SYMBOL_SHARES not in training or not n:
         return None
     available = int(training[_AVAILABLE])

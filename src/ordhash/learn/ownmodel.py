@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ordhash.collection import Collection, SyncReport
+from ordhash.collection.staleness import LEAST_LEARNED_FROM
 from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import read_manifest, read_photographs
 from ordhash.encoder import Encoder
@@ -18,15 +19,14 @@ from ordhash.errors import InputError, OrdhashError
 from ordhash.files import StrPath, replace_file, write_csv
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import CORRECTED_FILE
+from ordhash.learn.general import general_model, suits
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.trainer import TrainResult, train
 from ordhash.learn.validation import check_neighbourhoods, labelled, labels_of
 from ordhash.modelfile import load_model
 
-__all__ = ["learn_labels", "sync_without_model"]
+__all__ = ["learn_labels", "settings_for", "sync_without_model"]
 
-# Clusters of few photographs say less than their features do, which ITQ keeps (docs/experiments.md).
-_FEW = 500
 # At least so many: with few photographs an epoch has few steps.
 _EPOCHS, _STEPS = 30, 1500
 # Mirror images would take as long as all the rest.
@@ -49,7 +49,9 @@ def sync_without_model(
 ) -> tuple[SyncReport, TrainResult | None]:
     """Learn codes from the photographs of a folder, without labels, and bring a collection into step with it.
 
-    Fewer than 500 photographs are too few to learn a network from: they get a rotation of their features (ITQ).
+    Fewer than 500 photographs are too few to learn from: they get the general model (``ordhash.learn.general``), which
+    others were learned from. With a network that sees something else than that model, they get a rotation of their own
+    features (ITQ).
 
     A collection that has a model already keeps it. A model that is learned lies in the collection as
     ``model-ID.onnx``; the one before goes when all photographs have been encoded by the new one. Whatever an
@@ -68,7 +70,8 @@ def sync_without_model(
         What the sync did; what the training gave, None where a model was there.
 
     Raises:
-        InputError: There are too few photographs or they all look the same, or the collection is of another folder.
+        InputError: The photographs all look the same, the collection is of another folder, or there are too few
+            photographs for a network that the general model does not suit.
         MissingPartError: The backbone's weights are not at hand.
         SyncRunningError: Another process learns a model for this collection or syncs it.
         DataError: The folder is not there, or the collection is damaged.
@@ -79,8 +82,8 @@ def sync_without_model(
     """
     syncing: dict[str, Any] = {"undelete": undelete, "wait": wait, "progress": progress}
     images = read_photographs(folder)
-    if not Collection.is_one(collection.path):  # before there is a folder that nothing will be in
-        check_neighbourhoods(len(images))
+    if not Collection.is_one(collection.path) and not suits(config or DOHConfig()):
+        check_neighbourhoods(len(images))  # before there is a folder that nothing will be in
     with collection.learning(folder, wait=wait) as work:
         if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
@@ -232,14 +235,28 @@ def _learn_and_encode(
     return report, dataclasses.replace(trained, model=path)
 
 
+def settings_for(n_images: float, settings: TrainConfig = _SETTINGS) -> TrainConfig:
+    """How to train on so many images: not below 1,500 steps, which many epochs of few images take.
+
+    Args:
+        n_images: Images that are learned from.
+        settings: Of whatever else.
+
+    >>> settings_for(1000).epochs, settings_for(50_000).epochs
+    (192, 30)
+    """
+    epochs = max(_EPOCHS, math.ceil(_STEPS / max(1.0, n_images / settings.batch_size)))
+    # A look at validation images, and a checkpoint, twenty times.
+    return dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
+
+
 def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -> TrainResult:
     share = 0.0 if images.labels is None else float(images.labels.any(axis=1).mean())
     settings = dataclasses.replace(_SETTINGS, use_labels=share >= _MANY_LABELS or ("spread" if share else False))
     places: dict[str, Any] = {"out": work, "cache": work / "cache", "progress": progress}
-    if not share and len(images) < _FEW:
+    if not share and len(images) < LEAST_LEARNED_FROM:
+        if suits(config):
+            return general_model(work, cache=places["cache"])
         return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
-    learned_from = share * len(images) if settings.use_labels is True else len(images)
-    epochs = max(_EPOCHS, math.ceil(_STEPS / max(1.0, learned_from / settings.batch_size)))
-    # A look at validation images, and a checkpoint, twenty times.
-    settings = dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
+    settings = settings_for(share * len(images) if settings.use_labels is True else len(images), settings)
     return train(images, config, settings, overwrite="others", **places)

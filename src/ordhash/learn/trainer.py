@@ -69,6 +69,7 @@ class TrainResult:
         wrong_labels: Estimated share of wrong labels among the training images; None where nobody looked, or
             features say too little.
         corrected: Images that were learned with another label; ``corrected.csv`` beside the model lists them.
+        general: Whether nothing was learned, and the model is the one that comes with this package.
         failures: Images that could not be used.
         history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
     """
@@ -80,6 +81,7 @@ class TrainResult:
     reused: bool = False
     wrong_labels: float | None = None
     corrected: int = 0
+    general: bool = False
     failures: tuple[ImageError, ...] = ()
     history: tuple[dict[str, float], ...] = field(default=(), repr=False)
 
