@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MINUTES ?= 20
 
-.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve page-picture results clean
+.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 page-picture results clean
 
 help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
@@ -17,6 +17,8 @@ help:
 	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
 	@echo "make bench-search    search speed, memory, recall -> benchmarks/results/"
 	@echo "make bench-serve     the HTTP API under load      -> benchmarks/results/"
+	@echo "make bench-few       folders of few photographs   -> benchmarks/results/"
+	@echo "make bench-int8      models in 8 bits             -> benchmarks/results/"
 	@echo "make page-picture    the picture of the web page in README, after make demo; needs Chromium"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
 	@echo "make format          format the code"
@@ -74,6 +76,15 @@ bench-encode: $(READY)
 
 bench-serve: $(READY)
 	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/tables.py
+
+# The data sets of these two are not fetched: docs/datasets.md says where each has to be put.
+bench-few: $(READY)
+	$(BIN)/python benchmarks/general.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-int8: $(READY)
+	$(BIN)/python benchmarks/int8.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-search: $(READY)

@@ -1,7 +1,7 @@
 """Models in 8 bits against those they are made of: speed, and what it costs in mAP: ``make bench-int8``.
 
-The default network, frozen, learns the protocols; ``ordhash.quantization`` makes a variant with pictures that it learned
-from. Both encode the same photographs, decoding included, in rounds that alternate, and both are evaluated.
+The default network, frozen, learns the protocols; ``ordhash.quantization`` makes a variant with pictures that it has
+learned from. Both encode the same photographs, decoding included, in rounds that alternate, and both are evaluated.
 """
 
 from __future__ import annotations

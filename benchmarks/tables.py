@@ -43,7 +43,7 @@ PUBLISHED = {
 }
 
 COMMANDS = (
-    *("train", "methods", "bench", "encode", "index", "search", "evaluate", "info"),
+    *("train", "methods", "bench", "encode", "index", "search", "evaluate", "quantize", "info"),
     *("sync", "serve", "duplicates", "export", "verify", "data", "data list", "data get"),
 )
 
@@ -262,6 +262,49 @@ def demo(report: dict[str, Any]) -> str:
     return table(["method", "mAP", "worst to best tie order", "precision@10"], rows) + "\n\n" + note
 
 
+def general(results: dict[str, Any]) -> str:
+    """Folders of few photographs, by their size."""
+    runs: Runs = results["runs"]
+    names = {
+        "general": "general model, 256 bits",
+        "itq": "own, ITQ, 48 bits",
+        "ordhash": "own, learned without labels, 48 bits",
+    }
+    sizes = sorted({run["size"] for run in runs})
+    rows = []
+    for photographs in sorted({run["photographs"] for run in runs}):
+        for method, name in names.items():
+            mine = [run for run in runs if (run["photographs"], run["method"]) == (photographs, method)]
+            rows.append([f"{photographs}, {name}", *(mean([run for run in mine if run["size"] == n]) for n in sizes)])
+    note = (
+        "Tie-aware mAP by ordinal distance of every photograph among the others, by labels that no method saw; means of "
+        f"{len({run['draw'] for run in runs})} draws ± 95 % interval. Written by `{results['command']}`."
+    )
+    return table(["photographs of, model", *map(str, sizes)], rows) + "\n\n" + note
+
+
+def int8(results: dict[str, Any]) -> str:
+    """Speed and mAP of models in 8 bits and of those they are made of."""
+    runs, machine = results["runs"], results["machine"]
+    protocols = sorted({run["protocol"] for run in runs})
+    rows = []
+    for method in ("float32", "int8"):
+        cells = [
+            mean([run for run in runs if (run["protocol"], run["method"]) == (name, method)], measure)
+            for name in protocols
+            for measure in ("map", "map_asymmetric")
+        ]
+        rows.append([method, f"{results['images_per_second'][method]:.0f}", *cells])
+    note = (
+        f"{results['network']}, frozen, 48 bits; images a second are medians of {len(results['rounds'])} alternating "
+        f"rounds, decoding included ({results['times_as_fast']:.2f} times as fast); {machine['processor']}, "
+        f"{machine['cores']} cores. mAP: means of {len({run['seed'] for run in runs})} seeds ± 95 % interval. Written by "
+        f"`{results['command']}`."
+    )
+    heads = [f"{name}, {distance}" for name in protocols for distance in ("ordinal", "asymmetric")]
+    return table(["backbone", "images/s", *heads], rows) + "\n\n" + note
+
+
 def command_line() -> str:
     """The help of every command, at 80 columns."""
     commands = ("", *COMMANDS)
@@ -305,6 +348,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "attention": ("attention.json", attention),
     "experiments": ("experiments.json", experiments),
     "demo": ("demo.json", demo),
+    "general": ("general.json", general),
+    "int8": ("int8.json", int8),
     **{f"bench-{name}": (f"bench-{name}.json", markdown) for name in RECIPES},
 }
 
