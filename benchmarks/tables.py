@@ -277,8 +277,8 @@ def general(results: dict[str, Any]) -> str:
             mine = [run for run in runs if (run["photographs"], run["method"]) == (photographs, method)]
             rows.append([f"{photographs}, {name}", *(mean([run for run in mine if run["size"] == n]) for n in sizes)])
     note = (
-        "Tie-aware mAP by ordinal distance of every photograph among the others, by labels that no method saw; means of "
-        f"{len({run['draw'] for run in runs})} draws ± 95 % interval. Written by `{results['command']}`."
+        "Tie-aware mAP by ordinal distance of every photograph among the others, by labels that no method saw; means "
+        f"of {len({run['draw'] for run in runs})} draws ± 95 % interval. Written by `{results['command']}`."
     )
     return table(["photographs of, model", *map(str, sizes)], rows) + "\n\n" + note
 
@@ -298,8 +298,8 @@ def int8(results: dict[str, Any]) -> str:
     note = (
         f"{results['network']}, frozen, 48 bits; images a second are medians of {len(results['rounds'])} alternating "
         f"rounds, decoding included ({results['times_as_fast']:.2f} times as fast); {machine['processor']}, "
-        f"{machine['cores']} cores. mAP: means of {len({run['seed'] for run in runs})} seeds ± 95 % interval. Written by "
-        f"`{results['command']}`."
+        f"{machine['cores']} cores. mAP: means of {len({run['seed'] for run in runs})} seeds ± 95 % interval. "
+        f"Written by `{results['command']}`."
     )
     heads = [f"{name}, {distance}" for name in protocols for distance in ("ordinal", "asymmetric")]
     return table(["backbone", "images/s", *heads], rows) + "\n\n" + note

@@ -433,7 +433,7 @@ def test_the_collection_is_filtered_and_a_search_from_it_too(visit, service):
     page = _open(visit, service)
     page.locator("#filters-panel summary").click()
     page.locator("#filters").get_by_label("Folder").select_option("banana")
-    expect(page.locator("#collection-count")).to_have_text(f"{MANY // 3} pass the filters")
+    expect(page.locator("#collection-count")).to_have_text(f"{MANY // 3} photographs pass the filters")
     expect(page.locator("#grid")).to_have_attribute("aria-rowcount", re.compile(r"^\d+$"))
     names = page.locator("#grid img").evaluate_all("(images) => images.map((image) => image.alt)")
     assert names
@@ -446,7 +446,7 @@ def test_the_collection_is_filtered_and_a_search_from_it_too(visit, service):
     page.locator("#filters-clear").click()
     expect(page.locator("#filters-count")).to_have_text("")
     page.go_back()  # to the collection as it was left
-    expect(page.locator("#collection-count")).to_have_text(f"{MANY // 3} pass the filters")
+    expect(page.locator("#collection-count")).to_have_text(f"{MANY // 3} photographs pass the filters")
     expect(page.locator("#filters").get_by_label("Folder")).to_have_value("banana")
     page.get_by_role("group", name="Size (bytes)").get_by_label("from").fill("100000000")
     expect(page.locator("#nothing-passes")).to_be_visible()

@@ -13,7 +13,7 @@ from ordhash.codefile import existing_file, read_codes
 from ordhash.codes import CodeSpec
 from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
-from ordhash.collection.staleness import SYMBOL_SHARES
+from ordhash.collection.staleness import GENERAL, SYMBOL_SHARES
 from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.index import OrdinalIndex
 from ordhash.modelfile import load_model
@@ -72,7 +72,7 @@ def _collection_facts(collection: Collection) -> dict[str, Any]:
     why = collection.staleness(model)
     if why:
         return {**facts, "stale": f"{why}; `ordhash sync {facts['folder']} --relearn` learns another"}
-    return {**facts, "stale": "no"} if SYMBOL_SHARES in model.info.training else facts
+    return {**facts, "stale": "no"} if {SYMBOL_SHARES, GENERAL} & model.info.training.keys() else facts
 
 
 def _index_facts(index: OrdinalIndex) -> dict[str, Any]:

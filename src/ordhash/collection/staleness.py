@@ -9,9 +9,18 @@ import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
 
-__all__ = ["LEAST_LEARNED_FROM", "MOST_LEARNED_FROM", "SYMBOL_SHARES", "learned_from", "staleness", "symbol_shares"]
+__all__ = [
+    "GENERAL",
+    "LEAST_LEARNED_FROM",
+    "MOST_LEARNED_FROM",
+    "SYMBOL_SHARES",
+    "learned_from",
+    "staleness",
+    "symbol_shares",
+]
 
 SYMBOL_SHARES, _AVAILABLE = "symbol_shares", "available_images"  # what model files call them
+GENERAL = "general"  # of how many photographs of others, in the file of the general model
 LEAST_LEARNED_FROM = 500  # photographs: fewer say less of each other than a model of others does
 MOST_LEARNED_FROM = 10_000  # photographs: more than these teach nothing new of their neighbourhoods
 _GROWTH = 4
@@ -54,7 +63,7 @@ def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
         training: What the model file says of its training.
     """
     n = len(codes)
-    if "general" in training and n >= LEAST_LEARNED_FROM:
+    if GENERAL in training and n >= LEAST_LEARNED_FROM:
         return f"the model is the general one, and now there are {n:,} photographs to learn from"
     if SYMBOL_SHARES not in training or not n:
         return None

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ordhash.codes import CodeSpec
+from ordhash.collection.staleness import GENERAL
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 from ordhash.features import FeatureStore
@@ -70,7 +71,7 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
         multilabel=False,
         method={"name": ITQ.name, **dataclasses.asdict(ITQ())},
         protocol="",
-        training={"general": facts["photographs"]},
+        training={GENERAL: facts["photographs"]},
         failures=[],
     )
     return TrainResult(path, None, 0, time.perf_counter() - started, general=True)

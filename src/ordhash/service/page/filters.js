@@ -2,7 +2,7 @@
 
 import { afterwards, byId, make } from "./dom.js";
 import { state, watch } from "./state.js";
-import { columnName, number } from "./text.js";
+import { columnName, count } from "./text.js";
 
 const CHOICES = 12; // of a text, to pick from a list without typing
 const TYPING_MILLISECONDS = 400;
@@ -34,7 +34,7 @@ export function beginFilters(apply) {
   watch(["view"], ({ view }) => byId(`${view}-filters`).append(byId("filters-panel")));
   watch(["filters", "listed"], ({ filters, listed }) => {
     const pass = filters.length > 0 && listed !== null;
-    byId("collection-count").textContent = pass ? `${number(listed)} pass the filters` : "";
+    byId("collection-count").textContent = pass ? `${count(listed, "photograph passes", "photographs pass")} the filters` : "";
     byId("nothing-passes").hidden = !(pass && listed === 0);
   });
   watch(["filters"], ({ filters }) => {
