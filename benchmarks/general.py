@@ -13,23 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from common import RESULTS, machine
 
 from ordhash import Encoder
-from ordhash.codes import OrdinalCodes
 from ordhash.data import DATASETS, ImageSet
-from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.files import write_json
 from ordhash.learn import DOHConfig, ownmodel, train
 from ordhash.learn.general import fit_general, general_model
 from ordhash.learn.shallow import fit_shallow
-from ordhash.learn.validation import labels_of
-from ordhash.metrics import average_precision
+from ordhash.learn.validation import labels_of, leave_one_out_map
 
 ROOT, CACHE = Path("data"), Path(".cache")
 SIZES, DRAWS, PHOTOGRAPHS = (25, 50, 100, 200, 350, 500), 3, 10_000
-PARTS = {"corel5k": "Corel-5K", "grocery": "groceries"}
+NAME = "corel5k"
 
 
 def package_borne() -> ImageSet:
@@ -42,25 +38,9 @@ def package_borne() -> ImageSet:
     return ImageSet([*groceries, *(cifar[row] for row in rows)])
 
 
-def leave_one_out(distances: npt.NDArray[Any], relevance: npt.NDArray[np.bool_]) -> float:
-    """Tie-aware mAP of every photograph among the others, of those that are like one of them."""
-    n = len(distances)
-    others = ~np.eye(n, dtype=bool)
-    rows = np.flatnonzero((relevance & others).any(axis=1))
-    left = [values[others].reshape(n, n - 1)[rows] for values in (distances, relevance)]
-    return float(average_precision(left[0], left[1]).mean())
-
-
-def measure(model: Path, images: ImageSet) -> dict[str, float]:
-    """Both distances."""
-    labels = labels_of(images).astype(np.float32)
-    relevance = labels @ labels.T > 0
-    found = Encoder(model).run(images)
-    codes = OrdinalCodes.from_scores(found.scores)
-    return {
-        "map": leave_one_out(ordinal_distances(codes, codes), relevance),
-        "map_asymmetric": leave_one_out(asymmetric_distances(found.scores, codes), relevance),
-    }
+def measure(model: Path, images: ImageSet) -> float | None:
+    """Tie-aware mAP of every photograph among the others, by ordinal distance."""
+    return leave_one_out_map(Encoder(model).run(images).codes, labels_of(images))
 
 
 def main() -> None:
@@ -71,24 +51,22 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         general = general_model(Path(folder) / "general", cache=CACHE).model
-        for name in PARTS:
-            everything = DATASETS[name].read(ROOT / name)["train"]
-            for size in SIZES:
-                for draw in range(DRAWS):
-                    rows = np.sort(np.random.default_rng(draw).permutation(len(everything))[:size])
-                    images, places = everything.subset(rows), dict[str, Any](cache=CACHE, overwrite=True)
-                    unlabelled = images.without_labels()
-                    models = {"general": general}
-                    if size >= 50:
-                        config = DOHConfig(arity=2)
-                        models["itq"] = fit_shallow("itq", unlabelled, config, out=Path(folder) / "itq", **places).model
-                    if size in (200, 500):
-                        settings = ownmodel.settings_for(size)
-                        models["ordhash"] = train(unlabelled, None, settings, out=Path(folder) / "own", **places).model
-                    for method, model in models.items():
-                        values = measure(model, images)
-                        runs.append({"photographs": name, "size": size, "draw": draw, "method": method, **values})
-                        print(f"{name}, {size}, draw {draw}, {method}: {values['map']:.3f}", flush=True)
+        everything = DATASETS[NAME].read(ROOT / NAME)["train"]
+        for size in SIZES:
+            for draw in range(DRAWS):
+                rows = np.sort(np.random.default_rng(draw).permutation(len(everything))[:size])
+                images, places = everything.subset(rows), dict[str, Any](cache=CACHE, overwrite=True)
+                unlabelled, models = images.without_labels(), {"general": general}
+                if size >= 50:
+                    config = DOHConfig(arity=2)
+                    models["itq"] = fit_shallow("itq", unlabelled, config, out=Path(folder) / "itq", **places).model
+                if size in (200, 500):
+                    settings = ownmodel.settings_for(size)
+                    models["ordhash"] = train(unlabelled, None, settings, out=Path(folder) / "own", **places).model
+                for method, model in models.items():
+                    value = measure(model, images)
+                    runs.append({"photographs": NAME, "size": size, "draw": draw, "method": method, "map": value})
+                    print(f"{size} photographs, draw {draw}, {method}: {value:.3f}", flush=True)
     write_json(RESULTS / "general.json", {"command": "make bench-few", "machine": machine(), "runs": runs})
 
 

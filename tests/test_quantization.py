@@ -58,6 +58,8 @@ def test_what_is_refused(variant, tiny_model, photo_folder_once, tmp_path, bad_f
     images = read_folder(photo_folder_once)
     with pytest.raises(InputError, match="computes in 8 bits already"):
         quantize(variant.path, images, tmp_path / "again.onnx")
+    with pytest.raises(InputError, match="is the model itself"):
+        quantize(tiny_model, images, tiny_model)
     with pytest.raises(InputError, match=r"must end in \.onnx"):
         quantize(tiny_model, images, tmp_path / "model.bin")
     with pytest.raises(InputError, match="none of the images can be used"):

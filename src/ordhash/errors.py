@@ -30,6 +30,10 @@ class InputError(OrdhashError, ValueError):
     """An argument or an option is wrong: the call cannot work with any data."""
 
 
+class TooFewImagesError(InputError):
+    """There are too few images for what is asked."""
+
+
 class DataError(OrdhashError):
     """A data set, a manifest, an index or a protocol is missing, incomplete or contradicts itself."""
 

@@ -25,7 +25,7 @@ from ordhash.expectations import (
     interpolated_precision,
     precisions_at,
 )
-from ordhash.levels import in_row_order, levels_of_queries
+from ordhash.levels import check_distances, in_row_order, levels_of_queries
 from ordhash.progress import progress_bar
 
 __all__ = ["Quality", "Report", "cosine_distances", "evaluate", "rank_quality"]
@@ -206,7 +206,7 @@ def rank_quality(
     with progress_bar("Ranking", n, show=progress) as advance:
         for start in range(0, n, _QUERIES_AT_ONCE):
             rows = slice(start, min(start + _QUERIES_AT_ONCE, n))
-            distances, relevance = distances_of(rows), protocol.relevance(rows)
+            distances, relevance = check_distances(distances_of(rows)), protocol.relevance(rows)
             for radius in radii:
                 add(f"within {radius}", metrics.precision_within(distances, relevance, radius))
             check_relevant(relevance)
@@ -233,7 +233,7 @@ def rank_quality(
         map_worst=sums["map_worst"] / n,
         precision_at={k: sums[f"at {k}"] / n for k in within_reach},
         precision_within={radius: sums[f"within {radius}"] / n for radius in radii},
-        recall=tuple(np.linspace(0, 1, len(curve)).tolist()),
+        recall=tuple((np.arange(len(curve)) / (len(curve) - 1)).tolist()),
         precision=tuple((curve / n).tolist()),
         ndcg=sums["ndcg"] / n if "ndcg" in sums else None,
     )

@@ -2,7 +2,8 @@
 
 Weights and activations of the backbone become int8 and uint8, activations with the ranges that some pictures give, and
 the head stays as it is. Where the processor multiplies 8-bit numbers faster that saves time; symbols where two scores
-are nearly equal change. So its codes are another model's: they are never compared with those of the original.
+are nearly equal change. So its codes are another model's: they are never compared with those of the original. How
+likely images at a distance are alike is taken over from the original, where it was measured.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
         The variant.
 
     Raises:
-        InputError: The model computes in 8 bits already, or none of the images can be used.
+        InputError: The model computes in 8 bits already, ``out`` is the model itself, or none of the images can be
+            used.
         ModelFileError: It is no model file.
 
     Example::
@@ -53,6 +55,8 @@ def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
         quantize("runs/c10-48/model.onnx", read_images("PHOTOS"), "runs/c10-48/int8.onnx")
     """
     original, out = load_model(Path(model)), Path(out)
+    if out.resolve() == original.path.resolve():
+        raise InputError(f"{out} is the model itself; give the variant another name")
     if out.suffix != ".onnx":
         raise InputError(f"{out} is no name for a model; it must end in .onnx")
     if "int8" in original.info.training:

@@ -13,9 +13,11 @@ from ordhash.cli.options import Force, Json
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
 from ordhash.cli.sources import check_output
 from ordhash.collection import Collection, SyncReport
+from ordhash.collection.staleness import GENERAL
 from ordhash.encoder import Encoder
-from ordhash.errors import InputError
+from ordhash.errors import InputError, OrdhashError
 from ordhash.fingerprint import NEAR_DUPLICATE
+from ordhash.modelfile import load_model
 
 __all__ = ["duplicates", "export", "sync", "verify"]
 
@@ -30,7 +32,7 @@ def sync(
         Path | None,
         typer.Option(
             help="The model.onnx that encodes them.  [default: the one of the collection; for a new one, one that is "
-            "learned from the images, without labels]",
+            "learned from the images, without labels, or the general one for fewer than 500]",
             show_default=False,
         ),
     ] = None,
@@ -73,6 +75,7 @@ def sync(
         report = _learn_and_sync(made, folder, relearn=relearn, **options)
     else:
         report = made.sync(folder, Encoder(model or made.model()), reencode=reencode, **options)
+    _say_if_stale(made)
     report_failures(report.failures)
     if as_json:
         values = dataclasses.asdict(dataclasses.replace(report, failures=[]))
@@ -96,6 +99,17 @@ def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> Syn
     elif trained is not None:
         say(f"{collection.path}: its model was learned from the photographs in {trained.seconds:.0f} s")
     return report
+
+
+def _say_if_stale(collection: Collection) -> None:
+    """Where there are photographs enough by now for a model of their own, instead of the general one."""
+    try:
+        model = load_model(collection.model())
+    except OrdhashError:
+        return  # whoever needs the model says what is wrong with it
+    why = collection.staleness(model) if GENERAL in model.info.training else None
+    if why:
+        say(f"{collection.path}: {why}; --relearn learns another")
 
 
 def duplicates(

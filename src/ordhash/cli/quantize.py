@@ -11,12 +11,11 @@ import numpy as np
 import typer
 
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Part, Root, Sources
-from ordhash.cli.output import print_facts, print_json, say
+from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
 from ordhash.cli.sources import check_output, images_of
 from ordhash.data import ImageSet
 from ordhash.encoder import Encoder
-from ordhash.errors import InputError
-from ordhash.quantization import quantize as quantized
+from ordhash.errors import DataError
 
 __all__ = ["quantize"]
 
@@ -40,23 +39,31 @@ def quantize(
     of the variant are those of another model; encode everything by one of the two.
     """
     check_output(out, force=force)
-    if out.resolve() == model.resolve():
-        raise InputError(f"{out} is the model itself; give the variant another name")
     images = images_of(sources, part, root)
+    from ordhash.quantization import quantize as quantized  # whose imports no other command should wait for
+
     variant = quantized(model, images, out)
-    measured = _compared(Encoder(model), Encoder(out), images)
+    some = images.subset(np.linspace(0, len(images) - 1, min(len(images), _COMPARED)).astype(int))
+    whole = Encoder(model)
+    found = whole.run(some)
+    failures = found.failures
+    if not len(found.rows):
+        raise DataError(f"{out} is written, but none of the images that it was to be compared with can be used")
+    measured = _compared(whole, Encoder(out), some.subset(found.rows))
     facts = {"model": str(out), "id": variant.id, "of": str(model), **measured}
     if measured["times_as_fast"] < 1:
         say(f"the variant is slower on this machine; {model} is the better one here")
     if as_json:
-        print_json(facts)
+        print_json({**facts, "failures": failures_as_json(failures)})
     else:
         print_facts({name.replace("_", " "): value for name, value in facts.items()})
+    report_failures(failures)
+    if failures:
+        raise typer.Exit(1)
 
 
-def _compared(original: Encoder, variant: Encoder, images: ImageSet) -> dict[str, float]:
+def _compared(original: Encoder, variant: Encoder, some: ImageSet) -> dict[str, float]:
     """Images a second of both, decoding included, in rounds that alternate; and how many symbols are the same."""
-    some = images.subset(np.linspace(0, len(images) - 1, min(len(images), _COMPARED)).astype(int))
     rates: dict[Encoder, list[float]] = {original: [], variant: []}
     codes = {}
     for _ in range(_ROUNDS):

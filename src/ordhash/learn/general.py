@@ -41,7 +41,8 @@ def suits(config: DOHConfig) -> bool:
     >>> suits(DOHConfig(code_bits=32)), suits(DOHConfig(image_size=224))
     (True, False)
     """
-    return _input(config) == _input(DOHConfig())
+    with np.load(_KEPT) as kept:
+        return bool(_sees(config) == json.loads(str(kept["facts"]))["sees"])
 
 
 def general_model(out: Path, *, cache: Path) -> TrainResult:
@@ -54,6 +55,8 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
     Raises:
         MissingPartError: The backbone's weights are not at hand.
     """
+    if not suits(DOHConfig()):
+        raise RuntimeError("general.npz was made for another network; make it anew with benchmarks/general.py --fit")
     started, config = time.perf_counter(), DOHConfig()
     backbone, form = configured_backbone(config)
     frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
@@ -97,10 +100,10 @@ def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: 
         raise InputError(f"there are {len(maps)} photographs that can be used; take at least {GENERAL_BITS}")
     method = ITQ()
     head = method.fit(method.seen(maps.pooled(), backbone.last_channels), None, GENERAL_BITS, seed=0)
-    facts = {"photographs": len(maps), "map": maps.shape[1:]}
+    facts = {"photographs": len(maps), "map": maps.shape[1:], "sees": _sees(config)}
     half = {name: getattr(head, name).numpy().astype(np.float16) for name in ("weight", "bias")}
     replace_file(path, lambda file: np.savez_compressed(file, **half, facts=np.array(json.dumps(facts))))
 
 
-def _input(config: DOHConfig) -> tuple[Any, ...]:
-    return (config.backbone, config.weights, config.image_size, config.fit, config.stages, config.mirror)
+def _sees(config: DOHConfig) -> list[Any]:
+    return [config.backbone, config.weights, config.image_size, config.fit, config.stages, config.mirror]

@@ -15,14 +15,14 @@ from ordhash.collection.staleness import LEAST_LEARNED_FROM
 from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import read_manifest, read_photographs
 from ordhash.encoder import Encoder
-from ordhash.errors import InputError, OrdhashError
+from ordhash.errors import InputError, OrdhashError, TooFewImagesError
 from ordhash.files import StrPath, replace_file, write_csv
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import CORRECTED_FILE
 from ordhash.learn.general import general_model, suits
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.trainer import TrainResult, train
-from ordhash.learn.validation import check_neighbourhoods, labelled, labels_of
+from ordhash.learn.validation import LEAST_UNLABELLED, check_neighbourhoods, labelled, labels_of
 from ordhash.modelfile import load_model
 
 __all__ = ["learn_labels", "settings_for", "sync_without_model"]
@@ -103,9 +103,10 @@ def learn_labels(
 ) -> tuple[SyncReport, TrainResult, list[str]]:
     """Learn a collection's model anew, now that there are labels for photographs of it, and encode everything by it.
 
-    Where a quarter of the photographs has labels, they are what is learned. Where fewer have, labels are spread over
-    the neighbourhoods of the photographs (``ordhash.learn.pseudolabels``). The labels stay with the collection, in
-    ``labels.csv``: whenever its model is learned anew they are learned too, until others take their place, all of them.
+    Where a quarter of the photographs has labels, or there are fewer than 50 photographs, they are what is learned.
+    Where fewer have, labels are spread over the neighbourhoods of the photographs (``ordhash.learn.pseudolabels``). The
+    labels stay with the collection, in ``labels.csv``: whenever its model is learned anew they are learned too, until
+    others take their place, all of them.
 
     Args:
         collection: The collection.
@@ -118,8 +119,7 @@ def learn_labels(
         What the sync did, what the training gave, and the keys that have labels and are no photographs in the folder.
 
     Raises:
-        InputError: Not one label is a photograph's, they are of fewer than two classes, or there are too few
-            photographs for labels to spread.
+        InputError: Not one label is a photograph's, or they are of fewer than two classes.
         MissingPartError: The backbone's weights are not at hand.
         SyncRunningError: Another process learns a model for this collection or syncs it.
         DataError: There is no collection, it is damaged, or its folder is not there.
@@ -252,11 +252,17 @@ def settings_for(n_images: float, settings: TrainConfig = _SETTINGS) -> TrainCon
 
 def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -> TrainResult:
     share = 0.0 if images.labels is None else float(images.labels.any(axis=1).mean())
-    settings = dataclasses.replace(_SETTINGS, use_labels=share >= _MANY_LABELS or ("spread" if share else False))
+    alone = share >= _MANY_LABELS or len(images) < LEAST_UNLABELLED  # too few photographs for labels to spread
+    settings = dataclasses.replace(_SETTINGS, use_labels=bool(share) and (alone or "spread"))
     places: dict[str, Any] = {"out": work, "cache": work / "cache", "progress": progress}
     if not share and len(images) < LEAST_LEARNED_FROM:
         if suits(config):
             return general_model(work, cache=places["cache"])
         return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
     settings = settings_for(share * len(images) if settings.use_labels is True else len(images), settings)
-    return train(images, config, settings, overwrite="others", **places)
+    try:
+        return train(images, config, settings, overwrite="others", **places)
+    except TooFewImagesError:  # of many files hardly one can be used
+        if share or not suits(config):
+            raise
+        return general_model(work, cache=places["cache"])

@@ -17,10 +17,11 @@ from ordhash.collection.staleness import MOST_LEARNED_FROM
 from ordhash.data.images import open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.distances import asymmetric_distances, ordinal_distances
-from ordhash.errors import ImageError, InputError
+from ordhash.errors import ImageError, InputError, TooFewImagesError
 from ordhash.progress import Advance
 
 __all__ = [
+    "LEAST_UNLABELLED",
     "calibrate",
     "calibrations",
     "check_neighbourhoods",
@@ -33,7 +34,7 @@ __all__ = [
     "usable",
 ]
 
-_LEAST_UNLABELLED = 50
+LEAST_UNLABELLED = 50
 _CALIBRATED_IMAGES = 2000  # their four million pairs say enough
 _KNOTS = 64
 
@@ -71,11 +72,11 @@ def check_neighbourhoods(n: int) -> None:
         n: Number of images.
 
     Raises:
-        InputError: There are too few.
+        TooFewImagesError: There are too few.
     """
-    if n < _LEAST_UNLABELLED:
-        raise InputError(
-            f"there are {n} images; to learn without labels takes at least {_LEAST_UNLABELLED}: take more images, "
+    if n < LEAST_UNLABELLED:
+        raise TooFewImagesError(
+            f"there are {n} images; to learn without labels takes at least {LEAST_UNLABELLED}: take more images, "
             "label a quarter of them, or take a model that was trained on others"
         )
 

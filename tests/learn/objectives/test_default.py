@@ -18,6 +18,7 @@ def test_it_chooses_by_the_labels():
     assert default.suited(Task(SPEC, 21, multilabel=True, n_images=100)) == DOH()
     assert default.suited(Task(SPEC, 200, n_images=3000, soft=True, fineness=0.5)) == DOHSymbols(symbol_weight=0.25)
     assert default.suited(Task(SPEC, 200, n_images=3000, soft=True)) == DOHSymbols(symbol_weight=0.0)
+    assert default.suited(Task(SPEC, 200, n_images=3000, soft=True, fineness=7.0)) == DOHSymbols(symbol_weight=1.0)
 
 
 def test_others_are_what_they_are():

@@ -55,7 +55,7 @@ class Default(Objective):
         Features count as good where nobody has looked at them.
         """
         if task.soft:
-            return DOHSymbols(symbol_weight=task.fineness**2)
+            return DOHSymbols(symbol_weight=min(1.0, task.fineness**2))
         if task.multilabel:
             return DOH()
         if task.n_images is None or task.n_images >= MANY_IMAGES * task.n_classes:

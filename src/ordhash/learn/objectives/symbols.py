@@ -4,7 +4,7 @@ Ours: the losses of DOH (Jin et al., arXiv:1805.02459), and a class layer on wha
 its mean) and b_r = 2 (one-hot of the argmax of z_r, less 1/K), the layer reads all b_r; they have the gradient of v_r,
 and
 
-    quantisation_weight |v - b|^3
+    symbol_weight quantisation_weight |v - b|^3
 
 keeps scores near the symbols that they give. For K = 2 these are the signs, the gradient and the penalty of GreedyHash
 (Su et al., NeurIPS 2018), here for symbols of any K.

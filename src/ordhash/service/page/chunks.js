@@ -10,6 +10,7 @@ export class Chunks {
   /** `changed` is called when photographs arrive; `moved` when the collection is of another generation than before. */
   constructor({ changed, moved }) {
     this.total = 0;
+    this.counted = false; // whether that is the number of those that were chosen last
     this.generation = null;
     this.order = "name";
     this.where = []; // conditions on the metadata
@@ -47,13 +48,22 @@ export class Chunks {
     this.#stop();
   }
 
-  /** Another order, or other conditions: nothing that is known is of use. */
+  /** Another order, or other conditions: nothing that is known is of use. Whether they are others. */
   choose({ order, where }) {
+    if (order === this.order && JSON.stringify(where) === JSON.stringify(this.where)) return false;
+    this.counted = this.counted && JSON.stringify(where) === JSON.stringify(this.where);
     this.order = order;
     this.where = where;
     this.refused = false;
     this.known.clear();
     this.#stop();
+    return true;
+  }
+
+  #refuse() {
+    this.refused = true;
+    this.total = 0;
+    this.changed();
   }
 
   #stop() {
@@ -71,6 +81,7 @@ export class Chunks {
       const before = this.generation;
       this.generation = answer.generation;
       this.total = answer.total;
+      this.counted = true;
       if (before !== null && before !== answer.generation) {
         for (const chunk of this.known.values()) chunk.fresh = false;
       }
@@ -79,7 +90,8 @@ export class Chunks {
       if (old) this.moved(number * SIZE, old, answer.images);
       this.changed();
     } catch (error) {
-      this.refused = error.status === 422; // as it will be whenever that is asked
+      if (control.signal.aborted) return;
+      if (error.status === 422) this.#refuse(); // as it will be whenever that is asked
       report(error);
     } finally {
       if (this.underWay.get(number) === control) this.underWay.delete(number);

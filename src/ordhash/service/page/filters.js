@@ -32,8 +32,8 @@ export function beginFilters(apply) {
     write(form);
   });
   watch(["view"], ({ view }) => byId(`${view}-filters`).append(byId("filters-panel")));
-  watch(["filters", "listed"], ({ filters, listed }) => {
-    const pass = filters.length > 0 && listed !== null;
+  watch(["filters", "listed", "status"], ({ filters, listed, status }) => {
+    const pass = filters.length > 0 && listed !== null && status?.count > 0;
     byId("collection-count").textContent = pass ? `${count(listed, "photograph passes", "photographs pass")} the filters` : "";
     byId("nothing-passes").hidden = !(pass && listed === 0);
   });

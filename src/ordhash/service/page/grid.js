@@ -58,7 +58,7 @@ export class Grid {
   /** Make room for all rows; gives how many there are. */
   #resize() {
     const rowCount = Math.ceil(this.chunks.total / this.columns);
-    update({ listed: this.chunks.total });
+    update({ listed: this.chunks.counted ? this.chunks.total : null });
     this.element.style.height = `${Math.max(0, rowCount * (this.side + GAP) - GAP)}px`;
     this.element.setAttribute("aria-rowcount", rowCount);
     this.element.setAttribute("aria-colcount", this.columns);
@@ -209,7 +209,7 @@ export class Grid {
 
   /** Begin anew where another order or other photographs are asked for. */
   #choose() {
-    this.chunks.choose({ order: state.order, where: state.filters.map(toCondition) });
+    if (!this.chunks.choose({ order: state.order, where: state.filters.map(toCondition) })) return;
     this.active = 0;
     if (state.view === "collection") scrollTo(0, 0);
     this.draw();

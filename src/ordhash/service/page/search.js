@@ -41,6 +41,7 @@ export async function search(examples, { filters = state.filters, step = true, p
 /** The same search, or the collection, with other filters. It is no step: filters are set one after the other. */
 export function filterBy(filters) {
   if (state.view === "results") return search(examplesNow(), { filters, step: false, place: scrollY });
+  if (intended) return search(intended, { filters }); // a search of the collection is under way
   update({ filters });
   return remember({ step: false });
 }
