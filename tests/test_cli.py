@@ -29,6 +29,7 @@ from ordhash.codes import OrdinalCodes
 from ordhash.data import DATASETS, Protocol, read_folder
 from ordhash.data.protocols import split_by_class
 from ordhash.errors import DataError
+from ordhash.modelfile import load_model
 
 TINY = ["--weights=none", "--image-size=64", "--hidden=16", "--local-hidden=16", "--epochs=1", "--batch-size=4"]
 PROGRAM = [sys.executable, "-c", "from ordhash.cli import main; main()"]
@@ -739,6 +740,22 @@ def test_a_collection_from_sync_to_search(
         database.execute("UPDATE images SET size = 1 WHERE key = 'copy.jpg'")
     result = run("verify", collection)
     assert (result.exit_code, result.stdout) == (1, "copy.jpg: its row is damaged\n")
+
+
+def test_a_variant_of_a_model_in_8_bits(
+    photo_folder: Path, tiny_model: Path, tmp_path: Path, bad_files: dict[str, Path]
+) -> None:
+    out = tmp_path / "int8.onnx"
+    facts = lines(good("quantize", tiny_model, photo_folder, "--out", out, "--json"))[0]
+    assert facts["id"] == load_model(out).id
+    assert facts["times_as_fast"] > 0
+    assert facts["symbols_unchanged"] > 0.8
+    assert "give another name, or --force" in run("quantize", tiny_model, photo_folder, "--out", out).stderr
+    (photo_folder / "apple" / "broken.jpg").write_bytes(bad_files["truncated"].read_bytes())
+    result = run("quantize", tiny_model, photo_folder, "--out", out, "--force")
+    assert (result.exit_code, "broken.jpg: " in result.stderr) == (1, True)
+    again = run("quantize", out, photo_folder, "--out", tmp_path / "again.onnx")
+    assert (again.exit_code, "computes in 8 bits already" in again.stderr) == (2, True)
 
 
 @pytest.mark.slow  # a real backbone looks at photographs, and learns for a minute

@@ -522,6 +522,8 @@ def test_everything_by_keyboard_alone(visit, service):
     expect(page.get_by_role("button", name="Search by image")).to_be_focused()
     page.get_by_label("Order").focus()
     page.keyboard.press("Tab")
+    expect(focused).to_have_text("Filters")
+    page.keyboard.press("Tab")
     expect(focused.locator("img")).to_have_attribute("alt", "apple_0000.jpg")
     columns = int(page.locator("#grid").get_attribute("aria-colcount"))
     for key in ["ArrowDown"] * 20 + ["ArrowUp", "ArrowRight"]:
