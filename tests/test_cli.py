@@ -758,9 +758,13 @@ def test_a_variant_of_a_model_in_8_bits(
     assert (again.exit_code, "computes in 8 bits already" in again.stderr) == (2, True)
 
 
-@pytest.mark.slow  # a real backbone looks at photographs, and learns for a minute
+@pytest.mark.slow  # a real backbone looks at photographs
 @pytest.mark.timeout(600)
-def test_a_folder_needs_no_labels_and_no_model(photo_folder: Path, tmp_path: Path) -> None:
+def test_a_folder_needs_no_labels_and_no_model(
+    photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ordhash.learn.ownmodel._EPOCHS", 2)
+    monkeypatch.setattr("ordhash.learn.ownmodel._STEPS", 60)
     first = run("sync", photo_folder)
     assert (first.exit_code, "18 encoded" in first.stdout) == (0, True)
     assert "too few to learn from, so its model is the general one" in first.stderr
