@@ -635,7 +635,7 @@ def test_codes_are_learned_without_labels(unlabelled, cache, tmp_path, learned):
     assert (result.validation_map, result.best_epoch) == (None, 4)
     info = load_model(result.model).info
     assert (info.class_names, info.multilabel, info.calibration) == ((), False, None)
-    assert info.method["name"] in ("doh", "doh-codewords")
+    assert info.method["name"] == "doh-symbols"
     assert info.training["images"] == 60
     shares = np.array(info.training["symbol_shares"])
     assert shares.shape == (TINY.spec.n_segments, 4)

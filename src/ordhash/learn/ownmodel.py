@@ -243,7 +243,7 @@ def settings_for(n_images: float, settings: TrainConfig = _SETTINGS) -> TrainCon
         settings: Of whatever else.
 
     >>> settings_for(1000).epochs, settings_for(50_000).epochs
-    (192, 30)
+    (96, 30)
     """
     epochs = max(_EPOCHS, math.ceil(_STEPS / max(1.0, n_images / settings.batch_size)))
     # A look at validation images, and a checkpoint, twenty times.

@@ -37,6 +37,7 @@ def straight_through(scores: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Two of the same shape.
 
+    >>> import torch
     >>> values, symbols = straight_through(torch.tensor([[[0.25, 0.75], [3.0, 1.0]]]))
     >>> values.tolist(), symbols.tolist()
     ([[[-0.5, 0.5], [2.0, -2.0]]], [[[-1.0, 1.0], [1.0, -1.0]]])
