@@ -18,7 +18,7 @@ from common import RESULTS, machine
 from ordhash import Encoder
 from ordhash.data import DATASETS, ImageSet
 from ordhash.files import write_json
-from ordhash.learn import DOHConfig, ownmodel, train
+from ordhash.learn import DOHConfig
 from ordhash.learn.general import fit_general, general_model
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.validation import labels_of, leave_one_out_map
@@ -60,9 +60,6 @@ def main() -> None:
                 if size >= 50:
                     config = DOHConfig(arity=2)
                     models["itq"] = fit_shallow("itq", unlabelled, config, out=Path(folder) / "itq", **places).model
-                if size == 500 and draw == 0:  # it takes minutes
-                    settings = ownmodel.settings_for(size)
-                    models["ordhash"] = train(unlabelled, None, settings, out=Path(folder) / "own", **places).model
                 for method, model in models.items():
                     value = measure(model, images)
                     runs.append({"photographs": NAME, "size": size, "draw": draw, "method": method, "map": value})

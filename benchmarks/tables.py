@@ -265,11 +265,7 @@ def demo(report: dict[str, Any]) -> str:
 def general(results: dict[str, Any]) -> str:
     """Folders of few photographs, by their size."""
     runs: Runs = results["runs"]
-    names = {
-        "general": "general model, 256 bits",
-        "itq": "own, ITQ, 48 bits",
-        "ordhash": "own, learned without labels, 48 bits",
-    }
+    names = {"general": "general model, 256 bits", "itq": "ITQ fitted to them, 48 bits"}
     sizes = sorted({run["size"] for run in runs})
     rows = []
     for method, name in names.items():

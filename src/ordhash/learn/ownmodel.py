@@ -25,7 +25,7 @@ from ordhash.learn.trainer import TrainResult, train
 from ordhash.learn.validation import LEAST_UNLABELLED, check_neighbourhoods, labelled, labels_of
 from ordhash.modelfile import load_model
 
-__all__ = ["learn_labels", "settings_for", "sync_without_model"]
+__all__ = ["learn_labels", "sync_without_model"]
 
 # At least so many: with few photographs an epoch has few steps.
 _EPOCHS, _STEPS = 30, 1500
@@ -235,14 +235,14 @@ def _learn_and_encode(
     return report, dataclasses.replace(trained, model=path)
 
 
-def settings_for(n_images: float, settings: TrainConfig = _SETTINGS) -> TrainConfig:
+def _settings_for(n_images: float, settings: TrainConfig = _SETTINGS) -> TrainConfig:
     """How to train on so many images: not below 1,500 steps, which many epochs of few images take.
 
     Args:
         n_images: Images that are learned from.
         settings: Of whatever else.
 
-    >>> settings_for(1000).epochs, settings_for(50_000).epochs
+    >>> _settings_for(1000).epochs, _settings_for(50_000).epochs
     (96, 30)
     """
     epochs = max(_EPOCHS, math.ceil(_STEPS / max(1.0, n_images / settings.batch_size)))
@@ -259,7 +259,7 @@ def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -
         if suits(config):
             return general_model(work, cache=places["cache"])
         return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
-    settings = settings_for(share * len(images) if settings.use_labels is True else len(images), settings)
+    settings = _settings_for(share * len(images) if settings.use_labels is True else len(images), settings)
     try:
         return train(images, config, settings, overwrite="others", **places)
     except TooFewImagesError:  # of many files hardly one can be used
