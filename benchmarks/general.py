@@ -2,7 +2,8 @@
 
 ``--fit`` makes the general model anew, of the groceries and of as many images of CIFAR-10 as it takes to have 10,000.
 Measured are folders of some hundred photographs and fewer, every one of which is searched among the others, by labels
-that no method sees. They are drawn from Corel-5K and the Grocery Store data, none of which the general model knows.
+that no method sees. They are drawn from Corel-5K, none of which the general model knows. (Of the Grocery Store data it
+knows some: the photographs of ``grocery-photos`` are part of it.)
 """
 
 from __future__ import annotations

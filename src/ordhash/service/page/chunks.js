@@ -50,8 +50,9 @@ export class Chunks {
 
   /** Another order, or other conditions: nothing that is known is of use. Whether they are others. */
   choose({ order, where }) {
-    if (order === this.order && JSON.stringify(where) === JSON.stringify(this.where)) return false;
-    this.counted = this.counted && JSON.stringify(where) === JSON.stringify(this.where);
+    const sameOnes = JSON.stringify(where) === JSON.stringify(this.where);
+    if (sameOnes && order === this.order) return false;
+    this.counted &&= sameOnes; // in another order they are as many
     this.order = order;
     this.where = where;
     this.refused = false;
