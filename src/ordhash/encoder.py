@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+import pyarrow as pa
 
 from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codetable import CodeTable
 from ordhash.cores import available_cores
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.errors import ImageError
@@ -92,7 +94,7 @@ class Encoder:
     @functools.cached_property
     def _one_thread(self) -> onnxruntime.InferenceSession:
         """For many batches at once, each on one thread."""
-        return open_session(self._graph, threads=1)
+        return self._session if self._threads == 1 else open_session(self._graph, threads=1)
 
     @property
     def info(self) -> ModelInfo:
@@ -197,6 +199,24 @@ class Encoder:
             ImageError: An image cannot be used; ``run`` goes on past it.
         """
         return self._all(images).attention
+
+    def tabulate(self, images: ImageSet, *, model_path: str | None = None) -> tuple[CodeTable, list[ImageError]]:
+        """Codes of every usable image with its key and metadata, as `ordhash encode` writes them; why others have none.
+
+        Labels become one more column, ``labels``, separated by ``;``.
+
+        Args:
+            images: The images.
+            model_path: Where the table says that the model is; None for where it is.
+
+        Raises:
+            InputError: A key is not valid Unicode, or the metadata have a column that the package uses itself.
+        """
+        metadata = images.metadata_with_labels()  # before the work, since it meets what could not be written after it
+        encoded = self.run(images)
+        kept = None if metadata is None else metadata.take(pa.array(encoded.rows))
+        table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, model_path or str(self.path.absolute()))
+        return table, encoded.failures
 
     def _all(self, images: Images) -> Encoded:
         encoded = self.run(images)

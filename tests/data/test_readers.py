@@ -263,7 +263,38 @@ def test_read_images_takes_a_folder_or_a_manifest(photo_folder):
 def test_read_images_of_nothing_and_of_something_else(tmp_path):
     with pytest.raises(DataError, match="does not exist; give a folder of images, or a manifest"):
         read_images(tmp_path / "missing")
-    with pytest.raises(DataError, match=r"missing\.csv cannot be read as a csv table"):
+    with pytest.raises(DataError, match=r"missing\.csv cannot be read \(No such file"):
         read_images(tmp_path / "missing.csv")
     with pytest.raises(DataError, match="neither a folder nor a manifest"):
         read_images(fill(tmp_path, "a.jpg") / "a.jpg")
+
+
+# --- images in a Parquet file ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("structs", [False, True])
+def test_a_parquet_file_may_hold_the_images_themselves(photo_folder, tmp_path, structs):
+    files = sorted(photo_folder.rglob("*.jpg"))[:3]
+    contents = [path.read_bytes() for path in files]
+    images = [{"bytes": content, "path": "x"} for content in contents] if structs else contents
+    columns = {"image": images, "labels": ["a", "", "b; a"], "size": [1, 2, 3]}
+    found = read_manifest(write_table(tmp_path / "m.parquet", columns))
+    assert list(found.images) == contents
+    assert found.keys.tolist() == [0, 1, 2]
+    assert found.class_names == ("a", "b")
+    assert found.metadata.column_names == ["size"]
+    named = read_manifest(write_table(tmp_path / "m.parquet", {**columns, "key": ["x", "y", "z"]}))
+    assert named.keys.tolist() == ["x", "y", "z"]
+
+
+def test_images_that_are_none(tmp_path):
+    with pytest.raises(DataError, match=r"column 'image' of .* is string; it must hold the contents of image files"):
+        read_manifest(write_table(tmp_path / "m.parquet", {"image": ["a.jpg", "b.jpg"]}))
+    missing = read_manifest(write_table(tmp_path / "m.parquet", {"image": [b"x", None]}))
+    assert list(missing.images) == [b"x", b""]
+
+
+def test_where_both_are_given_the_path_counts(tmp_path):
+    found = read_manifest(write_table(tmp_path / "m.parquet", {"path": ["a.jpg"], "image": [b"x"]}))
+    assert found.images[0] == tmp_path / "a.jpg"
+    assert found.metadata.column_names == ["image"]

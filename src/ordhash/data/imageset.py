@@ -94,6 +94,25 @@ class ImageSet:
             None if self.metadata is None else self.metadata.take(pa.array(picked)),
         )
 
+    def metadata_with_labels(self) -> pa.Table | None:
+        """Metadata with the labels as one more column, ``labels``, separated by ``;``; None where there are neither.
+
+        Raises:
+            InputError: A key is not valid Unicode, or the metadata have a column that files of codes use themselves.
+        """
+        try:
+            "".join(str(key) for key in self.keys).encode()
+        except UnicodeEncodeError:
+            bad = next(str(key) for key in self.keys if not str(key).isprintable())
+            raise InputError(f"the name {bad!r} is not valid Unicode; rename the file") from None
+        if self.metadata is not None and "code" in self.metadata.column_names:
+            raise InputError("the manifest has a column 'code', a name the package uses itself; rename the column")
+        if self.labels is None:
+            return self.metadata
+        names = np.array(self.class_names, dtype=object)
+        labels = pa.array([";".join(names[row]) for row in self.labels], pa.string())
+        return pa.table({"labels": labels}) if self.metadata is None else self.metadata.append_column("labels", labels)
+
     def without_labels(self) -> ImageSet:
         """The same images, as if nobody had looked at them."""
         return ImageSet(self.images, self.keys, metadata=self.metadata)

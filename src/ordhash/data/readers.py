@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from ordhash.data.images import ImageSource
 from ordhash.data.imageset import ImageSet, label_matrix
 from ordhash.errors import DataError
 from ordhash.files import StrPath
 
 __all__ = [
     "CATALOGUE",
+    "IMAGE",
     "IMAGE_SUFFIXES",
+    "folder_set",
+    "is_image_name",
+    "manifest_set",
     "read_folder",
     "read_images",
     "read_manifest",
     "read_photographs",
+    "read_table",
     "walk_images",
 ]
+
+IMAGE = "image"
+"""Column of a Parquet file that holds the images themselves."""
 
 CATALOGUE = "catalogue.sqlite"  # what a folder that is a collection holds
 IMAGE_SUFFIXES = frozenset(
@@ -78,19 +89,47 @@ def read_folder(folder: str | Path) -> ImageSet:
     def refuse(place: Path, reason: str) -> None:
         raise DataError(f"{place} cannot be read ({reason}); check its permissions")
 
-    paths = sorted(walk_images(folder, refuse), key=lambda path: path.relative_to(folder).parts)
-    inside = [path for path in paths if len(path.relative_to(folder).parts) > 1]
-    if not paths:
+    names = [path.relative_to(folder).as_posix() for path in walk_images(folder, refuse)]
+    return folder_set(names, str(folder), folder.joinpath)
+
+
+def folder_set(names: Iterable[str], folder: str, locate: Callable[[str], ImageSource]) -> ImageSet:
+    """The images of a folder, with the sub-folders as classes, as [read_folder][ordhash.data.readers.read_folder] says.
+
+    Args:
+        names: Paths of its images below it, with forward slashes, in any order.
+        folder: What messages call it.
+        locate: The image of a name.
+
+    Raises:
+        DataError: There is no image.
+    """
+    parts = sorted(name.split("/") for name in names)
+    if not parts:
         raise DataError(
             f"{folder} holds no image; it must hold images, or one sub-folder per class "
             f"({', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})"
         )
-    chosen = inside or paths
-    keys = np.array([path.relative_to(folder).as_posix() for path in chosen])
+    inside = [some for some in parts if len(some) > 1]
+    keys = ["/".join(some) for some in inside or parts]
+    images = [locate(key) for key in keys]
     if not inside:
-        return ImageSet(chosen, keys)
-    labels, classes = label_matrix([[path.relative_to(folder).parts[0]] for path in chosen])
-    return ImageSet(chosen, keys, labels, classes)
+        return ImageSet(images, np.array(keys))
+    labels, classes = label_matrix([some[:1] for some in inside])
+    return ImageSet(images, np.array(keys), labels, classes)
+
+
+def is_image_name(path: str) -> bool:
+    """Whether a path with forward slashes is named as a picture, and neither it nor a folder in it is hidden.
+
+    >>> is_image_name("beach/1.JPG"), is_image_name("beach/.1.jpg"), is_image_name("notes.txt")
+    (True, False, False)
+    """
+    return not any(part.startswith(".") for part in path.split("/")) and _is_picture(path)
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_photographs(folder: StrPath) -> ImageSet:
@@ -126,12 +165,15 @@ def walk_images(folder: Path, unreadable: Callable[[Path, str], None]) -> Iterat
     for parent, folders, names in os.walk(folder, onerror=report, followlinks=False):
         folders[:] = [name for name in folders if not (name.startswith(".") or Path(parent, name, CATALOGUE).exists())]
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            if not name.startswith(".") and _is_picture(name):
                 yield Path(parent, name)
 
 
 def read_manifest(path: str | Path) -> ImageSet:
     """Images of a table: ``path`` (relative to the table), optional ``key``, optional ``labels``, metadata.
+
+    A Parquet file may hold the images themselves instead, in a column ``image`` of file contents (binary, or a struct
+    of ``bytes`` and ``path``); where there is no ``key`` then, rows are numbered.
 
     Args:
         path: A CSV file (UTF-8, with a header) or a Parquet file. ``labels`` are separated by ``;``; a row may have
@@ -146,47 +188,103 @@ def read_manifest(path: str | Path) -> ImageSet:
     """
     path = Path(path)
     try:
-        table = _read_csv(path) if path.suffix.lower() == ".csv" else pa.parquet.read_table(path)
+        with path.open("rb") as file:
+            table = read_table(file, str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
+    return manifest_set(table, str(path), path.parent.joinpath)
+
+
+def read_table(file: BinaryIO, name: str) -> pa.Table:
+    """The table of an open manifest.
+
+    Args:
+        file: The file.
+        name: Its name, of which the suffix tells CSV from Parquet.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    try:
+        return _read_csv(file) if suffix == ".csv" else pa.parquet.read_table(file)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read as a {path.suffix[1:].lower()} table ({error}); repair it") from error
+        raise DataError(f"{name} cannot be read as a {suffix[1:]} table ({error}); repair it") from error
+
+
+def manifest_set(table: pa.Table, name: str, locate: Callable[[str], ImageSource], *, first_row: int = 0) -> ImageSet:
+    """The images of a table, as [read_manifest][ordhash.data.readers.read_manifest] says.
+
+    Args:
+        table: The table, or some rows of it.
+        name: What messages call it.
+        locate: The image of a path.
+        first_row: Number of the first row, where rows are some of a table.
+
+    Raises:
+        DataError: As read_manifest.
+    """
     names = table.column_names
     if len(set(names)) < len(names):
-        raise DataError(f"{path} has two columns of one name among {', '.join(names)}; rename one")
-    for wanted in ("path", "labels"):
+        raise DataError(f"{name} has two columns of one name among {', '.join(names)}; rename one")
+    place = IMAGE if IMAGE in names and "path" not in names else "path"
+    for wanted in (place, "labels"):
         if wanted not in names:
             written = {name.strip().lower(): name for name in names}
             close = difflib.get_close_matches(wanted, written, n=1, cutoff=0.7)
             if wanted == "path" or close:
                 hint = f"; rename {written[close[0]]!r} to {wanted!r}" if close else ""
                 raise DataError(
-                    f"{path} has the columns {', '.join(map(repr, names))}; a manifest has 'path', optionally 'labels' "
+                    f"{name} has the columns {', '.join(map(repr, names))}; a manifest has 'path', optionally 'labels' "
                     f"(separated by ;) and 'key', and any metadata{hint or '; add a column of that name'}"
                 )
     if table.num_rows == 0:
-        raise DataError(f"{path} has no row; add one row per image")
-    given = _texts(table, "path")
-    texts = {"path": given, "key": _texts(table, "key") if "key" in names else given}
-    for name, values in texts.items():
+        raise DataError(f"{name} has no row; add one row per image")
+    texts: dict[str, list[str]] = {}
+    images: list[ImageSource]
+    if place == IMAGE:
+        images = list(_contents(table, name))
+        keys = np.arange(first_row, first_row + table.num_rows)
+    else:
+        texts["path"] = _texts(table, "path")
+        images = [locate(path) for path in texts["path"]]
+        keys = np.array(texts["path"])
+    if "key" in names:
+        texts["key"] = _texts(table, "key")
+        keys = np.array(texts["key"])
+    for column, values in texts.items():
         if "" in values:
-            raise DataError(f"{path} has no {name} in row {values.index('') + 1}; fill it in or remove the row")
-    keys = np.array(texts["key"])
+            row = first_row + values.index("") + 1
+            raise DataError(f"{name} has no {column} in row {row}; fill it in or remove the row")
     unique, counts = np.unique(keys, return_counts=True)
     if len(unique) < len(keys):
-        raise DataError(f"{path} names {str(unique[counts > 1][0])!r} in several rows; give each image one row")
+        raise DataError(f"{name} names {str(unique[counts > 1][0])!r} in several rows; give each image one row")
     labels: npt.NDArray[np.bool_] | None = None
     classes: tuple[str, ...] = ()
     if "labels" in names:
         cells = [cell.split(";") for cell in _texts(table, "labels")]
         labels, classes = label_matrix([[part.strip() for part in cell if part.strip()] for cell in cells])
-    metadata = table.drop_columns([name for name in ("path", "key", "labels") if name in names])
-    images = [path.parent / name for name in given]
+    metadata = table.drop_columns([column for column in (place, "key", "labels") if column in names])
     return ImageSet(images, keys, labels, classes, metadata if metadata.num_columns else None)
 
 
-def _read_csv(path: Path) -> pa.Table:
+def _contents(table: pa.Table, name: str) -> Iterator[bytes]:
+    """Contents of image files in a column; nothing where there is none, which fails later as an empty file does."""
+    column = table[IMAGE]
+    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        column = pc.struct_field(column, "bytes")
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        raise DataError(
+            f"column {IMAGE!r} of {name} is {column.type}; it must hold the contents of image files (binary, or a "
+            "struct with 'bytes'), or be called otherwise and a column 'path' say where images are"
+        )
+    return (value or b"" for value in column.to_pylist())
+
+
+def _read_csv(file: BinaryIO) -> pa.Table:
     # Left to Arrow's guess, a key 007 would become the number 7 and a label NA would be taken for nothing.
     as_written = pa.csv.ConvertOptions(column_types={name: pa.string() for name in ("path", "key", "labels")})
-    return pa.csv.read_csv(path, parse_options=pa.csv.ParseOptions(newlines_in_values=True), convert_options=as_written)
+    return pa.csv.read_csv(file, parse_options=pa.csv.ParseOptions(newlines_in_values=True), convert_options=as_written)
 
 
 def _texts(table: pa.Table, name: str) -> list[str]:

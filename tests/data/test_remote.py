@@ -1,0 +1,66 @@
+"""Readers of other file systems: what the readers of this one say, by an address."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from ordhash.data import read_images
+from ordhash.data.remote import read_place
+from ordhash.errors import DataError
+from ordhash.places import Place
+
+pytest.importorskip("fsspec")
+
+
+def same(found, expected):
+    assert found.keys.tolist() == expected.keys.tolist()
+    assert found.class_names == expected.class_names
+    if expected.labels is None:
+        assert found.labels is None
+    else:
+        np.testing.assert_array_equal(found.labels, expected.labels)
+    assert [str(image) for image in found.images] == [str(image) for image in expected.images]
+    assert (found.metadata is None) == (expected.metadata is None)
+    assert found.metadata is None or found.metadata.equals(expected.metadata)
+
+
+@pytest.mark.parametrize("scheme", ["file", "local"])
+def test_folders_are_read_as_those_here(photo_folder, scheme):
+    shutil.copy(photo_folder / "apple" / "apple_0.jpg", photo_folder / "loose.JPG")
+    (photo_folder / "apple" / ".hidden.jpg").write_bytes(b"")
+    (photo_folder / "apple" / "notes.txt").write_text("x")
+    (photo_folder / ".secret").mkdir()
+    (photo_folder / ".secret" / "a.jpg").write_bytes(b"")
+    (photo_folder / "banana" / "kept").mkdir()
+    (photo_folder / "banana" / "kept" / "catalogue.sqlite").write_bytes(b"")
+    (photo_folder / "banana" / "kept" / "thumbnail.jpg").write_bytes(b"")
+    (photo_folder / "banana" / "deep").mkdir()
+    shutil.copy(photo_folder / "apple" / "apple_0.jpg", photo_folder / "banana" / "deep" / "x.jpg")
+    expected = read_images(photo_folder)
+    assert len(expected) == 19
+    same(read_place(Place(f"{scheme}://{photo_folder}")), expected)
+
+
+def test_manifests_are_read_as_those_here(photo_folder):
+    manifest = photo_folder / "list.csv"
+    manifest.write_text(
+        f"path,key,labels,size\napple/apple_0.jpg,a,x;y,1\n{photo_folder}/banana/banana_1.jpg,b,,2\n", encoding="utf-8"
+    )
+    same(read_place(Place(f"local://{manifest}")), read_images(manifest))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere", "is neither a folder nor a manifest"),
+        ("nowhere.csv", "is neither a folder nor a manifest"),
+        ("empty", "holds no image"),
+        ("broken.parquet", "cannot be read as a parquet table"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path, name, why):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=why):
+        read_place(Place(f"local://{tmp_path}/{name}"))
