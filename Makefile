@@ -3,14 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MILVUS := .cache/milvus
 MINUTES ?= 20
 
-.PHONY: help setup demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 page-picture results clean
+.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 bench-scale page-picture results clean
 
 help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
 	@echo "make test            the test suite (set-up included)"
 	@echo "make check           format, lint, types, import contracts, tests"
+	@echo "make milvus          install the Milvus server that tests start"
+	@echo "make milvus-server   start it, to try ordhash push with"
 	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes, a browser)"
 	@echo "make bench-quality   CIFAR-10 quality, attention  -> benchmarks/results/"
 	@echo "make bench-methods   all methods on all protocols, MINUTES=20 a recipe -> docs/results.md"
@@ -19,6 +22,7 @@ help:
 	@echo "make bench-serve     the HTTP API under load      -> benchmarks/results/"
 	@echo "make bench-few       folders of few photographs   -> benchmarks/results/"
 	@echo "make bench-int8      models in 8 bits             -> benchmarks/results/"
+	@echo "make bench-scale     Ray and Milvus, docs/scale.md -> benchmarks/results/"
 	@echo "make page-picture    the picture of the web page in README, after make demo; needs Chromium"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
 	@echo "make format          format the code"
@@ -32,13 +36,24 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
+milvus: $(MILVUS)/.ready
+
+# The server of the tests; its package is old and wants an environment of its own.
+$(MILVUS)/.ready:
+	$(PYTHON) -m venv $(MILVUS)
+	$(MILVUS)/bin/python -m pip install --quiet 'milvus==2.3.5' 'setuptools<80'
+	@touch $(MILVUS)/.ready
+
+milvus-server: $(MILVUS)/.ready
+	$(MILVUS)/bin/python examples/milvus_server.py .cache/milvus-data
+
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow and not gpu and not browser and not cluster"
 
-test-all: $(READY)
+test-all: $(READY) $(MILVUS)/.ready
 	$(BIN)/python -m pytest -m "not gpu"
 
 check: $(READY)
@@ -85,6 +100,10 @@ bench-few: $(READY)
 
 bench-int8: $(READY)
 	$(BIN)/python benchmarks/int8.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-scale: $(READY) $(MILVUS)/.ready
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-search: $(READY)

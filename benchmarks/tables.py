@@ -18,6 +18,7 @@ from common import CIFAR_CONFIG, RESULTS, mean_interval, table
 from likeness_results import likeness
 from PIL import Image
 from recall_results import draw_recall, recall
+from scale_results import costs, encoding_rates, serving_rates
 from typer.testing import CliRunner
 
 from ordhash.bench.condensed import condense
@@ -44,7 +45,7 @@ PUBLISHED = {
 
 COMMANDS = (
     *("train", "methods", "bench", "encode", "index", "search", "evaluate", "quantize", "info"),
-    *("sync", "serve", "duplicates", "export", "verify", "data", "data list", "data get"),
+    *("sync", "serve", "duplicates", "export", "verify", "push", "pull", "data", "data list", "data get"),
 )
 
 Runs = list[dict[str, Any]]
@@ -346,6 +347,9 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "demo": ("demo.json", demo),
     "general": ("general.json", general),
     "int8": ("int8.json", int8),
+    "scale-encoding": ("scale.json", encoding_rates),
+    "scale-serving": ("scale.json", serving_rates),
+    "scale-costs": ("scale.json", costs),
     **{f"bench-{name}": (f"bench-{name}.json", markdown) for name in RECIPES},
 }
 

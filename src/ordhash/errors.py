@@ -16,6 +16,7 @@ __all__ = [
     "MissingPartError",
     "ModelFileError",
     "OrdhashError",
+    "ServerError",
     "SyncRunningError",
     "did_you_mean",
     "first_line",
@@ -64,6 +65,10 @@ class ModelFileError(OrdhashError):
 
 class SyncRunningError(InputError):
     """A collection is being changed by another process."""
+
+
+class ServerError(OrdhashError):
+    """A server or a cluster of another engine cannot be reached, went away, or refused what it was asked."""
 
 
 class MissingPartError(OrdhashError, ImportError):

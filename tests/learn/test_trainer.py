@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -263,7 +264,7 @@ if __name__ == "__main__":
 """
 
 
-def start_training(photos, config, settings, out, cache):
+def start_training(photos, config, settings, out, cache, launcher=()):
     script = out.parent / "train_script.py"
     script.write_text(TRAIN_SCRIPT)
     given = {
@@ -276,7 +277,10 @@ def start_training(photos, config, settings, out, cache):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (out.parent / "train.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, str(script), json.dumps(given)], env=environment, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, *launcher, str(script), json.dumps(given)],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
 
 
@@ -579,6 +583,32 @@ def test_two_processes_learn_what_one_does(objective, photo_folder, tmp_path, ca
     np.testing.assert_allclose(
         Encoder(tmp_path / "two" / "model.onnx").scores(images), Encoder(one.model).scores(images), rtol=0, atol=1e-3
     )
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.parametrize("machines", [1, 2])
+def test_torchrun_decides_the_numbers_of_processes_and_machines(machines, photo_folder, tmp_path, cache):
+    config = dataclasses.replace(TINY, dropout=0.0, hidden_dropout=0.0)
+    settings = dataclasses.replace(FAST, epochs=3)
+    one = train(read_folder(photo_folder), config, settings, out=tmp_path / "one", cache=cache)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = [tmp_path / f"machine{number}" / "two" for number in range(machines)]
+    processes = []
+    for number, place in enumerate(places):
+        place.parent.mkdir()
+        launcher = (
+            *("-m", "torch.distributed.run", f"--nproc-per-node={2 // machines}", f"--nnodes={machines}"),
+            *(f"--node-rank={number}", "--master-addr=127.0.0.1", f"--master-port={port}"),
+        )
+        processes.append(start_training(photo_folder, config, settings, place, cache, launcher))
+    for process, place in zip(processes, places, strict=True):
+        assert process.wait(timeout=200) == 0, (place.parent / "train.log").read_text()
+    two = summary(places[0] / "model.onnx")
+    for alone, together in zip(one.history, two["history"], strict=True):
+        assert together == pytest.approx(alone, rel=1e-3, abs=2e-5)
 
 
 @pytest.mark.slow

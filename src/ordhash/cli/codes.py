@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 
-from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Model, Part, Root, Sources
+from ordhash.cli.cluster import encode_with_ray, milvus_index
+from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Milvus, Model, Part, Root, Sources, Token
 from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures, visible
-from ordhash.cli.sources import check_output, images_of
-from ordhash.codefile import read_codes, write_codes
+from ordhash.cli.sources import check_output, codes_of, holds_codes, images_of
+from ordhash.codefile import CodeFacts, write_codes
 from ordhash.codetable import CodeTable
 from ordhash.collection import Collection
 from ordhash.data import ImageSet
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.index import OrdinalIndex
-from ordhash.index.conditions import Condition, rows_that_meet
+from ordhash.index.conditions import Condition
 from ordhash.lookup import Answers, look_up
 from ordhash.modelfile import recorded_model
+
+if TYPE_CHECKING:
+    from ordhash.cluster.milvus import MilvusIndex
 
 __all__ = ["encode", "index", "search"]
 
@@ -31,22 +32,49 @@ __all__ = ["encode", "index", "search"]
 def encode(
     sources: Sources,
     model: Annotated[Path, typer.Option(help="A model.onnx that `ordhash train` wrote.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="File for the codes, .parquet.", show_default=False)],
+    out: Annotated[
+        str,
+        typer.Option(help="File for the codes, .parquet; with --engine ray a folder for shards.", show_default=False),
+    ],
     part: Part = None,
     root: Root = DEFAULT_ROOT,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(
+            help="Where to encode: on this machine, or on a Ray cluster, which also takes addresses, as "
+            "s3://bucket/photos, and goes on where it was when the same command is run again."
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The Ray cluster, as 10.0.0.1:6379 or auto.  [default: one is started here]", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Most Ray workers.  [default: one for each core]", show_default=False)
+    ] = None,
+    shard_size: Annotated[int, typer.Option(min=8, help="Images of a shard, a multiple of 8.")] = 1024,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Encode images into a file of codes.
+    """Encode images into a file of codes, or on a cluster into a folder of such files.
 
     Images that cannot be used are reported, the others are written, and the exit status is 1.
     """
-    if out.suffix.lower() != ".parquet":
-        raise InputError(f"{out} is no name for codes; it must end in .parquet")
-    check_output(out, force=force)
+    if engine == "ray":
+        cluster = {"address": address, "workers": workers, "shard_size": shard_size, "force": force, "progress": True}
+        encode_with_ray(sources, part, root, model, out, as_json=as_json, **cluster)
+        return
+    if address is not None:
+        raise InputError(f"--address {address} was given without --engine ray; add that, or leave it out")
+    path = Path(out)
+    if path.suffix.lower() != ".parquet":
+        raise InputError(f"{out} is no name for codes; it must end in .parquet, or be a folder with --engine ray")
+    check_output(path, force=force)
     table, failures = _encode(images_of(sources, part, root), model)
-    write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path)
-    _finish(out, len(table), failures, as_json)
+    write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
+    _finish(path, len(table), failures, as_json)
 
 
 def index(
@@ -58,16 +86,16 @@ def index(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Build an index of images, or of a file of codes that `ordhash encode` wrote (then --model is optional).
+    """Build an index of images, or of codes that `ordhash encode` wrote (then --model is optional).
 
     Images that cannot be used are reported, the others are indexed, and the exit status is 1.
     """
     check_output(out, force=force)
     failures: list[ImageError] = []
-    if len(sources) == 1 and _is_code_file(Path(sources[0])):
+    if len(sources) == 1 and holds_codes(sources[0]):
         if part is not None:
-            raise InputError(f"--part {part} was given and {sources[0]} is a file of codes; leave it out")
-        table = read_codes(sources[0])
+            raise InputError(f"--part {part} was given and {sources[0]} holds codes; leave it out")
+        table = codes_of(sources[0])
         model_path = table.model_path
         if model is not None:
             encoder = Encoder(model)
@@ -89,7 +117,10 @@ def search(
     index: Annotated[
         Path,
         typer.Argument(
-            metavar="INDEX", help="An index of `ordhash index`, or a collection of `ordhash sync`.", show_default=False
+            metavar="INDEX",
+            help="An index of `ordhash index`, or a collection of `ordhash sync`; with --milvus the name of what was "
+            "pushed.",
+            show_default=False,
         ),
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images to search with.", show_default=False)],
@@ -112,16 +143,30 @@ def search(
     model: Annotated[
         Path | None, typer.Option(help="The model of the index, if it is no longer where the index says.")
     ] = None,
+    milvus: Milvus = None,
+    token: Token = "",
+    consistency: Annotated[
+        Literal["strong", "bounded", "session", "eventually"],
+        typer.Option(help="Which writes a search in Milvus sees: all before it, or fewer and sooner."),
+    ] = "strong",
     as_json: Json = False,
 ) -> None:
     """Find what looks like an image.
 
     Images that cannot be used are reported, the others are searched with, and the exit status is 1.
     """
-    collection = Collection(index) if Collection.is_one(index) else None
-    opened = OrdinalIndex.load(index) if collection is None else collection.index()
-    among = rows_that_meet(opened, [Condition.parse(text) for text in where or []])
-    encoder = Encoder(model or recorded_model(index, opened.model_path, opened.model_id), progress=True)
+    collection = None
+    opened: OrdinalIndex | MilvusIndex
+    facts: OrdinalIndex | CodeFacts
+    place = str(index)
+    if milvus is not None:
+        opened = milvus_index(milvus, index.name, token=token, consistency=consistency)
+        place, facts = f"{index.name} at {milvus}", opened.facts
+    else:
+        collection = Collection(index) if Collection.is_one(index) else None
+        opened = OrdinalIndex.load(index) if collection is None else collection.index()
+        facts = opened
+    encoder = Encoder(model or recorded_model(place, facts.model_path, facts.model_id), progress=True)
     answers, failures = look_up(
         images,
         encoder,
@@ -130,7 +175,7 @@ def search(
         top_k=top_k,
         asymmetric=asymmetric,
         likely=likely,
-        where=among,
+        conditions=[Condition.parse(text) for text in where or []],
         progress=True,
     )
     for one in answers:
@@ -164,15 +209,11 @@ def _print_answers(answers: Answers) -> None:
 
 
 def _encode(images: ImageSet, model: Path) -> tuple[CodeTable, list[ImageError]]:
-    encoder = Encoder(model, progress=True)
-    metadata = _metadata_of(images)
-    encoded = encoder.run(images)
-    if len(encoded.rows) == 0:
-        report_failures(encoded.failures)
+    table, failures = Encoder(model, progress=True).tabulate(images)
+    if not len(table):
+        report_failures(failures)
         raise DataError(f"none of the {len(images)} images can be used, so nothing was written; check the files")
-    kept = None if metadata is None else metadata.take(pa.array(encoded.rows))
-    table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, str(encoder.path.absolute()))
-    return table, encoded.failures
+    return table, failures
 
 
 def _finish(out: Path, written: int, failures: list[ImageError], as_json: bool) -> None:
@@ -184,29 +225,3 @@ def _finish(out: Path, written: int, failures: list[ImageError], as_json: bool) 
         print(f"{out}: written {written} codes" + (f"; {images} could not be used" if failures else ""))
     if failures:
         raise typer.Exit(1)
-
-
-def _metadata_of(images: ImageSet) -> pa.Table | None:
-    """Metadata with the labels as one more column; also meets before the work what could not be written after it."""
-    try:
-        "".join(str(key) for key in images.keys).encode()
-    except UnicodeEncodeError:
-        bad = next(str(key) for key in images.keys if not str(key).isprintable())
-        raise InputError(f"the name {bad!r} is not valid Unicode; rename the file") from None
-    metadata = images.metadata
-    if metadata is not None and "code" in metadata.column_names:
-        raise InputError("the manifest has a column 'code', a name the package uses itself; rename the column")
-    if images.labels is None:
-        return metadata
-    names = np.array(images.class_names, dtype=object)
-    labels = pa.array([";".join(names[row]) for row in images.labels], pa.string())
-    return pa.table({"labels": labels}) if metadata is None else metadata.append_column("labels", labels)
-
-
-def _is_code_file(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        return b"ordhash.format" in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowException):
-        return False

@@ -34,7 +34,7 @@ class Commands(TyperGroup):
             say(f"error: {visible(str(error))}")
             raise typer.Exit(1) from error
         except KeyboardInterrupt:
-            resumes = ctx.invoked_subcommand in ("train", "sync", "bench")
+            resumes = ctx.invoked_subcommand in ("train", "sync", "bench", "push")
             say("interrupted" + ("; run the same command again to go on" if resumes else ""))
             raise typer.Exit(130) from None
 

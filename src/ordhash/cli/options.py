@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-__all__ = ["DEFAULT_ROOT", "Force", "Json", "Model", "Part", "Root", "Sources"]
+__all__ = ["DEFAULT_ROOT", "Force", "Json", "Milvus", "Model", "Part", "Root", "Sources", "Token"]
 
 DEFAULT_ROOT = Path("data")
 
@@ -17,6 +17,18 @@ Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace an exis
 Model: TypeAlias = Annotated[Path | None, typer.Option(help="A model.onnx that `ordhash train` wrote.")]
 Part: TypeAlias = Annotated[
     Literal["train", "query", "database"] | None, typer.Option(help="Part of a protocol; database if not given.")
+]
+Milvus: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
+]
+Token: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        envvar="ORDHASH_MILVUS_TOKEN",
+        help="For a Milvus server that asks who calls: user:password, or a key. Other users of the machine see "
+        "arguments, so the variable is safer.",
+        show_default=False,
+    ),
 ]
 Sources: TypeAlias = Annotated[
     list[str],

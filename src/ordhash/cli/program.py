@@ -9,6 +9,7 @@ import typer
 
 import ordhash
 from ordhash.cli.bench import bench
+from ordhash.cli.cluster import pull, push
 from ordhash.cli.codes import encode, index, search
 from ordhash.cli.collection import duplicates, export, sync, verify
 from ordhash.cli.data import data_get, data_list
@@ -50,6 +51,8 @@ app.command()(sync)
 app.command(short_help="Serve a collection as a web page and an HTTP API.")(serve)
 app.command()(duplicates)
 app.command(short_help="Write the codes of a collection to a file.")(export)
+app.command(short_help="Bring a Milvus server in step with a collection.")(push)
+app.command(short_help="Write the codes that a Milvus server holds to a file.")(pull)
 app.command(short_help="Check a collection for damage.")(verify)
 
 

@@ -1,15 +1,23 @@
-"""What a user may name as SOURCE: a folder, a manifest, a protocol, or images."""
+"""What a user may name: a folder, a manifest, a protocol or images to encode, and what holds codes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from ordhash.codefile import read_codes
+from ordhash.codetable import CodeTable
+from ordhash.collection import Collection
 from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
 from ordhash.errors import InputError, did_you_mean
+from ordhash.index import OrdinalIndex
+from ordhash.places import Place, is_address
+from ordhash.shards import Plan, read_shards
 
-__all__ = ["check_output", "images_of", "read_source"]
+__all__ = ["check_output", "codes_of", "holds_codes", "images_of", "read_source"]
 
 
 def read_source(source: str, root: Path) -> ImageSet | Protocol:
@@ -54,6 +62,40 @@ def images_of(sources: list[str], part: str | None, root: Path) -> ImageSet:
     if part is not None:
         raise InputError(f"--part {part} was given and {sources[0]} is no protocol; leave it out")
     return found
+
+
+def codes_of(source: str) -> CodeTable:
+    """Codes of a collection, of an index, of a file of codes, or of a folder of such files.
+
+    Raises:
+        InputError: It is none of these.
+        DataError: It cannot be read.
+    """
+    if holds_codes(source):
+        return read_codes(source) if Path(source).is_file() else read_shards(Place(source))
+    path = Path(source)
+    if Collection.is_one(path):
+        return Collection(path).codes()
+    if path.is_file():
+        index = OrdinalIndex.load(path)
+        return CodeTable(index.codes, index.keys, index.metadata, index.model_path)
+    raise InputError(
+        f"{source} is {'a folder without codes' if path.is_dir() else 'missing'}; give a collection that "
+        "`ordhash sync` made, an index, or codes that `ordhash encode` wrote"
+    )
+
+
+def holds_codes(source: str) -> bool:
+    """Whether it is a file of codes, or a folder of such files, as `ordhash encode` writes them."""
+    path = Path(source)
+    if is_address(source) or path.is_dir():
+        return Plan.of(Place(source)) is not None
+    if not path.is_file():
+        return False
+    try:
+        return b"ordhash.format" in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def check_output(path: Path, *, force: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ordhash.codefile import CodeFacts, write_codes
+from ordhash.codetable import CodeTable
 from ordhash.collection.catalogue import Catalogue, Entry
 from ordhash.collection.keptindex import everything_in, index_path, kept_index
 from ordhash.collection.progress import LOCK, SyncProgress, forget_progress, progress_in, progress_teller
@@ -287,10 +288,18 @@ class Collection:
 
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; gives their number."""
+        table = self.codes()
+        write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
+        return len(table)
+
+    def codes(self) -> CodeTable:
+        """All codes with keys and metadata, as in the index.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
         with self._opened() as catalogue:
-            codes, keys, metadata = everything_in(catalogue)
-            write_codes(path, codes, keys, metadata, model_path=catalogue.facts.model_path)
-        return len(codes)
+            return everything_in(catalogue)
 
     def verify(self, *, photographs: bool = False, progress: bool = False) -> list[str]:
         """What is damaged, a sentence each; an empty list is good.
@@ -308,12 +317,13 @@ class Collection:
                 return damages
             path = index_path(self.path, catalogue)
             if path.exists():
-                codes, keys, _ = everything_in(catalogue)
+                held = everything_in(catalogue)
                 try:
                     index = OrdinalIndex.load(path)
                 except DataError as error:
                     return [f"{error}; the next search makes it anew"]
-                if index.keys.tolist() != keys.tolist() or not np.array_equal(index.codes.symbols, codes.symbols):
+                same = np.array_equal(index.codes.symbols, held.codes.symbols)
+                if not same or index.keys.tolist() != held.keys.tolist():
                     return [f"{path} is not what the catalogue says; delete it, the next search makes it anew"]
         return []
 

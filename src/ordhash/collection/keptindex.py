@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ordhash.codes import OrdinalCodes
+from ordhash.codetable import CodeTable
 from ordhash.collection.catalogue import Catalogue
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex
@@ -36,8 +35,8 @@ def kept_index(folder: Path, catalogue: Catalogue) -> OrdinalIndex:
         return OrdinalIndex.load(path)
     except DataError:
         pass  # none yet, or damaged
-    codes, keys, metadata = everything_in(catalogue)
-    index = OrdinalIndex(codes, keys, metadata, model_path=catalogue.facts.model_path)
+    table = everything_in(catalogue)
+    index = OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path)
     try:
         index.save(path)
     except OSError:
@@ -48,7 +47,7 @@ def kept_index(folder: Path, catalogue: Catalogue) -> OrdinalIndex:
     return index
 
 
-def everything_in(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any], pa.Table]:
+def everything_in(catalogue: Catalogue) -> CodeTable:
     """Codes, keys and metadata of all images, in the order of the keys.
 
     Args:
@@ -71,4 +70,5 @@ def everything_in(catalogue: Catalogue) -> tuple[OrdinalCodes, npt.NDArray[Any],
             "modified": pa.array([entry.modified // 1000 for entry in entries], pa.timestamp("us", "UTC")),
         }
     )
-    return OrdinalCodes.from_packed(packed, facts.spec, model_id=facts.model_id), keys, metadata
+    codes = OrdinalCodes.from_packed(packed, facts.spec, model_id=facts.model_id)
+    return CodeTable(codes, keys, metadata, facts.model_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index.index import OrdinalIndex
 
-__all__ = ["Comparison", "Condition", "rows_that_meet"]
+__all__ = ["Comparison", "Condition", "rows_that_meet", "typed_value"]
 
 Comparison: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
 """``~`` asks whether a text contains another, upper and lower case alike."""
@@ -98,7 +98,7 @@ def _meets(index: OrdinalIndex, condition: Condition) -> npt.NDArray[np.bool_]:
         if condition.comparison == "~":
             found = pc.match_substring(column, condition.value, ignore_case=True)
         else:
-            found = _FUNCTIONS[condition.comparison](column, _value(condition.value, kind))
+            found = _FUNCTIONS[condition.comparison](column, typed_value(condition.value, kind))
     except (pa.ArrowException, ValueError):
         raise InputError(
             f"column {condition.column!r} cannot be compared by {condition.comparison} with {condition.value!r}; its "
@@ -108,7 +108,15 @@ def _meets(index: OrdinalIndex, condition: Condition) -> npt.NDArray[np.bool_]:
     return met
 
 
-def _value(text: str, kind: Any) -> pa.Scalar:
+def typed_value(text: str, kind: pa.DataType) -> pa.Scalar:
+    """The value of a condition, as the type of its column reads it.
+
+    Raises:
+        pyarrow.ArrowException: It reads no such text.
+
+    >>> typed_value("2024-01-01", pa.timestamp("s")).as_py().year
+    2024
+    """
     if pa.types.is_timestamp(kind) and kind.tz is not None:  # Arrow reads such text only with a zone
         return pa.scalar(text).cast(pa.timestamp(kind.unit)).cast(kind)
     return pa.scalar(text).cast(kind)

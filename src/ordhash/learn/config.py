@@ -136,7 +136,7 @@ class TrainConfig:
         validate_every: Epochs between two looks at the validation set; the last epoch is always looked at.
         precision: As Lightning Fabric names it: ``32-true``, ``bf16-mixed``, ``16-mixed``.
         accelerator: As Lightning Fabric names it: ``auto``, ``cpu``, ``cuda``.
-        devices: Processes on this machine, or ``auto``; under ``fabric run`` its options decide.
+        devices: Processes on this machine, or ``auto``; under ``fabric run`` and ``torchrun`` their options decide.
         workers: Processes that decode images when fine-tuning, as many again for validation images.
 
     Raises:

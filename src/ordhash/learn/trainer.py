@@ -244,7 +244,8 @@ def start_fabric(settings: TrainConfig) -> Fabric:
     """Where to train, as settings say; starts the processes if there are several.
 
     Args:
-        settings: Names accelerator, devices and precision. Under `fabric run` its own options decide.
+        settings: Names accelerator, devices and precision. Under `fabric run` its own options decide, under `torchrun`
+            its numbers of processes and machines.
 
     Raises:
         InputError: They cannot be had here.
@@ -253,6 +254,9 @@ def start_fabric(settings: TrainConfig) -> Fabric:
     launched = os.environ.get("LT_CLI_USED", "0") == "1"
     try:
         given: Any = {name: getattr(settings, name) for name in ("accelerator", "devices", "precision")}
+        if torch.distributed.is_torchelastic_launched():  # `torchrun` has too, and says how many there are
+            given["devices"] = int(os.environ["LOCAL_WORLD_SIZE"])
+            given["num_nodes"] = int(os.environ["GROUP_WORLD_SIZE"])
         fabric = Fabric(**({} if launched else given))
     except (RuntimeError, ValueError) as error:
         raise InputError(

@@ -1,0 +1,118 @@
+"""Tables of docs/scale.md: rates that were measured, and what they mean for more images than were measured."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from common import RESULTS, table
+
+__all__ = ["costs", "encoding_rates", "serving_rates"]
+
+SIZES = (10**6, 10**8, 10**9, 10**11)
+CORES, GIBIBYTES = 16, 64  # of the machine that costs are counted in
+ROOM = 0.7  # of its memory, for codes
+
+
+def encoding_rates(results: dict[str, Any]) -> str:
+    """Images a second of one machine and of Ray on it."""
+    found = results["encoding"]
+    heads = ["", "images/s", "without the start"]
+    rows = [["one machine, all cores", f"{found['alone']:.0f}", ""]]
+    for workers, rate in found["ray"].items():
+        name = f"Ray, {workers} worker{'s' if workers != '1' else ''}"
+        rows.append([name, f"{rate:.0f}", f"{found['ray_without_start'][workers]:.0f}"])
+    machine = results["machine"]
+    note = (
+        f"{found['images']:,} JPEG files of 320 x 240, the default network; medians of alternating rounds; "
+        f"{machine['processor']}, {machine['cores']} cores. A job's start takes {found['start_seconds']:.1f} s. Written by "
+        f"`{results['command']}`."
+    )
+    return table(heads, rows) + "\n\n" + note
+
+
+def serving_rates(results: dict[str, Any]) -> str:
+    """Bytes and seconds of the same codes here and in Milvus."""
+    heads = [
+        "codes",
+        "index file, bytes/code",
+        "Milvus, memory, bytes/code",
+        "push, codes/s",
+        "push of what is there, codes/s",
+    ]
+    heads += ["pull, codes/s", "search here, ms", "search in Milvus, ms"]
+    rows = []
+    for found in results["serving"]:
+        n = found["codes"]
+        rows.append(
+            [
+                f"{n:,}",
+                f"{found['index_bytes'] / n:.0f}",
+                f"{found['milvus_resident_bytes'] / n:,.0f}",
+                *(f"{n / found[name]:,.0f}" for name in ("push_seconds", "push_again_seconds", "pull_seconds")),
+                f"{1000 * found['search_seconds']:.2f}",
+                f"{1000 * found['milvus_search_seconds']:.1f}",
+            ]
+        )
+    machine = results["machine"]
+    note = (
+        "Random codes of 48 bits with keys of 18 characters and three columns; the ten nearest of one query, medians of 50; "
+        f"server and client on the same {machine['cores']} cores ({machine['processor']}). Written by `{results['command']}`."
+    )
+    return table(heads, rows) + "\n\n" + note
+
+
+def costs(results: dict[str, Any]) -> str:
+    """What numbers of images cost, from the rates."""
+    search = json.loads((RESULTS / "search.json").read_text())
+    encode = results["encoding"]["alone"] / results["encoding"]["cores"]
+    largest = results["serving"][-1]
+    a_row, milvus_row = (largest[name] / largest["codes"] for name in ("index_bytes", "milvus_resident_bytes"))
+    tables = search["sublinear"]
+    scan = tables["scan"] / 1000 / tables["codes"]
+    milvus_scan = largest["milvus_search_seconds"] / largest["codes"]
+    push = largest["codes"] / largest["push_seconds"]
+    room = ROOM * GIBIBYTES * 2**30
+    rows = []
+    for n in SIZES:
+        machines = max(1, math.ceil(n * milvus_row / room))
+        rows.append(
+            [
+                f"10^{round(math.log10(n))}",
+                _bytes(6 * n),
+                _bytes(a_row * n),
+                _time(n / encode),
+                _time(n / (encode * 1000)),
+                _time(n * scan),
+                _bytes(tables["bytes_a_code"] * n),
+                f"{machines:,}",
+                _time(n / push / machines),
+                _time(n * milvus_scan / machines),
+            ]
+        )
+    heads = ["images", "codes alone", "index file", "encoding, one core", "encoding, 1,000 cores", "scan here, 2 cores"]
+    heads += ["tables here", f"Milvus machines of {GIBIBYTES} GiB", "push", "search in Milvus"]
+    note = (
+        f"48 bits. From {encode:.0f} images a second and core, {a_row:.0f} bytes of an index file and {milvus_row:.0f} bytes of "
+        f"Milvus' memory a code, {1e9 * scan:.2f} ns of a scan and {1e9 * milvus_scan:.1f} ns of Milvus' scan a code, "
+        f"{push:,.0f} codes pushed a second and machine. Measured: up to 10^8 codes here, up to {largest['codes']:,} in Milvus; "
+        "all else is extrapolated."
+    )
+    return table(heads, rows) + "\n\n" + note
+
+
+def _bytes(n: float) -> str:
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        n /= 1000
+        if n < 1000:
+            return f"{n:.0f} {unit}" if n >= 10 else f"{n:.1f} {unit}"
+    return f"{n:.0f} PB"
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("years", 31_557_600), ("days", 86_400), ("h", 3600), ("min", 60), ("s", 1), ("ms", 0.001)):
+        if seconds >= size:
+            number = seconds / size
+            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
+    return f"{1e6 * seconds:.0f} µs"

@@ -1,0 +1,126 @@
+"""The commands of a Milvus server, push and pull, and encoding on a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ordhash.cli.errors import needs_extra
+from ordhash.cli.options import Force, Json, Token
+from ordhash.cli.output import failures_as_json, print_json, report_failures, say
+from ordhash.cli.sources import check_output, codes_of, images_of
+from ordhash.codefile import write_codes
+from ordhash.places import is_address
+
+if TYPE_CHECKING:
+    from ordhash.cluster.milvus import MilvusIndex
+
+__all__ = ["encode_with_ray", "milvus_index", "pull", "push"]
+
+
+def push(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="COLLECTION",
+            help="A collection of `ordhash sync`, an index, or codes of `ordhash encode`, also at an address.",
+            show_default=False,
+        ),
+    ],
+    milvus: Annotated[
+        str, typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(help="Its name there.  [default: that of the file or folder]", show_default=False),
+    ] = None,
+    token: Token = "",
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Make it anew there, if what is there is of another model or has other columns."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a Milvus server in step with a collection: new codes are sent, changed ones replaced, others deleted.
+
+    An interrupted push goes on where it was when the same command is run again.
+    """
+    table = codes_of(source)
+    index = milvus_index(milvus, name or Path(source).absolute().name, token=token)
+    report = index.push(table, replace=replace, progress=True)
+    if as_json:
+        print_json({"name": index.name, "milvus": milvus, **dataclasses.asdict(report)})
+    else:
+        done = f"{report.upserted} written, {report.deleted} deleted, {report.unchanged} unchanged"
+        print(f"{index.name} at {milvus}: {done}")
+
+
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of what was pushed.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="CODES.parquet", help="File for the codes.", show_default=False)],
+    milvus: Annotated[
+        str, typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
+    ],
+    token: Token = "",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write codes, keys and metadata that a Milvus server holds to a Parquet file, as `ordhash encode` does."""
+    check_output(out, force=force)
+    table = milvus_index(milvus, name, token=token).pull(progress=True)
+    write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path)
+    if as_json:
+        print_json({"out": str(out), "written": len(table)})
+    else:
+        print(f"{out}: written {len(table)} codes")
+
+
+def encode_with_ray(
+    sources: list[str], part: str | None, root: Path, model: Path, out: str, *, as_json: bool, **options: Any
+) -> None:
+    """What `ordhash encode --engine ray` does."""
+    with needs_extra("cluster", "--engine ray"):
+        from ordhash.cluster.encoding import encode_on_ray
+    alone = len(sources) == 1 and part is None
+    named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or sources[0].endswith((".csv", ".parquet")))
+    try:
+        # Ray says to stdout what becomes of its nodes, where results go.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            report = encode_on_ray(sources[0] if named else images_of(sources, part, root), model, out, **options)
+    except KeyboardInterrupt:
+        say(f"what is encoded stays in {out}; run the same command again to go on")
+        raise
+    report_failures(report.failures)
+    if report.of_then is not None:
+        say(f"{out}: the images are the {report.of_then} of when it was begun; for those of now, give another folder")
+    if as_json:
+        facts = {"out": out, "written": report.written, "shards": report.shards, "encoded": report.encoded}
+        print_json({**facts, "failures": failures_as_json(report.failures)})
+    else:
+        unusable = len(report.failures)
+        bad = f"; {unusable} {'image' if unusable == 1 else 'images'} could not be used" if unusable else ""
+        there = report.shards - report.encoded
+        before = f", {there} of them were there already" if there else ""
+        print(f"{out}: written {report.written} codes in {report.shards} shards{before}{bad}")
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def milvus_index(uri: str, name: str, **options: Any) -> MilvusIndex:
+    """The collection of a Milvus server that is called as a file or folder is, or by its own name.
+
+    Raises:
+        MissingPartError: The client is not installed.
+        InputError: A wrong address.
+        ServerError: The server cannot be reached.
+    """
+    with needs_extra("cluster", "a Milvus server"):
+        from ordhash.cluster.milvus import MilvusIndex, collection_name
+    return MilvusIndex(uri, collection_name(name), **options)

@@ -1,0 +1,451 @@
+"""Encoding with Ray Data: a list of images in shards, actors that load the model once, a file of codes for each shard.
+
+A shard is encoded as a whole by one actor and written whole or not at all, so what is there is what is done: a worker
+that is killed costs the shard it was at, and a job that is started again does the shards that are missing. Which worker
+encodes a shard changes nothing in it: shards are cut at multiples of the encoder's batch, every batch is computed as on
+one machine, and the shards together are the file that one machine writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# Before it is loaded: it sends reports of its use to its makers unless it is told otherwise, and says of its actors to
+# stderr what only its makers can change.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+
+import ray
+import ray.data
+
+import ordhash
+from ordhash.data.images import ImageSource
+from ordhash.data.imageset import ImageSet
+from ordhash.data.readers import IMAGE, manifest_set, read_images
+from ordhash.data.remote import read_place
+from ordhash.encoder import Encoder
+from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
+from ordhash.modelfile import Model, load_model
+from ordhash.places import Place
+from ordhash.progress import progress_bar
+from ordhash.shards import LIST, MODEL, Plan, is_of_shards, read_failures, shard_name, write_shard
+
+__all__ = ["SHARD_SIZE", "EncodeReport", "encode_on_ray"]
+
+SHARD_SIZE = 1024
+"""Images of a shard: some seconds of a core, which is what a killed worker costs."""
+
+_BATCH = 8  # of Encoder; a shard of another multiple would be cut into other batches than on one machine
+_MOST_BLOCKS = 10_000  # Ray keeps each in its head's memory
+_PATIENCE = 10  # seconds to wait for a connection
+_READERS = 16  # files that are on their way at once, where they come over a network
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What was encoded.
+
+    Attributes:
+        written: Codes in the folder.
+        failures: The images that could not be used.
+        shards: How many files of codes there are.
+        encoded: How many of them this run made.
+        of_then: How many images the list has that an earlier run began with, where there are others now; None where
+            there are none.
+    """
+
+    written: int
+    failures: list[ImageError]
+    shards: int
+    encoded: int
+    of_then: int | None
+
+
+def encode_on_ray(
+    source: str | ImageSet,
+    model: str | Path,
+    out: str,
+    *,
+    address: str | None = None,
+    workers: int | None = None,
+    shard_size: int = SHARD_SIZE,
+    force: bool = False,
+    progress: bool = False,
+) -> EncodeReport:
+    """Encode images on a Ray cluster into a folder of shards; goes on where an earlier run of the same stopped.
+
+    Every machine needs this version of the package, and the folders of images and shards under the same name: a file
+    system that they share, or an address.
+
+    Args:
+        source: Address or path of a folder, of a manifest, of a Parquet file that holds images, or of a folder of such
+            files; or images here, of which files are.
+        model: The model.
+        out: Address or path of the folder for the shards.
+        address: Of the cluster, as 10.0.0.1:6379 or "auto"; None starts one on this machine.
+        workers: Most actors, each on one core; None is every core of the cluster.
+        shard_size: Images of a shard, a multiple of 8.
+        force: Whether to start again in a folder of another encoding.
+        progress: Whether to show a bar.
+
+    Raises:
+        InputError: Wrong arguments, or a folder of another encoding.
+        DataError: The images cannot be listed, or the folder cannot be written.
+        ServerError: There is no cluster at the address, or it failed.
+    """
+    if shard_size < 1 or shard_size % _BATCH:
+        raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
+    loaded, folder = load_model(model), Place(out)
+    listed = _listed(source)
+    plan, of_then = _plan(listed, loaded, folder, shard_size, force=force)
+    missing = plan.missing(folder)
+    if missing:
+        job = _Job(plan, folder, listed.rows(folder), listed.images, listed.name)
+        _run(job, missing, address, workers, progress=progress)
+        lost = plan.missing(folder)
+        if lost:
+            raise ServerError(f"{len(lost)} of {plan.n_shards} shards are missing in {folder}; run the same again")
+    failures = [failure for number in range(plan.n_shards) for failure in read_failures(folder, number)]
+    return EncodeReport(plan.n_images - len(failures), failures, plan.n_shards, len(missing), of_then)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of Parquet files, counted through all of them.
+
+    Attributes:
+        files: The files.
+        groups: Rows of every row group of every file.
+    """
+
+    files: tuple[Place, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, files: Sequence[Place]) -> _Rows:
+        groups = []
+        for place in files:
+            try:
+                with place.filesystem.open_input_file(place.path) as file:
+                    metadata = pq.ParquetFile(file).metadata
+                groups.append(tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)))
+            except (pa.ArrowException, OSError) as error:
+                raise DataError(
+                    f"{place} cannot be read as a parquet table ({first_line(error)}); repair it"
+                ) from error
+        return cls(tuple(files), tuple(groups))
+
+    def __len__(self) -> int:
+        return sum(map(sum, self.groups))
+
+    def take(self, start: int, stop: int) -> pa.Table:
+        """Rows from ``start`` to before ``stop``; only the row groups that hold them are read."""
+        tables, first = [], 0
+        for place, groups in zip(self.files, self.groups, strict=True):
+            last = first + sum(groups)
+            if first < stop and last > start:
+                edges = first + np.cumsum([0, *groups])
+                wanted = [n for n in range(len(groups)) if edges[n] < stop and edges[n + 1] > start]
+                with place.filesystem.open_input_file(place.path) as file:
+                    table = pq.ParquetFile(file).read_row_groups(wanted)
+                begin = int(edges[wanted[0]])
+                tables.append(table.slice(max(0, start - begin), min(stop, last) - max(start, begin)))
+            first = last
+        return pa.concat_tables(tables, promote_options="permissive")
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """The images of a job.
+
+    Attributes:
+        name: What messages call the source.
+        table: Path, key and metadata of every image; None where the images are in the files themselves.
+        parquet: The files that hold the images themselves; None where a table says where they are.
+        images: The file system of the paths.
+        n_images: How many.
+    """
+
+    name: str
+    table: pa.Table | None
+    parquet: _Rows | None
+    images: Place | None
+    n_images: int
+
+    def digest(self) -> str:
+        """Digest of which images they are."""
+        digest = hashlib.blake2b(digest_size=8)
+        if self.table is not None:
+            for name in ("path", "key"):
+                digest.update("\0".join(map(str, self.table[name].to_pylist())).encode("utf-8", "surrogateescape"))
+        if self.parquet is not None:
+            digest.update(
+                repr(
+                    [(str(file), groups) for file, groups in zip(self.parquet.files, self.parquet.groups, strict=True)]
+                ).encode()
+            )
+        return digest.hexdigest()
+
+    def write(self, folder: Place, shard_size: int) -> None:
+        """Keep the list, a row group for each shard."""
+        if self.table is not None:
+            content = io.BytesIO()
+            pq.write_table(self.table, content, row_group_size=shard_size)
+            folder.below(LIST).write(content.getvalue())
+
+    def rows(self, folder: Place) -> _Rows:
+        """The rows that say what to encode, in the order of the images."""
+        return self.parquet if self.parquet is not None else _Rows.of([folder.below(LIST)])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker has to know."""
+
+    plan: Plan
+    folder: Place
+    rows: _Rows
+    images: Place | None
+    name: str
+    version: str = ordhash.__version__
+
+    def images_of(self, number: int) -> tuple[ImageSet, list[ImageError | str]]:
+        """The images of a shard, and what messages call each, or why it cannot be read."""
+        start = number * self.plan.shard_size
+        table = self.rows.take(start, min(start + self.plan.shard_size, self.plan.n_images))
+        if self.images is None:
+            images = manifest_set(table, self.name, str, first_row=start)
+            return images, [images.name(row) for row in range(len(images))]
+        paths = table["path"].to_pylist()
+        metadata = table.drop_columns(["path", "key"])
+        sources: list[ImageSource]
+        said: list[ImageError | str] = list(paths)
+        if self.images.is_local:
+            sources = list(map(Path, paths))
+        else:
+            filesystem = self.images.filesystem
+            with ThreadPoolExecutor(_READERS if self.images.shares_connections else 1) as pool:
+                read = list(pool.map(lambda path: _content(filesystem, path), paths))
+            # What cannot be read stays, as an empty file, so that batches are as they are on one machine.
+            sources = [b"" if isinstance(one, ImageError) else one for one in read]
+            said = [one if isinstance(one, ImageError) else path for one, path in zip(read, paths, strict=True)]
+        keys = table["key"].to_numpy()
+        if keys.dtype == object:
+            keys = keys.astype(np.str_)
+        return ImageSet(sources, keys, metadata=metadata if metadata.num_columns else None), said
+
+
+class _ShardEncoder:
+    """A worker: it has the model in memory and encodes one shard after the other."""
+
+    def __init__(self, job: _Job) -> None:
+        if ordhash.__version__ != job.version:
+            raise ServerError(
+                f"a machine of the cluster has ordhash {ordhash.__version__}, the one that asks {job.version}; install "
+                "the same"
+            )
+        self._job = job
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            path.write_bytes(job.folder.below(MODEL).read())
+            self._encoder = Encoder(path, batch_size=_BATCH, threads=1)
+
+    def __call__(self, shards: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
+        done = []
+        for number in shards["number"].tolist():
+            # A shard that was written just before its worker was killed comes once more.
+            if not self._job.folder.below(shard_name(number)).is_file():
+                self._encode(number)
+            done.append(number)
+        return {"number": np.array(done)}
+
+    def _encode(self, number: int) -> None:
+        plan = self._job.plan
+        images, names = self._job.images_of(number)
+        table, failures = self._encoder.tabulate(images, model_path=plan.model_path)
+        known = {images.name(row): name for row, name in enumerate(names)}
+        said = []
+        for failure in failures:
+            name = known[failure.source]
+            said.append(name if isinstance(name, ImageError) else ImageError(name, failure.reason))
+        write_shard(self._job.folder, number, table, said)
+
+
+def _listed(source: str | ImageSet) -> _Listed:
+    if isinstance(source, ImageSet):
+        return _of_set(source, str(source), Place("."))
+    place = Place(source)
+    files = _parquet_with_images(place)
+    if files:
+        rows = _Rows.of(files)
+        if not len(rows):
+            raise DataError(f"{place} has no row; add one row per image")
+        return _Listed(str(place), None, rows, None, len(rows))
+    return _of_set(read_images(source) if place.is_local else read_place(place), str(place), place)
+
+
+def _of_set(images: ImageSet, name: str, place: Place) -> _Listed:
+    if not all(isinstance(image, str | Path) for image in images.images):
+        raise InputError(f"{name} has pictures that are no files of their own; encode them with --engine local")
+    paths = [str(Path(str(image)).absolute()) if place.is_local else str(image) for image in images.images]
+    table = pa.table({"path": pa.array(paths, pa.string()), "key": pa.array(images.keys)})
+    metadata = images.metadata_with_labels()
+    if metadata is not None:
+        for column in metadata.schema:
+            table = table.append_column(column, metadata[column.name])
+    return _Listed(name, table, None, place, len(images))
+
+
+def _parquet_with_images(place: Place) -> list[Place]:
+    """Files that hold images themselves: the one at the place, or those of the folder at it."""
+    if place.path.lower().endswith(".parquet") and place.is_file():
+        files = [place]
+    else:
+        files = [place.below(name) for name in sorted(place.names() or ()) if name.lower().endswith(".parquet")]
+    try:
+        for file in files[:1]:
+            with file.filesystem.open_input_file(file.path) as stream:
+                names = pq.read_schema(stream).names
+                return files if IMAGE in names and "path" not in names else []
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{files[0]} cannot be read as a parquet table ({first_line(error)}); repair it") from error
+    return []
+
+
+def _plan(listed: _Listed, model: Model, folder: Place, shard_size: int, *, force: bool) -> tuple[Plan, int | None]:
+    """The plan of a folder: the one it has, if it is of the same encoding, or a new one."""
+    spec = model.info.spec
+    wanted = Plan(
+        source=listed.name,
+        images=listed.digest(),
+        n_images=listed.n_images,
+        shard_size=shard_size,
+        code_bits=spec.code_bits,
+        arity=spec.arity,
+        model_id=model.id,
+        model_path=str(model.path.absolute()),
+    )
+    found = Plan.of(folder)
+    if found is not None and not force:
+        if found.model_id != wanted.model_id or found.source != wanted.source:
+            raise InputError(
+                f"{folder} holds codes of {found.source} by model {found.model_id}, and {wanted.source} by "
+                f"{wanted.model_id} was asked for; give another folder, or --force to start again"
+            )
+        if found.images == wanted.images:
+            return found, None
+        if found.missing(folder) and listed.table is not None:
+            return found, found.n_images
+        raise InputError(
+            f"{folder} holds codes of the {found.n_images} images that were in {found.source} then, and there are "
+            f"{wanted.n_images} now, others among them; give another folder, or --force to start again"
+        )
+    try:
+        names = folder.names()
+        others = [name for name in names or () if not is_of_shards(name)]
+        if others:
+            raise InputError(f"{folder} holds other files, as {others[0]}; give a new folder")
+        for name in names or ():
+            folder.below(name).remove()
+        folder.make()
+        listed.write(folder, shard_size)
+        folder.below(MODEL).write(model.graph)
+        wanted.write(folder)  # last: a folder that has a plan has all of it
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written ({first_line(error)}); check address and permissions") from error
+    return wanted, None
+
+
+def _run(job: _Job, missing: list[int], address: str | None, workers: int | None, *, progress: bool) -> None:
+    ours = not ray.is_initialized()
+    if ours:
+        try:
+            _look_for(address)
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                include_dashboard=False if address is None else None,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ServerError(
+                f"there is no Ray cluster at {address} ({first_line(error)}); start one with `ray start --head`, or "
+                "leave --address out"
+            ) from error
+    try:
+        _encode_missing(job, missing, workers, progress=progress)
+    except ray.exceptions.RayError as error:
+        raise ServerError(
+            f"the Ray cluster failed ({_reason(error)}); what is written stays: correct that, then run the same again"
+        ) from error
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _look_for(address: str | None) -> None:
+    """Whether somebody listens at an address: Ray itself would try for minutes.
+
+    Raises:
+        OSError: Nobody does.
+    """
+    place = urlsplit(f"//{(address or '').removeprefix('ray://')}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=_PATIENCE).close()
+
+
+def _encode_missing(job: _Job, missing: list[int], workers: int | None, *, progress: bool) -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+    most = min(workers or cores, len(missing))
+    shards = ray.data.from_items(
+        [{"number": number} for number in missing], override_num_blocks=min(len(missing), _MOST_BLOCKS)
+    )
+    done = shards.map_batches(
+        _ShardEncoder,
+        batch_size=1,
+        num_cpus=1,
+        # A pool that may shrink: a worker of a machine that is gone starts again where another one has ended.
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+        fn_constructor_kwargs={"job": job},
+    )
+    size, n = job.plan.shard_size, job.plan.n_images
+    with progress_bar("Encoding", n, show=progress) as advance:
+        advance(n - sum(min(size, n - number * size) for number in missing))
+        for row in done.iter_rows():
+            advance(min(size, n - row["number"] * size))
+
+
+def _content(filesystem: Any, path: str) -> bytes | ImageError:
+    """Content of an image, or why it has none; where the network fails, the shard does."""
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            return bytes(stream.read())
+    except (FileNotFoundError, PermissionError) as error:
+        return ImageError(path, f"cannot be read ({error.strerror or first_line(error)}); check the file")
+
+
+def _reason(error: BaseException) -> str:
+    """What a worker raised: Ray gives its whole traceback, which ends with that."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return re.sub(r"^ordhash\.errors\.\w+: ", "", lines[-1])

@@ -1,0 +1,175 @@
+"""Codes in a folder of shards: what many machines write at once, and one reads as a whole.
+
+A folder holds a plan (``_encoding.json``: of which images, by which model, in how many shards), the model, and a file
+of codes for each shard, as [codefile][ordhash.codefile] says, with the images that could not be used in the metadata of
+its schema. Shards are files that Parquet readers can read as one table; they pass over names that begin with an
+underscore.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ordhash.codefile import codes_to_table, table_to_codes
+from ordhash.codetable import CodeTable
+from ordhash.errors import DataError, ImageError, first_line
+from ordhash.places import Place
+
+__all__ = ["LIST", "MODEL", "Plan", "is_of_shards", "read_failures", "read_shards", "shard_name", "write_shard"]
+
+LIST = "_images.parquet"
+"""File with the list of the images, where they are files of their own."""
+
+MODEL = "_model.onnx"
+"""The model, which every machine reads from there."""
+
+_PLAN = "_encoding.json"
+_FORMAT = "encoding/1"
+_FAILURES = b"ordhash.failures"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a folder of shards holds when it is complete.
+
+    Attributes:
+        source: Where the images are, as the user said it.
+        images: Digest of the list of the images.
+        n_images: How many.
+        shard_size: Images of a shard; the last one may have fewer.
+        code_bits: Length of a code.
+        arity: Scores of a segment.
+        model_id: The model.
+        model_path: Where its file was.
+    """
+
+    source: str
+    images: str
+    n_images: int
+    shard_size: int
+    code_bits: int
+    arity: int
+    model_id: str
+    model_path: str
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards there are to be."""
+        return -(-self.n_images // self.shard_size)
+
+    def write(self, folder: Place) -> None:
+        """Keep it in its folder."""
+        values = {"format": _FORMAT, **dataclasses.asdict(self)}
+        folder.below(_PLAN).write(json.dumps(values, indent=1).encode() + b"\n")
+
+    @classmethod
+    def of(cls, folder: Place) -> Plan | None:
+        """The plan of a folder; None where there is none.
+
+        Raises:
+            DataError: It is damaged or of a newer version.
+        """
+        place = folder.below(_PLAN)
+        if not place.is_file():
+            return None
+        try:
+            values = json.loads(place.read())
+            if values.pop("format") != _FORMAT:
+                raise DataError(f"{place} is of a newer version; upgrade ordhash")
+            return cls(**values)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{place} is damaged ({first_line(error)}); encode into another folder") from error
+
+    def missing(self, folder: Place) -> list[int]:
+        """Numbers of the shards that are not there yet."""
+        there = set(folder.names() or ())
+        return [number for number in range(self.n_shards) if shard_name(number) not in there]
+
+
+def shard_name(number: int) -> str:
+    """Name of a shard's file.
+
+    >>> shard_name(7)
+    'part-00000007.parquet'
+    """
+    return f"part-{number:08d}.parquet"
+
+
+def is_of_shards(name: str) -> bool:
+    """Whether a file is part of a folder of shards, or was to become one.
+
+    >>> is_of_shards("part-00000007.parquet"), is_of_shards("holiday.jpg")
+    (True, False)
+    """
+    return name in (LIST, MODEL, _PLAN) or re.fullmatch(r"part-\d{8}\.parquet|\.(part-|_).*\.tmp", name) is not None
+
+
+def write_shard(folder: Place, number: int, table: CodeTable, failures: list[ImageError]) -> None:
+    """Write a shard, whole or not at all.
+
+    Args:
+        folder: The folder.
+        number: Of the shard.
+        table: Its codes.
+        failures: The images of it that could not be used.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path)
+    said = json.dumps([[failure.source, failure.reason] for failure in failures]).encode()
+    content = io.BytesIO()
+    pq.write_table(arrow.replace_schema_metadata({**arrow.schema.metadata, _FAILURES: said}), content)
+    folder.below(shard_name(number)).write(content.getvalue())
+
+
+def read_failures(folder: Place, number: int) -> list[ImageError]:
+    """The images of a shard that could not be used.
+
+    Raises:
+        DataError: The shard cannot be read.
+    """
+    place = folder.below(shard_name(number))
+    try:
+        with place.filesystem.open_input_file(place.path) as file:
+            metadata = pq.read_schema(file).metadata
+        return [ImageError(source, reason) for source, reason in json.loads(metadata[_FAILURES])]
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise DataError(f"{place} is damaged ({first_line(error)}); delete it and encode again") from error
+
+
+def read_shards(folder: Place) -> CodeTable:
+    """All codes of a folder of shards, in the order of the images.
+
+    Raises:
+        DataError: The folder is not complete, or a shard is damaged.
+    """
+    plan = Plan.of(folder)
+    if plan is None:
+        raise DataError(f"{folder} is no folder that `ordhash encode --engine ray` wrote; check the path")
+    missing = plan.missing(folder)
+    if missing:
+        raise DataError(
+            f"{folder} has {plan.n_shards - len(missing)} of {plan.n_shards} shards; run the same `ordhash encode` "
+            "again, which goes on there"
+        )
+    tables = []
+    for number in range(plan.n_shards):
+        place = folder.below(shard_name(number))
+        try:
+            with place.filesystem.open_input_file(place.path) as file:
+                tables.append(pq.read_table(file))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{place} is damaged ({first_line(error)}); delete it and encode again") from error
+    try:
+        # A column without any value in a shard has no type there.
+        return table_to_codes(pa.concat_tables(tables, promote_options="permissive"))
+    except (DataError, pa.ArrowException) as error:
+        raise DataError(f"{folder}: {first_line(error)}") from None
