@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from common import RESULTS, machine, untaught_model
 from PIL import Image
 
 from ordhash.cluster.encoding import encode_on_ray
-from ordhash.cluster.milvus import MilvusIndex
+from ordhash.cluster.milvus import Consistency, MilvusIndex
 from ordhash.codefile import write_codes
 from ordhash.codes import OrdinalCodes
 from ordhash.codetable import CodeTable
@@ -105,11 +105,11 @@ def encoding(model: Path, n: int, rounds: int, folder: Path) -> dict[str, Any]:
 def milvus_server(folder: Path, port: int) -> Iterator[tuple[str, int]]:
     process = subprocess.Popen([ENVIRONMENT, PROGRAM, folder, str(port)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    uri, server = process.stdout.readline().split()
     try:
-        uri, server = process.stdout.readline().split()
         yield uri, int(server)
     finally:
-        process.send_signal(signal.SIGINT)
+        os.kill(int(server), signal.SIGTERM)
         process.wait()
 
 
@@ -149,7 +149,10 @@ def serving(sizes: list[int], folder: Path, port: int) -> list[dict[str, Any]]:
                     "push_seconds": pushed,
                     "push_again_seconds": again,
                     "search_seconds": latency(index.search, queries),
-                    "milvus_search_seconds": latency(remote.nearest, queries),
+                    "milvus_search_seconds": {
+                        level: latency(MilvusIndex(uri, remote.name, consistency=level).nearest, queries)
+                        for level in get_args(Consistency)
+                    },
                     "pull_seconds": seconds(remote.pull),
                 }
             )

@@ -34,7 +34,7 @@ def main() -> None:
     server.start()
     print(f"http://127.0.0.1:{server.listen_port} {server.server_proc.pid}", flush=True)
     try:
-        server.wait()
+        server.server_proc.wait()
     except KeyboardInterrupt:
         server.stop()
 

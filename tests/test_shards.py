@@ -9,7 +9,7 @@ from ordhash.codes import OrdinalCodes
 from ordhash.codetable import CodeTable
 from ordhash.errors import DataError, ImageError
 from ordhash.places import Place
-from ordhash.shards import Plan, is_of_shards, read_failures, read_shards, shard_name, write_shard
+from ordhash.shards import Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
 
 PLAN = Plan("photos", "digest", 20, 8, 48, 4, "model-a", "model.onnx")
 
@@ -43,8 +43,8 @@ def test_shards_come_back_as_one_table(folder, tmp_path):
     assert found.model_path == "model.onnx"
     assert found.keys.tolist() == expected.keys.tolist()
     assert found.metadata.equals(expected.metadata)
-    assert [read_failures(folder, number) for number in (0, 2)] == [[], []]
-    [failure] = read_failures(folder, 1)
+    assert [read_failures(folder, number, PLAN) for number in (0, 2)] == [[], []]
+    [failure] = read_failures(folder, 1, PLAN)
     assert str(failure) == "15.jpg: the file is empty; replace it"
     assert pq.read_table(tmp_path).num_rows == 19  # any reader of Parquet takes the folder
 
@@ -63,7 +63,7 @@ def test_shards_without_any_code(tmp_path):
     plan.write(place)
     write_shard(place, 0, table([]), [ImageError(str(row), "empty") for row in range(8)])
     assert len(read_shards(place)) == 0
-    assert len(read_failures(place, 0)) == 8
+    assert len(read_failures(place, 0, plan)) == 8
 
 
 def test_damage_is_named(folder, tmp_path):
@@ -71,13 +71,24 @@ def test_damage_is_named(folder, tmp_path):
     with pytest.raises(DataError, match=r"part-00000002\.parquet is damaged.*delete it and encode again"):
         read_shards(folder)
     with pytest.raises(DataError, match=r"part-00000002\.parquet is damaged"):
-        read_failures(folder, 2)
+        read_failures(folder, 2, PLAN)
     (tmp_path / "_encoding.json").write_text("{")
     with pytest.raises(DataError, match=r"_encoding\.json is damaged"):
         read_shards(folder)
     (tmp_path / "_encoding.json").write_text('{"format": "encoding/2"}')
     with pytest.raises(DataError, match="newer version; upgrade"):
         read_shards(folder)
+
+
+def test_a_shard_of_another_encoding_is_refused(folder):
+    rows = range(8, 15)
+    other = OrdinalCodes(table(rows).codes.symbols, table(rows).codes.spec, "model-b")
+    write_shard(folder, 1, CodeTable(other, [str(row) for row in rows]), [ImageError("15.jpg", "empty")])
+    with pytest.raises(DataError, match=r"part-00000001\.parquet is of another encoding"):
+        read_shards(folder)
+    write_shard(folder, 1, table(rows), [])  # a row is missing
+    with pytest.raises(DataError, match=r"part-00000001\.parquet is of another encoding"):
+        read_failures(folder, 1, PLAN)
 
 
 def test_a_folder_of_something_else(tmp_path):
@@ -90,9 +101,9 @@ def test_a_folder_of_something_else(tmp_path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("part-00000001.parquet", True),
+        ("part-00000001.parquet", False),
         (".part-00000001.parquet.0a.tmp", True),
-        ("_encoding.json", True),
+        ("_encoding.json", False),
         ("_images.parquet", True),
         ("_model.onnx", True),
         ("part-1.parquet", False),
@@ -100,5 +111,5 @@ def test_a_folder_of_something_else(tmp_path):
         ("cat.jpg", False),
     ],
 )
-def test_what_belongs_to_shards(name, expected):
-    assert is_of_shards(name) is expected
+def test_what_nobody_misses(name, expected):
+    assert is_leftover(name) is expected

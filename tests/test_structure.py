@@ -24,6 +24,9 @@ def load(name):
         pytest.importorskip("torch", reason="needs ordhash[learn]")
     if name.startswith("ordhash.service"):
         pytest.importorskip("fastapi", reason="needs ordhash[serve]")
+    if name.startswith("ordhash.cluster."):
+        pytest.importorskip("ray", reason="needs ordhash[cluster]")
+        pytest.importorskip("pymilvus", reason="needs ordhash[cluster]")
     return importlib.import_module(name)
 
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordhash.codefile import codes_to_table, table_to_codes
+from ordhash.codefile import CODES_FORMAT, CodeFacts, codes_to_table, table_to_codes
+from ordhash.codes import CodeSpec
 from ordhash.codetable import CodeTable
 from ordhash.errors import DataError, ImageError, first_line
 from ordhash.places import Place
 
-__all__ = ["LIST", "MODEL", "Plan", "is_of_shards", "read_failures", "read_shards", "shard_name", "write_shard"]
+__all__ = ["LIST", "MODEL", "Plan", "is_leftover", "read_failures", "read_shards", "shard_name", "write_shard"]
 
 LIST = "_images.parquet"
 """File with the list of the images, where they are files of their own."""
@@ -32,7 +33,7 @@ MODEL = "_model.onnx"
 
 _PLAN = "_encoding.json"
 _FORMAT = "encoding/1"
-_FAILURES = b"ordhash.failures"
+_FAILURES, _WORKER = b"ordhash.failures", b"ordhash.worker"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Plan:
     """What a folder of shards holds when it is complete.
 
     Attributes:
-        source: Where the images are, as the user said it.
+        source: Where the images are.
         images: Digest of the list of the images.
         n_images: How many.
         shard_size: Images of a shard; the last one may have fewer.
@@ -102,16 +103,18 @@ def shard_name(number: int) -> str:
     return f"part-{number:08d}.parquet"
 
 
-def is_of_shards(name: str) -> bool:
-    """Whether a file is part of a folder of shards, or was to become one.
+def is_leftover(name: str) -> bool:
+    """Whether a file is of an encoding that was not begun in earnest, or was to become a shard: nobody misses it.
 
-    >>> is_of_shards("part-00000007.parquet"), is_of_shards("holiday.jpg")
+    >>> is_leftover("_images.parquet"), is_leftover("part-00000007.parquet")
     (True, False)
     """
-    return name in (LIST, MODEL, _PLAN) or re.fullmatch(r"part-\d{8}\.parquet|\.(part-|_).*\.tmp", name) is not None
+    return name in (LIST, MODEL) or re.fullmatch(r"\.(part-|_).*\.tmp", name) is not None
 
 
-def write_shard(folder: Place, number: int, table: CodeTable, failures: list[ImageError]) -> None:
+def write_shard(
+    folder: Place, number: int, table: CodeTable, failures: list[ImageError], *, worker: str | None = None
+) -> None:
     """Write a shard, whole or not at all.
 
     Args:
@@ -119,30 +122,39 @@ def write_shard(folder: Place, number: int, table: CodeTable, failures: list[Ima
         number: Of the shard.
         table: Its codes.
         failures: The images of it that could not be used.
+        worker: Who encoded it, for whoever looks into it.
 
     Raises:
         OSError: It cannot be written.
     """
     arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path)
     said = json.dumps([[failure.source, failure.reason] for failure in failures]).encode()
+    more = {_FAILURES: said} if worker is None else {_FAILURES: said, _WORKER: worker.encode()}
     content = io.BytesIO()
-    pq.write_table(arrow.replace_schema_metadata({**arrow.schema.metadata, _FAILURES: said}), content)
+    pq.write_table(arrow.replace_schema_metadata({**arrow.schema.metadata, **more}), content)
     folder.below(shard_name(number)).write(content.getvalue())
 
 
-def read_failures(folder: Place, number: int) -> list[ImageError]:
+def read_failures(folder: Place, number: int, plan: Plan) -> list[ImageError]:
     """The images of a shard that could not be used.
 
     Raises:
-        DataError: The shard cannot be read.
+        DataError: The shard cannot be read, or is none of the plan.
     """
     place = folder.below(shard_name(number))
     try:
         with place.filesystem.open_input_file(place.path) as file:
-            metadata = pq.read_schema(file).metadata
-        return [ImageError(source, reason) for source, reason in json.loads(metadata[_FAILURES])]
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            parquet = pq.ParquetFile(file)
+            said, rows = parquet.schema_arrow.metadata or {}, parquet.metadata.num_rows
+        failures = [ImageError(source, reason) for source, reason in json.loads(said[_FAILURES])]
+        facts, _ = CodeFacts.of_schema(parquet.schema_arrow, CODES_FORMAT)
+    except (pa.ArrowException, OSError, KeyError, ValueError, DataError) as error:
         raise DataError(f"{place} is damaged ({first_line(error)}); delete it and encode again") from error
+    images = min(plan.shard_size, plan.n_images - number * plan.shard_size)
+    same = (facts.model_id, facts.spec) == (plan.model_id, CodeSpec(plan.code_bits, plan.arity))
+    if not same or rows + len(failures) != images:
+        raise DataError(f"{place} is of another encoding than the folder's; delete it and encode again")
+    return failures
 
 
 def read_shards(folder: Place) -> CodeTable:
@@ -162,6 +174,7 @@ def read_shards(folder: Place) -> CodeTable:
         )
     tables = []
     for number in range(plan.n_shards):
+        read_failures(folder, number, plan)
         place = folder.below(shard_name(number))
         try:
             with place.filesystem.open_input_file(place.path) as file:

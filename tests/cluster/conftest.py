@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+# Before Ray is loaded: the nodes of a cluster and who connects to it must agree on tokens, and a token that an earlier
+# cluster of this machine left in the home folder is taken by some of them alone.
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 # `make milvus` makes it: the package of the server wants older packages than ours.
 ENVIRONMENT = Path(__file__).parents[2] / ".cache" / "milvus"
 
@@ -88,7 +92,11 @@ class RayCluster:
             *(["--include-dashboard=false"] if not self._nodes else []),
         ]
         node = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         said = []
         for line in node.stdout:
@@ -96,6 +104,8 @@ class RayCluster:
             if "Ray runtime started" in line:
                 self._nodes.append(node)
                 return
+        os.killpg(node.pid, signal.SIGKILL)
+        node.communicate()
         pytest.fail("a Ray node did not start: " + "".join(said))
 
     def kill(self, number: int) -> None:
@@ -105,6 +115,10 @@ class RayCluster:
             os.killpg(node.pid, signal.SIGKILL)
             node.communicate()
 
+    def end(self) -> None:
+        for number in reversed(range(len(self._nodes))):
+            self.kill(number)
+
     def __len__(self) -> int:
         return sum(node.poll() is None for node in self._nodes)
 
@@ -113,11 +127,12 @@ class RayCluster:
 def ray_cluster():
     pytest.importorskip("ray", reason="needs ordhash[cluster]")
     cluster = RayCluster()
-    for _ in range(3):
-        cluster.add()
-    yield cluster
-    for number in reversed(range(3)):
-        cluster.kill(number)
+    try:
+        for _ in range(3):
+            cluster.add()
+        yield cluster
+    finally:
+        cluster.end()
 
 
 def _free_port() -> int:

@@ -48,6 +48,11 @@ def as_one_file(folder, out):
     return out.read_bytes()
 
 
+def workers_of(folder):
+    """Who encoded the shards that are there."""
+    return {pq.read_schema(path).metadata[b"ordhash.worker"] for path in folder.glob("part-*")}
+
+
 @pytest.fixture
 def sources(photo_folder, bad_files, tmp_path):
     """The same photographs, one of them bad, in every form that can be given."""
@@ -75,9 +80,8 @@ def sources(photo_folder, bad_files, tmp_path):
 def test_codes_are_those_of_one_machine_byte_for_byte(ray_cluster, sources, tiny_model, tmp_path):
     for workers, form in ((1, "folder"), (3, "folder"), (3, "csv"), (2, "parquet"), (3, "pictures"), (3, "structs")):
         out = tmp_path / f"{form}-{workers}"
-        report = encode_on_ray(
-            str(sources[form]), tiny_model, str(out), address=ray_cluster.address, workers=workers, shard_size=8
-        )
+        source = f"file://{sources[form]}" if workers == 3 else str(sources[form])
+        report = encode_on_ray(source, tiny_model, str(out), address=ray_cluster.address, workers=workers, shard_size=8)
         assert (report.written, report.shards, report.encoded) == (18, 3, 3)
         one = on_one_machine(sources[form], tiny_model, tmp_path / f"{form}-{workers}.parquet")
         assert as_one_file(out, tmp_path / "together.parquet") == one, form
@@ -136,14 +140,14 @@ def test_a_node_is_killed_in_the_middle(ray_cluster, tiny_model, tmp_path):
     folder = tmp_path / "many"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(1200):
+    for number in range(4000):
         pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:04}.jpg")
     out = tmp_path / "codes"
     killed = threading.Event()
 
     def kill_in_the_middle():
-        while not (len(list(out.glob("part-*"))) >= 10 and ray_cluster):
+        while len(workers_of(out)) < 3:  # one on each node
             time.sleep(0.02)
         ray_cluster.kill(2)
         killed.set()
@@ -152,7 +156,7 @@ def test_a_node_is_killed_in_the_middle(ray_cluster, tiny_model, tmp_path):
     report = encode_on_ray(str(folder), tiny_model, str(out), address=ray_cluster.address, shard_size=8)
     assert killed.is_set()
     assert len(ray_cluster) == 2
-    assert (report.written, report.shards) == (1200, 150)
+    assert (report.written, report.shards) == (4000, 500)
     one = on_one_machine(folder, tiny_model, tmp_path / "one.parquet")
     assert as_one_file(out, tmp_path / "together.parquet") == one
 
@@ -186,7 +190,7 @@ def test_images_and_codes_at_addresses(ray_cluster, sources, tiny_model, tmp_pat
         one = on_one_machine(sources[form], tiny_model, tmp_path / f"one-{form}.parquet")
         assert as_one_file(out, tmp_path / "together.parquet") == one
         assert "secret" not in (tmp_path / f"codes-{form}" / "_encoding.json").read_text()
-        assert [len(read_failures(Place(out), number)) for number in range(3)].count(1) == 1
+        assert [len(read_failures(Place(out), number, Plan.of(Place(out)))) for number in range(3)].count(1) == 1
     assert not list(tmp_path.rglob("*.tmp"))
     # An image that is gone by the time it is encoded is one that cannot be used.
     (tmp_path / "photos" / "apple" / "apple_1.jpg").unlink()
@@ -199,13 +203,17 @@ def test_images_and_codes_at_addresses(ray_cluster, sources, tiny_model, tmp_pat
     ("options", "why"),
     [
         ({"shard_size": 100}, "shard_size is 100; allowed are positive multiples of 8"),
-        ({"out": "{photos}"}, r"photos holds other files"),
+        ({"out": "{photos}"}, "photos holds the images; give another folder"),
         ({"source": "{tmp}/nowhere"}, "nowhere does not exist"),
+        ({"source": "{tmp}/shards", "out": "{tmp}/shards"}, "shards holds the images; give another folder"),
+        ({"out": "{tmp}/shards"}, r"shards holds other files, as part-00000000\.parquet"),
         ({"source": "s4://bucket/photos"}, "of no file system that is installed"),
     ],
 )
 def test_what_is_refused_before_anything_is_started(photo_folder, tiny_model, tmp_path, options, why):
     (photo_folder / "note.txt").write_text("of mine")
+    (tmp_path / "shards").mkdir()
+    pq.write_table(pa.table({"image": [b"of mine"]}), tmp_path / "shards" / "part-00000000.parquet")
     values = {"source": str(photo_folder), "out": str(tmp_path / "codes"), **options}
     named = {
         name: value.format(photos=photo_folder, tmp=tmp_path) if isinstance(value, str) else value
@@ -215,6 +223,18 @@ def test_what_is_refused_before_anything_is_started(photo_folder, tiny_model, tm
     with pytest.raises((InputError, DataError), match=why):
         encode_on_ray(source, tiny_model, out, **named)
     assert (photo_folder / "note.txt").read_text() == "of mine"
+    assert (tmp_path / "shards" / "part-00000000.parquet").exists()
+
+
+def test_force_deletes_nothing_before_the_cluster_is_there(photo_folder, tiny_model, tmp_path, ray_cluster):
+    out = tmp_path / "codes"
+    encode_on_ray(str(photo_folder), tiny_model, str(out), address=ray_cluster.address)
+    before = as_one_file(out, tmp_path / "before.parquet")
+    with pytest.raises(ServerError, match="there is no Ray cluster"):
+        encode_on_ray(str(photo_folder), tiny_model, str(out), address="127.0.0.1:9", force=True)
+    assert as_one_file(out, tmp_path / "after.parquet") == before
+    with pytest.raises(InputError, match="begun with shards of 1024 images, not 8"):
+        encode_on_ray(str(photo_folder), tiny_model, str(out), shard_size=8)
 
 
 def test_there_is_no_cluster_at_the_address(photo_folder, tiny_model, tmp_path):
@@ -233,5 +253,7 @@ def test_an_encoding_of_another_model_is_refused(photo_folder, tiny_model, calib
 def test_options_of_a_cluster_without_one(photo_folder, tiny_model, tmp_path):
     said = run("encode", photo_folder, "--model", tiny_model, "--out", tmp_path / "c.parquet", "--address", "auto")
     assert "--address auto was given without --engine ray" in said.stderr
+    said = run("encode", photo_folder, "--model", tiny_model, "--out", tmp_path / "c.parquet", "--workers", 2)
+    assert "--workers 2 was given without --engine ray" in said.stderr
     said = run("encode", "grocery-photos", "--model", tiny_model, "--out", Path("c"), "--engine", "local")
     assert "must end in .parquet, or be a folder with --engine ray" in said.stderr

@@ -42,6 +42,11 @@ def made_up(n, *, arity=4, segments=24, seed=0, model_id="model-a"):
             "folder": pa.array([f'a "{row % 3}"' for row in range(n)]),
             "modified": pa.array([START + dt.timedelta(days=row % 60) for row in range(n)], pa.timestamp("us", "UTC")),
             "kept": pa.array([row % 2 == 0 for row in range(n)]),
+            'höhe "über" 0': pa.array([None if row % 3 == 0 else row % 50 for row in range(n)], pa.int32()),
+            "taken": pa.array(
+                [None if row % 4 else START + dt.timedelta(hours=row) for row in range(n)], pa.timestamp("ms")
+            ),
+            "in": pa.array([None if row % 6 else row / 7 for row in range(n)], pa.float64()),
         }
     )
     return CodeTable(codes, keys, metadata, "model.onnx")
@@ -118,6 +123,9 @@ def test_the_same_nearest_as_the_embedded_index(index, arity, segments):
         ["modified>=2024-01-20", "modified<2024-02-01T00:00:00"],
         ["kept!=true"],
         ["size>100000"],
+        ['höhe "über" 0>=25', 'höhe "über" 0!=30'],
+        ["taken<2024-02-01"],
+        ["in>100.5", "in!=120"],
     ],
 )
 def test_filters_are_those_of_the_embedded_index(milvus, conditions):
@@ -241,7 +249,7 @@ def test_nothing_is_a_collection_too(index):
     none = taken(table, np.arange(0))
     assert index.push(none) == PushReport(0, 100, 0)
     assert len(index) == 0
-    assert index.nearest(table.codes[:2]) == [] or all(hits.keys == [] for hits in index.nearest(table.codes[:2]))
+    assert [hits.keys for hits in index.nearest(table.codes[:2])] == [[], []]
     assert len(index.pull()) == 0
 
 
@@ -269,6 +277,28 @@ def test_consistency(milvus, consistency):
     assert [hits.distances.tolist() for hits in found] == [[0]] * 3
 
 
+def test_values_that_do_not_fit_are_refused_before_anything_is_written(index):
+    table = made_up(100)
+    index.push(table)
+    for column, why in (
+        (
+            pa.array([1 << 63] * 100, pa.uint64()),
+            "holds 9223372036854775808, which does not fit into 64 bits with sign",
+        ),
+        (pa.array(["é" * 40_000] * 100), "holds a text of 80000 bytes; Milvus keeps 65535"),
+    ):
+        with pytest.raises(InputError, match=why):
+            index.push(CodeTable(table.codes, table.keys, {"odd": column}, table.model_path), replace=True)
+    assert_same_table(index.pull(), table)
+
+
+def test_replace_goes_on_where_it_was(index):
+    index.push(made_up(100, model_id="model-b"))
+    table = made_up(3000)
+    assert index.push(table, replace=True) == PushReport(3000, 0, 0)
+    assert index.push(table, replace=True) == PushReport(0, 0, 3000)
+
+
 def test_codes_that_do_not_belong_there_are_refused_and_nothing_is_lost(index):
     table = made_up(100)
     index.push(table)
@@ -284,6 +314,13 @@ def test_codes_that_do_not_belong_there_are_refused_and_nothing_is_lost(index):
     with pytest.raises(InputError, match="'size' has rows without a value"):
         index.push(CodeTable(table.codes, table.keys, table.metadata.set_column(0, "size", sizes)))
     assert_same_table(index.pull(), table)
+    # Two folders of one name, both with the general model, would else delete each other's photographs.
+    assert index.push(table, replace=True, source="/a/photos.ordhash").upserted == 100
+    with pytest.raises(
+        InputError, match=r"was pushed from /a/photos.ordhash, not from /b/photos.ordhash; give another"
+    ):
+        index.push(made_up(10), source="/b/photos.ordhash")
+    assert index.push(table, source="/a/photos.ordhash").unchanged == 100
     other = made_up(50, segments=48, model_id="model-b")
     assert index.push(other, replace=True) == PushReport(50, 0, 0)
     assert_same_table(index.pull(), other)
@@ -310,6 +347,9 @@ def test_collections_of_others_are_left_alone(milvus):
     client.create_collection("theirs", schema=schema)
     with pytest.raises(InputError, match=r"theirs at .* was not made by ordhash"):
         MilvusIndex(milvus.uri, "theirs").push(made_up(10))
+    with pytest.raises(InputError, match=r"theirs at .* was not made by ordhash"):
+        MilvusIndex(milvus.uri, "theirs").push(made_up(10), replace=True)
+    assert client.has_collection("theirs")
     with pytest.raises(InputError, match=r"there is no their at .*did you mean theirs"):
         len(MilvusIndex(milvus.uri, "their"))
 
@@ -319,6 +359,7 @@ def test_collections_of_others_are_left_alone(milvus):
     [
         ("localhost:19530", "photos", "give its address, as http://localhost:19530"),
         ("photos.db", "photos", "give its address"),
+        ("http://me:secret@localhost:abc", "photos", "the server is 'http://localhost:abc'; give its address"),
         ("http://localhost:19530", "my photos", "as 'my_photos'"),
     ],
 )

@@ -15,7 +15,7 @@ from ordhash.cli.options import Force, Json, Token
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say
 from ordhash.cli.sources import check_output, codes_of, images_of
 from ordhash.codefile import write_codes
-from ordhash.places import is_address
+from ordhash.places import Place, is_address, without_password
 
 if TYPE_CHECKING:
     from ordhash.cluster.milvus import MilvusIndex
@@ -52,14 +52,15 @@ def push(
 
     An interrupted push goes on where it was when the same command is run again.
     """
-    table = codes_of(source)
-    index = milvus_index(milvus, name or Path(source).absolute().name, token=token)
-    report = index.push(table, replace=replace, progress=True)
+    table, place = codes_of(source), Place(source)
+    index = milvus_index(milvus, name or Path(place.path).name, token=token)
+    report = index.push(table, source=place.path if place.is_local else str(place), replace=replace, progress=True)
+    server = without_password(milvus)
     if as_json:
-        print_json({"name": index.name, "milvus": milvus, **dataclasses.asdict(report)})
+        print_json({"name": index.name, "milvus": server, **dataclasses.asdict(report)})
     else:
         done = f"{report.upserted} written, {report.deleted} deleted, {report.unchanged} unchanged"
-        print(f"{index.name} at {milvus}: {done}")
+        print(f"{index.name} at {server}: {done}")
 
 
 def pull(
@@ -95,8 +96,9 @@ def encode_with_ray(
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
             report = encode_on_ray(sources[0] if named else images_of(sources, part, root), model, out, **options)
     except KeyboardInterrupt:
-        say(f"what is encoded stays in {out}; run the same command again to go on")
+        say(f"what is encoded stays in {without_password(out)}; run the same command again to go on")
         raise
+    out = without_password(out)
     report_failures(report.failures)
     if report.of_then is not None:
         say(f"{out}: the images are the {report.of_then} of when it was begun; for those of now, give another folder")

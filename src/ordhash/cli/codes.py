@@ -22,6 +22,7 @@ from ordhash.index import OrdinalIndex
 from ordhash.index.conditions import Condition
 from ordhash.lookup import Answers, look_up
 from ordhash.modelfile import recorded_model
+from ordhash.places import without_password
 
 if TYPE_CHECKING:
     from ordhash.cluster.milvus import MilvusIndex
@@ -54,7 +55,12 @@ def encode(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Most Ray workers.  [default: one for each core]", show_default=False)
     ] = None,
-    shard_size: Annotated[int, typer.Option(min=8, help="Images of a shard, a multiple of 8.")] = 1024,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(
+            min=8, help="Images of a shard of --engine ray, a multiple of 8.  [default: 1024]", show_default=False
+        ),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -66,8 +72,9 @@ def encode(
         cluster = {"address": address, "workers": workers, "shard_size": shard_size, "force": force, "progress": True}
         encode_with_ray(sources, part, root, model, out, as_json=as_json, **cluster)
         return
-    if address is not None:
-        raise InputError(f"--address {address} was given without --engine ray; add that, or leave it out")
+    for name, value in (("address", address), ("workers", workers), ("shard-size", shard_size)):
+        if value is not None:
+            raise InputError(f"--{name} {value} was given without --engine ray; add that, or leave it out")
     path = Path(out)
     if path.suffix.lower() != ".parquet":
         raise InputError(f"{out} is no name for codes; it must end in .parquet, or be a folder with --engine ray")
@@ -146,9 +153,12 @@ def search(
     milvus: Milvus = None,
     token: Token = "",
     consistency: Annotated[
-        Literal["strong", "bounded", "session", "eventually"],
-        typer.Option(help="Which writes a search in Milvus sees: all before it, or fewer and sooner."),
-    ] = "strong",
+        Literal["strong", "bounded", "session", "eventually"] | None,
+        typer.Option(
+            help="Which writes a search in Milvus sees: all before it, or fewer and sooner.  [default: strong]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find what looks like an image.
@@ -160,9 +170,12 @@ def search(
     facts: OrdinalIndex | CodeFacts
     place = str(index)
     if milvus is not None:
-        opened = milvus_index(milvus, index.name, token=token, consistency=consistency)
-        place, facts = f"{index.name} at {milvus}", opened.facts
+        name = index.absolute().name
+        opened = milvus_index(milvus, name, token=token, consistency=consistency or "strong")
+        place, facts = f"{name} at {without_password(milvus)}", opened.facts
     else:
+        if consistency is not None:
+            raise InputError(f"--consistency {consistency} was given without --milvus; add that, or leave it out")
         collection = Collection(index) if Collection.is_one(index) else None
         opened = OrdinalIndex.load(index) if collection is None else collection.index()
         facts = opened

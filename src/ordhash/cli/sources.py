@@ -14,7 +14,7 @@ from ordhash.collection import Collection
 from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index import OrdinalIndex
-from ordhash.places import Place, is_address
+from ordhash.places import Place, is_address, without_password
 from ordhash.shards import Plan, read_shards
 
 __all__ = ["check_output", "codes_of", "holds_codes", "images_of", "read_source"]
@@ -80,8 +80,8 @@ def codes_of(source: str) -> CodeTable:
         index = OrdinalIndex.load(path)
         return CodeTable(index.codes, index.keys, index.metadata, index.model_path)
     raise InputError(
-        f"{source} is {'a folder without codes' if path.is_dir() else 'missing'}; give a collection that "
-        "`ordhash sync` made, an index, or codes that `ordhash encode` wrote"
+        f"{without_password(source)} is {'a folder without codes' if path.is_dir() else 'missing'}; give a collection "
+        "that `ordhash sync` made, an index, or codes that `ordhash encode` wrote"
     )
 
 

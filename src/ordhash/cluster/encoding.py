@@ -15,8 +15,9 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,14 @@ import ray.data
 import ordhash
 from ordhash.data.images import ImageSource
 from ordhash.data.imageset import ImageSet
-from ordhash.data.readers import IMAGE, manifest_set, read_images
+from ordhash.data.readers import IMAGE, is_image_name, manifest_set, read_images
 from ordhash.data.remote import read_place
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.modelfile import Model, load_model
 from ordhash.places import Place
 from ordhash.progress import progress_bar
-from ordhash.shards import LIST, MODEL, Plan, is_of_shards, read_failures, shard_name, write_shard
+from ordhash.shards import LIST, MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
 
 __all__ = ["SHARD_SIZE", "EncodeReport", "encode_on_ray"]
 
@@ -54,6 +55,7 @@ SHARD_SIZE = 1024
 
 _BATCH = 8  # of Encoder; a shard of another multiple would be cut into other batches than on one machine
 _MOST_BLOCKS = 10_000  # Ray keeps each in its head's memory
+_NOT_THERE = r"(?i)not found|no such|access.?denied|forbidden|^550 "  # what file systems say of one file
 _PATIENCE = 10  # seconds to wait for a connection
 _READERS = 16  # files that are on their way at once, where they come over a network
 
@@ -85,7 +87,7 @@ def encode_on_ray(
     *,
     address: str | None = None,
     workers: int | None = None,
-    shard_size: int = SHARD_SIZE,
+    shard_size: int | None = None,
     force: bool = False,
     progress: bool = False,
 ) -> EncodeReport:
@@ -101,7 +103,7 @@ def encode_on_ray(
         out: Address or path of the folder for the shards.
         address: Of the cluster, as 10.0.0.1:6379 or "auto"; None starts one on this machine.
         workers: Most actors, each on one core; None is every core of the cluster.
-        shard_size: Images of a shard, a multiple of 8.
+        shard_size: Images of a shard, a multiple of 8; None is that of the folder, or SHARD_SIZE for a new one.
         force: Whether to start again in a folder of another encoding.
         progress: Whether to show a bar.
 
@@ -110,19 +112,25 @@ def encode_on_ray(
         DataError: The images cannot be listed, or the folder cannot be written.
         ServerError: There is no cluster at the address, or it failed.
     """
-    if shard_size < 1 or shard_size % _BATCH:
+    if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
     loaded, folder = load_model(model), Place(out)
     listed = _listed(source)
-    plan, of_then = _plan(listed, loaded, folder, shard_size, force=force)
-    missing = plan.missing(folder)
+    plan, found = _plan(listed, loaded, folder, shard_size, force=force)
+    missing = list(range(plan.n_shards)) if found is None else plan.missing(folder)
     if missing:
-        job = _Job(plan, folder, listed.rows(folder), listed.images, listed.name)
-        _run(job, missing, address, workers, progress=progress)
+        with _cluster(address):  # before anything is deleted or written
+            if found is None:
+                _begin(plan, listed, loaded, folder)
+            job = _Job(plan, folder, listed.rows(folder), listed.images, listed.name)
+            _encode_missing(job, missing, workers, progress=progress)
         lost = plan.missing(folder)
         if lost:
             raise ServerError(f"{len(lost)} of {plan.n_shards} shards are missing in {folder}; run the same again")
-    failures = [failure for number in range(plan.n_shards) for failure in read_failures(folder, number)]
+    with ThreadPoolExecutor(_READERS if folder.shares_connections else 1) as pool:
+        parts = pool.map(lambda number: read_failures(folder, number, plan), range(plan.n_shards))
+        failures = [failure for part in parts for failure in part]
+    of_then = plan.n_images if plan.images != listed.digest() else None
     return EncodeReport(plan.n_images - len(failures), failures, plan.n_shards, len(missing), of_then)
 
 
@@ -144,7 +152,10 @@ class _Rows:
         for place in files:
             try:
                 with place.filesystem.open_input_file(place.path) as file:
-                    metadata = pq.ParquetFile(file).metadata
+                    parquet = pq.ParquetFile(file)
+                    metadata = parquet.metadata
+                if IMAGE not in parquet.schema_arrow.names and place.path.rpartition("/")[2] != LIST:
+                    raise DataError(f"{place} has no column {IMAGE!r}, and others beside it have; move it elsewhere")
                 groups.append(tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)))
             except (pa.ArrowException, OSError) as error:
                 raise DataError(
@@ -163,10 +174,16 @@ class _Rows:
             if first < stop and last > start:
                 edges = first + np.cumsum([0, *groups])
                 wanted = [n for n in range(len(groups)) if edges[n] < stop and edges[n + 1] > start]
+                at = int(edges[wanted[0]])
                 with place.filesystem.open_input_file(place.path) as file:
-                    table = pq.ParquetFile(file).read_row_groups(wanted)
-                begin = int(edges[wanted[0]])
-                tables.append(table.slice(max(0, start - begin), min(stop, last) - max(start, begin)))
+                    # In batches, since a row group may hold many more images than a shard.
+                    for batch in pq.ParquetFile(file).iter_batches(SHARD_SIZE, row_groups=wanted):
+                        if at < stop and at + len(batch) > start:
+                            begin = max(0, start - at)
+                            tables.append(pa.Table.from_batches([batch.slice(begin, stop - at - begin)]))
+                        at += len(batch)
+                        if at >= stop:
+                            break
             first = last
         return pa.concat_tables(tables, promote_options="permissive")
 
@@ -193,14 +210,11 @@ class _Listed:
         """Digest of which images they are."""
         digest = hashlib.blake2b(digest_size=8)
         if self.table is not None:
-            for name in ("path", "key"):
-                digest.update("\0".join(map(str, self.table[name].to_pylist())).encode("utf-8", "surrogateescape"))
+            for batch in self.table.to_batches(max_chunksize=SHARD_SIZE):
+                digest.update(repr(batch.to_pylist()).encode("utf-8", "backslashreplace"))
         if self.parquet is not None:
-            digest.update(
-                repr(
-                    [(str(file), groups) for file, groups in zip(self.parquet.files, self.parquet.groups, strict=True)]
-                ).encode()
-            )
+            for file, groups in zip(self.parquet.files, self.parquet.groups, strict=True):
+                digest.update(repr((str(file), file.state(), groups)).encode())
         return digest.hexdigest()
 
     def write(self, folder: Place, shard_size: int) -> None:
@@ -240,9 +254,9 @@ class _Job:
         if self.images.is_local:
             sources = list(map(Path, paths))
         else:
-            filesystem = self.images.filesystem
-            with ThreadPoolExecutor(_READERS if self.images.shares_connections else 1) as pool:
-                read = list(pool.map(lambda path: _content(filesystem, path), paths))
+            place = self.images
+            with ThreadPoolExecutor(_READERS if place.shares_connections else 1) as pool:
+                read = list(pool.map(lambda path: _content(place, path), paths))
             # What cannot be read stays, as an empty file, so that batches are as they are on one machine.
             sources = [b"" if isinstance(one, ImageError) else one for one in read]
             said = [one if isinstance(one, ImageError) else path for one, path in zip(read, paths, strict=True)]
@@ -285,28 +299,38 @@ class _ShardEncoder:
         for failure in failures:
             name = known[failure.source]
             said.append(name if isinstance(name, ImageError) else ImageError(name, failure.reason))
-        write_shard(self._job.folder, number, table, said)
+        write_shard(self._job.folder, number, table, said, worker=f"{socket.gethostname()} {os.getpid()}")
 
 
 def _listed(source: str | ImageSet) -> _Listed:
     if isinstance(source, ImageSet):
-        return _of_set(source, str(source), Place("."))
+        return _of_set(source, f"{len(source)} images", Place("."))
     place = Place(source)
+    name = _name_of(place)
     files = _parquet_with_images(place)
     if files:
         rows = _Rows.of(files)
         if not len(rows):
             raise DataError(f"{place} has no row; add one row per image")
-        return _Listed(str(place), None, rows, None, len(rows))
-    return _of_set(read_images(source) if place.is_local else read_place(place), str(place), place)
+        return _Listed(name, None, rows, None, len(rows))
+    return _of_set(read_images(place.path) if place.is_local else read_place(place), name, place)
+
+
+def _name_of(place: Place) -> str:
+    """The name by which a place is known again, however it was given."""
+    return place.path.rstrip("/") if place.is_local else str(place).rstrip("/")
 
 
 def _of_set(images: ImageSet, name: str, place: Place) -> _Listed:
     if not all(isinstance(image, str | Path) for image in images.images):
         raise InputError(f"{name} has pictures that are no files of their own; encode them with --engine local")
     paths = [str(Path(str(image)).absolute()) if place.is_local else str(image) for image in images.images]
-    table = pa.table({"path": pa.array(paths, pa.string()), "key": pa.array(images.keys)})
     metadata = images.metadata_with_labels()
+    try:
+        table = pa.table({"path": pa.array(paths, pa.string()), "key": pa.array(images.keys)})
+    except UnicodeEncodeError:
+        bad = next(path for path in paths if not path.isprintable())
+        raise InputError(f"the path {bad!r} is not valid Unicode; rename the folder") from None
     if metadata is not None:
         for column in metadata.schema:
             table = table.append_column(column, metadata[column.name])
@@ -314,90 +338,121 @@ def _of_set(images: ImageSet, name: str, place: Place) -> _Listed:
 
 
 def _parquet_with_images(place: Place) -> list[Place]:
-    """Files that hold images themselves: the one at the place, or those of the folder at it."""
+    """Files that hold images themselves: the one at the place, or those of the folder at it, if there is no picture."""
     if place.path.lower().endswith(".parquet") and place.is_file():
         files = [place]
     else:
-        files = [place.below(name) for name in sorted(place.names() or ()) if name.lower().endswith(".parquet")]
+        names = [name for name in place.names() or () if name.lower().endswith(".parquet") and name[0] not in "._"]
+        if not names or any(map(is_image_name, place.names(recursive=True) or ())):
+            return []
+        files = [place.below(name) for name in sorted(names)]
     try:
-        for file in files[:1]:
-            with file.filesystem.open_input_file(file.path) as stream:
-                names = pq.read_schema(stream).names
-                return files if IMAGE in names and "path" not in names else []
+        with files[0].filesystem.open_input_file(files[0].path) as stream:
+            columns = pq.read_schema(stream).names
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{files[0]} cannot be read as a parquet table ({first_line(error)}); repair it") from error
-    return []
+    return files if IMAGE in columns and "path" not in columns else []
 
 
-def _plan(listed: _Listed, model: Model, folder: Place, shard_size: int, *, force: bool) -> tuple[Plan, int | None]:
-    """The plan of a folder: the one it has, if it is of the same encoding, or a new one."""
+def _plan(
+    listed: _Listed, model: Model, folder: Place, shard_size: int | None, *, force: bool
+) -> tuple[Plan, Plan | None]:
+    """The plan to go by, and the one that the folder has, if it is that: then there is nothing to begin."""
     spec = model.info.spec
     wanted = Plan(
         source=listed.name,
         images=listed.digest(),
         n_images=listed.n_images,
-        shard_size=shard_size,
+        shard_size=shard_size or SHARD_SIZE,
         code_bits=spec.code_bits,
         arity=spec.arity,
         model_id=model.id,
         model_path=str(model.path.absolute()),
     )
+    if listed.name == _name_of(folder):
+        raise InputError(f"{folder} holds the images; give another folder for the codes")
     found = Plan.of(folder)
-    if found is not None and not force:
-        if found.model_id != wanted.model_id or found.source != wanted.source:
-            raise InputError(
-                f"{folder} holds codes of {found.source} by model {found.model_id}, and {wanted.source} by "
-                f"{wanted.model_id} was asked for; give another folder, or --force to start again"
-            )
-        if found.images == wanted.images:
-            return found, None
-        if found.missing(folder) and listed.table is not None:
-            return found, found.n_images
+    if found is None:
+        others = [name for name in folder.names() or () if not is_leftover(name)]
+        if others:
+            raise InputError(f"{folder} holds other files, as {others[0]}; give a new folder")
+        return wanted, None
+    if force:
+        return wanted, None
+    if found.model_id != wanted.model_id or found.source != wanted.source:
+        raise InputError(
+            f"{folder} holds codes of {found.source} by model {found.model_id}, and {wanted.source} by "
+            f"{wanted.model_id} was asked for; give another folder, or --force to start again"
+        )
+    if shard_size not in (None, found.shard_size):
+        raise InputError(
+            f"{folder} was begun with shards of {found.shard_size} images, not {shard_size}; leave --shard-size out, "
+            "or give --force to start again"
+        )
+    if found.images != wanted.images and not (found.missing(folder) and listed.table is not None):
         raise InputError(
             f"{folder} holds codes of the {found.n_images} images that were in {found.source} then, and there are "
             f"{wanted.n_images} now, others among them; give another folder, or --force to start again"
         )
+    return found, found
+
+
+def _begin(plan: Plan, listed: _Listed, model: Model, folder: Place) -> None:
+    """Make a folder that holds a plan, and nothing of an encoding before it."""
     try:
-        names = folder.names()
-        others = [name for name in names or () if not is_of_shards(name)]
-        if others:
-            raise InputError(f"{folder} holds other files, as {others[0]}; give a new folder")
-        for name in names or ():
-            folder.below(name).remove()
+        old = Plan.of(folder)
+        for name in folder.names() or ():
+            if is_leftover(name) or (old is not None and name in map(shard_name, range(old.n_shards))):
+                folder.below(name).remove()
         folder.make()
-        listed.write(folder, shard_size)
+        listed.write(folder, plan.shard_size)
         folder.below(MODEL).write(model.graph)
-        wanted.write(folder)  # last: a folder that has a plan has all of it
+        plan.write(folder)  # last: a folder that has a plan has all of it
     except OSError as error:
         raise DataError(f"{folder} cannot be written ({first_line(error)}); check address and permissions") from error
-    return wanted, None
 
 
-def _run(job: _Job, missing: list[int], address: str | None, workers: int | None, *, progress: bool) -> None:
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            _look_for(address)
-            ray.init(
-                address=address or "local",
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                include_dashboard=False if address is None else None,
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ServerError(
-                f"there is no Ray cluster at {address} ({first_line(error)}); start one with `ray start --head`, or "
-                "leave --address out"
-            ) from error
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """Connected to a cluster; one that this process is connected to already is used and left as it is."""
+    if ray.is_initialized():
+        with _failures_as_one_sentence():
+            yield
+        return
     try:
-        _encode_missing(job, missing, workers, progress=progress)
+        _look_for(address)
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            include_dashboard=False if address is None else None,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        if address is None:
+            raise ServerError(f"Ray could not be started on this machine ({first_line(error)})") from error
+        raise ServerError(
+            f"there is no Ray cluster at {address} ({first_line(error)}); start one with `ray start --head`, set "
+            "RAY_AUTH_MODE=token if it wants a token, or leave --address out"
+        ) from error
+    except ray.exceptions.RayError as error:  # one that wants another token, for example
+        raise ServerError(
+            f"the Ray cluster at {address or 'this machine'} does not let us in ({_reason(error)})"
+        ) from error
+    try:
+        with _failures_as_one_sentence():
+            yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _failures_as_one_sentence() -> Iterator[None]:
+    try:
+        yield
     except ray.exceptions.RayError as error:
         raise ServerError(
             f"the Ray cluster failed ({_reason(error)}); what is written stays: correct that, then run the same again"
         ) from error
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 def _look_for(address: str | None) -> None:
@@ -436,13 +491,14 @@ def _encode_missing(job: _Job, missing: list[int], workers: int | None, *, progr
             advance(min(size, n - row["number"] * size))
 
 
-def _content(filesystem: Any, path: str) -> bytes | ImageError:
+def _content(place: Place, path: str) -> bytes | ImageError:
     """Content of an image, or why it has none; where the network fails, the shard does."""
     try:
-        with filesystem.open_input_stream(path) as stream:
-            return bytes(stream.read())
-    except (FileNotFoundError, PermissionError) as error:
-        return ImageError(path, f"cannot be read ({error.strerror or first_line(error)}); check the file")
+        return place.read_inside(path)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | PermissionError) or re.search(_NOT_THERE, str(error)):
+            return ImageError(path, f"cannot be read ({error.strerror or first_line(error)}); check the file")
+        raise
 
 
 def _reason(error: BaseException) -> str:

@@ -22,11 +22,14 @@ import pyarrow.types as kinds
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index.conditions import Condition, typed_value
 
-__all__ = ["CODE", "DIGEST", "DIGESTS", "KEY", "Columns", "any_of", "digest_of", "literal"]
+__all__ = ["CODE", "DIGEST", "DIGESTS", "KEY", "LONGEST_TEXT", "Columns", "any_of", "digest_of", "literal"]
 
 KEY, CODE, DIGEST = "key", "code", "ordhash_digest"
 DIGESTS = 1 << 63
 """How many digests there are: whole numbers from 0 that fit into 64 bits with sign."""
+
+LONGEST_TEXT = 65_535
+"""Bytes of a text that Milvus keeps."""
 
 # Names that Milvus' expressions give a meaning of their own; those of Python are among them.
 _TAKEN = {*map(str.lower, keyword.kwlist), "like", "exists", "array", "json_contains", "count", KEY, CODE, DIGEST}
@@ -64,7 +67,7 @@ class Columns:
         """Values of n rows as Milvus takes them, by name; a row without a value in a column is without the name.
 
         Raises:
-            InputError: A row has no value in a column that is a scalar field.
+            InputError: A row has no value in a column that is a scalar field, or one that does not fit.
         """
         rows: list[dict[str, Any]] = [{} for _ in range(n)]
         if metadata is None:
@@ -72,6 +75,7 @@ class Columns:
         for field in self.schema:
             for row, value in zip(rows, _numbers(metadata[field.name].cast(field.type)).to_pylist(), strict=True):
                 if value is not None and not (isinstance(value, float) and math.isnan(value)):
+                    _check_fits(field.name, value)
                     row[field.name] = value
                 elif field.name in self.scalars:
                     raise InputError(
@@ -167,6 +171,15 @@ def literal(value: Any) -> str:
     ('"a\\"b"', 'true', '2.5')
     """
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _check_fits(name: str, value: Any) -> None:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
+        raise InputError(
+            f"column {name!r} holds a text of {len(value.encode())} bytes; Milvus keeps {LONGEST_TEXT}: shorten it"
+        )
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise InputError(f"column {name!r} holds {value}, which does not fit into 64 bits with sign; make it a text")
 
 
 def _plain(name: str, kind: pa.DataType) -> pa.DataType:

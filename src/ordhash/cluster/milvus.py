@@ -13,22 +13,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from grpc import RpcError, StatusCode
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from ordhash.checks import integer_at_least
-from ordhash.cluster.entities import CODE, DIGEST, DIGESTS, KEY, Columns, any_of, digest_of
+from ordhash.cluster.entities import CODE, DIGEST, DIGESTS, KEY, LONGEST_TEXT, Columns, any_of, digest_of
 from ordhash.cluster.simplex import codes_of_simplex, ordinal_distances_of, simplex_bits, simplex_of
 from ordhash.codefile import CodeFacts
 from ordhash.codes import OrdinalCodes
-from ordhash.codetable import CodeTable
+from ordhash.codetable import CodeTable, key_array
 from ordhash.errors import DataError, InputError, ServerError, did_you_mean
 from ordhash.index.conditions import Condition
 from ordhash.lookup import Hits, values_of
+from ordhash.places import without_password
 from ordhash.progress import progress_bar
 
 __all__ = ["Consistency", "MilvusIndex", "PushReport", "collection_name"]
@@ -37,16 +40,18 @@ Consistency: TypeAlias = Literal["strong", "bounded", "session", "eventually"]
 
 _FORMAT = "milvus/1"
 _ABOUT = "Ordinal codes as simplex codes, by ordhash. "
-_LONGEST_TEXT = 65_535  # bytes, of a VARCHAR
+_SCALARS, _SOURCE = b"ordhash.scalars", b"ordhash.source"
 _MOST_ROWS = 16_384  # of one answer
-_ROWS_A_READ = 4_096  # on the average: so few that no answer reaches the limit by chance
+_ROWS_A_READ = 12_000  # on the average: so few that hardly an answer reaches the limit by chance
 _ROWS_A_BATCH = 2_048
 _BYTES_A_BATCH = 8 << 20  # the server refuses messages of more than 64 MB
 _QUERIES_A_BATCH = 256
 _PAUSE = 0.2  # seconds before a request is made again
 # Codes of Milvus' errors: what passes when a server that was started again has come up.
-_COMING_UP = {1, 2, 500, 501, 503, 901, 902, 903, 904, 905}
-_AWAY = r"UNAVAILABLE|server unavailable|DEADLINE|Retry timeout|Fail connecting|node not match|node not found"
+_COMING_UP = {2, 500, 501, 503, 901, 902, 903, 904, 905}
+_AWAY = (
+    r"UNAVAILABLE|server unavailable|Retry timeout|Fail connecting|node not match|node not found|not ready|not healthy"
+)
 _NOT_LOADED = {101, 103, 601}
 
 _T = TypeVar("_T")
@@ -102,8 +107,9 @@ class MilvusIndex:
         consistency: Consistency = "strong",
         timeout: float = 60.0,
     ) -> None:
-        if not re.match(r"https?://[^/]", uri):
-            raise InputError(f"the server is {uri!r}; give its address, as http://localhost:19530")
+        self._shown = without_password(uri)
+        if not _is_server(uri):
+            raise InputError(f"the server is {self._shown!r}; give its address, as http://localhost:19530")
         if name != collection_name(name):
             raise InputError(
                 f"the name is {name!r}; give letters, digits and underscores, as {collection_name(name)!r}"
@@ -118,9 +124,10 @@ class MilvusIndex:
         with self._asking():
             self._client = MilvusClient(uri=uri, token=token, timeout=timeout)
         self._facts: tuple[CodeFacts, Columns] | None = None
+        self._source: str | None = None
 
     def __repr__(self) -> str:
-        return f"MilvusIndex({self.uri}, {self.name})"
+        return f"MilvusIndex({self._shown}, {self.name})"
 
     def close(self) -> None:
         """End the connection."""
@@ -140,40 +147,51 @@ class MilvusIndex:
         self._described()
         return self._count()
 
-    def push(self, table: CodeTable, *, replace: bool = False, progress: bool = False) -> PushReport:
+    def push(
+        self, table: CodeTable, *, source: str | None = None, replace: bool = False, progress: bool = False
+    ) -> PushReport:
         """Make the collection hold just these codes: new and changed rows are written, those that are gone deleted.
 
         Whatever interrupts it, the next push goes on from there: rows that arrived are recognised and not sent again.
 
         Args:
             table: The codes.
-            replace: Whether to make the collection anew, whatever it holds.
+            source: Where they are from. A collection that was pushed from elsewhere is refused, since everything in it
+                would be deleted; None is not compared.
+            replace: Whether to make the collection anew where these codes cannot become part of it; not where a push
+                did not make it.
             progress: Whether to show a bar.
 
         Raises:
-            InputError: The collection is of another model or has other columns, or a value does not fit into Milvus.
+            InputError: The collection is of another model or source, has other columns or is none of ours, or a value
+                does not fit into Milvus.
             ServerError: The server cannot be reached, or went away; what it acknowledged stays.
         """
-        columns = Columns.of(table.metadata)
+        key_array(table.keys, pa.string())  # refuses what is not valid Unicode
         facts = CodeFacts(table.codes.spec, table.codes.model_id, table.model_path)
+        columns, digests = Columns.of(table.metadata), None
         there = self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout))
-        if there and replace:
-            self._ask(lambda: self._client.drop_collection(self.name, timeout=self._timeout))
-            there = False
+        self._facts = None
         if there:
-            columns = self._check_same(facts, columns, table.keys.dtype)
-        else:
-            self._create(facts, columns, table.keys.dtype)
+            self._described()  # refuses what somebody else made
+            try:
+                held_columns = self._check_same(facts, columns, table.keys.dtype, source)
+                digests = _digests(table, held_columns)
+                columns = held_columns
+            except InputError:
+                if not replace:
+                    raise
+                digests = _digests(table, columns)  # what cannot be kept is refused before anything is deleted
+                self._ask(lambda: self._client.drop_collection(self.name, timeout=self._timeout))
+                there = False
+        if digests is None:
+            digests = _digests(table, columns)
+        if not there:
+            self._create(facts, columns, table.keys.dtype, source)
             self._facts = None
         self._load()
         held = {row[KEY]: row[DIGEST] for rows in self._read([KEY, DIGEST]) for row in rows}
-        everything = np.arange(len(table))
-        new = [
-            row
-            for block in _blocks(everything, _ROWS_A_BATCH)
-            for row, entity in zip(block.tolist(), _entities(table, columns, block), strict=True)
-            if held.pop(entity[KEY], None) != entity[DIGEST]
-        ]
+        new = [row for row, key in enumerate(table.keys.tolist()) if held.pop(key, None) != digests[row]]
         changes: list[tuple[int, Callable[[], object]]] = []
         for block in _blocks(np.array(new, np.int64), _ROWS_A_BATCH):
             changes.append((len(block), functools.partial(self._upsert, table, columns, block)))
@@ -230,7 +248,8 @@ class MilvusIndex:
                 consistency_level=self._level,
                 timeout=self._timeout,
             )
-            hits += [self._hits(rows, columns, facts) for rows in self._ask(search)]
+            found = list(self._ask(search)) or [[] for _ in some]  # of nothing it finds no lists either
+            hits += [self._hits(rows, columns, facts) for rows in found]
         return hits
 
     def pull(self, *, progress: bool = False) -> CodeTable:
@@ -263,21 +282,23 @@ class MilvusIndex:
 
     @property
     def _place(self) -> str:
-        return f"{self.name} at {self.uri}"
+        return f"{self.name} at {self._shown}"
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Around requests: what the client raises becomes one sentence."""
         try:
             yield
-        except MilvusException as error:
+        except (MilvusException, RpcError) as error:
             if _is_away(error):
                 raise ServerError(
-                    f"the Milvus server at {self.uri} cannot be reached or has stopped answering; look whether it "
+                    f"the Milvus server at {self._shown} cannot be reached or has stopped answering; look whether it "
                     "runs, then run the same again: what arrived stays"
                 ) from error
+            if _rpc_code(error) in (StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED):
+                raise ServerError(f"the Milvus server at {self._shown} refuses the token; give another one") from error
             raise ServerError(
-                f"the Milvus server at {self.uri} refused ({_reason(error)}); correct that, then try again"
+                f"the Milvus server at {self._shown} refused ({_reason(error)}); correct that, then try again"
             ) from error
 
     def _ask(self, request: Callable[[], _T]) -> _T:
@@ -310,22 +331,23 @@ class MilvusIndex:
     def _delete(self, keys: Sequence[Any]) -> None:
         self._client.delete(self.name, filter=any_of(keys), timeout=self._timeout)
 
-    def _create(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any]) -> None:
-        stored = columns.schema.with_metadata(
-            {**facts.to_schema(_FORMAT), b"ordhash.scalars": "\n".join(sorted(columns.scalars)).encode()}
-        )
+    def _create(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any], source: str | None) -> None:
+        more = {_SCALARS: "\n".join(sorted(columns.scalars)).encode()}
+        if source is not None:
+            more[_SOURCE] = source.encode(errors="surrogateescape")
+        stored = columns.schema.with_metadata({**facts.to_schema(_FORMAT), **more})
         description = _ABOUT + base64.b64encode(stored.serialize().to_pybytes()).decode()
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=True, description=description)
         if keys == np.int64:
             schema.add_field(KEY, DataType.INT64, is_primary=True)
         else:
-            schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=_LONGEST_TEXT)
+            schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=LONGEST_TEXT)
         schema.add_field(CODE, DataType.BINARY_VECTOR, dim=simplex_bits(facts.spec))
         schema.add_field(DIGEST, DataType.INT64)
         for field in columns.schema:
             if field.name in columns.scalars:
                 kind = _field_type(field.type)
-                longest = {"max_length": _LONGEST_TEXT} if kind == DataType.VARCHAR else {}
+                longest = {"max_length": LONGEST_TEXT} if kind == DataType.VARCHAR else {}
                 schema.add_field(field.name, kind, **longest)
         create = functools.partial(self._client.create_collection, schema=schema, consistency_level=self._level)
         self._ask(lambda: create(self.name, timeout=self._timeout))
@@ -361,14 +383,17 @@ class MilvusIndex:
             facts, _ = CodeFacts.of_schema(schema, _FORMAT)
         except DataError as error:
             raise DataError(f"{self._place}: {error}") from None
-        scalars = schema.metadata[b"ordhash.scalars"].decode()
+        self._source = schema.metadata.get(_SOURCE, b"").decode(errors="surrogateescape") or None
+        scalars = schema.metadata[_SCALARS].decode()
         return facts, Columns(schema.remove_metadata(), frozenset(filter(None, scalars.split("\n"))))
 
-    def _check_same(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any]) -> Columns:
+    def _check_same(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any], source: str | None) -> Columns:
         """The columns of the collection that is there, if these codes can be part of it."""
         self._facts = None
         held, there = self._described()
         otherwise = "give another name, or --replace to make the collection anew"
+        if None not in (source, self._source) and source != self._source:
+            raise InputError(f"{self._place} was pushed from {self._source}, not from {source}; {otherwise}")
         if held.spec != facts.spec:
             raise InputError(f"{self._place} has {held.spec} and these codes {facts.spec}; {otherwise}")
         if held.model_id != facts.model_id:
@@ -424,13 +449,30 @@ class MilvusIndex:
         return Hits([entity[KEY] for entity in entities], distances, rows_of_metadata)
 
 
-def _is_away(error: MilvusException) -> bool:
+def _is_away(error: BaseException | None) -> bool:
+    """Whether it may pass: the server cannot be reached, or is coming up."""
+    code = _rpc_code(error)
+    if code is not None:
+        return code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED)
+    # Its subclasses say that the client was given what it cannot use.
+    if not isinstance(error, MilvusException) or type(error) is not MilvusException:
+        return False
     return error.code in _COMING_UP or re.search(_AWAY, str(error)) is not None
 
 
-def _reason(error: MilvusException) -> str:
+def _rpc_code(error: BaseException | None) -> StatusCode | None:
+    """What gRPC said, where it is what failed."""
+    inner: Any = error
+    while inner is not None and not isinstance(inner, RpcError):
+        inner = inner.__cause__
+    code: StatusCode | None = None if inner is None else inner.code()
+    return code
+
+
+def _reason(error: MilvusException | RpcError) -> str:
     """What the server says; where it is a trace of its own, only what that ends with."""
-    lines = str(error.message).splitlines() or [type(error).__name__]
+    said = error.details() if isinstance(error, RpcError) else error.message
+    lines = str(said).splitlines() or [type(error).__name__]
     return lines[-1].rpartition(" github.com/")[2]
 
 
@@ -443,6 +485,13 @@ def _entities(table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64]) -
         entity |= {KEY: key, CODE: code.tobytes()}
         entity[DIGEST] = digest_of(entity)
     return entities
+
+
+def _digests(table: CodeTable, columns: Columns) -> npt.NDArray[np.int64]:
+    """Digests of all rows; also meets every value that could not be kept."""
+    blocks = _blocks(np.arange(len(table)), _ROWS_A_BATCH)
+    found = [entity[DIGEST] for block in blocks for entity in _entities(table, columns, block)]
+    return np.array(found, np.int64)
 
 
 def _field_type(kind: pa.DataType) -> DataType:
@@ -459,6 +508,14 @@ def _names(columns: Columns) -> str:
 
 def _blocks(items: Any, size: int) -> Iterator[Any]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _is_server(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 def collection_name(text: str) -> str:
