@@ -8,14 +8,12 @@ one machine, and the shards together are the file that one machine writes.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
 import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +23,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 # Before it is loaded: it sends reports of its use to its makers unless it is told otherwise, and says of its actors to
 # stderr what only its makers can change.
@@ -37,16 +33,16 @@ import ray
 import ray.data
 
 import ordhash
+from ordhash.cluster.listing import ImageRows, Listed, list_images, name_of
 from ordhash.data.images import ImageSource
 from ordhash.data.imageset import ImageSet
-from ordhash.data.readers import IMAGE, is_image_name, manifest_set, read_images
-from ordhash.data.remote import read_place
+from ordhash.data.readers import manifest_set
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.modelfile import Model, load_model
 from ordhash.places import Place
 from ordhash.progress import progress_bar
-from ordhash.shards import LIST, MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
+from ordhash.shards import MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
 
 __all__ = ["SHARD_SIZE", "EncodeReport", "encode_on_ray"]
 
@@ -115,7 +111,7 @@ def encode_on_ray(
     if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
     loaded, folder = load_model(model), Place(out)
-    listed = _listed(source)
+    listed = list_images(source)
     plan, found = _plan(listed, loaded, folder, shard_size, force=force)
     missing = list(range(plan.n_shards)) if found is None else plan.missing(folder)
     if missing:
@@ -135,107 +131,12 @@ def encode_on_ray(
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Rows of Parquet files, counted through all of them.
-
-    Attributes:
-        files: The files.
-        groups: Rows of every row group of every file.
-    """
-
-    files: tuple[Place, ...]
-    groups: tuple[tuple[int, ...], ...]
-
-    @classmethod
-    def of(cls, files: Sequence[Place]) -> _Rows:
-        groups = []
-        for place in files:
-            try:
-                with place.filesystem.open_input_file(place.path) as file:
-                    parquet = pq.ParquetFile(file)
-                    metadata = parquet.metadata
-                if IMAGE not in parquet.schema_arrow.names and place.path.rpartition("/")[2] != LIST:
-                    raise DataError(f"{place} has no column {IMAGE!r}, and others beside it have; move it elsewhere")
-                groups.append(tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)))
-            except (pa.ArrowException, OSError) as error:
-                raise DataError(
-                    f"{place} cannot be read as a parquet table ({first_line(error)}); repair it"
-                ) from error
-        return cls(tuple(files), tuple(groups))
-
-    def __len__(self) -> int:
-        return sum(map(sum, self.groups))
-
-    def take(self, start: int, stop: int) -> pa.Table:
-        """Rows from ``start`` to before ``stop``; only the row groups that hold them are read."""
-        tables, first = [], 0
-        for place, groups in zip(self.files, self.groups, strict=True):
-            last = first + sum(groups)
-            if first < stop and last > start:
-                edges = first + np.cumsum([0, *groups])
-                wanted = [n for n in range(len(groups)) if edges[n] < stop and edges[n + 1] > start]
-                at = int(edges[wanted[0]])
-                with place.filesystem.open_input_file(place.path) as file:
-                    # In batches, since a row group may hold many more images than a shard.
-                    for batch in pq.ParquetFile(file).iter_batches(SHARD_SIZE, row_groups=wanted):
-                        if at < stop and at + len(batch) > start:
-                            begin = max(0, start - at)
-                            tables.append(pa.Table.from_batches([batch.slice(begin, stop - at - begin)]))
-                        at += len(batch)
-                        if at >= stop:
-                            break
-            first = last
-        return pa.concat_tables(tables, promote_options="permissive")
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """The images of a job.
-
-    Attributes:
-        name: What messages call the source.
-        table: Path, key and metadata of every image; None where the images are in the files themselves.
-        parquet: The files that hold the images themselves; None where a table says where they are.
-        images: The file system of the paths.
-        n_images: How many.
-    """
-
-    name: str
-    table: pa.Table | None
-    parquet: _Rows | None
-    images: Place | None
-    n_images: int
-
-    def digest(self) -> str:
-        """Digest of which images they are."""
-        digest = hashlib.blake2b(digest_size=8)
-        if self.table is not None:
-            for batch in self.table.to_batches(max_chunksize=SHARD_SIZE):
-                digest.update(repr(batch.to_pylist()).encode("utf-8", "backslashreplace"))
-        if self.parquet is not None:
-            for file, groups in zip(self.parquet.files, self.parquet.groups, strict=True):
-                digest.update(repr((str(file), file.state(), groups)).encode())
-        return digest.hexdigest()
-
-    def write(self, folder: Place, shard_size: int) -> None:
-        """Keep the list, a row group for each shard."""
-        if self.table is not None:
-            content = io.BytesIO()
-            pq.write_table(self.table, content, row_group_size=shard_size)
-            folder.below(LIST).write(content.getvalue())
-
-    def rows(self, folder: Place) -> _Rows:
-        """The rows that say what to encode, in the order of the images."""
-        return self.parquet if self.parquet is not None else _Rows.of([folder.below(LIST)])
-
-
-@dataclass(frozen=True)
 class _Job:
     """What a worker has to know."""
 
     plan: Plan
     folder: Place
-    rows: _Rows
+    rows: ImageRows
     images: Place | None
     name: str
     version: str = ordhash.__version__
@@ -302,60 +203,8 @@ class _ShardEncoder:
         write_shard(self._job.folder, number, table, said, worker=f"{socket.gethostname()} {os.getpid()}")
 
 
-def _listed(source: str | ImageSet) -> _Listed:
-    if isinstance(source, ImageSet):
-        return _of_set(source, f"{len(source)} images", Place("."))
-    place = Place(source)
-    name = _name_of(place)
-    files = _parquet_with_images(place)
-    if files:
-        rows = _Rows.of(files)
-        if not len(rows):
-            raise DataError(f"{place} has no row; add one row per image")
-        return _Listed(name, None, rows, None, len(rows))
-    return _of_set(read_images(place.path) if place.is_local else read_place(place), name, place)
-
-
-def _name_of(place: Place) -> str:
-    """The name by which a place is known again, however it was given."""
-    return place.path.rstrip("/") if place.is_local else str(place).rstrip("/")
-
-
-def _of_set(images: ImageSet, name: str, place: Place) -> _Listed:
-    if not all(isinstance(image, str | Path) for image in images.images):
-        raise InputError(f"{name} has pictures that are no files of their own; encode them with --engine local")
-    paths = [str(Path(str(image)).absolute()) if place.is_local else str(image) for image in images.images]
-    metadata = images.metadata_with_labels()
-    try:
-        table = pa.table({"path": pa.array(paths, pa.string()), "key": pa.array(images.keys)})
-    except UnicodeEncodeError:
-        bad = next(path for path in paths if not path.isprintable())
-        raise InputError(f"the path {bad!r} is not valid Unicode; rename the folder") from None
-    if metadata is not None:
-        for column in metadata.schema:
-            table = table.append_column(column, metadata[column.name])
-    return _Listed(name, table, None, place, len(images))
-
-
-def _parquet_with_images(place: Place) -> list[Place]:
-    """Files that hold images themselves: the one at the place, or those of the folder at it, if there is no picture."""
-    if place.path.lower().endswith(".parquet") and place.is_file():
-        files = [place]
-    else:
-        names = [name for name in place.names() or () if name.lower().endswith(".parquet") and name[0] not in "._"]
-        if not names or any(map(is_image_name, place.names(recursive=True) or ())):
-            return []
-        files = [place.below(name) for name in sorted(names)]
-    try:
-        with files[0].filesystem.open_input_file(files[0].path) as stream:
-            columns = pq.read_schema(stream).names
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{files[0]} cannot be read as a parquet table ({first_line(error)}); repair it") from error
-    return files if IMAGE in columns and "path" not in columns else []
-
-
 def _plan(
-    listed: _Listed, model: Model, folder: Place, shard_size: int | None, *, force: bool
+    listed: Listed, model: Model, folder: Place, shard_size: int | None, *, force: bool
 ) -> tuple[Plan, Plan | None]:
     """The plan to go by, and the one that the folder has, if it is that: then there is nothing to begin."""
     spec = model.info.spec
@@ -369,7 +218,7 @@ def _plan(
         model_id=model.id,
         model_path=str(model.path.absolute()),
     )
-    if listed.name == _name_of(folder):
+    if listed.name == name_of(folder):
         raise InputError(f"{folder} holds the images; give another folder for the codes")
     found = Plan.of(folder)
     if found is None:
@@ -397,7 +246,7 @@ def _plan(
     return found, found
 
 
-def _begin(plan: Plan, listed: _Listed, model: Model, folder: Place) -> None:
+def _begin(plan: Plan, listed: Listed, model: Model, folder: Place) -> None:
     """Make a folder that holds a plan, and nothing of an encoding before it."""
     try:
         old = Plan.of(folder)

@@ -462,10 +462,12 @@ def _is_away(error: BaseException | None) -> bool:
 
 def _rpc_code(error: BaseException | None) -> StatusCode | None:
     """What gRPC said, where it is what failed."""
-    inner: Any = error
-    while inner is not None and not isinstance(inner, RpcError):
-        inner = inner.__cause__
-    code: StatusCode | None = None if inner is None else inner.code()
+    inner, code = error, None
+    while inner is not None and code is None:
+        if isinstance(inner, RpcError):
+            code = inner.code()
+        # The client raises errors from themselves.
+        inner = inner.__cause__ if inner.__cause__ is not inner else None
     return code
 
 
