@@ -315,12 +315,13 @@ def test_codes_that_do_not_belong_there_are_refused_and_nothing_is_lost(index):
         index.push(CodeTable(table.codes, table.keys, table.metadata.set_column(0, "size", sizes)))
     assert_same_table(index.pull(), table)
     # Two folders of one name, both with the general model, would else delete each other's photographs.
-    assert index.push(table, replace=True, source="/a/photos.ordhash").upserted == 100
+    general = made_up(100, model_id="general")
+    assert index.push(general, replace=True, source="/a/photos.ordhash").upserted == 100
     with pytest.raises(
         InputError, match=r"was pushed from /a/photos.ordhash, not from /b/photos.ordhash; give another"
     ):
-        index.push(made_up(10), source="/b/photos.ordhash")
-    assert index.push(table, source="/a/photos.ordhash").unchanged == 100
+        index.push(taken(general, range(10)), source="/b/photos.ordhash")
+    assert index.push(general, source="/a/photos.ordhash").unchanged == 100
     other = made_up(50, segments=48, model_id="model-b")
     assert index.push(other, replace=True) == PushReport(50, 0, 0)
     assert_same_table(index.pull(), other)
