@@ -109,8 +109,8 @@ def milvus_server(folder: Path, port: int) -> Iterator[tuple[str, int]]:
     try:
         yield uri, int(server)
     finally:
-        os.kill(int(server), signal.SIGTERM)
-        process.wait()
+        os.kill(int(server), signal.SIGKILL)  # asked to stop, it takes its time, and nobody wants its data
+        process.wait(timeout=60)
 
 
 def resident_bytes(process: int) -> int:

@@ -36,7 +36,7 @@ def main() -> None:
     try:
         server.server_proc.wait()
     except KeyboardInterrupt:
-        server.stop()
+        server.server_proc.kill()  # asked to stop, it takes minutes; what it acknowledged is on the disk
 
 
 if __name__ == "__main__":
