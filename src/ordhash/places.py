@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.files import replace_file
 
-__all__ = ["Place", "is_address", "without_password"]
+__all__ = ["Place", "is_address", "name_of", "without_password"]
 
 
 class Place:
@@ -161,6 +161,11 @@ class Place:
                 yield
         except OSError as error:
             raise DataError(f"{self} cannot be read ({first_line(error)}); check address and permissions") from error
+
+
+def name_of(place: Place) -> str:
+    """The name by which a place is known again, however it was given."""
+    return place.path.rstrip("/") if place.is_local else str(place).rstrip("/")
 
 
 def without_password(text: str) -> str:

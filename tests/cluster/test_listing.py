@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ordhash.cluster.listing import ImageRows, list_images, name_of
+from ordhash.cluster.listing import ImageRows, list_images
 from ordhash.data import ImageSet
 from ordhash.errors import DataError, InputError
-from ordhash.places import Place
+from ordhash.places import Place, name_of
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 17)), min_size=1, max_size=4), st.data())

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import Force, Json, Token
+from ordhash.cli.options import Force, Json, Server, Token
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say
 from ordhash.cli.sources import check_output, codes_of, images_of
 from ordhash.codefile import write_codes
-from ordhash.places import Place, is_address, without_password
+from ordhash.places import Place, is_address, name_of, without_password
 
 if TYPE_CHECKING:
     from ordhash.cluster.milvus import MilvusIndex
@@ -32,9 +32,7 @@ def push(
             show_default=False,
         ),
     ],
-    milvus: Annotated[
-        str, typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
-    ],
+    milvus: Server,
     name: Annotated[
         str | None,
         typer.Option(help="Its name there.  [default: that of the file or folder]", show_default=False),
@@ -43,7 +41,8 @@ def push(
     replace: Annotated[
         bool,
         typer.Option(
-            "--replace", help="Make it anew there, if what is there is of another model or has other columns."
+            "--replace",
+            help="Make it anew there, if what is there is of another model or folder, or has other columns.",
         ),
     ] = False,
     as_json: Json = False,
@@ -54,7 +53,7 @@ def push(
     """
     table, place = codes_of(source), Place(source)
     index = milvus_index(milvus, name or Path(place.path).name, token=token)
-    report = index.push(table, source=place.path if place.is_local else str(place), replace=replace, progress=True)
+    report = index.push(table, source=name_of(place), replace=replace, progress=True)
     server = without_password(milvus)
     if as_json:
         print_json({"name": index.name, "milvus": server, **dataclasses.asdict(report)})
@@ -66,9 +65,7 @@ def push(
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of what was pushed.", show_default=False)],
     out: Annotated[Path, typer.Argument(metavar="CODES.parquet", help="File for the codes.", show_default=False)],
-    milvus: Annotated[
-        str, typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
-    ],
+    milvus: Server,
     token: Token = "",
     force: Force = False,
     as_json: Json = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-__all__ = ["DEFAULT_ROOT", "Force", "Json", "Milvus", "Model", "Part", "Root", "Sources", "Token"]
+__all__ = ["DEFAULT_ROOT", "Force", "Json", "Milvus", "Model", "Part", "Root", "Server", "Sources", "Token"]
 
 DEFAULT_ROOT = Path("data")
 
@@ -18,9 +18,9 @@ Model: TypeAlias = Annotated[Path | None, typer.Option(help="A model.onnx that `
 Part: TypeAlias = Annotated[
     Literal["train", "query", "database"] | None, typer.Option(help="Part of a protocol; database if not given.")
 ]
-Milvus: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
-]
+_MILVUS = typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
+Milvus: TypeAlias = Annotated[str | None, _MILVUS]
+Server: TypeAlias = Annotated[str, _MILVUS]
 Token: TypeAlias = Annotated[
     str,
     typer.Option(

@@ -33,14 +33,14 @@ import ray
 import ray.data
 
 import ordhash
-from ordhash.cluster.listing import ImageRows, Listed, list_images, name_of
+from ordhash.cluster.listing import ImageRows, Listed, list_images
 from ordhash.data.images import ImageSource
 from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import manifest_set
 from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.modelfile import Model, load_model
-from ordhash.places import Place
+from ordhash.places import Place, name_of
 from ordhash.progress import progress_bar
 from ordhash.shards import MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
 
@@ -112,7 +112,8 @@ def encode_on_ray(
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
     loaded, folder = load_model(model), Place(out)
     listed = list_images(source)
-    plan, found = _plan(listed, loaded, folder, shard_size, force=force)
+    wanted = _wanted(listed, loaded, shard_size)
+    plan, found = _plan(wanted, listed, folder, shard_size, force=force)
     missing = list(range(plan.n_shards)) if found is None else plan.missing(folder)
     if missing:
         with _cluster(address):  # before anything is deleted or written
@@ -126,7 +127,7 @@ def encode_on_ray(
     with ThreadPoolExecutor(_READERS if folder.shares_connections else 1) as pool:
         parts = pool.map(lambda number: read_failures(folder, number, plan), range(plan.n_shards))
         failures = [failure for part in parts for failure in part]
-    of_then = plan.n_images if plan.images != listed.digest() else None
+    of_then = plan.n_images if plan.images != wanted.images else None
     return EncodeReport(plan.n_images - len(failures), failures, plan.n_shards, len(missing), of_then)
 
 
@@ -203,21 +204,24 @@ class _ShardEncoder:
         write_shard(self._job.folder, number, table, said, worker=f"{socket.gethostname()} {os.getpid()}")
 
 
-def _plan(
-    listed: Listed, model: Model, folder: Place, shard_size: int | None, *, force: bool
-) -> tuple[Plan, Plan | None]:
-    """The plan to go by, and the one that the folder has, if it is that: then there is nothing to begin."""
-    spec = model.info.spec
-    wanted = Plan(
+def _wanted(listed: Listed, model: Model, shard_size: int | None) -> Plan:
+    """The plan of what is asked for."""
+    return Plan(
         source=listed.name,
         images=listed.digest(),
         n_images=listed.n_images,
         shard_size=shard_size or SHARD_SIZE,
-        code_bits=spec.code_bits,
-        arity=spec.arity,
+        code_bits=model.info.spec.code_bits,
+        arity=model.info.spec.arity,
         model_id=model.id,
         model_path=str(model.path.absolute()),
     )
+
+
+def _plan(
+    wanted: Plan, listed: Listed, folder: Place, shard_size: int | None, *, force: bool
+) -> tuple[Plan, Plan | None]:
+    """The plan to go by, and the one that the folder has, if it is that: then there is nothing to begin."""
     if listed.name == name_of(folder):
         raise InputError(f"{folder} holds the images; give another folder for the codes")
     found = Plan.of(folder)
@@ -250,8 +254,9 @@ def _begin(plan: Plan, listed: Listed, model: Model, folder: Place) -> None:
     """Make a folder that holds a plan, and nothing of an encoding before it."""
     try:
         old = Plan.of(folder)
+        shards = set() if old is None else set(map(shard_name, range(old.n_shards)))
         for name in folder.names() or ():
-            if is_leftover(name) or (old is not None and name in map(shard_name, range(old.n_shards))):
+            if is_leftover(name) or name in shards:
                 folder.below(name).remove()
         folder.make()
         listed.write(folder, plan.shard_size)

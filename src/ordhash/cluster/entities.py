@@ -16,13 +16,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from ordhash.cluster.simplex import simplex_of
+from ordhash.codetable import CodeTable
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index.conditions import Condition, typed_value
 
-__all__ = ["CODE", "DIGEST", "DIGESTS", "KEY", "LONGEST_TEXT", "Columns", "any_of", "digest_of", "literal"]
+__all__ = [
+    "CODE",
+    "DIGEST",
+    "DIGESTS",
+    "KEY",
+    "LONGEST_TEXT",
+    "Columns",
+    "any_of",
+    "digest_of",
+    "digests_of",
+    "entities_of",
+    "literal",
+]
 
 KEY, CODE, DIGEST = "key", "code", "ordhash_digest"
 DIGESTS = 1 << 63
@@ -30,6 +46,8 @@ DIGESTS = 1 << 63
 
 LONGEST_TEXT = 65_535
 """Bytes of a text that Milvus keeps."""
+
+_ROWS_AT_ONCE = 2_048  # taken apart into Python's values
 
 # Names that Milvus' expressions give a meaning of their own; those of Python are among them.
 _TAKEN = {*map(str.lower, keyword.kwlist), "like", "exists", "array", "json_contains", "count", KEY, CODE, DIGEST}
@@ -137,6 +155,25 @@ class Columns:
         said = f"{place} {sign} {written}"
         # A row without a value differs from every value, for Milvus; here it meets no condition.
         return f"(exists {place}) and ({said})" if sign == "!=" else said
+
+
+def entities_of(table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Some rows of a table as Milvus takes them, each with its digest."""
+    metadata = None if table.metadata is None else table.metadata.take(pa.array(rows))
+    entities = columns.rows(metadata, len(rows))
+    codes = simplex_of(table.codes[rows])
+    for entity, key, code in zip(entities, table.keys[rows].tolist(), codes, strict=True):
+        entity |= {KEY: key, CODE: code.tobytes()}
+        entity[DIGEST] = digest_of(entity)
+    return entities
+
+
+def digests_of(table: CodeTable, columns: Columns) -> npt.NDArray[np.int64]:
+    """Digests of all rows; also meets every value that could not be kept."""
+    rows = np.arange(len(table))
+    blocks = (rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE))
+    found = [entity[DIGEST] for block in blocks for entity in entities_of(table, columns, block)]
+    return np.array(found, np.int64)
 
 
 def digest_of(entity: Mapping[str, Any]) -> int:

@@ -20,10 +20,10 @@ from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import IMAGE, is_image_name, read_images
 from ordhash.data.remote import read_place
 from ordhash.errors import DataError, InputError, first_line
-from ordhash.places import Place
+from ordhash.places import Place, name_of
 from ordhash.shards import LIST
 
-__all__ = ["ImageRows", "Listed", "list_images", "name_of"]
+__all__ = ["ImageRows", "Listed", "list_images"]
 
 _BATCH = 1024  # rows that are read at once
 
@@ -146,11 +146,6 @@ def list_images(source: str | ImageSet) -> Listed:
             raise DataError(f"{place} has no row; add one row per image")
         return Listed(name, None, rows, None, len(rows))
     return _of_set(read_images(place.path) if place.is_local else read_place(place), name, place)
-
-
-def name_of(place: Place) -> str:
-    """The name by which a place is known again, however it was given."""
-    return place.path.rstrip("/") if place.is_local else str(place).rstrip("/")
 
 
 def _of_set(images: ImageSet, name: str, place: Place) -> Listed:

@@ -7,9 +7,7 @@ import functools
 import itertools
 import logging
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
@@ -18,12 +16,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from grpc import RpcError, StatusCode
 from pymilvus import DataType, MilvusClient
-from pymilvus.exceptions import MilvusException
 
 from ordhash.checks import integer_at_least
-from ordhash.cluster.entities import CODE, DIGEST, DIGESTS, KEY, LONGEST_TEXT, Columns, any_of, digest_of
+from ordhash.cluster.entities import CODE, DIGEST, DIGESTS, KEY, LONGEST_TEXT, Columns, any_of, digests_of, entities_of
+from ordhash.cluster.requests import ask, one_sentence
 from ordhash.cluster.simplex import codes_of_simplex, ordinal_distances_of, simplex_bits, simplex_of
 from ordhash.codefile import CodeFacts
 from ordhash.codes import OrdinalCodes
@@ -46,14 +43,6 @@ _ROWS_A_READ = 12_000  # on the average: so few that hardly an answer reaches th
 _ROWS_A_BATCH = 2_048
 _BYTES_A_BATCH = 8 << 20  # the server refuses messages of more than 64 MB
 _QUERIES_A_BATCH = 256
-_PAUSE = 0.2  # seconds before a request is made again
-# Codes of Milvus' errors: what passes when a server that was started again has come up.
-_COMING_UP = {2, 500, 501, 503, 901, 902, 903, 904, 905}
-_AWAY = (
-    r"UNAVAILABLE|server unavailable|Retry timeout|Fail connecting|node not match|node not found|not ready|not healthy"
-)
-_NOT_LOADED = {101, 103, 601}
-
 _T = TypeVar("_T")
 
 
@@ -121,7 +110,7 @@ class MilvusIndex:
         self._timeout = timeout
         # What it logs, it raises too, and that becomes one sentence.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-        with self._asking():
+        with one_sentence(self._shown):
             self._client = MilvusClient(uri=uri, token=token, timeout=timeout)
         self._facts: tuple[CodeFacts, Columns] | None = None
         self._source: str | None = None
@@ -176,16 +165,16 @@ class MilvusIndex:
             self._described()  # refuses what somebody else made
             try:
                 held_columns = self._check_same(facts, columns, table.keys.dtype, source)
-                digests = _digests(table, held_columns)
+                digests = digests_of(table, held_columns)
                 columns = held_columns
             except InputError:
                 if not replace:
                     raise
-                digests = _digests(table, columns)  # what cannot be kept is refused before anything is deleted
+                digests = digests_of(table, columns)  # what cannot be kept is refused before anything is deleted
                 self._ask(lambda: self._client.drop_collection(self.name, timeout=self._timeout))
                 there = False
         if digests is None:
-            digests = _digests(table, columns)
+            digests = digests_of(table, columns)
         if not there:
             self._create(facts, columns, table.keys.dtype, source)
             self._facts = None
@@ -284,45 +273,14 @@ class MilvusIndex:
     def _place(self) -> str:
         return f"{self.name} at {self._shown}"
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Around requests: what the client raises becomes one sentence."""
-        try:
-            yield
-        except (MilvusException, RpcError) as error:
-            if _is_away(error):
-                raise ServerError(
-                    f"the Milvus server at {self._shown} cannot be reached or has stopped answering; look whether it "
-                    "runs, then run the same again: what arrived stays"
-                ) from error
-            if _rpc_code(error) in (StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED):
-                raise ServerError(f"the Milvus server at {self._shown} refuses the token; give another one") from error
-            raise ServerError(
-                f"the Milvus server at {self._shown} refused ({_reason(error)}); correct that, then try again"
-            ) from error
-
     def _ask(self, request: Callable[[], _T]) -> _T:
-        """Make a request, and again while the server is away or just coming up, until the time-out."""
-        until = time.monotonic() + self._timeout
-        while True:
-            try:
-                with self._asking():
-                    return request()
-            except ServerError as error:
-                cause = error.__cause__
-                if not isinstance(cause, MilvusException) or time.monotonic() >= until:
-                    raise
-                if cause.code in _NOT_LOADED:
-                    with suppress(
-                        MilvusException
-                    ):  # a server that was started again loads what was loaded, in its time
-                        self._client.load_collection(self.name, timeout=self._timeout)
-                elif not _is_away(cause):
-                    raise
-            time.sleep(_PAUSE)
+        return ask(request, self._shown, self._timeout, load=self._load_again)
+
+    def _load_again(self) -> None:
+        self._client.load_collection(self.name, timeout=self._timeout)
 
     def _upsert(self, table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64]) -> None:
-        entities = _entities(table, columns, rows)
+        entities = entities_of(table, columns, rows)
         # Long texts in the metadata could make a batch larger than what the server takes.
         size = max(1, _BYTES_A_BATCH // max(len(repr(entity)) for entity in entities))
         for some in _blocks(entities, size):
@@ -389,7 +347,6 @@ class MilvusIndex:
 
     def _check_same(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any], source: str | None) -> Columns:
         """The columns of the collection that is there, if these codes can be part of it."""
-        self._facts = None
         held, there = self._described()
         otherwise = "give another name, or --replace to make the collection anew"
         if None not in (source, self._source) and source != self._source:
@@ -447,53 +404,6 @@ class MilvusIndex:
         distances = ordinal_distances_of([row["distance"] for row in ordered], facts.spec)
         rows_of_metadata = [{} for _ in entities] if metadata is None else values_of(metadata)
         return Hits([entity[KEY] for entity in entities], distances, rows_of_metadata)
-
-
-def _is_away(error: BaseException | None) -> bool:
-    """Whether it may pass: the server cannot be reached, or is coming up."""
-    code = _rpc_code(error)
-    if code is not None:
-        return code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED)
-    # Its subclasses say that the client was given what it cannot use.
-    if not isinstance(error, MilvusException) or type(error) is not MilvusException:
-        return False
-    return error.code in _COMING_UP or re.search(_AWAY, str(error)) is not None
-
-
-def _rpc_code(error: BaseException | None) -> StatusCode | None:
-    """What gRPC said, where it is what failed."""
-    inner, code = error, None
-    while inner is not None and code is None:
-        if isinstance(inner, RpcError):
-            code = inner.code()
-        # The client raises errors from themselves.
-        inner = inner.__cause__ if inner.__cause__ is not inner else None
-    return code
-
-
-def _reason(error: MilvusException | RpcError) -> str:
-    """What the server says; where it is a trace of its own, only what that ends with."""
-    said = error.details() if isinstance(error, RpcError) else error.message
-    lines = str(said).splitlines() or [type(error).__name__]
-    return lines[-1].rpartition(" github.com/")[2]
-
-
-def _entities(table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Some rows of a table as Milvus takes them, each with its digest."""
-    metadata = None if table.metadata is None else table.metadata.take(pa.array(rows))
-    entities = columns.rows(metadata, len(rows))
-    codes = simplex_of(table.codes[rows])
-    for entity, key, code in zip(entities, table.keys[rows].tolist(), codes, strict=True):
-        entity |= {KEY: key, CODE: code.tobytes()}
-        entity[DIGEST] = digest_of(entity)
-    return entities
-
-
-def _digests(table: CodeTable, columns: Columns) -> npt.NDArray[np.int64]:
-    """Digests of all rows; also meets every value that could not be kept."""
-    blocks = _blocks(np.arange(len(table)), _ROWS_A_BATCH)
-    found = [entity[DIGEST] for block in blocks for entity in _entities(table, columns, block)]
-    return np.array(found, np.int64)
 
 
 def _field_type(kind: pa.DataType) -> DataType:
