@@ -35,15 +35,13 @@ from PIL import Image
 from skimage import data as skimage_data
 
 from ordhash import Encoder, FeatureStore
-from ordhash.attention import attention_inside, peak_inside
-from ordhash.data import DATASETS, Protocol, load_protocol
-from ordhash.data.images import ImageSource, open_rgb
-from ordhash.distances import ordinal_distances
-from ordhash.encoder import Encoded
+from ordhash.codes import ordinal_distances
+from ordhash.data import DATASETS, ImageSource, Protocol, load_protocol, open_rgb
 from ordhash.errors import DataError
-from ordhash.files import write_json
+from ordhash.evaluation import attention_inside, average_precision, peak_inside
 from ordhash.learn import DOHConfig, TrainConfig, train
-from ordhash.metrics import average_precision
+from ordhash.model import Encoded
+from ordhash.support import write_json
 
 NAME = "grocery-photos"
 SIDE = 320  # pixels of a composite; the network sees half of them

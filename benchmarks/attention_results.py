@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ordhash.figures import attention_overlay
+from ordhash.evaluation import attention_overlay
 
 __all__ = ["Panel", "attention", "draw_attention"]
 

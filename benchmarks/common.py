@@ -14,8 +14,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from ordhash.bench.report import markdown_table as table
-from ordhash.bench.report import mean_interval
+from ordhash.bench import markdown_table as table
+from ordhash.bench import mean_interval
 from ordhash.data import ImageSet
 from ordhash.learn import DOHConfig, TrainConfig, train
 

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from ordhash import Encoder
 from ordhash.data import ImageSet, load_protocol
-from ordhash.files import write_json
-from ordhash.inference import ImageInput
 from ordhash.learn import DOHConfig
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.model import ImageInput
+from ordhash.support import write_json
 
 N_IMAGES, ROUNDS, EAGER_IMAGES = 10_000, 7, 256
 CONFIG = DOHConfig()

@@ -26,19 +26,15 @@ from common import CIFAR_CONFIG, RESULTS, machine
 from torch import Tensor
 from torch.nn import functional
 
-from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes, asymmetric_distances
 from ordhash.data import ImageSet, load_protocol
-from ordhash.distances import asymmetric_distances
-from ordhash.features import FeatureStore
-from ordhash.files import write_json
-from ordhash.learn.backbones import configured_backbone
-from ordhash.learn.export import export_backbone
-from ordhash.learn.network import HashingHead, HeadOutput
-from ordhash.learn.objectives import DOH, DOHMixup, Objective, Task
-from ordhash.learn.objectives.base import class_loss, label_similarity, relaxed_code
+from ordhash.evaluation import average_precision
+from ordhash.learn import HashingHead, HeadOutput, configured_backbone, export_backbone
+from ordhash.learn.objectives import DOH, DOHMixup, Objective, Task, class_loss, label_similarity, relaxed_code
 from ordhash.learn.objectives.doh import pair_difference_loss
 from ordhash.learn.validation import held_out_mask, labels_of, leave_one_out_map
-from ordhash.metrics import average_precision
+from ordhash.model import FeatureStore
+from ordhash.support import write_json
 
 LENGTHS, SEEDS = (12, 48), 3
 BATCH, RATE, DECAY = 64, 1e-3, 1e-2

@@ -18,11 +18,11 @@ from common import RESULTS, machine
 
 from ordhash import Encoder
 from ordhash.data import DATASETS, ImageSet
-from ordhash.files import write_json
 from ordhash.learn import DOHConfig
-from ordhash.learn.general import fit_general, general_model
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.validation import labels_of, leave_one_out_map
+from ordhash.ownmodel import fit_general, general_model
+from ordhash.support import write_json
 
 ROOT, CACHE = Path("data"), Path(".cache")
 SIZES, DRAWS, PHOTOGRAPHS = (25, 50, 100, 200, 350, 500), 3, 10_000

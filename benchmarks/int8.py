@@ -1,7 +1,7 @@
 """Models in 8 bits against those they are made of: speed, and what it costs in mAP: ``make bench-int8``.
 
-The default network, frozen, learns the protocols; ``ordhash.quantization`` makes a variant with pictures that it has
-learned from. Both encode the same photographs, decoding included, in rounds that alternate, and both are evaluated.
+The default network, frozen, learns the protocols; ``ordhash.model.quantization`` makes a variant with pictures that it
+has learned from. Both encode the same photographs, decoding included, in rounds that alternate, and both are evaluated.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from common import FROZEN, RESULTS, machine
 
 from ordhash import Encoder, evaluate
 from ordhash.data import load_protocol
-from ordhash.files import write_json
 from ordhash.learn import DOHConfig, train
-from ordhash.quantization import MOST_PICTURES, quantize
+from ordhash.model.quantization import MOST_PICTURES, quantize
+from ordhash.support import write_json
 
 PROTOCOLS, SEEDS, ROUNDS, TIMED = ("corel5k-21", "grocery"), 3, 5, 256
 CACHE = Path(".cache")

@@ -25,12 +25,11 @@ from common import RESULTS
 from PIL import Image, ImageDraw, ImageEnhance
 
 from ordhash import OrdinalCodes
-from ordhash.data import load_protocol
+from ordhash.codes import ordinal_distances
+from ordhash.collection.fingerprints import FINGERPRINT, NEAR_DUPLICATE, fingerprint
+from ordhash.data import load_protocol, open_rgb, prepare
 from ordhash.data.datasets import DATASETS
-from ordhash.data.images import open_rgb, prepare
-from ordhash.distances import ordinal_distances
-from ordhash.files import write_json
-from ordhash.fingerprint import FINGERPRINT, NEAR_DUPLICATE, fingerprint
+from ordhash.support import write_json
 
 SIDE = 160  # pixels, as the default network sees them
 EDITED = 500  # photographs

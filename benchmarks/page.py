@@ -18,8 +18,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from ordhash import Encoder
 from ordhash.collection import Collection
-from ordhash.data import load_protocol
-from ordhash.data.images import open_rgb
+from ordhash.data import load_protocol, open_rgb
 
 FOLDER = Path("runs/page")
 MODEL = Path("runs/demo/doh/model.onnx")

@@ -21,11 +21,8 @@ from common import RESULTS, machine, medians, untaught_model
 from PIL import Image
 
 from ordhash import Encoder
-from ordhash.cores import available_cores
-from ordhash.data import load_protocol
-from ordhash.data.images import open_rgb, prepare
-from ordhash.data.imageset import ImageSet
-from ordhash.files import write_json
+from ordhash.data import ImageSet, load_protocol, open_rgb, prepare
+from ordhash.support import available_cores, write_json
 
 FOLDER = Path("runs/bench-photographs")
 N_LARGE, N_SMALL, ROUNDS, BATCH = 48, 512, 5, 32

@@ -30,12 +30,10 @@ import ordhash
 from ordhash import Encoder, FeatureStore, evaluate
 from ordhash.data import Protocol, load_protocol
 from ordhash.evaluation import cosine_distances, rank_quality
-from ordhash.files import write_json
-from ordhash.learn import DOHConfig, TrainConfig, train
-from ordhash.learn.backbones import configured_backbone
-from ordhash.learn.export import export_backbone
+from ordhash.learn import DOHConfig, TrainConfig, configured_backbone, export_backbone, train
 from ordhash.learn.objectives import find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS, fit_shallow
+from ordhash.support import write_json
 
 LENGTHS = (48, 12, 24, 32)
 ARITIES = (2, 8, 16)

@@ -29,9 +29,8 @@ from usearch.compiled import MetricKind
 from usearch.index import BatchMatches, Index
 
 from ordhash import OrdinalCodes, OrdinalIndex
-from ordhash.cores import available_cores
-from ordhash.distances import ordinal_distances
-from ordhash.files import write_json
+from ordhash.codes import ordinal_distances
+from ordhash.support import available_cores, write_json
 
 TOP_K, ROUNDS = 10, 5
 BITS = SPEC.n_segments * SPEC.arity

@@ -24,15 +24,13 @@ import ray
 from common import RESULTS, machine, untaught_model
 from PIL import Image
 
-from ordhash.cluster.encoding import encode_on_ray
-from ordhash.cluster.milvus import Consistency, MilvusIndex
-from ordhash.codefile import write_codes
-from ordhash.codes import OrdinalCodes
-from ordhash.codetable import CodeTable
+from ordhash.codes import CodeTable, OrdinalCodes, write_codes
 from ordhash.data import read_images
-from ordhash.encoder import Encoder
-from ordhash.files import write_json
 from ordhash.index import OrdinalIndex
+from ordhash.milvus import Consistency, MilvusIndex
+from ordhash.model import Encoder
+from ordhash.ray import encode_on_ray
+from ordhash.support import write_json
 
 ENVIRONMENT = Path(".cache/milvus/bin/python")
 PROGRAM = Path("examples/milvus_server.py")

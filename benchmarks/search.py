@@ -29,11 +29,10 @@ from codes import SPEC, one_hot, random_codes, real_codes
 from common import RESULTS, machine, medians
 
 from ordhash import OrdinalCodes, OrdinalIndex
-from ordhash.cores import available_cores
-from ordhash.distances import symbol_losses
-from ordhash.files import write_json
+from ordhash.codes import symbol_losses
 from ordhash.index import kernels
 from ordhash.index.planes import BLOCK, PlaneCodes
+from ordhash.support import available_cores, write_json
 
 TOP_K, BATCH, ROUNDS = 100, 64, 7
 Work = Callable[[], Any]
@@ -163,7 +162,7 @@ _folder = tempfile.TemporaryDirectory()
 
 def written_index(n: int) -> Path:
     """File of an index of n random codes without keys, written without holding their symbols."""
-    from ordhash.codefile import CodeFacts
+    from ordhash.codes import CodeFacts
     from ordhash.index.indexfile import IndexContents, write_index
     from ordhash.index.stores import Scan
 

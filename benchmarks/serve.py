@@ -27,12 +27,11 @@ import skimage.data
 from common import RESULTS, machine, untaught_model
 from PIL import Image
 
-from ordhash.codefile import CodeFacts
-from ordhash.codes import OrdinalCodes
+from ordhash.codes import CodeFacts, OrdinalCodes
 from ordhash.collection import Collection, Entry
 from ordhash.collection.catalogue import Catalogue
-from ordhash.files import write_json
-from ordhash.modelfile import load_model
+from ordhash.model import load_model
+from ordhash.support import write_json
 
 FOLDER = Path("runs/bench-serve")
 RATE, CLIENTS, TOP_K = 50, 16, 50

@@ -21,10 +21,9 @@ from recall_results import draw_recall, recall
 from scale_results import costs, encoding_rates, serving_rates
 from typer.testing import CliRunner
 
-from ordhash.bench.condensed import condense
-from ordhash.bench.report import draw_figures, markdown
+from ordhash.bench import condense, draw_figures, markdown
 from ordhash.cli import app
-from ordhash.figures import draw_curves
+from ordhash.evaluation import draw_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"

@@ -21,10 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ordhash.data import ImageSet
-from ordhash.learn import DOHConfig, TrainConfig, train
-from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives import Objective, Task
-from ordhash.learn.objectives.base import class_loss, label_similarity, relaxed_code
+from ordhash.learn import DOHConfig, HeadOutput, TrainConfig, train
+from ordhash.learn.objectives import Objective, Task, class_loss, label_similarity, relaxed_code
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from rich.table import Table
 from ordhash import Encoder, FeatureStore, OrdinalIndex, evaluate
 from ordhash.data import DATASETS, load_protocol
 from ordhash.errors import DataError, InputError
-from ordhash.evaluation import cosine_distances, rank_quality
-from ordhash.figures import draw_results
+from ordhash.evaluation import cosine_distances, draw_results, rank_quality
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn.shallow import fit_shallow
 

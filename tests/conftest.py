@@ -13,6 +13,8 @@ import onnx
 import pytest
 from PIL import Image
 
+pytest_plugins = ["engines"]  # tests/engines.py
+
 CLASS_COLOURS = {"apple": (200, 40, 40), "banana": (220, 200, 50), "carrot": (40, 90, 200)}
 
 
@@ -97,7 +99,7 @@ def _png(width: int, height: int, data: bytes) -> bytes:
 def photo_collection(photo_folder: Path, calibrated_model: Path, tmp_path: Path) -> Path:
     """A collection of `photo_folder`, encoded by `calibrated_model`."""
     from ordhash.collection import Collection
-    from ordhash.encoder import Encoder
+    from ordhash.model.encoder import Encoder
 
     path = tmp_path / "photos.collection"
     Collection(path).sync(photo_folder, Encoder(calibrated_model))

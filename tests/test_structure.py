@@ -20,12 +20,13 @@ MODULES = sorted(
 
 
 def load(name):
-    if name.startswith("ordhash.learn"):
+    if name.startswith(("ordhash.bench", "ordhash.learn", "ordhash.ownmodel")):
         pytest.importorskip("torch", reason="needs ordhash[learn]")
     if name.startswith("ordhash.service"):
         pytest.importorskip("fastapi", reason="needs ordhash[serve]")
-    if name.startswith("ordhash.cluster."):
+    if name.startswith("ordhash.ray"):
         pytest.importorskip("ray", reason="needs ordhash[cluster]")
+    if name.startswith("ordhash.milvus"):
         pytest.importorskip("pymilvus", reason="needs ordhash[cluster]")
     return importlib.import_module(name)
 
@@ -47,7 +48,9 @@ def test_imports_point_one_way():
     assert "2 kept, 0 broken" in run.stdout
 
 
-@pytest.mark.parametrize("name", ["ordhash", "ordhash.index", "ordhash.encoder", "ordhash.evaluation", "ordhash.cli"])
+@pytest.mark.parametrize(
+    "name", ["ordhash", "ordhash.index", "ordhash.model.encoder", "ordhash.evaluation", "ordhash.cli"]
+)
 def test_the_search_half_loads_no_learning_library(name):
     assert loaded(name) & {"torch", "torchvision", "timm", "lightning", "scipy"} == set()
 
@@ -69,7 +72,9 @@ def test_another_name_of_the_package_is_an_attribute_error():
 
 
 def test_there_are_modules_to_look_at():
-    assert {"ordhash.codes", "ordhash.data.images", "ordhash.index.index", "ordhash.learn.trainer"} <= set(MODULES)
+    assert {"ordhash.codes.codes", "ordhash.data.images", "ordhash.index.index", "ordhash.learn.trainer"} <= set(
+        MODULES
+    )
 
 
 @pytest.mark.parametrize("name", MODULES)

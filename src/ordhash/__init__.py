@@ -10,20 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ordhash.codes import CodeSpec, OrdinalCodes
-    from ordhash.encoder import Encoder
+    from ordhash.collection import Collection
     from ordhash.evaluation import Report, evaluate
-    from ordhash.features import FeatureStore
     from ordhash.index import OrdinalIndex
+    from ordhash.model import Encoder, FeatureStore
 
 __version__ = "0.1.0"
 
-__all__ = ["CodeSpec", "Encoder", "FeatureStore", "OrdinalCodes", "OrdinalIndex", "Report", "__version__", "evaluate"]
+__all__ = [
+    "CodeSpec",
+    "Collection",
+    "Encoder",
+    "FeatureStore",
+    "OrdinalCodes",
+    "OrdinalIndex",
+    "Report",
+    "__version__",
+    "evaluate",
+]
 
 _HOMES = {
     "CodeSpec": "codes",
+    "Collection": "collection",
+    "Encoder": "model",
+    "FeatureStore": "model",
     "OrdinalCodes": "codes",
-    "Encoder": "encoder",
-    "FeatureStore": "features",
     "OrdinalIndex": "index",
     "Report": "evaluation",
     "evaluate": "evaluation",

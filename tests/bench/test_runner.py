@@ -14,14 +14,14 @@ from ordhash.bench.condensed import condense
 from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
 from ordhash.bench.report import draw_figures
-from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.data import ImageSet, Protocol, read_folder
 from ordhash.data.protocols import split_by_class
-from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.errors import DataError, InputError
+from ordhash.evaluation.metrics import mean_average_precision
 from ordhash.learn.batches import PictureBatches
 from ordhash.learn.objectives import DOHMixup
-from ordhash.metrics import mean_average_precision
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,13 @@ import skimage.data
 from PIL import Image
 
 from ordhash import Encoder, OrdinalIndex
-from ordhash.codefile import CodeFacts, read_codes
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
+from ordhash.codes.file import CodeFacts, read_codes
 from ordhash.collection import Collection, Entry, sync
 from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, fingerprint_distance
 from ordhash.data.imageset import as_image_set
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
-from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint, fingerprint_distance
 
 
 @pytest.fixture

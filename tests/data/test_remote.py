@@ -8,7 +8,7 @@ import pytest
 from ordhash.data import read_images
 from ordhash.data.remote import read_place
 from ordhash.errors import DataError
-from ordhash.places import Place
+from ordhash.support.locations import Place
 
 pytest.importorskip("fsspec")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ordhash.codes import OrdinalCodes
+from ordhash.codes.codes import OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex
 from ordhash.index.conditions import Condition, rows_that_meet

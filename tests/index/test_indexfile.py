@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ordhash.codefile import codes_to_table, write_codes
-from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.file import codes_to_table, write_codes
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex
 from ordhash.index.planes import BLOCK, PlaneCodes

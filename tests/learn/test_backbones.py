@@ -14,10 +14,10 @@ from skimage import data as photographs
 
 from ordhash.data.images import prepare
 from ordhash.errors import InputError, MissingPartError
-from ordhash.inference import ImageInput
 from ordhash.learn import backbones as module
 from ordhash.learn.backbones import PACKAGED_WEIGHTS, build_backbone, classifier_state, configured_backbone
 from ordhash.learn.config import DOHConfig
+from ordhash.model.inference import ImageInput
 
 LITE = list(PACKAGED_WEIGHTS)
 

@@ -7,9 +7,9 @@ from torchvision.transforms.v2 import functional
 
 from ordhash.data import ImageSet, read_folder
 from ordhash.errors import InputError
-from ordhash.features import FeatureMaps
-from ordhash.inference import ImageInput
 from ordhash.learn.batches import FeatureBatches, PictureBatches, Share, coloured, epoch_order
+from ordhash.model.features import FeatureMaps
+from ordhash.model.inference import ImageInput
 
 
 def rows_of(order):

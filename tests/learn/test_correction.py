@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordhash.data import ImageSet
-from ordhash.learn.correction import (
-    Correction,
-    _Halves,
-    correct_labels,
-    corrected,
-    write_corrected,
-    wrong_share,
-)
+from ordhash.learn.correction import Correction, _Halves, correct_labels, corrected, write_corrected, wrong_share
 
 PER_CLASS = 120
 

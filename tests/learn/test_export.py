@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import ordhash
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.errors import ImageError
-from ordhash.inference import ImageInput, open_session
 from ordhash.learn import export as module
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, export_head, export_model, weights_digest
 from ordhash.learn.network import HashingHead, HashingNetwork
-from ordhash.modelfile import ModelInfo, load_model
+from ordhash.model.file import ModelInfo, load_model
+from ordhash.model.inference import ImageInput, open_session
 
 SPEC = CodeSpec(12, 8)
 NAME, DEPTH, SIZE = "test_resnet", 96, 64

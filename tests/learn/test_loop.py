@@ -3,14 +3,14 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.data import read_folder
-from ordhash.features import FeatureMaps
-from ordhash.inference import ImageInput
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.batches import FeatureBatches, PictureBatches
 from ordhash.learn.loop import class_means, features_of
 from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.model.features import FeatureMaps
+from ordhash.model.inference import ImageInput
 
 
 def head(in_dim, n_classes):

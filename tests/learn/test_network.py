@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.network import HashingHead, HashingNetwork, spatial_attention
 

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet, read_folder
-from ordhash.encoder import Encoder
 from ordhash.errors import InputError
-from ordhash.inference import ImageInput, open_session
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.export import export_head
 from ordhash.learn.shallow import ITQ, LSH, SDH, SHALLOW_METHODS, LinearHead, find_shallow_method, fit_shallow
 from ordhash.learn.validation import calibrations, leave_one_out_map
+from ordhash.model.encoder import Encoder
+from ordhash.model.inference import ImageInput, open_session
 
 TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
 

@@ -17,10 +17,7 @@ import torch
 from PIL import Image
 
 from ordhash.data import ImageSet, read_folder
-from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError
-from ordhash.features import FeatureStore
-from ordhash.inference import ImageInput
 from ordhash.learn import DOHConfig, TrainConfig, loop, train
 from ordhash.learn import checkpoint as checkpoint_module
 from ordhash.learn import trainer as module
@@ -28,7 +25,10 @@ from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, export_head, weights_digest
 from ordhash.learn.network import HashingHead
 from ordhash.learn.validation import calibrations, held_out, leave_one_out_map
-from ordhash.modelfile import load_model
+from ordhash.model.encoder import Encoder
+from ordhash.model.features import FeatureStore
+from ordhash.model.file import load_model
+from ordhash.model.inference import ImageInput
 
 TINY = DOHConfig(
     code_bits=16, arity=4, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16, dropout=0.2

@@ -15,11 +15,11 @@ from torchvision import models
 
 from ordhash.data.images import prepare
 from ordhash.errors import DataError, InputError, MissingPartError
-from ordhash.inference import ImageInput
 from ordhash.learn import trunks as module
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, weights_digest
 from ordhash.learn.trunks import TRUNKS, make_trunk, pretrained_trunk_state, read_arrays, weights_path
+from ordhash.model.inference import ImageInput
 
 DEPTHS = {"alexnet": (256, 192, 64), "vgg16": (512, 512, 256, 128, 64)}  # behind each pooling, the last one first
 

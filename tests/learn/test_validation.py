@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes import OrdinalCodes
+from ordhash.codes.codes import OrdinalCodes
 from ordhash.data import ImageSet, read_folder
 from ordhash.errors import InputError
 from ordhash.learn.validation import (

@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from ordhash import Encoder
 from ordhash.collection import Collection
-from ordhash.examples import Example, look_up_examples
-from ordhash.fingerprint import NEAR_DUPLICATE, fingerprint_distance
+from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
+from ordhash.search.by_example import Example, look_up_examples
 from ordhash.service.app import create_app
 from ordhash.service.guard import COOKIE
 from ordhash.service.library import Library

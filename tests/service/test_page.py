@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from ordhash.collection import Collection
-from ordhash.encoder import Encoder
+from ordhash.model.encoder import Encoder
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 pytest.importorskip("fastapi", reason="needs ordhash[serve]")

@@ -8,7 +8,7 @@ from typing import Any
 
 import ordhash
 from ordhash.errors import InputError
-from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.objectives import OBJECTIVES
 
 __all__ = ["condense", "identity", "known_entries", "read_results"]
@@ -55,7 +55,7 @@ def known_entries(results: Values, protocol: str, protocol_hash: str) -> list[Va
     older than the correction of labels, which their objective does by default now: these are left out.
 
     Args:
-        results: Of [condense][ordhash.bench.condensed.condense], or of [run_recipe][ordhash.bench.run_recipe].
+        results: Of [condense][ordhash.bench.condense], or of [run_recipe][ordhash.bench.run_recipe].
         protocol: Name of the protocol.
         protocol_hash: Its hash.
     """
@@ -91,7 +91,7 @@ def read_results(path: Path) -> Values:
     """Results from a file.
 
     Args:
-        path: ``results.json`` of a benchmark, or what [condense][ordhash.bench.condensed.condense] made of it.
+        path: ``results.json`` of a benchmark, or what [condense][ordhash.bench.condense] made of it.
 
     Raises:
         InputError: The file cannot be read, or holds something else.

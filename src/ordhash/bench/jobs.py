@@ -15,8 +15,8 @@ import ordhash
 from ordhash.bench.condensed import identity
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.tuning import trial_settings
-from ordhash.files import write_json
-from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn import DOHConfig, TrainConfig
+from ordhash.support import write_json
 
 __all__ = ["Job", "adopt", "runs_of", "trials_of"]
 

@@ -17,17 +17,27 @@ from ordhash.bench.prepared import Part, Prepared
 from ordhash.codes import OrdinalCodes
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
-from ordhash.features import FeatureMaps
-from ordhash.learn.batches import FeatureBatches, PictureBatches
-from ordhash.learn.checkpoint import TrainingState
-from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.loop import Validation, configured_head, fit, scores_of
-from ordhash.learn.network import HashingHead
+from ordhash.learn import (
+    DOHConfig,
+    FeatureBatches,
+    HashingHead,
+    PictureBatches,
+    TrainConfig,
+    TrainingState,
+    Validation,
+    configured_head,
+    fit,
+    held_out_mask,
+    labelled,
+    pseudo_labels,
+    rows_of_neighbourhoods,
+    scores_of,
+    start_fabric,
+    train_network,
+)
 from ordhash.learn.objectives import Task, find_objective
-from ordhash.learn.pseudolabels import pseudo_labels
 from ordhash.learn.shallow import find_shallow_method
-from ordhash.learn.trainer import start_fabric, train_network
-from ordhash.learn.validation import held_out_mask, labelled, rows_of_neighbourhoods
+from ordhash.model import FeatureMaps
 
 __all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head"]
 

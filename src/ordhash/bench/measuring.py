@@ -11,11 +11,10 @@ import numpy as np
 
 from ordhash.bench.learning import Learned
 from ordhash.bench.prepared import Prepared
-from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes, asymmetric_distances, ordinal_distances
 from ordhash.data.protocols import Protocol
-from ordhash.distances import asymmetric_distances, ordinal_distances
 from ordhash.evaluation import Quality, cosine_distances, rank_quality
-from ordhash.files import replace_file
+from ordhash.support import replace_file
 
 __all__ = ["keep", "measure", "measure_raw_features"]
 

@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.data.imageset import ImageSet
+from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError
-from ordhash.features import FeatureMaps, FeatureStore
-from ordhash.files import replace_file
-from ordhash.learn.backbones import configured_backbone
-from ordhash.learn.config import DOHConfig
-from ordhash.learn.export import export_backbone
-from ordhash.learn.validation import labelled, labels_of
+from ordhash.learn import DOHConfig, configured_backbone, export_backbone, labelled, labels_of
+from ordhash.model import FeatureMaps, FeatureStore
+from ordhash.support import replace_file
 
 __all__ = ["Part", "Prepared", "prepare_protocol"]
 

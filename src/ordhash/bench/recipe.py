@@ -10,7 +10,7 @@ from typing import Any
 
 from ordhash.data.protocols import PROTOCOLS
 from ordhash.errors import DataError, InputError, first_line
-from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.objectives import OBJECTIVES, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
 

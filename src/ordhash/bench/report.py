@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 
 from ordhash.bench.recipe import RAW_FEATURES
-from ordhash.figures import draw_curves
+from ordhash.evaluation import draw_curves
 from ordhash.learn.objectives import OBJECTIVES, Classifier
 
 __all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval"]

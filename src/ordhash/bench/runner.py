@@ -25,18 +25,13 @@ from ordhash.bench.measuring import keep, measure, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.tuning import trial_settings
-from ordhash.cores import available_cores
-from ordhash.data.imageset import ImageSet
+from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
-from ordhash.files import write_json
-from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.correction import correct_labels
-from ordhash.learn.loop import looks_at_labels
+from ordhash.learn import DEFAULT_CACHE, DOHConfig, TrainConfig, correct_labels, labelled, labels_of, looks_at_labels
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
-from ordhash.learn.trainer import DEFAULT_CACHE
-from ordhash.learn.validation import labelled, labels_of
+from ordhash.support import available_cores, write_json
 
 __all__ = ["run_recipe"]
 

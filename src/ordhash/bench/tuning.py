@@ -14,7 +14,7 @@ import numpy as np
 
 from ordhash.bench.recipe import Method
 from ordhash.errors import InputError
-from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.objectives import Objective, find_objective
 
 __all__ = ["trial_settings"]

@@ -63,9 +63,7 @@ def bench(
     What is done is kept: the same command goes on after an interruption, and does only what a changed recipe adds.
     """
     with needs_extra("learn", "a benchmark"):
-        from ordhash.bench import read_recipe, rehearsal_of, run_recipe
-        from ordhash.bench.condensed import read_results
-        from ordhash.bench.report import draw_figures, markdown
+        from ordhash.bench import draw_figures, markdown, read_recipe, read_results, rehearsal_of, run_recipe
     plan = read_recipe(recipe)
     folder = out or Path("runs") / "bench" / plan.name
     if rehearse:

@@ -14,11 +14,11 @@ from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json, Server, Token
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say
 from ordhash.cli.sources import check_output, codes_of, images_of
-from ordhash.codefile import write_codes
-from ordhash.places import Place, is_address, name_of, without_password
+from ordhash.codes import write_codes
+from ordhash.support import Place, is_address, name_of, without_password
 
 if TYPE_CHECKING:
-    from ordhash.cluster.milvus import MilvusIndex
+    from ordhash.milvus import MilvusIndex
 
 __all__ = ["encode_with_ray", "milvus_index", "pull", "push"]
 
@@ -85,7 +85,7 @@ def encode_with_ray(
 ) -> None:
     """What `ordhash encode --engine ray` does."""
     with needs_extra("cluster", "--engine ray"):
-        from ordhash.cluster.encoding import encode_on_ray
+        from ordhash.ray import encode_on_ray
     alone = len(sources) == 1 and part is None
     named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or sources[0].endswith((".csv", ".parquet")))
     try:
@@ -121,5 +121,5 @@ def milvus_index(uri: str, name: str, **options: Any) -> MilvusIndex:
         ServerError: The server cannot be reached.
     """
     with needs_extra("cluster", "a Milvus server"):
-        from ordhash.cluster.milvus import MilvusIndex, collection_name
+        from ordhash.milvus import MilvusIndex, collection_name
     return MilvusIndex(uri, collection_name(name), **options)

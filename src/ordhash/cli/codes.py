@@ -12,20 +12,17 @@ from ordhash.cli.cluster import encode_with_ray, milvus_index
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Milvus, Model, Part, Root, Sources, Token
 from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures, visible
 from ordhash.cli.sources import check_output, codes_of, holds_codes, images_of
-from ordhash.codefile import CodeFacts, write_codes
-from ordhash.codetable import CodeTable
+from ordhash.codes import CodeFacts, CodeTable, write_codes
 from ordhash.collection import Collection
 from ordhash.data import ImageSet
-from ordhash.encoder import Encoder
 from ordhash.errors import DataError, ImageError, InputError
-from ordhash.index import OrdinalIndex
-from ordhash.index.conditions import Condition
-from ordhash.lookup import Answers, look_up
-from ordhash.modelfile import recorded_model
-from ordhash.places import without_password
+from ordhash.index import Condition, OrdinalIndex
+from ordhash.model import Encoder, recorded_model
+from ordhash.search import Answers, look_up
+from ordhash.support import without_password
 
 if TYPE_CHECKING:
-    from ordhash.cluster.milvus import MilvusIndex
+    from ordhash.milvus import MilvusIndex
 
 __all__ = ["encode", "index", "search"]
 

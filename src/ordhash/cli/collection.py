@@ -12,12 +12,9 @@ from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
 from ordhash.cli.sources import check_output
-from ordhash.collection import Collection, SyncReport
-from ordhash.collection.staleness import GENERAL
-from ordhash.encoder import Encoder
+from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport
 from ordhash.errors import InputError, OrdhashError
-from ordhash.fingerprint import NEAR_DUPLICATE
-from ordhash.modelfile import load_model
+from ordhash.model import GENERAL, Encoder, load_model
 
 __all__ = ["duplicates", "export", "sync", "verify"]
 
@@ -92,7 +89,7 @@ def sync(
 
 def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> SyncReport:
     with needs_extra("learn", "learning a model from the images, because no --model was given,"):
-        from ordhash.learn import sync_without_model
+        from ordhash.ownmodel import sync_without_model
     report, trained = sync_without_model(collection, folder, **options)
     if trained is not None and trained.general:
         say(f"{collection.path}: its photographs are too few to learn from, so its model is the general one")

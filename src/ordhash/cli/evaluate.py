@@ -15,11 +15,10 @@ from ordhash.cli.output import print_facts, print_json, print_table, say, visibl
 from ordhash.cli.sources import check_output, read_source
 from ordhash.data import ImageSet, Protocol
 from ordhash.data.protocols import split_by_class
-from ordhash.encoder import Encoder
 from ordhash.errors import DataError, InputError
-from ordhash.features import FeatureStore
-from ordhash.files import replace_file
-from ordhash.metrics import Convention, Ties
+from ordhash.evaluation import Convention, Ties
+from ordhash.model import Encoder, FeatureStore
+from ordhash.support import replace_file
 
 __all__ = ["evaluate"]
 

@@ -9,14 +9,11 @@ import typer
 
 from ordhash.cli.options import Json
 from ordhash.cli.output import print_facts, print_json
-from ordhash.codefile import existing_file, read_codes
-from ordhash.codes import CodeSpec
-from ordhash.codetable import CodeTable
+from ordhash.codes import CodeSpec, CodeTable, existing_file, read_codes
 from ordhash.collection import Collection
-from ordhash.collection.staleness import GENERAL, SYMBOL_SHARES
 from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.index import OrdinalIndex
-from ordhash.modelfile import load_model
+from ordhash.model import GENERAL, SYMBOL_SHARES, load_model
 
 __all__ = ["info"]
 

@@ -14,8 +14,8 @@ from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Part, Root, Sources
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
 from ordhash.cli.sources import check_output, images_of
 from ordhash.data import ImageSet
-from ordhash.encoder import Encoder
 from ordhash.errors import DataError
+from ordhash.model import Encoder
 
 __all__ = ["quantize"]
 
@@ -40,7 +40,7 @@ def quantize(
     """
     check_output(out, force=force)
     images = images_of(sources, part, root)
-    from ordhash.quantization import quantize as quantized  # whose imports no other command should wait for
+    from ordhash.model import quantize as quantized  # whose imports no other command should wait for
 
     variant = quantized(model, images, out)
     some = images.subset(np.linspace(0, len(images) - 1, min(len(images), _COMPARED)).astype(int))

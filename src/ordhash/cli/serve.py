@@ -45,9 +45,7 @@ def serve(
     The page is at /, what programs can ask for at /v1/openapi.json. Nothing that the page does leaves this machine.
     """
     with needs_extra("serve", "serving"):
-        from ordhash.service.library import Library
-        from ordhash.service.server import run
-        from ordhash.service.settings import ServiceSettings, is_loopback
+        from ordhash.service import Library, ServiceSettings, is_loopback, run
     drawn = None if is_loopback(host) or token else secrets.token_urlsafe(24)
     settings = ServiceSettings(
         host=host,

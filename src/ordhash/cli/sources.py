@@ -8,14 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordhash.codefile import read_codes
-from ordhash.codetable import CodeTable
+from ordhash.codes import CodeTable, Plan, read_codes, read_shards
 from ordhash.collection import Collection
 from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index import OrdinalIndex
-from ordhash.places import Place, is_address, without_password
-from ordhash.shards import Plan, read_shards
+from ordhash.support import Place, is_address, without_password
 
 __all__ = ["check_output", "codes_of", "holds_codes", "images_of", "read_source"]
 

@@ -15,8 +15,7 @@ from ordhash.cli.options import DEFAULT_ROOT, Json, Root
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
 from ordhash.cli.sources import read_source
 from ordhash.collection import Collection
-from ordhash.data import ImageSet, Protocol, read_manifest
-from ordhash.data.readers import read_photographs
+from ordhash.data import ImageSet, Protocol, read_manifest, read_photographs
 from ordhash.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,10 +40,9 @@ class TrainCommand(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         try:
-            from ordhash.learn.config import DOHConfig, TrainConfig
+            from ordhash.learn import DEFAULT_CACHE, DOHConfig, TrainConfig
             from ordhash.learn.objectives import OBJECTIVES
             from ordhash.learn.shallow import SHALLOW_METHODS
-            from ordhash.learn.trainer import DEFAULT_CACHE
         except ImportError:
             pass  # the help is of use without them
         else:
@@ -230,12 +228,12 @@ def _learn_labels(
     collection: Path, labels: Path, chosen: dict[str, Any], given: list[str], wait: bool, as_json: bool
 ) -> None:
     with needs_extra("learn", "training"):
-        from ordhash import learn
+        from ordhash import learn, ownmodel
     config = _for(learn.DOHConfig, chosen)
     useless = [*_option_names(name for name in chosen if name not in config), *_option_names(given)]
     if useless:
         raise InputError(f"--collection decides itself how to train; leave out {', '.join(sorted(useless))}")
-    report, trained, unknown = learn.learn_labels(
+    report, trained, unknown = ownmodel.learn_labels(
         Collection(collection),
         read_manifest(labels),
         config=learn.DOHConfig(**config) if config else None,

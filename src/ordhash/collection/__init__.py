@@ -2,7 +2,17 @@
 
 from ordhash.collection.catalogue import Entry
 from ordhash.collection.collection import Collection
+from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
 from ordhash.collection.progress import SyncProgress
-from ordhash.collection.sync import SyncReport
+from ordhash.collection.sync import SyncReport, is_as_it_was
 
-__all__ = ["Collection", "Entry", "SyncProgress", "SyncReport"]
+__all__ = [
+    "NEAR_DUPLICATE",
+    "Collection",
+    "Entry",
+    "SyncProgress",
+    "SyncReport",
+    "fingerprint",
+    "first_alike",
+    "is_as_it_was",
+]

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ordhash.codefile import CodeFacts
-from ordhash.codes import CodeSpec
+from ordhash.codes import CodeFacts, CodeSpec
 from ordhash.errors import DataError
 
 __all__ = ["Catalogue", "Entry", "Failure"]

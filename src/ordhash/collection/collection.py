@@ -9,21 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ordhash.codefile import CodeFacts, write_codes
-from ordhash.codetable import CodeTable
+from ordhash.codes import CodeFacts, CodeTable, write_codes
 from ordhash.collection.catalogue import Catalogue, Entry
+from ordhash.collection.fingerprints import first_alike
 from ordhash.collection.keptindex import everything_in, index_path, kept_index
 from ordhash.collection.progress import LOCK, SyncProgress, forget_progress, progress_in, progress_teller
-from ordhash.collection.staleness import staleness
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
-from ordhash.data.images import MAX_PIXELS
-from ordhash.data.readers import CATALOGUE
-from ordhash.encoder import Encoder
+from ordhash.data import CATALOGUE, MAX_PIXELS
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
-from ordhash.files import StrPath, locked
-from ordhash.fingerprint import first_alike
 from ordhash.index import OrdinalIndex
-from ordhash.modelfile import Model, recorded_model
+from ordhash.model import Encoder, Model, recorded_model, staleness
+from ordhash.support import StrPath, locked
 
 __all__ = ["Collection"]
 
@@ -169,7 +165,7 @@ class Collection:
 
         Args:
             distance: Bits of 256 in which the fingerprints of two images may differ, for instance
-                [NEAR_DUPLICATE][ordhash.fingerprint.NEAR_DUPLICATE]; every image of a group is that near to another
+                [NEAR_DUPLICATE][ordhash.collection.NEAR_DUPLICATE]; every image of a group is that near to another
                 one of it. None asks for files that are equal byte for byte.
             progress: Whether to show a bar.
         """
@@ -212,7 +208,7 @@ class Collection:
         Args:
             photograph: Content of an image file.
             encoder: The model of the collection.
-            max_pixels: As [open_rgb][ordhash.data.images.open_rgb] takes it.
+            max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
 
         Returns:
             Its key; that of an image of the same content, if there is one.
@@ -279,7 +275,7 @@ class Collection:
         """Which images show the same picture as a fingerprint does, and not only one that looks alike.
 
         Args:
-            picture: From [fingerprint][ordhash.fingerprint.fingerprint].
+            picture: From [fingerprint][ordhash.collection.fingerprint].
             keys: Images of the collection.
         """
         fingerprints = [None if entry is None else entry.fingerprint for entry in self.entries(keys)]

@@ -10,9 +10,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Entry
-from ordhash.fingerprint import FINGERPRINT
+from ordhash.collection.fingerprints import FINGERPRINT
 from ordhash.index import OrdinalIndex
-from ordhash.progress import progress_bar
+from ordhash.support import progress_bar
 
 __all__ = ["duplicate_groups"]
 

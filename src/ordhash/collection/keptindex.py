@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ordhash.codes import OrdinalCodes
-from ordhash.codetable import CodeTable
+from ordhash.codes import CodeTable, OrdinalCodes
 from ordhash.collection.catalogue import Catalogue
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex

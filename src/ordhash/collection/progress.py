@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ordhash.files import replace_file
+from ordhash.support import replace_file
 
 __all__ = ["LOCK", "SyncProgress", "forget_progress", "progress_in", "progress_teller"]
 

@@ -16,14 +16,11 @@ import numpy as np
 
 from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry, Failure
-from ordhash.data import ImageSet
-from ordhash.data.images import content_id, file_suffix, open_rgb
-from ordhash.data.readers import walk_images
-from ordhash.encoder import Encoder
+from ordhash.collection.fingerprints import fingerprint
+from ordhash.data import ImageSet, content_id, file_suffix, open_rgb, walk_images
 from ordhash.errors import DataError, ImageError
-from ordhash.files import replace_file
-from ordhash.fingerprint import fingerprint
-from ordhash.progress import progress_bar
+from ordhash.model import Encoder
+from ordhash.support import progress_bar, replace_file
 
 __all__ = ["SyncReport", "add_photograph", "changed_photographs", "is_as_it_was", "sync_folder"]
 
@@ -131,7 +128,7 @@ def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes, ma
         catalogue: Of the encoder's model.
         encoder: Encodes it.
         photograph: Content of an image file.
-        max_pixels: As [open_rgb][ordhash.data.images.open_rgb] takes it.
+        max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
 
     Raises:
         ImageError: It cannot be used; then nothing is written.

@@ -1,17 +1,47 @@
 """Images, data sets and protocols."""
 
 from ordhash.data.datasets import DATASETS
-from ordhash.data.imageset import ImageSet
+from ordhash.data.images import MAX_PIXELS, Fit, ImageSource, content_id, file_suffix, open_rgb, prepare
+from ordhash.data.imageset import Images, ImageSet, as_image_set
+from ordhash.data.packages import take_from_pypi
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
-from ordhash.data.readers import read_folder, read_images, read_manifest
+from ordhash.data.readers import (
+    CATALOGUE,
+    IMAGE,
+    is_image_name,
+    manifest_set,
+    read_folder,
+    read_images,
+    read_manifest,
+    read_photographs,
+    walk_images,
+)
+from ordhash.data.remote import read_place
 
 __all__ = [
+    "CATALOGUE",
     "DATASETS",
+    "IMAGE",
+    "MAX_PIXELS",
     "PROTOCOLS",
+    "Fit",
     "ImageSet",
+    "ImageSource",
+    "Images",
     "Protocol",
+    "as_image_set",
+    "content_id",
+    "file_suffix",
+    "is_image_name",
     "load_protocol",
+    "manifest_set",
+    "open_rgb",
+    "prepare",
     "read_folder",
     "read_images",
     "read_manifest",
+    "read_photographs",
+    "read_place",
+    "take_from_pypi",
+    "walk_images",
 ]

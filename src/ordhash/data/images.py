@@ -1,6 +1,6 @@
 """One image: decode it, bring it upright to RGB, scale it for the network, and name its content.
 
-Every function takes an [ImageSource][ordhash.data.images.ImageSource] and raises
+Every function takes an [ImageSource][ordhash.data.ImageSource] and raises
 [ImageError][ordhash.errors.ImageError] for whatever one bad file can do, so that a caller who reads a
 folder handles one exception. All of it may run in worker threads; no global switch is touched.
 Colour profiles are not applied: RGB values are taken as they are stored.
@@ -141,7 +141,7 @@ def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
     """Scale an image to the square that a network takes, bicubic with antialiasing.
 
     Args:
-        image: Mode RGB, as [open_rgb][ordhash.data.images.open_rgb] returns it.
+        image: Mode RGB, as [open_rgb][ordhash.data.open_rgb] returns it.
         size: Side of the square in pixels.
         fit: ``squash`` scales the whole picture; ``crop`` scales its middle square. As when a whole picture is scaled
             and then cut, the pixels just outside the square have a share in those at its edge.
@@ -188,7 +188,7 @@ def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
 
     Raises:
         ImageError: A file is missing or cannot be read, an open image cannot be decoded, or an array has another
-            shape or dtype than [open_rgb][ordhash.data.images.open_rgb] takes.
+            shape or dtype than [open_rgb][ordhash.data.open_rgb] takes.
         InputError: ``source`` is of another type.
 
     >>> content_id(b"content of a file").hex()

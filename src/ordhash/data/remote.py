@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import CATALOGUE, folder_set, is_image_name, manifest_set, read_table
 from ordhash.errors import DataError, first_line
-from ordhash.places import Place
+from ordhash.support import Place
 
 __all__ = ["read_place"]
 

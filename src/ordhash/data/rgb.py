@@ -11,7 +11,7 @@ __all__ = ["to_rgb"]
 
 
 def to_rgb(image: Image.Image, label: str) -> Image.Image:
-    """A decoded image as RGB, as [open_rgb][ordhash.data.images.open_rgb] describes it.
+    """A decoded image as RGB, as [open_rgb][ordhash.data.open_rgb] describes it.
 
     Args:
         image: Of any mode.

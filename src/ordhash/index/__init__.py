@@ -1,7 +1,18 @@
 """Search: an index of ordinal codes, exact, in memory or mapped from its file."""
 
+from ordhash.index.conditions import Comparison, Condition, rows_that_meet, typed_value
 from ordhash.index.index import OrdinalIndex
 from ordhash.index.items import Where
 from ordhash.index.results import IndexStats, RadiusResult, SearchResult
 
-__all__ = ["IndexStats", "OrdinalIndex", "RadiusResult", "SearchResult", "Where"]
+__all__ = [
+    "Comparison",
+    "Condition",
+    "IndexStats",
+    "OrdinalIndex",
+    "RadiusResult",
+    "SearchResult",
+    "Where",
+    "rows_that_meet",
+    "typed_value",
+]

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ordhash.checks import integer_at_least
-from ordhash.codefile import CodeFacts
-from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.codetable import CodeTable, Keys, Metadata
-from ordhash.distances import (
+from ordhash.codes import (
+    CodeFacts,
+    CodeSpec,
+    CodeTable,
+    Keys,
+    Metadata,
+    OrdinalCodes,
     Scale,
     asymmetric_distances,
     check_comparable,
@@ -28,13 +30,13 @@ from ordhash.distances import (
     top_k,
 )
 from ordhash.errors import InputError
-from ordhash.files import StrPath
 from ordhash.index.guard import Guard
 from ordhash.index.indexfile import IndexContents, read_index, write_index
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.planes import Bytes, PlaneCodes
 from ordhash.index.results import IndexStats, RadiusResult, SearchResult
 from ordhash.index.stores import Distinct, Found, Grown, Scan, Tabled, bools_of, kernels, store_of
+from ordhash.support import StrPath, integer_at_least
 
 __all__ = ["OrdinalIndex"]
 
@@ -196,7 +198,7 @@ class OrdinalIndex:
             scores: float (q, n_segments, arity), of the model of the index.
             top_k: How many of each query; more than there are gives all.
             of: The scale on which losses add up, as in
-                [asymmetric_distances][ordhash.distances.asymmetric_distances].
+                [asymmetric_distances][ordhash.codes.asymmetric_distances].
             model_id: The model that made the scores; None is not checked.
             where: As in [search][ordhash.index.OrdinalIndex.search].
 

@@ -19,12 +19,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from ordhash.codefile import CodeFacts, checked_table, existing_file
-from ordhash.codes import CodeSpec
+from ordhash.codes import CodeFacts, CodeSpec, checked_table, existing_file
 from ordhash.errors import DataError, first_line
-from ordhash.files import StrPath, replace_file
 from ordhash.index.planes import BLOCK, PlaneCodes, width_of
 from ordhash.index.stores import Distinct, Scan
+from ordhash.support import StrPath, replace_file
 
 __all__ = ["INDEX_FORMAT", "IndexContents", "read_index", "write_index"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ordhash.codetable import CodeTable, Keys, key_array, typed_keys
+from ordhash.codes import CodeTable, Keys, key_array, typed_keys
 from ordhash.errors import InputError, first_line
 from ordhash.index.planes import Bytes
 from ordhash.index.stores import bools_of

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
-from ordhash.cores import available_cores
 from ordhash.errors import DataError
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes
+from ordhash.support import available_cores
 
 __all__ = ["Distinct", "Found", "Grown", "Scan", "Store", "Tabled", "bools_of", "kernels", "store_of"]
 

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ordhash.errors import InputError, MissingPartError
-from ordhash.inference import ImageInput
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.trunks import TRUNKS, make_trunk, pretrained_trunk_state
+from ordhash.model import ImageInput
 
 __all__ = [
     "PACKAGED_WEIGHTS",

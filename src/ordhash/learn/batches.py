@@ -14,11 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from ordhash.data.images import open_rgb
-from ordhash.data.imageset import ImageSet
+from ordhash.data import ImageSet, open_rgb
 from ordhash.errors import InputError
-from ordhash.features import FeatureMaps
-from ordhash.inference import ImageInput
+from ordhash.model import FeatureMaps, ImageInput
 
 Rows = npt.NDArray[np.intp]
 

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ordhash.errors import DataError, InputError
-from ordhash.files import replace_file
+from ordhash.support import replace_file
 
 __all__ = ["TrainingState"]
 

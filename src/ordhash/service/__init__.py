@@ -1,6 +1,8 @@
 """The HTTP service: a collection to look at and to search, for programs and on a web page."""
 
 from ordhash.service.app import create_app
-from ordhash.service.settings import ServiceSettings
+from ordhash.service.library import Library
+from ordhash.service.server import run
+from ordhash.service.settings import ServiceSettings, is_loopback
 
-__all__ = ["ServiceSettings", "create_app"]
+__all__ = ["Library", "ServiceSettings", "create_app", "is_loopback", "run"]

@@ -23,8 +23,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import ordhash
 from ordhash.errors import ImageError, InputError, OrdhashError, SyncRunningError
-from ordhash.examples import Box as Edges
-from ordhash.index.conditions import Condition
+from ordhash.index import Condition
+from ordhash.search import Box as Edges
 from ordhash.service import messages
 from ordhash.service.guard import COOKIE, Guard, Numbers, problem
 from ordhash.service.library import Found, Library, Order, UnknownKeyError

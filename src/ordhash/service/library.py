@@ -14,19 +14,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ordhash.codes import OrdinalCodes
-from ordhash.collection import Collection, Entry, SyncProgress
-from ordhash.collection.sync import is_as_it_was
-from ordhash.data.images import open_rgb
-from ordhash.encoder import Encoder
+from ordhash.collection import Collection, Entry, SyncProgress, first_alike, is_as_it_was
+from ordhash.data import open_rgb
 from ordhash.errors import DataError, ImageError, InputError, OrdhashError, SyncRunningError
-from ordhash.examples import Box, Example, look_up_examples, seen_part
-from ordhash.files import StrPath
-from ordhash.fingerprint import first_alike
-from ordhash.index.conditions import Condition, rows_that_meet
-from ordhash.lookup import Answer, metadata_at
+from ordhash.index import Condition, rows_that_meet
+from ordhash.model import Encoder
+from ordhash.search import Answer, Box, Example, look_up_examples, metadata_at, seen_part
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
 from ordhash.service.syncing import SyncProcess
 from ordhash.service.view import View, version_of
+from ordhash.support import StrPath
 
 __all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
 
@@ -245,7 +242,7 @@ class Library:
         return attention, seen_part(picture.size, form.fit)
 
     def own_example(self, image: bytes, box: Box | None = None, *, wanted: bool = True, name: str) -> Example:
-        """An example for [search][ordhash.service.library.Library.search] that somebody sends.
+        """An example for [search][ordhash.service.Library.search] that somebody sends.
 
         Args:
             image: Content of an image file.
@@ -256,7 +253,7 @@ class Library:
         return Example(image, box, wanted, name, self._pixels)
 
     def example(self, key: str, **settings: Any) -> Example:
-        """An example for [search][ordhash.service.library.Library.search] from the collection.
+        """An example for [search][ordhash.service.Library.search] from the collection.
 
         Raises:
             UnknownKeyError: There is none of that key.
@@ -272,7 +269,7 @@ class Library:
             conditions: On their metadata.
 
         Raises:
-            InputError: As [look_up_examples][ordhash.examples.look_up_examples], or a condition does not go with the
+            InputError: As [look_up_examples][ordhash.search.look_up_examples], or a condition does not go with the
                 metadata.
             ImageError: An example cannot be used.
         """

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from ordhash.index.conditions import Comparison
+from ordhash.index import Comparison
 
 __all__ = [
     "Added",

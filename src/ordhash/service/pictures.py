@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ordhash.data.images import open_rgb
-from ordhash.files import replace_file
+from ordhash.data import open_rgb
+from ordhash.support import replace_file
 
 __all__ = ["Thumbnails", "scaled_jpeg"]
 

@@ -6,8 +6,8 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 
-from ordhash.cores import available_cores
 from ordhash.errors import InputError
+from ordhash.support import available_cores
 
 __all__ = ["ServiceSettings", "is_loopback"]
 

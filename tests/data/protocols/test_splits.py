@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 from ordhash.data import ImageSet
-from ordhash.data.protocols import (
-    hold_out_classes,
-    split_by_class,
-    split_by_concept,
-    split_by_digest,
-    with_label_noise,
-)
+from ordhash.data.protocols import hold_out_classes, split_by_class, split_by_concept, split_by_digest, with_label_noise
 from ordhash.data.protocols.splits import of_classes, together, with_classes
 from ordhash.errors import InputError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ordhash.codes import OrdinalCodes
+from ordhash.codes.codes import OrdinalCodes
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives.base import (
     balanced_pair_weights,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.learn.objectives.centres import agreeing_codewords, class_centres, far_codewords, hadamard
 
 

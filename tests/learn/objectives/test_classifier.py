@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ordhash.codes import CodeSpec, symbols_from_scores
+from ordhash.codes.codes import CodeSpec, symbols_from_scores
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives import Classifier, Task

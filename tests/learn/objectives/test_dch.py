@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives import DCH, Task

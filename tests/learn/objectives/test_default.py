@@ -1,6 +1,6 @@
 import torch
 
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives import DOH, Default, DOHCodewords, DOHMixup, DOHSymbols, Task
 

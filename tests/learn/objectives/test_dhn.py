@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.objectives import DHN, Task
 

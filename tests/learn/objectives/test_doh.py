@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ordhash.codes import CodeSpec
+from ordhash.codes.codes import CodeSpec
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives import DOH, Task
 from ordhash.learn.objectives.doh import pair_difference_loss

@@ -6,7 +6,7 @@ import pytest
 import torch
 from skimage import data as photographs
 
-from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.config import DOHConfig

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ordhash.data.datasets.dataset import Parts
+from ordhash.data.datasets import Parts
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
-from ordhash.data.protocols.splits import (
-    hold_out_classes,
-    of_classes,
-    split_by_class,
-    together,
-    with_label_noise,
-)
+from ordhash.data.protocols.splits import hold_out_classes, of_classes, split_by_class, together, with_label_noise
 
 __all__ = ["PROTOCOLS"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ordhash.data.datasets.dataset import Parts
+from ordhash.data.datasets import Parts
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
 from ordhash.data.protocols.splits import with_classes

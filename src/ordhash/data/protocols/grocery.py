@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ordhash.data.datasets.dataset import Parts
+from ordhash.data.datasets import Parts
 from ordhash.data.imageset import ImageSet
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ordhash.data.datasets.dataset import Parts
+from ordhash.data.datasets import Parts
 from ordhash.data.protocols.protocol import Protocol
 
 __all__ = ["ProtocolInfo"]

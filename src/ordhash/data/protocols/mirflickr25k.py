@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ordhash.data.datasets.dataset import Parts
+from ordhash.data.datasets import Parts
 from ordhash.data.datasets.mirflickr25k import CONCEPTS
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol

@@ -10,7 +10,7 @@ nearest is just below 255; sums stop at 255. So a sum of 255 says that a code is
 may be near. Symbols of more than four bits take one table for every 16 values.
 
 As nearer codes are found the limit falls and the scale rises with it, so the bound gets finer where it matters. The
-distances of what it lets through are those of [asymmetric_distances][ordhash.distances.asymmetric_distances], float32
+distances of what it lets through are those of [asymmetric_distances][ordhash.codes.asymmetric_distances], float32
 added in the order of the segments, and of equals the earlier row is taken.
 """
 
@@ -50,7 +50,7 @@ def nearest_asymmetric(
 
     Args:
         database: n codes.
-        losses: float32 (q, n_segments, arity), as [symbol_losses][ordhash.distances.symbol_losses] gives them.
+        losses: float32 (q, n_segments, arity), as [symbol_losses][ordhash.codes.symbol_losses] gives them.
         k: From 0 to the rows that are allowed.
         allowed: As in [nearest][ordhash.index.kernels.nearest].
         threads: How many share the blocks; None is one for every core.

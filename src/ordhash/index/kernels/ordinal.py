@@ -7,7 +7,7 @@ on as many codes at once as a register has bytes. A scan reads memory in its ord
 The nearest are kept in the same pass. A count of every distance taken so far says which distance cannot be among the
 nearest any more, and distances are looked at one by one only where the smallest of a short run is below that. Rows come
 in their order, so of equals the earlier is taken first, and the result is that of
-[top_k][ordhash.distances.top_k] on all distances, to the last tie.
+[top_k][ordhash.codes.top_k] on all distances, to the last tie.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from ordhash.cores import available_cores
 from ordhash.index.planes import Bytes, PlaneCodes
+from ordhash.support import available_cores
 
 __all__ = ["at_once", "bits_of", "blocks_of", "in_threads", "is_allowed", "least_blocks", "parts_of"]
 

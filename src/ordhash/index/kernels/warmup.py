@@ -13,7 +13,7 @@ from ordhash.index.kernels.ordinal import nearest, within
 from ordhash.index.kernels.postings import expand, has_allowed
 from ordhash.index.kernels.tables import Tables, walk
 from ordhash.index.planes import PlaneCodes
-from ordhash.progress import progress_bar
+from ordhash.support import progress_bar
 
 __all__ = ["warm_up"]
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ordhash.errors import InputError, did_you_mean
-from ordhash.learn.objectives.base import MANY_IMAGES, Objective, Task
+from ordhash.learn.objectives.base import (
+    MANY_IMAGES,
+    Objective,
+    Task,
+    check_above_zero,
+    class_loss,
+    label_similarity,
+    relaxed_code,
+)
 from ordhash.learn.objectives.classifier import Classifier
 from ordhash.learn.objectives.codewords import DOHCodewords
 from ordhash.learn.objectives.csq import CSQ
@@ -44,7 +52,11 @@ __all__ = [
     "Objective",
     "OrthoHash",
     "Task",
+    "check_above_zero",
+    "class_loss",
     "find_objective",
+    "label_similarity",
+    "relaxed_code",
 ]
 
 OBJECTIVES: dict[str, type[Objective]] = {

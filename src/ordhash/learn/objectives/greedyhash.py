@@ -18,14 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives.base import (
-    Objective,
-    Task,
-    binary_signs,
-    binary_values,
-    check_not_negative,
-    label_loss,
-)
+from ordhash.learn.objectives.base import Objective, Task, binary_signs, binary_values, check_not_negative, label_loss
 
 __all__ = ["GreedyHash"]
 

@@ -9,12 +9,9 @@ from typing import Any
 
 import torch
 
-from ordhash.calibration import Calibration
 from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.collection.staleness import learned_from, symbol_shares
-from ordhash.data.imageset import ImageSet
+from ordhash.data import ImageSet
 from ordhash.errors import InputError, did_you_mean
-from ordhash.features import FeatureStore
 from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.export import export_backbone, export_model
@@ -26,7 +23,7 @@ from ordhash.learn.shallow.sdh import SDH
 from ordhash.learn.shallow.spectral import SpectralHashing
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
 from ordhash.learn.validation import calibrations, labelled, labels_of
-from ordhash.modelfile import MODEL_FILE
+from ordhash.model import MODEL_FILE, Calibration, FeatureStore, learned_from, symbol_shares
 
 __all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
 

@@ -28,7 +28,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.learn.objectives.base import check_above_zero
+from ordhash.learn.objectives import check_above_zero
 from ordhash.learn.shallow.base import Features, Labels, LinearHead, ShallowMethod, check_different, label_matrix
 from ordhash.learn.shallow.itq import itq_rotation
 

@@ -28,7 +28,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ordhash.learn.objectives.base import check_above_zero
+from ordhash.learn.objectives import check_above_zero
 from ordhash.learn.shallow.base import (
     Features,
     Labels,

@@ -1,0 +1,46 @@
+"""Ordinal hash codes: what a code is, how codes are packed, compared and stored."""
+
+from ordhash.codes.codes import CodeSpec, OrdinalCodes, Symbols
+from ordhash.codes.distances import (
+    Scale,
+    asymmetric_distances,
+    check_comparable,
+    ordinal_distances,
+    symbol_losses,
+    symbol_probabilities,
+    top_k,
+)
+from ordhash.codes.file import CodeFacts, checked_table, existing_file, read_codes, write_codes
+from ordhash.codes.shards import LIST, MODEL, Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
+from ordhash.codes.table import CodeTable, Keys, Metadata, key_array, typed_keys
+
+__all__ = [
+    "LIST",
+    "MODEL",
+    "CodeFacts",
+    "CodeSpec",
+    "CodeTable",
+    "Keys",
+    "Metadata",
+    "OrdinalCodes",
+    "Plan",
+    "Scale",
+    "Symbols",
+    "asymmetric_distances",
+    "check_comparable",
+    "checked_table",
+    "existing_file",
+    "is_leftover",
+    "key_array",
+    "ordinal_distances",
+    "read_codes",
+    "read_failures",
+    "read_shards",
+    "shard_name",
+    "symbol_losses",
+    "symbol_probabilities",
+    "top_k",
+    "typed_keys",
+    "write_codes",
+    "write_shard",
+]

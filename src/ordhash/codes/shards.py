@@ -1,0 +1,187 @@
+"""Codes in a folder of shards: what many machines write at once, and one reads as a whole.
+
+A folder holds a plan (``_encoding.json``: of which images, by which model, in how many shards), the model, and a file
+of codes for each shard (``ordhash.codes.file``), with the images that could not be used in the metadata of its schema.
+Shards are files that Parquet readers can read as one table; they pass over names that begin with an underscore.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ordhash.codes.codes import CodeSpec
+from ordhash.codes.file import CODES_FORMAT, CodeFacts, codes_to_table, table_to_codes
+from ordhash.codes.table import CodeTable
+from ordhash.errors import DataError, ImageError, first_line
+from ordhash.support import Place
+
+__all__ = ["LIST", "MODEL", "Plan", "is_leftover", "read_failures", "read_shards", "shard_name", "write_shard"]
+
+LIST = "_images.parquet"
+"""File with the list of the images, where they are files of their own."""
+
+MODEL = "_model.onnx"
+"""The model, which every machine reads from there."""
+
+_PLAN = "_encoding.json"
+_FORMAT = "encoding/1"
+_FAILURES, _WORKER = b"ordhash.failures", b"ordhash.worker"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a folder of shards holds when it is complete.
+
+    Attributes:
+        source: Where the images are.
+        images: Digest of the list of the images.
+        n_images: How many.
+        shard_size: Images of a shard; the last one may have fewer.
+        code_bits: Length of a code.
+        arity: Scores of a segment.
+        model_id: The model.
+        model_path: Where its file was.
+    """
+
+    source: str
+    images: str
+    n_images: int
+    shard_size: int
+    code_bits: int
+    arity: int
+    model_id: str
+    model_path: str
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards there are to be."""
+        return -(-self.n_images // self.shard_size)
+
+    def write(self, folder: Place) -> None:
+        """Keep it in its folder."""
+        values = {"format": _FORMAT, **dataclasses.asdict(self)}
+        folder.below(_PLAN).write(json.dumps(values, indent=1).encode() + b"\n")
+
+    @classmethod
+    def of(cls, folder: Place) -> Plan | None:
+        """The plan of a folder; None where there is none.
+
+        Raises:
+            DataError: It is damaged or of a newer version.
+        """
+        place = folder.below(_PLAN)
+        if not place.is_file():
+            return None
+        try:
+            values = json.loads(place.read())
+            if values.pop("format") != _FORMAT:
+                raise DataError(f"{place} is of a newer version; upgrade ordhash")
+            return cls(**values)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{place} is damaged ({first_line(error)}); encode into another folder") from error
+
+    def missing(self, folder: Place) -> list[int]:
+        """Numbers of the shards that are not there yet."""
+        there = set(folder.names() or ())
+        return [number for number in range(self.n_shards) if shard_name(number) not in there]
+
+
+def shard_name(number: int) -> str:
+    """Name of a shard's file.
+
+    >>> shard_name(7)
+    'part-00000007.parquet'
+    """
+    return f"part-{number:08d}.parquet"
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file is of an encoding that was not begun in earnest, or was to become a shard: nobody misses it.
+
+    >>> is_leftover("_images.parquet"), is_leftover("part-00000007.parquet")
+    (True, False)
+    """
+    return name in (LIST, MODEL) or re.fullmatch(r"\.(part-|_).*\.tmp", name) is not None
+
+
+def write_shard(
+    folder: Place, number: int, table: CodeTable, failures: list[ImageError], *, worker: str | None = None
+) -> None:
+    """Write a shard, whole or not at all.
+
+    Args:
+        folder: The folder.
+        number: Of the shard.
+        table: Its codes.
+        failures: The images of it that could not be used.
+        worker: Who encoded it, for whoever looks into it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path)
+    said = json.dumps([[failure.source, failure.reason] for failure in failures]).encode()
+    more = {_FAILURES: said} if worker is None else {_FAILURES: said, _WORKER: worker.encode()}
+    content = io.BytesIO()
+    pq.write_table(arrow.replace_schema_metadata({**arrow.schema.metadata, **more}), content)
+    folder.below(shard_name(number)).write(content.getvalue())
+
+
+def read_failures(folder: Place, number: int, plan: Plan) -> list[ImageError]:
+    """The images of a shard that could not be used.
+
+    Raises:
+        DataError: The shard cannot be read, or is none of the plan.
+    """
+    place = folder.below(shard_name(number))
+    try:
+        with place.filesystem.open_input_file(place.path) as file:
+            parquet = pq.ParquetFile(file)
+            said, rows = parquet.schema_arrow.metadata or {}, parquet.metadata.num_rows
+        failures = [ImageError(source, reason) for source, reason in json.loads(said[_FAILURES])]
+        facts, _ = CodeFacts.of_schema(parquet.schema_arrow, CODES_FORMAT)
+    except (pa.ArrowException, OSError, KeyError, ValueError, DataError) as error:
+        raise DataError(f"{place} is damaged ({first_line(error)}); delete it and encode again") from error
+    images = min(plan.shard_size, plan.n_images - number * plan.shard_size)
+    same = (facts.model_id, facts.spec) == (plan.model_id, CodeSpec(plan.code_bits, plan.arity))
+    if not same or rows + len(failures) != images:
+        raise DataError(f"{place} is of another encoding than the folder's; delete it and encode again")
+    return failures
+
+
+def read_shards(folder: Place) -> CodeTable:
+    """All codes of a folder of shards, in the order of the images.
+
+    Raises:
+        DataError: The folder is not complete, or a shard is damaged.
+    """
+    plan = Plan.of(folder)
+    if plan is None:
+        raise DataError(f"{folder} is no folder that `ordhash encode --engine ray` wrote; check the path")
+    missing = plan.missing(folder)
+    if missing:
+        raise DataError(
+            f"{folder} has {plan.n_shards - len(missing)} of {plan.n_shards} shards; run the same `ordhash encode` "
+            "again, which goes on there"
+        )
+    tables = []
+    for number in range(plan.n_shards):
+        read_failures(folder, number, plan)
+        place = folder.below(shard_name(number))
+        try:
+            with place.filesystem.open_input_file(place.path) as file:
+                tables.append(pq.read_table(file))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{place} is damaged ({first_line(error)}); delete it and encode again") from error
+    try:
+        # A column without any value in a shard has no type there.
+        return table_to_codes(pa.concat_tables(tables, promote_options="permissive"))
+    except (DataError, pa.ArrowException) as error:
+        raise DataError(f"{folder}: {first_line(error)}") from None

@@ -1,0 +1,169 @@
+"""Codes with what the user calls them and knows about them, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ordhash.codes.codes import OrdinalCodes
+from ordhash.errors import InputError, first_line
+
+__all__ = ["RESERVED_COLUMNS", "CodeTable", "Keys", "Metadata", "key_array", "typed_keys"]
+
+Keys: TypeAlias = Sequence[str] | Sequence[int] | npt.NDArray[Any]
+Metadata: TypeAlias = pa.Table | Mapping[str, Sequence[Any] | npt.NDArray[Any]]
+
+RESERVED_COLUMNS = ("key", "code")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class CodeTable:
+    """Codes of n items, with what the user calls them and knows about them.
+
+    Args:
+        codes: n codes.
+        keys: n different strings or integers; None numbers them from 0.
+        metadata: Table of n rows, or n values by column name; the names ``key`` and ``code`` are taken. None is none.
+        model_path: Where the file of the model was, a hint for programs that encode queries later.
+
+    Raises:
+        InputError: Keys or metadata of another length, duplicate keys, or keys of another type.
+
+    >>> table = CodeTable(OrdinalCodes.from_symbols([[0, 1], [1, 1]], arity=2), ["a", "b"], {"label": [7, 8]})
+    >>> table.keys.tolist(), table.metadata.column_names
+    (['a', 'b'], ['label'])
+    """
+
+    codes: OrdinalCodes
+    keys: npt.NDArray[Any]
+    """int64 or object (of str) (n,), read-only."""
+    metadata: pa.Table | None
+    model_path: str | None
+
+    def __init__(
+        self,
+        codes: OrdinalCodes,
+        keys: Keys | None = None,
+        metadata: Metadata | None = None,
+        model_path: str | None = None,
+    ) -> None:
+        object.__setattr__(self, "codes", codes)
+        object.__setattr__(self, "keys", _check_keys(keys, len(codes)))
+        object.__setattr__(self, "metadata", _check_metadata(metadata, len(codes)))
+        object.__setattr__(self, "model_path", model_path)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+def key_array(keys: npt.NDArray[Any], strings: pa.DataType) -> pa.Array:
+    """Keys as an Arrow array: int64, or ``strings``, the type for text.
+
+    Raises:
+        InputError: A key is not valid Unicode.
+
+    >>> str(key_array(np.array(["a"], dtype=object), pa.string()).type)
+    'string'
+    """
+    try:
+        return pa.array(keys, type=pa.int64() if keys.dtype == np.int64 else strings)
+    except UnicodeEncodeError:
+        raise InputError("a key is not valid Unicode (a file name in another encoding?); rename it") from None
+
+
+def _check_keys(keys: Keys | None, n: int) -> npt.NDArray[Any]:
+    """Keys as a read-only copy: int64, or object (of str)."""
+    checked = np.arange(n, dtype=np.int64) if keys is None else typed_keys(keys)
+    if len(checked) != n:
+        raise InputError(f"there are {len(checked)} keys for {n} codes; give one key for each code")
+    duplicate = _duplicate(checked)
+    if duplicate is not None:
+        raise InputError(f"key {duplicate!r} is given more than once; keys must differ: make them unique")
+    checked.flags.writeable = False
+    return checked
+
+
+def typed_keys(keys: Keys) -> npt.NDArray[Any]:
+    """Keys as int64, or object (of str), (n,).
+
+    Raises:
+        InputError: They are neither all strings nor all integers that fit.
+
+    >>> typed_keys([3, 1]).dtype, typed_keys(["a"]).tolist()
+    (dtype('int64'), ['a'])
+    """
+    if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
+        raise InputError(f"keys are a {type(keys).__name__}; allowed is a sequence of strings or of integers")
+    if hasattr(keys, "__array__"):  # also a column of Arrow or pandas
+        keys = np.asarray(keys)
+    if isinstance(keys, np.ndarray) and keys.ndim != 1:
+        raise InputError(f"keys have shape {keys.shape}; allowed is (n,)")
+    if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu":
+        if keys.size and int(keys.max()) > np.iinfo(np.int64).max:
+            raise InputError(f"key {keys.max()} does not fit into 64 bits with sign; use a smaller one or a string")
+        return keys.astype(np.int64)
+    # NumPy would turn a mix of strings and integers into strings without a word, so the items are looked at.
+    items = list(keys)
+    if all(isinstance(item, str) for item in items) and (items or isinstance(keys, np.ndarray)):
+        strings = np.empty(len(items), dtype=object)
+        strings[:] = [str(item) for item in items]
+        return strings
+    if all(isinstance(item, int | np.integer) and not isinstance(item, bool) for item in items):
+        try:
+            return np.array(items, dtype=np.int64)
+        except OverflowError:
+            raise InputError("a key does not fit into 64 bits with sign; use a smaller one or a string") from None
+    kinds = sorted({type(item).__name__ for item in items})
+    raise InputError(f"keys are of type {', '.join(kinds)}; allowed are all strings or all integers")
+
+
+def _duplicate(keys: npt.NDArray[Any]) -> Any:
+    if keys.dtype == np.int64:
+        if (keys[1:] > keys[:-1]).all():  # rising, the usual case: no sort needed
+            return None
+        ordered = np.sort(keys)
+        again = np.flatnonzero(ordered[1:] == ordered[:-1])
+        return int(ordered[again[0]]) if len(again) else None
+    if len(set(keys)) == len(keys):
+        return None
+    seen: set[str] = set()
+    return next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+
+def _check_metadata(metadata: Metadata | None, n: int) -> pa.Table | None:
+    if metadata is None:
+        return None
+    table = metadata if isinstance(metadata, pa.Table) else _table_of(metadata)
+    names = table.column_names
+    for name in names:
+        if name in RESERVED_COLUMNS:
+            raise InputError(f"metadata have a column {name!r}, a name the package uses itself: rename the column")
+        if names.count(name) > 1:
+            raise InputError(f"metadata have {names.count(name)} columns named {name!r}; names must differ: rename one")
+    if not names:
+        return None
+    if table.num_rows != n:
+        raise InputError(f"metadata have {table.num_rows} rows for {n} codes; give one row for each code")
+    return table
+
+
+def _table_of(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> pa.Table:
+    if not isinstance(columns, Mapping):
+        raise InputError(
+            f"metadata are a {type(columns).__name__}; allowed are a pyarrow.Table and a mapping of columns"
+        )
+    arrays = {}
+    for name, values in columns.items():
+        try:
+            arrays[str(name)] = pa.array(values)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"metadata column {name!r} is no Arrow column ({first_line(error)}): change it") from None
+    lengths = {len(array) for array in arrays.values()}
+    if len(lengths) > 1:
+        raise InputError(f"metadata columns have lengths {sorted(lengths)}; give every column one value for each code")
+    return pa.table(arrays)

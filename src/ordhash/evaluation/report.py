@@ -1,0 +1,258 @@
+"""How good a model is: one protocol and one encoder give a Report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import ordhash
+from ordhash.codes import asymmetric_distances, ordinal_distances
+from ordhash.data.protocols import Protocol
+from ordhash.errors import DataError
+from ordhash.evaluation import metrics
+from ordhash.evaluation.tie_aware import (
+    Convention,
+    Ties,
+    average_precisions,
+    check_conventions,
+    check_relevant,
+    interpolated_precision,
+    precisions_at,
+)
+from ordhash.evaluation.tie_levels import check_distances, in_row_order, levels_of_queries
+from ordhash.model import Encoder
+from ordhash.support import progress_bar
+
+__all__ = ["Quality", "Report", "cosine_distances", "evaluate", "rank_quality"]
+
+_QUERIES_AT_ONCE = 100
+_PRECISION_AT = (1, 10, 100, 1000)
+_RADII = (0, 1, 2)
+
+DistancesOf = Callable[[slice], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality of one ranking: means over the queries, each the expectation over all orders of ties.
+
+    Where another order of ties or another convention of average precision was asked for, ``map`` has it.
+
+    Attributes:
+        map: Mean average precision, at the protocol's cutoff.
+        map_best: The same with relevant items first among equals: what a lucky sort would report.
+        map_worst: The same with relevant items last.
+        precision_at: Share of relevant items among the k nearest, for some k.
+        precision_within: Share of relevant items within an ordinal radius; empty for distances that are not ordinal.
+        recall: Levels of the precision-recall curve.
+        precision: Interpolated precision at these levels.
+        ndcg: Normalised discounted cumulative gain at the protocol's cutoff; None for relevance in one grade.
+    """
+
+    map: float
+    map_best: float
+    map_worst: float
+    precision_at: dict[int, float]
+    precision_within: dict[int, float]
+    recall: tuple[float, ...] = field(repr=False)
+    precision: tuple[float, ...] = field(repr=False)
+    ndcg: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Result of an evaluation.
+
+    Attributes:
+        protocol: Name of the protocol.
+        protocol_hash: Its hash.
+        model_id: Digest of the model file.
+        method: What made the codes.
+        code_bits: Length of a code.
+        arity: K.
+        cutoff: Positions that count for mAP; None is all.
+        n_queries: Queries that were searched.
+        n_database: Images that were searched in.
+        left_out: Images that could not be used.
+        distinct_codes: Different codes in the database.
+        ordinal: Ranking by ordinal distance.
+        asymmetric: Ranking by asymmetric distance (the query keeps its scores).
+        ties: Order of equal distances that ``map`` is for.
+        convention: What average precision is divided by.
+        note: What the protocol says of this copy of its data.
+        version: Version of this package.
+    """
+
+    protocol: str
+    protocol_hash: str
+    model_id: str
+    method: dict[str, Any]
+    code_bits: int
+    arity: int
+    cutoff: int | None
+    n_queries: int
+    n_database: int
+    left_out: tuple[str, ...]
+    distinct_codes: int
+    ordinal: Quality
+    asymmetric: Quality
+    ties: Ties = "expected"
+    convention: Convention = "normal"
+    note: str = ""
+    version: str = ordhash.__version__
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return dataclasses.asdict(self)
+
+
+def evaluate(
+    encoder: Encoder,
+    protocol: Protocol,
+    *,
+    ties: Ties = "expected",
+    convention: Convention = "normal",
+    progress: bool = False,
+) -> Report:
+    """Search every query of a protocol in its database, by both distances.
+
+    Images that cannot be read are left out and named in the report.
+
+    Args:
+        encoder: A model.
+        protocol: Queries, database and relevance.
+        ties: As in [average_precision][ordhash.evaluation.average_precision].
+        convention: As there.
+        progress: Whether to show a bar.
+
+    Raises:
+        InputError: Ties or a convention that there are not.
+        DataError: No query or no database image can be used, or a query lost its last relevant image to broken files.
+    """
+    check_conventions(ties, convention)  # before the work, not after it
+    query, database = encoder.run(protocol.query), encoder.run(protocol.database)
+    if len(query.rows) == 0 or len(database.rows) == 0:
+        raise DataError(f"protocol {protocol.name}: no query or no database image can be used; check the files")
+    if query.failures or database.failures:
+        protocol = dataclasses.replace(
+            protocol, query=protocol.query.subset(query.rows), database=protocol.database.subset(database.rows)
+        )
+    codes, queries = database.codes, query.codes
+    return Report(
+        protocol=protocol.name,
+        protocol_hash=protocol.hash(),
+        model_id=encoder.model_id,
+        method=encoder.info.method,
+        code_bits=encoder.spec.code_bits,
+        arity=encoder.spec.arity,
+        cutoff=protocol.cutoff,
+        n_queries=len(queries),
+        n_database=len(codes),
+        left_out=tuple(str(failure) for failure in (*query.failures, *database.failures)),
+        distinct_codes=len(np.unique(codes.packed(), axis=0)),
+        ordinal=rank_quality(
+            lambda rows: ordinal_distances(queries[rows], codes),
+            protocol,
+            radii=_RADII,
+            ties=ties,
+            convention=convention,
+            progress=progress,
+        ),
+        asymmetric=rank_quality(
+            lambda rows: asymmetric_distances(query.scores[rows], codes),
+            protocol,
+            ties=ties,
+            convention=convention,
+            progress=progress,
+        ),
+        ties=ties,
+        convention=convention,
+        note=protocol.note,
+    )
+
+
+def rank_quality(
+    distances_of: DistancesOf,
+    protocol: Protocol,
+    *,
+    radii: tuple[int, ...] = (),
+    ties: Ties = "expected",
+    convention: Convention = "normal",
+    progress: bool = False,
+) -> Quality:
+    """Quality of a ranking by any distance.
+
+    Args:
+        distances_of: Distances (len(rows), n_database) of the queries at some rows.
+        protocol: Queries, database and relevance.
+        radii: Radii for the precision within a radius.
+        ties: As in [average_precision][ordhash.evaluation.average_precision]: what ``map`` is for.
+        convention: As there: for ``map``, ``map_best`` and ``map_worst``.
+        progress: Whether to show a bar.
+    """
+    n, n_database = len(protocol.query), len(protocol.database)
+    within_reach = [k for k in _PRECISION_AT if k <= n_database]
+    sums: dict[str, float] = {}
+    curve = np.zeros(101)
+
+    def add(name: str, values: npt.NDArray[np.float64]) -> None:
+        sums[name] = sums.get(name, 0.0) + float(values.sum())
+
+    with progress_bar("Ranking", n, show=progress) as advance:
+        for start in range(0, n, _QUERIES_AT_ONCE):
+            rows = slice(start, min(start + _QUERIES_AT_ONCE, n))
+            distances, relevance = check_distances(distances_of(rows)), protocol.relevance(rows)
+            for radius in radii:
+                add(f"within {radius}", metrics.precision_within(distances, relevance, radius))
+            check_relevant(relevance)
+            queries = levels_of_queries(distances, relevance)  # counted once, for all that follows
+            last = min(protocol.cutoff or n_database, n_database)
+            best, worst, expected = average_precisions(queries, last, ["best", "worst", "expected"], convention)
+            if ties == "expected":
+                mean = expected
+            else:
+                asked = in_row_order(distances, relevance) if ties == "row" else queries
+                (mean,) = average_precisions(asked, last, [ties], convention)
+            add("map", mean)
+            add("map_best", best)
+            add("map_worst", worst)
+            if protocol.coarse is not None:
+                add("ndcg", metrics.ndcg(distances, protocol.gains(rows), cutoff=protocol.cutoff))
+            for k, shares in zip(within_reach, precisions_at(queries, within_reach), strict=True):
+                add(f"at {k}", shares)
+            curve += interpolated_precision(queries, len(curve))
+            advance(len(distances))
+    return Quality(
+        map=sums["map"] / n,
+        map_best=sums["map_best"] / n,
+        map_worst=sums["map_worst"] / n,
+        precision_at={k: sums[f"at {k}"] / n for k in within_reach},
+        precision_within={radius: sums[f"within {radius}"] / n for radius in radii},
+        recall=tuple((np.arange(len(curve)) / (len(curve) - 1)).tolist()),
+        precision=tuple((curve / n).tolist()),
+        ndcg=sums["ndcg"] / n if "ndcg" in sums else None,
+    )
+
+
+def cosine_distances(
+    queries: npt.NDArray[np.floating[Any]], database: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float32]:
+    """1 - cosine of the angle between feature vectors: the ranking that codes are measured against.
+
+    Args:
+        queries: float (q, D).
+        database: float (n, D).
+
+    Returns:
+        float32 (q, n).
+
+    >>> cosine_distances(np.eye(2), np.array([[3.0, 0.0]])).tolist()
+    [[0.0], [1.0]]
+    """
+    normed = [x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (queries, database)]
+    return np.asarray(1 - normed[0] @ normed[1].T, dtype=np.float32)

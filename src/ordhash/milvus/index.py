@@ -1,0 +1,436 @@
+"""Serving from Milvus: codes as bits that its HAMMING distance ranks as the ordinal distance does, kept in step."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pymilvus import DataType, MilvusClient
+
+from ordhash.codes import CodeFacts, CodeTable, OrdinalCodes, key_array
+from ordhash.errors import DataError, InputError, ServerError, did_you_mean
+from ordhash.index import Condition
+from ordhash.milvus.entities import CODE, DIGEST, DIGESTS, KEY, LONGEST_TEXT, Columns, any_of, digests_of, entities_of
+from ordhash.milvus.requests import ask, one_sentence
+from ordhash.milvus.simplex import codes_of_simplex, ordinal_distances_of, simplex_bits, simplex_of
+from ordhash.search import Hits, values_of
+from ordhash.support import integer_at_least, progress_bar, without_password
+
+__all__ = ["Consistency", "MilvusIndex", "PushReport", "collection_name"]
+
+Consistency: TypeAlias = Literal["strong", "bounded", "session", "eventually"]
+
+_FORMAT = "milvus/1"
+_ABOUT = "Ordinal codes as simplex codes, by ordhash. "
+_SCALARS, _SOURCE = b"ordhash.scalars", b"ordhash.source"
+_MOST_ROWS = 16_384  # of one answer
+_ROWS_A_READ = 12_000  # on the average: so few that hardly an answer reaches the limit by chance
+_ROWS_A_BATCH = 2_048
+_BYTES_A_BATCH = 8 << 20  # the server refuses messages of more than 64 MB
+_QUERIES_A_BATCH = 256
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """What was done to a collection of Milvus.
+
+    Attributes:
+        upserted: Rows that were new or had changed.
+        deleted: Rows that were gone.
+        unchanged: Rows that were there already.
+    """
+
+    upserted: int
+    deleted: int
+    unchanged: int
+
+
+class MilvusIndex:
+    """Codes in a collection of a Milvus server.
+
+    The server looks at every code (BIN_FLAT), so what it finds is exact, as in an
+    [OrdinalIndex][ordhash.index.OrdinalIndex]; only which of equally far items are left out at the end is its own.
+
+    Args:
+        uri: Of the server, as http://localhost:19530.
+        name: Of the collection: letters, digits and underscores.
+        token: For servers that ask who calls: "user:password", or a key.
+        consistency: Which writes a search sees: "strong" all that were acknowledged before it, "bounded" all but those
+            of the last seconds, "session" at least those of this process, "eventually" what has arrived. The last ones
+            wait for less.
+        timeout: Seconds for which a request is tried again while the server cannot be reached.
+
+    Raises:
+        InputError: A wrong URI or name.
+        ServerError: The server cannot be reached.
+
+    Example::
+
+        index = MilvusIndex("http://localhost:19530", "photos")
+        index.push(read_codes("codes.parquet"))
+        index.nearest(query.codes, top_k=10)
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        name: str,
+        *,
+        token: str = "",
+        consistency: Consistency = "strong",
+        timeout: float = 60.0,
+    ) -> None:
+        self._shown = without_password(uri)
+        if not _is_server(uri):
+            raise InputError(f"the server is {self._shown!r}; give its address, as http://localhost:19530")
+        if name != collection_name(name):
+            raise InputError(
+                f"the name is {name!r}; give letters, digits and underscores, as {collection_name(name)!r}"
+            )
+        if consistency not in get_args(Consistency):
+            raise InputError(f"consistency is {consistency!r}; allowed are {', '.join(get_args(Consistency))}")
+        self.uri, self.name = uri, name
+        self._level = consistency.capitalize()
+        self._timeout = timeout
+        # What it logs, it raises too, and that becomes one sentence.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        with one_sentence(self._shown):
+            self._client = MilvusClient(uri=uri, token=token, timeout=timeout)
+        self._facts: tuple[CodeFacts, Columns] | None = None
+        self._source: str | None = None
+
+    def __repr__(self) -> str:
+        return f"MilvusIndex({self._shown}, {self.name})"
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    @property
+    def facts(self) -> CodeFacts:
+        """What the codes mean.
+
+        Raises:
+            InputError: There is no such collection, or it is none of ours.
+            ServerError: The server cannot be reached.
+        """
+        return self._described()[0]
+
+    def __len__(self) -> int:
+        self._described()
+        return self._count()
+
+    def push(
+        self, table: CodeTable, *, source: str | None = None, replace: bool = False, progress: bool = False
+    ) -> PushReport:
+        """Make the collection hold just these codes: new and changed rows are written, those that are gone deleted.
+
+        Whatever interrupts it, the next push goes on from there: rows that arrived are recognised and not sent again.
+
+        Args:
+            table: The codes.
+            source: Where they are from. A collection that was pushed from elsewhere is refused, since everything in it
+                would be deleted; None is not compared.
+            replace: Whether to make the collection anew where these codes cannot become part of it; not where a push
+                did not make it.
+            progress: Whether to show a bar.
+
+        Raises:
+            InputError: The collection is of another model or source, has other columns or is none of ours, or a value
+                does not fit into Milvus.
+            ServerError: The server cannot be reached, or went away; what it acknowledged stays.
+        """
+        key_array(table.keys, pa.string())  # refuses what is not valid Unicode
+        facts = CodeFacts(table.codes.spec, table.codes.model_id, table.model_path)
+        columns, digests = Columns.of(table.metadata), None
+        there = self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout))
+        self._facts = None
+        if there:
+            self._described()  # refuses what somebody else made
+            try:
+                held_columns = self._check_same(facts, columns, table.keys.dtype, source)
+                digests = digests_of(table, held_columns)
+                columns = held_columns
+            except InputError:
+                if not replace:
+                    raise
+                digests = digests_of(table, columns)  # what cannot be kept is refused before anything is deleted
+                self._ask(lambda: self._client.drop_collection(self.name, timeout=self._timeout))
+                there = False
+        if digests is None:
+            digests = digests_of(table, columns)
+        if not there:
+            self._create(facts, columns, table.keys.dtype, source)
+            self._facts = None
+        self._load()
+        held = {row[KEY]: row[DIGEST] for rows in self._read([KEY, DIGEST]) for row in rows}
+        new = [row for row, key in enumerate(table.keys.tolist()) if held.pop(key, None) != digests[row]]
+        changes: list[tuple[int, Callable[[], object]]] = []
+        for block in _blocks(np.array(new, np.int64), _ROWS_A_BATCH):
+            changes.append((len(block), functools.partial(self._upsert, table, columns, block)))
+        for keys in _blocks(list(held), _ROWS_A_BATCH):
+            changes.append((len(keys), functools.partial(self._delete, keys)))
+        done, total = 0, len(new) + len(held)
+        with progress_bar("Pushing", total, show=progress) as advance:
+            for size, change in changes:
+                try:
+                    self._ask(change)
+                except ServerError as error:
+                    raise ServerError(f"{done} of {total} rows were written: {error}") from error
+                done += size
+                advance(size)
+        if changes:
+            self._ask(lambda: self._client.flush(self.name, timeout=self._timeout))
+        return PushReport(len(new), len(held), len(table) - len(new))
+
+    def nearest(self, codes: OrdinalCodes, *, top_k: int = 10, conditions: Sequence[Condition] = ()) -> list[Hits]:
+        """The nearest rows of every query by ordinal distance, nearest first, equally far ones in the order of keys.
+
+        Args:
+            codes: q codes of the model of the collection.
+            top_k: How many of each query, at most 16384.
+            conditions: Conditions on metadata columns, all of which must hold; the server sees to that.
+
+        Raises:
+            InputError: Codes of another model or spec, a wrong top_k, or a condition that does not fit.
+            ServerError: The server cannot be reached.
+        """
+        facts, columns = self._described()
+        spec, wanted = facts.spec, integer_at_least(top_k, 1, "top_k")
+        if codes.spec != spec:
+            raise InputError(f"the queries have {codes.spec} and {self._place} {spec}; encode with its model")
+        if None not in (codes.model_id, facts.model_id) and codes.model_id != facts.model_id:
+            raise InputError(
+                f"the query was encoded by model {codes.model_id!r} and {self._place} by {facts.model_id!r}; codes of "
+                "two models cannot be compared: encode the query with the model of the collection"
+            )
+        if wanted > _MOST_ROWS:
+            raise InputError(f"top_k is {wanted}; Milvus gives at most {_MOST_ROWS}")
+        where = columns.expression(conditions)
+        vectors = [row.tobytes() for row in simplex_of(codes)]
+        hits = []
+        for some in _blocks(vectors, _QUERIES_A_BATCH):
+            search = functools.partial(
+                self._client.search,
+                self.name,
+                data=some,
+                anns_field=CODE,
+                limit=wanted,
+                filter=where,
+                output_fields=["*"],
+                consistency_level=self._level,
+                timeout=self._timeout,
+            )
+            found = list(self._ask(search)) or [[] for _ in some]  # of nothing it finds no lists either
+            hits += [self._hits(rows, columns, facts) for rows in found]
+        return hits
+
+    def pull(self, *, progress: bool = False) -> CodeTable:
+        """Everything the collection holds, in the order of the keys.
+
+        Args:
+            progress: Whether to show a bar.
+
+        Raises:
+            InputError: There is no such collection, or it is none of ours.
+            DataError: A code in it is none.
+            ServerError: The server cannot be reached.
+        """
+        facts, columns = self._described()
+        self._load()
+        rows: list[dict[str, Any]] = []
+        with progress_bar("Pulling", self._count(), show=progress) as advance:
+            for some in self._read(["*"]):
+                rows += some
+                advance(len(some))
+        rows.sort(key=lambda row: row[KEY])
+        simplex = np.frombuffer(b"".join(row[CODE][0] for row in rows), np.uint8)
+        try:
+            codes = codes_of_simplex(
+                simplex.reshape(len(rows), simplex_bits(facts.spec) // 8), facts.spec, model_id=facts.model_id
+            )
+        except InputError as error:
+            raise DataError(f"{self._place} holds codes that are none ({error}); push them again") from None
+        return CodeTable(codes, [row[KEY] for row in rows] if rows else None, columns.metadata(rows), facts.model_path)
+
+    @property
+    def _place(self) -> str:
+        return f"{self.name} at {self._shown}"
+
+    def _ask(self, request: Callable[[], _T]) -> _T:
+        return ask(request, self._shown, self._timeout, load=self._load_again)
+
+    def _load_again(self) -> None:
+        self._client.load_collection(self.name, timeout=self._timeout)
+
+    def _upsert(self, table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64]) -> None:
+        entities = entities_of(table, columns, rows)
+        # Long texts in the metadata could make a batch larger than what the server takes.
+        size = max(1, _BYTES_A_BATCH // max(len(repr(entity)) for entity in entities))
+        for some in _blocks(entities, size):
+            self._client.upsert(self.name, some, timeout=self._timeout)
+
+    def _delete(self, keys: Sequence[Any]) -> None:
+        self._client.delete(self.name, filter=any_of(keys), timeout=self._timeout)
+
+    def _create(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any], source: str | None) -> None:
+        more = {_SCALARS: "\n".join(sorted(columns.scalars)).encode()}
+        if source is not None:
+            more[_SOURCE] = source.encode(errors="surrogateescape")
+        stored = columns.schema.with_metadata({**facts.to_schema(_FORMAT), **more})
+        description = _ABOUT + base64.b64encode(stored.serialize().to_pybytes()).decode()
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=True, description=description)
+        if keys == np.int64:
+            schema.add_field(KEY, DataType.INT64, is_primary=True)
+        else:
+            schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=LONGEST_TEXT)
+        schema.add_field(CODE, DataType.BINARY_VECTOR, dim=simplex_bits(facts.spec))
+        schema.add_field(DIGEST, DataType.INT64)
+        for field in columns.schema:
+            if field.name in columns.scalars:
+                kind = _field_type(field.type)
+                longest = {"max_length": LONGEST_TEXT} if kind == DataType.VARCHAR else {}
+                schema.add_field(field.name, kind, **longest)
+        create = functools.partial(self._client.create_collection, schema=schema, consistency_level=self._level)
+        self._ask(lambda: create(self.name, timeout=self._timeout))
+
+    def _load(self) -> None:
+        """Make sure that the collection can be searched, whatever interrupted the making of it."""
+        indexed = self._ask(lambda: self._client.list_indexes(self.name))
+        for field, kind, more in ((CODE, "BIN_FLAT", {"metric_type": "HAMMING"}), (DIGEST, "STL_SORT", {})):
+            if field not in indexed:
+                params = self._client.prepare_index_params()
+                params.add_index(field, index_type=kind, index_name=field, **more)
+                self._ask(functools.partial(self._client.create_index, self.name, params, timeout=self._timeout))
+        self._ask(lambda: self._client.load_collection(self.name, timeout=self._timeout))
+
+    def _described(self) -> tuple[CodeFacts, Columns]:
+        if self._facts is None:
+            if not self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout)):
+                known = self._ask(lambda: self._client.list_collections(timeout=self._timeout))
+                raise InputError(
+                    f"there is no {self._place}; push it there with `ordhash push`{did_you_mean(self.name, known)}"
+                )
+            self._facts = self._parsed(self._description()["description"])
+        return self._facts
+
+    def _description(self) -> dict[str, Any]:
+        return self._ask(lambda: self._client.describe_collection(self.name, timeout=self._timeout))
+
+    def _parsed(self, description: str) -> tuple[CodeFacts, Columns]:
+        if not description.startswith(_ABOUT):
+            raise InputError(f"{self._place} was not made by ordhash; give another name")
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(description.removeprefix(_ABOUT))))
+        try:
+            facts, _ = CodeFacts.of_schema(schema, _FORMAT)
+        except DataError as error:
+            raise DataError(f"{self._place}: {error}") from None
+        self._source = schema.metadata.get(_SOURCE, b"").decode(errors="surrogateescape") or None
+        scalars = schema.metadata[_SCALARS].decode()
+        return facts, Columns(schema.remove_metadata(), frozenset(filter(None, scalars.split("\n"))))
+
+    def _check_same(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any], source: str | None) -> Columns:
+        """The columns of the collection that is there, if these codes can be part of it."""
+        held, there = self._described()
+        otherwise = "give another name, or --replace to make the collection anew"
+        if None not in (source, self._source) and source != self._source:
+            raise InputError(f"{self._place} was pushed from {self._source}, not from {source}; {otherwise}")
+        if held.spec != facts.spec:
+            raise InputError(f"{self._place} has {held.spec} and these codes {facts.spec}; {otherwise}")
+        if held.model_id != facts.model_id:
+            raise InputError(
+                f"{self._place} is of model {held.model_id!r} and these codes of {facts.model_id!r}; {otherwise}"
+            )
+        if not there.schema.equals(columns.schema):
+            raise InputError(
+                f"{self._place} has the columns {_names(there)} and these codes {_names(columns)}; {otherwise}"
+            )
+        key = next(field for field in self._description()["fields"] if field["name"] == KEY)
+        numbers = key["type"] == DataType.INT64
+        if numbers != (keys == np.int64):
+            kinds = ("strings", "integers")
+            raise InputError(f"the keys of {self._place} are {kinds[numbers]} and these are not; {otherwise}")
+        return there
+
+    def _count(self) -> int:
+        return int(self._query("", ["count(*)"])[0]["count(*)"])
+
+    def _query(self, condition: str, fields: list[str], **more: Any) -> list[dict[str, Any]]:
+        """Rows that meet a condition, every write seen."""
+        query = functools.partial(self._client.query, self.name, filter=condition, output_fields=fields, **more)
+        return list(self._ask(lambda: query(consistency_level="Strong", timeout=self._timeout)))
+
+    def _read(self, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
+        """All rows, in parts, each once.
+
+        By ranges of digests, which are spread evenly: the client's own iterator goes by keys that it does not escape,
+        and ends early at one with a quotation mark.
+        """
+        parts = max(1, -(-self._count() // _ROWS_A_READ))
+        edges = [DIGESTS * part // parts for part in range(parts + 1)]
+        for first, last in itertools.pairwise(edges):
+            yield from self._between(first, last - 1, fields)
+
+    def _between(self, first: int, last: int, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
+        """Rows with digests from ``first`` to ``last``."""
+        rows = self._query(f"{DIGEST} >= {first} and {DIGEST} <= {last}", fields, limit=_MOST_ROWS)
+        if len(rows) < _MOST_ROWS:
+            yield rows
+            return
+        middle = (first + last) // 2
+        yield from self._between(first, middle, fields)
+        yield from self._between(middle + 1, last, fields)
+
+    def _hits(self, rows: Iterable[dict[str, Any]], columns: Columns, facts: CodeFacts) -> Hits:
+        ordered = sorted(rows, key=lambda row: (row["distance"], row["entity"][KEY]))
+        entities = [dict(row["entity"]) for row in ordered]
+        metadata = columns.metadata(entities)
+        distances = ordinal_distances_of([row["distance"] for row in ordered], facts.spec)
+        rows_of_metadata = [{} for _ in entities] if metadata is None else values_of(metadata)
+        return Hits([entity[KEY] for entity in entities], distances, rows_of_metadata)
+
+
+def _field_type(kind: pa.DataType) -> DataType:
+    if pa.types.is_boolean(kind):
+        return DataType.BOOL
+    if pa.types.is_floating(kind):
+        return DataType.DOUBLE
+    return DataType.VARCHAR if pa.types.is_string(kind) or pa.types.is_large_string(kind) else DataType.INT64
+
+
+def _names(columns: Columns) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in columns.schema) or "none"
+
+
+def _blocks(items: Any, size: int) -> Iterator[Any]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _is_server(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
+
+
+def collection_name(text: str) -> str:
+    """The name of a Milvus collection for a file or a folder: what is no letter, digit or underscore becomes one.
+
+    >>> collection_name("runs/my photos.ordhash"), collection_name("2024")
+    ('my_photos_ordhash', '_2024')
+    """
+    name = re.sub(r"[^A-Za-z0-9_]", "_", Path(text).name)[:255]
+    return name if re.match(r"[A-Za-z_]", name) else f"_{name}"[:255]

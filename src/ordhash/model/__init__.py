@@ -1,0 +1,41 @@
+"""Everything that is done with a `model.onnx`: its file, images through it, features, codes, variants."""
+
+from ordhash.model.calibration import Calibration
+from ordhash.model.encoder import Encoded, Encoder
+from ordhash.model.features import FeatureMaps, FeatureStore, FrozenBackbone
+from ordhash.model.file import MODEL_FILE, Model, ModelInfo, load_model, recorded_model, save_model
+from ordhash.model.inference import ImageInput
+from ordhash.model.quantization import quantize
+from ordhash.model.staleness import (
+    GENERAL,
+    LEAST_LEARNED_FROM,
+    MOST_LEARNED_FROM,
+    SYMBOL_SHARES,
+    learned_from,
+    staleness,
+    symbol_shares,
+)
+
+__all__ = [
+    "GENERAL",
+    "LEAST_LEARNED_FROM",
+    "MODEL_FILE",
+    "MOST_LEARNED_FROM",
+    "SYMBOL_SHARES",
+    "Calibration",
+    "Encoded",
+    "Encoder",
+    "FeatureMaps",
+    "FeatureStore",
+    "FrozenBackbone",
+    "ImageInput",
+    "Model",
+    "ModelInfo",
+    "learned_from",
+    "load_model",
+    "quantize",
+    "recorded_model",
+    "save_model",
+    "staleness",
+    "symbol_shares",
+]

@@ -1,0 +1,226 @@
+"""Encoder: a model file, images in, scores, codes and attention maps out. Needs no PyTorch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pyarrow as pa
+
+from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes
+from ordhash.data import Images, ImageSet, as_image_set
+from ordhash.errors import ImageError
+from ordhash.model.features import FeatureStore, FrozenBackbone
+from ordhash.model.file import Model, ModelInfo, load_model
+from ordhash.model.inference import Batch, open_session, output_shape, run_images
+from ordhash.support import available_cores, progress_bar
+
+__all__ = ["Encoded", "Encoder"]
+
+Scores = npt.NDArray[np.float32]
+
+_MAPS_AT_ONCE = 16  # widened to float32 they stay in the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What a model said about some images.
+
+    Attributes:
+        rows: Positions of the usable images in what was given, int (m,), ascending.
+        scores: float32 (m, n_segments, arity).
+        attention: float32 (m, h, w), sums to 1 over (h, w).
+        failures: The images that could not be used, and why.
+        model_id: The model.
+    """
+
+    rows: npt.NDArray[np.intp]
+    scores: Scores
+    attention: npt.NDArray[np.float32]
+    failures: list[ImageError]
+    model_id: str
+
+    @property
+    def codes(self) -> OrdinalCodes:
+        """Ordinal codes of the usable images."""
+        return OrdinalCodes.from_scores(self.scores, model_id=self.model_id)
+
+
+class Encoder:
+    """Turns images into scores, ordinal codes and attention maps with a model file.
+
+    Args:
+        model: Path of a model file.
+        features: Cache of feature maps; images whose maps are in it skip the backbone, others are added to it. Maps are
+            kept as float16, so scores differ from those without a cache in the third decimal.
+        batch_size: Images a run of the network; small batches stay in the processor's cache.
+        threads: Threads of the network; None takes every core.
+        progress: Whether to show bars on stderr.
+
+    Raises:
+        ModelFileError: The file is not a model of this package.
+
+    Example::
+
+        encoder = Encoder("runs/c10-48/model.onnx")
+        codes = encoder.encode(["cat.jpg"])  # OrdinalCodes (1, 24)
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        features: FeatureStore | None = None,
+        batch_size: int = 8,
+        threads: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self._model: Model = load_model(model)
+        self._features = features
+        self._batch_size = batch_size
+        self._progress = progress
+        self._threads = threads or available_cores()
+        self._graph = self._model.graph if features is None else self._model.head(half=True)
+        self._session = open_session(self._graph, threads=self._threads)
+
+    @functools.cached_property
+    def _one_thread(self) -> onnxruntime.InferenceSession:
+        """For many batches at once, each on one thread."""
+        return self._session if self._threads == 1 else open_session(self._graph, threads=1)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model file says of itself."""
+        return self._model.info
+
+    @property
+    def path(self) -> Path:
+        """Path of the model file."""
+        return self._model.path
+
+    @property
+    def spec(self) -> CodeSpec:
+        """Shape of the codes."""
+        return self.info.spec
+
+    @property
+    def model_id(self) -> str:
+        """Digest of the model file."""
+        return self._model.id
+
+    def frozen_backbone(self) -> FrozenBackbone:
+        """The backbone inside the model, for its feature maps."""
+        return self._model.backbone()
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.path}: {self.spec.code_bits} bits, {self.info.backbone} at {self.info.form.size} px)"
+
+    def run(self, images: Images) -> Encoded:
+        """Scores and attention of every usable image; the others are reported, not raised.
+
+        Args:
+            images: An ImageSet, a list of paths, file contents or open pictures, or uint8 (n, h, w, 3).
+        """
+        wanted = as_image_set(images)
+        rows: list[npt.NDArray[np.intp]] = [np.zeros(0, np.intp)]
+        parts: list[list[npt.NDArray[Any]]] = []
+        failures: list[ImageError] = []
+        for batch in self.stream(wanted):
+            rows.append(batch.rows)
+            failures += batch.failures
+            if len(batch.rows):
+                parts.append(batch.outputs)
+        if not parts:
+            no_scores = np.zeros((0, self.spec.n_segments, self.spec.arity), np.float32)
+            no_attention = np.zeros((0, *self._attention_shape()), np.float32)
+            return Encoded(rows[0], no_scores, no_attention, failures, self.model_id)
+        scores, attention = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return Encoded(np.concatenate(rows), scores, attention, failures, self.model_id)
+
+    def _attention_shape(self) -> tuple[int, ...]:
+        # With a cache of features the session is of the head alone, which takes no pictures.
+        session = self._session if self._features is None else open_session(self._model.graph)
+        return output_shape(session, "attention", self.info.form)
+
+    def stream(self, images: ImageSet) -> Iterator[Batch]:
+        """Batches of (scores, attention), in order, for sets that do not fit in memory."""
+        outputs = ["scores", "attention"]
+        if self._features is not None:
+            yield from self._stream_from_features(images, self._features, outputs)
+            return
+        # One batch takes all threads, so that a query waits shortly; many batches take one each.
+        many = len(images) > self._batch_size
+        session, workers = (self._one_thread, self._threads) if many else (self._session, 1)
+        form, batch_size = self.info.form, self._batch_size
+        with progress_bar("Encoding", len(images), show=self._progress) as advance:
+            for batch in run_images(session, outputs, images, form, batch_size=batch_size, workers=workers):
+                yield batch
+                advance(batch.size)
+
+    def _stream_from_features(self, images: ImageSet, store: FeatureStore, outputs: list[str]) -> Iterator[Batch]:
+        maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
+        if maps.failures:
+            yield Batch(maps.rows[:0], [], maps.failures, len(maps.failures))
+        with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
+            for start in range(0, len(maps), _MAPS_AT_ONCE):
+                picked = np.arange(start, min(start + _MAPS_AT_ONCE, len(maps)))
+                values = self._session.run(outputs, {"features": maps.stored(picked)})
+                yield Batch(maps.rows[picked], values, [], len(picked))
+                advance(len(picked))
+
+    def scores(self, images: Images) -> Scores:
+        """Scores float32 (n, n_segments, arity).
+
+        Raises:
+            ImageError: An image cannot be used; ``run`` goes on past it.
+        """
+        return self._all(images).scores
+
+    def encode(self, images: Images) -> OrdinalCodes:
+        """Ordinal codes of n images.
+
+        Raises:
+            ImageError: An image cannot be used; ``run`` goes on past it.
+        """
+        return self._all(images).codes
+
+    def attention(self, images: Images) -> npt.NDArray[np.float32]:
+        """Attention maps float32 (n, h, w), each summing to 1.
+
+        Raises:
+            ImageError: An image cannot be used; ``run`` goes on past it.
+        """
+        return self._all(images).attention
+
+    def tabulate(self, images: ImageSet, *, model_path: str | None = None) -> tuple[CodeTable, list[ImageError]]:
+        """Codes of every usable image with its key and metadata, as `ordhash encode` writes them; why others have none.
+
+        Labels become one more column, ``labels``, separated by ``;``.
+
+        Args:
+            images: The images.
+            model_path: Where the table says that the model is; None for where it is.
+
+        Raises:
+            InputError: A key is not valid Unicode, or the metadata have a column that the package uses itself.
+        """
+        metadata = images.metadata_with_labels()  # before the work, since it meets what could not be written after it
+        encoded = self.run(images)
+        kept = None if metadata is None else metadata.take(pa.array(encoded.rows))
+        table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, model_path or str(self.path.absolute()))
+        return table, encoded.failures
+
+    def _all(self, images: Images) -> Encoded:
+        encoded = self.run(images)
+        if encoded.failures:
+            first, others = encoded.failures[0], len(encoded.failures) - 1
+            if not others:
+                raise first
+            raise ImageError(first.source, f"{first.reason} (and {others} more images cannot be used)") from first
+        return encoded

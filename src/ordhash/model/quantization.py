@@ -1,0 +1,127 @@
+"""A model file in whole numbers: the backbone in 8 bits, by ONNX Runtime's own quantisation.
+
+Weights and activations of the backbone become int8 and uint8, activations with the ranges that some pictures give, and
+the head stays as it is. Where the processor multiplies 8-bit numbers faster that saves time; symbols where two scores
+are nearly equal change. So its codes are another model's: they are never compared with those of the original. How
+likely images at a distance are alike is taken over from the original, where it was measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from ordhash.data import ImageSet
+from ordhash.errors import ImageError, InputError
+from ordhash.model.file import INFO_FIELD, Model, load_model
+from ordhash.support import StrPath, replace_file
+
+__all__ = ["MOST_PICTURES", "quantize"]
+
+MOST_PICTURES = 256  # more change the ranges no more
+_AT_ONCE = 8
+_KINDS = ("Conv", "Add", "Clip")  # what the time goes into, and what stands between
+
+
+def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
+    """Write a variant of a model whose backbone computes in 8 bits.
+
+    Args:
+        model: A model file.
+        images: Pictures of the kind that it will see; of more than 256 some are taken, evenly.
+        out: The file, ``.onnx``.
+
+    Returns:
+        The variant.
+
+    Raises:
+        InputError: The model computes in 8 bits already, ``out`` is the model itself, or none of the images can be
+            used.
+        ModelFileError: It is no model file.
+
+    Example::
+
+        quantize("runs/c10-48/model.onnx", read_images("PHOTOS"), "runs/c10-48/int8.onnx")
+    """
+    original, out = load_model(Path(model)), Path(out)
+    if out.resolve() == original.path.resolve():
+        raise InputError(f"{out} is the model itself; give the variant another name")
+    if out.suffix != ".onnx":
+        raise InputError(f"{out} is no name for a model; it must end in .onnx")
+    if "int8" in original.info.training:
+        raise InputError(f"{original.path} computes in 8 bits already; give the model that it was made of")
+    pictures = _pictures(original, images)
+    with tempfile.TemporaryDirectory() as folder:
+        graph = _quantized(original, pictures, Path(folder))
+    backbone = onnx.utils.Extractor(graph).extract_model(["images"], ["features"]).SerializeToString()
+    info = dataclasses.replace(
+        original.info,
+        weights_id=hashlib.blake2b(backbone, digest_size=8).hexdigest(),  # its feature maps are others
+        training={**original.info.training, "int8": {"of": original.id, "pictures": len(pictures)}},
+    )
+    onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=str)})
+    onnx.checker.check_model(graph)
+    replace_file(out, lambda file: file.write(graph.SerializeToString()))
+    return load_model(out)
+
+
+def _pictures(model: Model, images: ImageSet) -> npt.NDArray[np.uint8]:
+    found = []
+    for row in np.linspace(0, len(images) - 1, min(len(images), MOST_PICTURES)).astype(int).tolist():
+        try:
+            found.append(model.info.form.read(images, row))
+        except ImageError:
+            continue  # the others tell the ranges too
+    if not found:
+        raise InputError("none of the images can be used; give pictures of the kind that the model will see")
+    return np.stack(found)
+
+
+def _quantized(model: Model, pictures: npt.NDArray[np.uint8], folder: Path) -> onnx.ModelProto:
+    whole = onnx.load_from_string(model.graph)
+    versions = {entry.domain: entry for entry in whole.opset_import}  # two joined graphs name the same twice
+    del whole.opset_import[:]
+    whole.opset_import.extend(versions.values())
+    onnx.save(whole, folder / "float.onnx")
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # advice to those who write such code
+    try:
+        quant_pre_process(
+            folder / "float.onnx", folder / "ready.onnx", skip_optimization=True, skip_symbolic_shape=True
+        )
+        quantize_static(
+            folder / "ready.onnx",
+            folder / "int8.onnx",
+            _Batches(pictures),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=list(_KINDS),
+            nodes_to_exclude=[node.name for node in whole.graph.node if node.name.startswith("head/")],
+        )
+    finally:
+        logging.disable(level)
+    return onnx.load(folder / "int8.onnx")
+
+
+class _Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
+    def __init__(self, pictures: npt.NDArray[np.uint8]) -> None:
+        self._starts = iter(range(0, len(pictures), _AT_ONCE))
+        self._pictures = pictures
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next batch, None at the end."""
+        start = next(self._starts, None)
+        return None if start is None else {"images": self._pictures[start : start + _AT_ONCE]}

@@ -1,0 +1,104 @@
+"""The general model: ready for a collection of too few photographs to learn from.
+
+A rotation of the backbone's features (ITQ) that was fitted to photographs of others: groceries and CIFAR-10, which
+packages carry. It comes with this package as ``general.npz``, the weights as float16; the backbone is the user's own.
+With so few photographs a code may be long: 256 bits keep more of the features than what a small collection teaches
+(docs/experiments.md, "Few photographs"). ``benchmarks/general.py`` makes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ordhash.codes import CodeSpec
+from ordhash.data import ImageSet
+from ordhash.errors import InputError
+from ordhash.learn import DOHConfig, TrainResult, configured_backbone, export_backbone, export_model
+from ordhash.learn.shallow import ITQ, LinearHead
+from ordhash.model import GENERAL, MODEL_FILE, FeatureStore
+from ordhash.support import replace_file
+
+__all__ = ["GENERAL_BITS", "fit_general", "general_model", "suits"]
+
+GENERAL_BITS = 256
+_KEPT = Path(__file__).with_name("general.npz")
+
+
+def suits(config: DOHConfig) -> bool:
+    """Whether the general model sees what a network of this configuration sees.
+
+    >>> suits(DOHConfig(code_bits=32)), suits(DOHConfig(image_size=224))
+    (True, False)
+    """
+    with np.load(_KEPT) as kept:
+        return bool(_sees(config) == json.loads(str(kept["facts"]))["sees"])
+
+
+def general_model(out: Path, *, cache: Path) -> TrainResult:
+    """Write the general model as ``out/model.onnx``.
+
+    Args:
+        out: Folder for the model.
+        cache: Folder of exported backbones.
+
+    Raises:
+        MissingPartError: The backbone's weights are not at hand.
+    """
+    if not suits(DOHConfig()):
+        raise RuntimeError("general.npz was made for another network; make it anew with benchmarks/general.py --fit")
+    started, config = time.perf_counter(), DOHConfig()
+    backbone, form = configured_backbone(config)
+    frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+    with np.load(_KEPT) as kept:
+        head = LinearHead(kept["weight"].astype(np.float32), kept["bias"].astype(np.float32))
+        facts: dict[str, Any] = json.loads(str(kept["facts"]))
+    path = export_model(
+        out / MODEL_FILE,
+        backbone,
+        frozen,
+        head,
+        (backbone.last_channels, *facts["map"]),
+        spec=CodeSpec(GENERAL_BITS, 2),
+        class_names=(),
+        multilabel=False,
+        method={"name": ITQ.name, **dataclasses.asdict(ITQ())},
+        protocol="",
+        training={GENERAL: facts["photographs"]},
+        failures=[],
+    )
+    return TrainResult(path, None, 0, time.perf_counter() - started, general=True)
+
+
+def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: Path = _KEPT) -> None:
+    """Fit the general model to photographs, and keep it.
+
+    Args:
+        images: Photographs of many kinds.
+        cache: Folder of feature maps and exported backbones.
+        progress: Whether to show bars.
+        path: The file, ``.npz``.
+
+    Raises:
+        InputError: There are fewer than bits.
+    """
+    config = DOHConfig()
+    backbone, form = configured_backbone(config)
+    frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+    maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress)
+    if len(maps) < GENERAL_BITS:
+        raise InputError(f"there are {len(maps)} photographs that can be used; take at least {GENERAL_BITS}")
+    method = ITQ()
+    head = method.fit(method.seen(maps.pooled(), backbone.last_channels), None, GENERAL_BITS, seed=0)
+    facts = {"photographs": len(maps), "map": maps.shape[1:], "sees": _sees(config)}
+    half = {name: getattr(head, name).numpy().astype(np.float16) for name in ("weight", "bias")}
+    replace_file(path, lambda file: np.savez_compressed(file, **half, facts=np.array(json.dumps(facts))))
+
+
+def _sees(config: DOHConfig) -> list[Any]:
+    return [config.backbone, config.weights, config.image_size, config.fit, config.stages, config.mirror]

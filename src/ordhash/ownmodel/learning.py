@@ -1,0 +1,272 @@
+"""A collection's own model: learned from its photographs, without labels or with labels for some of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ordhash.collection import Collection, SyncReport
+from ordhash.data import ImageSet, read_manifest, read_photographs
+from ordhash.errors import InputError, OrdhashError, TooFewImagesError
+from ordhash.learn import (
+    CORRECTED_FILE,
+    LEAST_UNLABELLED,
+    DOHConfig,
+    TrainConfig,
+    TrainResult,
+    check_neighbourhoods,
+    labelled,
+    labels_of,
+    train,
+)
+from ordhash.learn.shallow import fit_shallow
+from ordhash.model import LEAST_LEARNED_FROM, Encoder, load_model
+from ordhash.ownmodel.general import general_model, suits
+from ordhash.support import StrPath, replace_file, write_csv
+
+__all__ = ["learn_labels", "sync_without_model"]
+
+# At least so many: with few photographs an epoch has few steps.
+_EPOCHS, _STEPS = 30, 1500
+# Mirror images would take as long as all the rest.
+_SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False)
+# With so many labels, photographs that have none add more doubt than they add sights (docs/experiments.md).
+_MANY_LABELS = 0.25
+_MODEL = "model-{}.onnx"
+_LABELS = "labels.csv"
+
+
+def sync_without_model(
+    collection: Collection,
+    folder: StrPath,
+    *,
+    config: DOHConfig | None = None,
+    relearn: bool = False,
+    undelete: bool = False,
+    wait: bool = False,
+    progress: bool = False,
+) -> tuple[SyncReport, TrainResult | None]:
+    """Learn codes from the photographs of a folder, without labels, and bring a collection into step with it.
+
+    Fewer than 500 photographs are too few to learn from: they get the general model (``ordhash.ownmodel.general``),
+    which others were learned from. With a network that sees something else than that model, they get a rotation of
+    their own features (ITQ).
+
+    A collection that has a model already keeps it. A model that is learned lies in the collection as
+    ``model-ID.onnx``; the one before goes when all photographs have been encoded by the new one. Whatever an
+    interruption ends goes on in the next call, a training from its last epoch.
+
+    Args:
+        collection: The collection; made if it is not there.
+        folder: The folder of the images.
+        config: The network and the code, for a model that is learned; None takes those of the collection's own model.
+        relearn: Whether to learn another model and encode everything anew.
+        undelete: As [Collection.sync][ordhash.collection.Collection.sync] takes it.
+        wait: Whether to wait for other processes that learn a model for this collection or sync it.
+        progress: Whether to show bars.
+
+    Returns:
+        What the sync did; what the training gave, None where a model was there.
+
+    Raises:
+        InputError: The photographs all look the same, the collection is of another folder, or there are too few
+            photographs for a network that the general model does not suit.
+        MissingPartError: The backbone's weights are not at hand.
+        SyncRunningError: Another process learns a model for this collection or syncs it.
+        DataError: The folder is not there, or the collection is damaged.
+
+    Example::
+
+        report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
+    """
+    syncing: dict[str, Any] = {"undelete": undelete, "wait": wait, "progress": progress}
+    images = read_photographs(folder)
+    if not Collection.is_one(collection.path) and not suits(config or DOHConfig()):
+        check_neighbourhoods(len(images))  # before there is a folder that nothing will be in
+    with collection.learning(folder, wait=wait) as work:
+        if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
+            return collection.sync(folder, Encoder(collection.model()), **syncing), None
+        kept = collection.path / _LABELS
+        if kept.exists():
+            images = _with_kept_labels(images, kept)
+        return _learn_and_encode(collection, folder, images, config or _own_config(collection), work, **syncing)
+
+
+def learn_labels(
+    collection: Collection,
+    labels: ImageSet,
+    *,
+    config: DOHConfig | None = None,
+    wait: bool = False,
+    progress: bool = False,
+) -> tuple[SyncReport, TrainResult, list[str]]:
+    """Learn a collection's model anew, now that there are labels for photographs of it, and encode everything by it.
+
+    Where a quarter of the photographs has labels, or there are fewer than 50 photographs, they are what is learned.
+    Where fewer have, labels are spread over the neighbourhoods of the photographs (``ordhash.learn.pseudolabels``). The
+    labels stay with the collection, in ``labels.csv``: whenever its model is learned anew they are learned too, until
+    others take their place, all of them.
+
+    Args:
+        collection: The collection.
+        labels: The labels, by keys of the collection.
+        config: The network and the code; None takes those of the collection's own model.
+        wait: Whether to wait for other processes that learn a model for this collection or sync it.
+        progress: Whether to show bars.
+
+    Returns:
+        What the sync did, what the training gave, and the keys that have labels and are no photographs in the folder.
+
+    Raises:
+        InputError: Not one label is a photograph's, or they are of fewer than two classes.
+        MissingPartError: The backbone's weights are not at hand.
+        SyncRunningError: Another process learns a model for this collection or syncs it.
+        DataError: There is no collection, it is damaged, or its folder is not there.
+
+    Example::
+
+        report, trained, unknown = learn_labels(Collection("photos.ordhash"), read_manifest("labels.csv"))
+    """
+    folder = collection.info()["folder"]
+    _check_names(labels)
+    images, unknown = _with_labels(read_photographs(folder), labels)
+    if len(unknown) == len(labels):
+        raise InputError(
+            f"no label is of a photograph in {folder}{_examples(labels, images)}; name photographs as the collection "
+            "does, by their path below its folder"
+        )
+    labelled(images)  # or it is refused, before anything is changed
+    with collection.learning(folder, wait=wait) as work:
+        report, trained = _learn_and_encode(
+            collection, folder, images, config or _own_config(collection), work,
+            labels=labels, wait=wait, progress=progress,
+        )  # fmt: skip
+    return report, trained, unknown
+
+
+def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str]]:
+    """Photographs with the labels that some have, of classes that any has, and the keys that are none of them."""
+    rows = {str(key): row for row, key in enumerate(images.keys)}
+    given = labels_of(labels)
+    known = np.array([str(key) in rows for key in labels.keys], dtype=bool)
+    used = np.flatnonzero(given[known].any(axis=0))
+    matrix = np.zeros((len(images), len(used)), dtype=bool)
+    matrix[[rows[str(key)] for key in labels.keys[known]]] = given[known][:, used]
+    names = tuple(labels.class_names[column] for column in used)
+    return dataclasses.replace(images, labels=matrix, class_names=names), [str(key) for key in labels.keys[~known]]
+
+
+def _with_kept_labels(images: ImageSet, kept: Path) -> ImageSet:
+    """Photographs with the labels that the collection keeps; without, where these are of no two classes any more."""
+    found, _ = _with_labels(images, read_manifest(kept))
+    return found if len(found.class_names) > 1 else images
+
+
+def _examples(labels: ImageSet, images: ImageSet) -> str:
+    if not len(labels) or not len(images):
+        return ""
+    return f": the first is of {str(labels.keys[0])!r}, and the first photograph is {str(images.keys[0])!r}"
+
+
+def _check_names(labels: ImageSet) -> None:
+    """Refuse what a table of labels could not say again.
+
+    Raises:
+        InputError: A class or a key has a name that a table would change.
+    """
+    for name in labels.class_names:
+        if ";" in name or name != name.strip():
+            raise InputError(f"a class is called {name!r}; names have no ; and no blanks around them: rename it")
+    for key in labels.keys:
+        if not str(key).isprintable():
+            raise InputError(f"a label is of {str(key)!r}, which no table can name; leave it out")
+
+
+def _own_config(collection: Collection) -> DOHConfig:
+    """The network and the code that the collection's own model was made with, if it has one, or else the default."""
+    if Collection.is_one(collection.path):
+        try:
+            model = load_model(collection.model())
+        except OrdhashError:  # it is lost or damaged, and learning another is the way out
+            return DOHConfig()
+        own = model.path.resolve().parent == collection.path.resolve()
+        if own and "settings" in model.info.training:  # a network, and no rotation of features
+            return DOHConfig.from_json(model.info.training["config"])
+    return DOHConfig()
+
+
+def _keep(path: Path, labels: ImageSet) -> None:
+    """Write the labels, so that the next learning has them; of photographs that are not there now, too."""
+    given = labels_of(labels)
+    words = [";".join(labels.class_names[column] for column in np.flatnonzero(own)) for own in given]
+    write_csv(path, [("path", "labels"), *zip(labels.keys.tolist(), words, strict=True)])
+
+
+def _learn_and_encode(
+    collection: Collection,
+    folder: StrPath,
+    images: ImageSet,
+    config: DOHConfig,
+    work: Path,
+    *,
+    labels: ImageSet | None = None,
+    **syncing: Any,
+) -> tuple[SyncReport, TrainResult]:
+    try:
+        trained = _learn(images, config, work, progress=syncing["progress"])
+    except InputError:  # nothing to go on with
+        shutil.rmtree(work)
+        raise
+    model = load_model(trained.model)
+    path = collection.path / _MODEL.format(model.id)
+    replace_file(path, lambda file: file.write(model.graph))
+    if labels is not None:  # before the collection is of the new model, which any sync then completes
+        _keep(collection.path / _LABELS, labels)
+    if (work / CORRECTED_FILE).exists():
+        (work / CORRECTED_FILE).replace(collection.path / CORRECTED_FILE)
+    elif not trained.corrected:  # or it was put there before an interruption
+        (collection.path / CORRECTED_FILE).unlink(missing_ok=True)
+    report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
+    for other in collection.path.glob(_MODEL.format("*")):
+        if other != path:
+            other.unlink()
+    shutil.rmtree(work)
+    return report, dataclasses.replace(trained, model=path)
+
+
+def _settings_for(n_images: float, settings: TrainConfig = _SETTINGS) -> TrainConfig:
+    """How to train on so many images: not below 1,500 steps, which many epochs of few images take.
+
+    Args:
+        n_images: Images that are learned from.
+        settings: Of whatever else.
+
+    >>> _settings_for(1000).epochs, _settings_for(50_000).epochs
+    (96, 30)
+    """
+    epochs = max(_EPOCHS, math.ceil(_STEPS / max(1.0, n_images / settings.batch_size)))
+    # A look at validation images, and a checkpoint, twenty times.
+    return dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
+
+
+def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -> TrainResult:
+    share = 0.0 if images.labels is None else float(images.labels.any(axis=1).mean())
+    alone = share >= _MANY_LABELS or len(images) < LEAST_UNLABELLED  # too few photographs for labels to spread
+    settings = dataclasses.replace(_SETTINGS, use_labels=bool(share) and (alone or "spread"))
+    places: dict[str, Any] = {"out": work, "cache": work / "cache", "progress": progress}
+    if not share and len(images) < LEAST_LEARNED_FROM:
+        if suits(config):
+            return general_model(work, cache=places["cache"])
+        return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
+    settings = _settings_for(share * len(images) if settings.use_labels is True else len(images), settings)
+    try:
+        return train(images, config, settings, overwrite="others", **places)
+    except TooFewImagesError:  # of many files hardly one can be used
+        if share or not suits(config):
+            raise
+        return general_model(work, cache=places["cache"])

@@ -1,0 +1,357 @@
+"""Encoding with Ray Data: a list of images in shards, actors that load the model once, a file of codes for each shard.
+
+A shard is encoded as a whole by one actor and written whole or not at all, so what is there is what is done: a worker
+that is killed costs the shard it was at, and a job that is started again does the shards that are missing. Which worker
+encodes a shard changes nothing in it: shards are cut at multiples of the encoder's batch, every batch is computed as on
+one machine, and the shards together are the file that one machine writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+# Before it is loaded: it sends reports of its use to its makers unless it is told otherwise, and says of its actors to
+# stderr what only its makers can change.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+
+import ray
+import ray.data
+
+import ordhash
+from ordhash.codes import MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
+from ordhash.data import ImageSet, ImageSource, manifest_set
+from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
+from ordhash.model import Encoder, Model, load_model
+from ordhash.ray.listing import ImageRows, Listed, list_images
+from ordhash.support import Place, name_of, progress_bar
+
+__all__ = ["SHARD_SIZE", "EncodeReport", "encode_on_ray"]
+
+SHARD_SIZE = 1024
+"""Images of a shard: some seconds of a core, which is what a killed worker costs."""
+
+_BATCH = 8  # of Encoder; a shard of another multiple would be cut into other batches than on one machine
+_MOST_BLOCKS = 10_000  # Ray keeps each in its head's memory
+_NOT_THERE = r"(?i)not found|no such|access.?denied|forbidden|^550 "  # what file systems say of one file
+_PATIENCE = 10  # seconds to wait for a connection
+_READERS = 16  # files that are on their way at once, where they come over a network
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What was encoded.
+
+    Attributes:
+        written: Codes in the folder.
+        failures: The images that could not be used.
+        shards: How many files of codes there are.
+        encoded: How many of them this run made.
+        of_then: How many images the list has that an earlier run began with, where there are others now; None where
+            there are none.
+    """
+
+    written: int
+    failures: list[ImageError]
+    shards: int
+    encoded: int
+    of_then: int | None
+
+
+def encode_on_ray(
+    source: str | ImageSet,
+    model: str | Path,
+    out: str,
+    *,
+    address: str | None = None,
+    workers: int | None = None,
+    shard_size: int | None = None,
+    force: bool = False,
+    progress: bool = False,
+) -> EncodeReport:
+    """Encode images on a Ray cluster into a folder of shards; goes on where an earlier run of the same stopped.
+
+    Every machine needs this version of the package, and the folders of images and shards under the same name: a file
+    system that they share, or an address.
+
+    Args:
+        source: Address or path of a folder, of a manifest, of a Parquet file that holds images, or of a folder of such
+            files; or images here, of which files are.
+        model: The model.
+        out: Address or path of the folder for the shards.
+        address: Of the cluster, as 10.0.0.1:6379 or "auto"; None starts one on this machine.
+        workers: Most actors, each on one core; None is every core of the cluster.
+        shard_size: Images of a shard, a multiple of 8; None is that of the folder, or SHARD_SIZE for a new one.
+        force: Whether to start again in a folder of another encoding.
+        progress: Whether to show a bar.
+
+    Raises:
+        InputError: Wrong arguments, or a folder of another encoding.
+        DataError: The images cannot be listed, or the folder cannot be written.
+        ServerError: There is no cluster at the address, or it failed.
+    """
+    if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
+        raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
+    loaded, folder = load_model(model), Place(out)
+    listed = list_images(source)
+    wanted = _wanted(listed, loaded, shard_size)
+    plan, found = _plan(wanted, listed, folder, shard_size, force=force)
+    missing = list(range(plan.n_shards)) if found is None else plan.missing(folder)
+    if missing:
+        with _cluster(address):  # before anything is deleted or written
+            if found is None:
+                _begin(plan, listed, loaded, folder)
+            job = _Job(plan, folder, listed.rows(folder), listed.images, listed.name)
+            _encode_missing(job, missing, workers, progress=progress)
+        lost = plan.missing(folder)
+        if lost:
+            raise ServerError(f"{len(lost)} of {plan.n_shards} shards are missing in {folder}; run the same again")
+    with ThreadPoolExecutor(_READERS if folder.shares_connections else 1) as pool:
+        parts = pool.map(lambda number: read_failures(folder, number, plan), range(plan.n_shards))
+        failures = [failure for part in parts for failure in part]
+    of_then = plan.n_images if plan.images != wanted.images else None
+    return EncodeReport(plan.n_images - len(failures), failures, plan.n_shards, len(missing), of_then)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker has to know."""
+
+    plan: Plan
+    folder: Place
+    rows: ImageRows
+    images: Place | None
+    name: str
+    version: str = ordhash.__version__
+
+    def images_of(self, number: int) -> tuple[ImageSet, list[ImageError | str]]:
+        """The images of a shard, and what messages call each, or why it cannot be read."""
+        start = number * self.plan.shard_size
+        table = self.rows.take(start, min(start + self.plan.shard_size, self.plan.n_images))
+        if self.images is None:
+            images = manifest_set(table, self.name, str, first_row=start)
+            return images, [images.name(row) for row in range(len(images))]
+        paths = table["path"].to_pylist()
+        metadata = table.drop_columns(["path", "key"])
+        sources: list[ImageSource]
+        said: list[ImageError | str] = list(paths)
+        if self.images.is_local:
+            sources = list(map(Path, paths))
+        else:
+            place = self.images
+            with ThreadPoolExecutor(_READERS if place.shares_connections else 1) as pool:
+                read = list(pool.map(lambda path: _content(place, path), paths))
+            # What cannot be read stays, as an empty file, so that batches are as they are on one machine.
+            sources = [b"" if isinstance(one, ImageError) else one for one in read]
+            said = [one if isinstance(one, ImageError) else path for one, path in zip(read, paths, strict=True)]
+        keys = table["key"].to_numpy()
+        if keys.dtype == object:
+            keys = keys.astype(np.str_)
+        return ImageSet(sources, keys, metadata=metadata if metadata.num_columns else None), said
+
+
+class _ShardEncoder:
+    """A worker: it has the model in memory and encodes one shard after the other."""
+
+    def __init__(self, job: _Job) -> None:
+        if ordhash.__version__ != job.version:
+            raise ServerError(
+                f"a machine of the cluster has ordhash {ordhash.__version__}, the one that asks {job.version}; install "
+                "the same"
+            )
+        self._job = job
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            path.write_bytes(job.folder.below(MODEL).read())
+            self._encoder = Encoder(path, batch_size=_BATCH, threads=1)
+
+    def __call__(self, shards: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
+        done = []
+        for number in shards["number"].tolist():
+            # A shard that was written just before its worker was killed comes once more.
+            if not self._job.folder.below(shard_name(number)).is_file():
+                self._encode(number)
+            done.append(number)
+        return {"number": np.array(done)}
+
+    def _encode(self, number: int) -> None:
+        plan = self._job.plan
+        images, names = self._job.images_of(number)
+        table, failures = self._encoder.tabulate(images, model_path=plan.model_path)
+        known = {images.name(row): name for row, name in enumerate(names)}
+        said = []
+        for failure in failures:
+            name = known[failure.source]
+            said.append(name if isinstance(name, ImageError) else ImageError(name, failure.reason))
+        write_shard(self._job.folder, number, table, said, worker=f"{socket.gethostname()} {os.getpid()}")
+
+
+def _wanted(listed: Listed, model: Model, shard_size: int | None) -> Plan:
+    """The plan of what is asked for."""
+    return Plan(
+        source=listed.name,
+        images=listed.digest(),
+        n_images=listed.n_images,
+        shard_size=shard_size or SHARD_SIZE,
+        code_bits=model.info.spec.code_bits,
+        arity=model.info.spec.arity,
+        model_id=model.id,
+        model_path=str(model.path.absolute()),
+    )
+
+
+def _plan(
+    wanted: Plan, listed: Listed, folder: Place, shard_size: int | None, *, force: bool
+) -> tuple[Plan, Plan | None]:
+    """The plan to go by, and the one that the folder has, if it is that: then there is nothing to begin."""
+    if listed.name == name_of(folder):
+        raise InputError(f"{folder} holds the images; give another folder for the codes")
+    found = Plan.of(folder)
+    if found is None:
+        others = [name for name in folder.names() or () if not is_leftover(name)]
+        if others:
+            raise InputError(f"{folder} holds other files, as {others[0]}; give a new folder")
+        return wanted, None
+    if force:
+        return wanted, None
+    if found.model_id != wanted.model_id or found.source != wanted.source:
+        raise InputError(
+            f"{folder} holds codes of {found.source} by model {found.model_id}, and {wanted.source} by "
+            f"{wanted.model_id} was asked for; give another folder, or --force to start again"
+        )
+    if shard_size not in (None, found.shard_size):
+        raise InputError(
+            f"{folder} was begun with shards of {found.shard_size} images, not {shard_size}; leave --shard-size out, "
+            "or give --force to start again"
+        )
+    if found.images != wanted.images and not (found.missing(folder) and listed.table is not None):
+        raise InputError(
+            f"{folder} holds codes of the {found.n_images} images that were in {found.source} then, and there are "
+            f"{wanted.n_images} now, others among them; give another folder, or --force to start again"
+        )
+    return found, found
+
+
+def _begin(plan: Plan, listed: Listed, model: Model, folder: Place) -> None:
+    """Make a folder that holds a plan, and nothing of an encoding before it."""
+    try:
+        old = Plan.of(folder)
+        shards = set() if old is None else set(map(shard_name, range(old.n_shards)))
+        for name in folder.names() or ():
+            if is_leftover(name) or name in shards:
+                folder.below(name).remove()
+        folder.make()
+        listed.write(folder, plan.shard_size)
+        folder.below(MODEL).write(model.graph)
+        plan.write(folder)  # last: a folder that has a plan has all of it
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written ({first_line(error)}); check address and permissions") from error
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """Connected to a cluster; one that this process is connected to already is used and left as it is."""
+    if ray.is_initialized():
+        with _failures_as_one_sentence():
+            yield
+        return
+    try:
+        _look_for(address)
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            include_dashboard=False if address is None else None,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        if address is None:
+            raise ServerError(f"Ray could not be started on this machine ({first_line(error)})") from error
+        raise ServerError(
+            f"there is no Ray cluster at {address} ({first_line(error)}); start one with `ray start --head`, set "
+            "RAY_AUTH_MODE=token if it wants a token, or leave --address out"
+        ) from error
+    except ray.exceptions.RayError as error:  # one that wants another token, for example
+        raise ServerError(
+            f"the Ray cluster at {address or 'this machine'} does not let us in ({_reason(error)})"
+        ) from error
+    try:
+        with _failures_as_one_sentence():
+            yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _failures_as_one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise ServerError(
+            f"the Ray cluster failed ({_reason(error)}); what is written stays: correct that, then run the same again"
+        ) from error
+
+
+def _look_for(address: str | None) -> None:
+    """Whether somebody listens at an address: Ray itself would try for minutes.
+
+    Raises:
+        OSError: Nobody does.
+    """
+    place = urlsplit(f"//{(address or '').removeprefix('ray://')}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=_PATIENCE).close()
+
+
+def _encode_missing(job: _Job, missing: list[int], workers: int | None, *, progress: bool) -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+    most = min(workers or cores, len(missing))
+    shards = ray.data.from_items(
+        [{"number": number} for number in missing], override_num_blocks=min(len(missing), _MOST_BLOCKS)
+    )
+    done = shards.map_batches(
+        _ShardEncoder,
+        batch_size=1,
+        num_cpus=1,
+        # A pool that may shrink: a worker of a machine that is gone starts again where another one has ended.
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+        fn_constructor_kwargs={"job": job},
+    )
+    size, n = job.plan.shard_size, job.plan.n_images
+    with progress_bar("Encoding", n, show=progress) as advance:
+        advance(n - sum(min(size, n - number * size) for number in missing))
+        for row in done.iter_rows():
+            advance(min(size, n - row["number"] * size))
+
+
+def _content(place: Place, path: str) -> bytes | ImageError:
+    """Content of an image, or why it has none; where the network fails, the shard does."""
+    try:
+        return place.read_inside(path)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | PermissionError) or re.search(_NOT_THERE, str(error)):
+            return ImageError(path, f"cannot be read ({error.strerror or first_line(error)}); check the file")
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    """What a worker raised: Ray gives its whole traceback, which ends with that."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return re.sub(r"^ordhash\.errors\.\w+: ", "", lines[-1])

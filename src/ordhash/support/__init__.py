@@ -1,0 +1,24 @@
+"""What every room may use and none is about: checks, cores, files, locations, progress."""
+
+from ordhash.support.checks import integer_at_least, some_usable
+from ordhash.support.cores import available_cores
+from ordhash.support.files import StrPath, locked, replace_file, write_csv, write_json
+from ordhash.support.locations import Place, is_address, name_of, without_password
+from ordhash.support.progress import Advance, progress_bar
+
+__all__ = [
+    "Advance",
+    "Place",
+    "StrPath",
+    "available_cores",
+    "integer_at_least",
+    "is_address",
+    "locked",
+    "name_of",
+    "progress_bar",
+    "replace_file",
+    "some_usable",
+    "without_password",
+    "write_csv",
+    "write_json",
+]

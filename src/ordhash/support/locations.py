@@ -1,0 +1,248 @@
+"""Places of images and codes: paths here, or addresses in any file system that Arrow or fsspec knows."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow.fs as pafs
+
+from ordhash.errors import DataError, InputError, first_line
+from ordhash.support.files import replace_file
+
+__all__ = ["Place", "is_address", "name_of", "without_password"]
+
+
+class Place:
+    """A file or a folder of a file system.
+
+    Args:
+        text: A path, or an address as s3://bucket/photos or ftp://host/photos.
+
+    Raises:
+        InputError: No file system is known for such addresses, or what it needs is not installed.
+        DataError: The file system cannot be reached.
+
+    >>> str(Place("photos").below("a.jpg"))
+    'photos/a.jpg'
+    """
+
+    def __init__(self, text: str) -> None:
+        self._root = self._text = text
+        self.filesystem, self.path = _resolved(text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self._root, self.path, self._text)  # a worker makes connections of its own
+
+    def __str__(self) -> str:
+        """What messages call it: without what an address may hold of passwords and keys."""
+        return without_password(self._text)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a path of the machine."""
+        return isinstance(self.filesystem, pafs.LocalFileSystem)
+
+    @property
+    def shares_connections(self) -> bool:
+        """Whether several threads may read at once; some file systems have one connection."""
+        handler = getattr(self.filesystem, "handler", None)
+        return not isinstance(handler, pafs.FSSpecHandler) or bool(handler.fs.async_impl)
+
+    def below(self, name: str) -> Place:
+        """A file or folder in this folder."""
+        place = Place.__new__(Place)
+        address, mark, query = self._text.partition("?") if is_address(self._text) else (self._text, "", "")
+        place._root, place._text = self._root, f"{address.rstrip('/')}/{name}{mark}{query}"
+        place.filesystem, place.path = self.filesystem, self.inside(name)
+        return place
+
+    def inside(self, name: str) -> str:
+        """Path of a file in this folder, within the file system."""
+        return f"{self.path.rstrip('/')}/{name}"
+
+    def names(self, *, recursive: bool = False) -> list[str] | None:
+        """Paths of the files in this folder, below it; None where there is no folder.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        if self.is_local:
+            return _local_names(Path(self.path), recursive=recursive)
+        base = self.path.rstrip("/")
+        with self._reported():
+            handler = getattr(self.filesystem, "handler", None)
+            if isinstance(handler, pafs.FSSpecHandler):
+                handler.fs.invalidate_cache()  # others write here, too
+            if self.filesystem.get_file_info(base).type != pafs.FileType.Directory:
+                return None
+            found = self.filesystem.get_file_info(pafs.FileSelector(base, recursive=recursive))
+            return [info.path[len(base) + 1 :] for info in found if info.type == pafs.FileType.File]
+
+    def is_file(self) -> bool:
+        """Whether there is a file.
+
+        Raises:
+            DataError: The file system cannot be asked.
+        """
+        with self._reported():
+            return bool(self.filesystem.get_file_info(self.path).type == pafs.FileType.File)
+
+    def state(self) -> str:
+        """Size and time of the file as text: another one where it was written again.
+
+        Raises:
+            DataError: The file system cannot be asked.
+        """
+        with self._reported():
+            info = self.filesystem.get_file_info(self.path)
+            return f"{info.size} {info.mtime_ns}"
+
+    def read(self) -> bytes:
+        """Content of the file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return self.read_inside(self.path)
+
+    def read_inside(self, path: str) -> bytes:
+        """Content of a file of this file system.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with _as_os_error(), self.filesystem.open_input_stream(path) as stream:
+            return bytes(stream.read())
+
+    def write(self, content: bytes) -> None:
+        """Make the file hold ``content``, whole or not at all: beside its place first, then moved there.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self.is_local:
+            replace_file(self.path, lambda file: file.write(content))
+            return
+        folder, _, name = self.path.rpartition("/")
+        beside = f"{folder}/.{name}.{secrets.token_hex(4)}.tmp"  # its own, since two may write the same file
+        with _as_os_error():
+            with self.filesystem.open_output_stream(beside) as stream:
+                stream.write(content)
+            self.filesystem.move(beside, self.path)
+
+    def remove(self) -> None:
+        """Delete the file.
+
+        Raises:
+            OSError: It cannot be deleted.
+        """
+        with _as_os_error():
+            self.filesystem.delete_file(self.path)
+
+    def make(self) -> None:
+        """Make the folder, if it is not there.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        with _as_os_error():
+            self.filesystem.create_dir(self.path, recursive=True)
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            with _as_os_error():
+                yield
+        except OSError as error:
+            raise DataError(f"{self} cannot be read ({first_line(error)}); check address and permissions") from error
+
+
+def name_of(place: Place) -> str:
+    """The name by which a place is known again, however it was given."""
+    return place.path.rstrip("/") if place.is_local else str(place).rstrip("/")
+
+
+def without_password(text: str) -> str:
+    """An address without user, password and query, which may hold keys; a path as it is.
+
+    >>> without_password("ftp://me:p@ss@host/photos@home?key=1"), without_password("a?b")
+    ('ftp://host/photos@home', 'a?b')
+    """
+    if not is_address(text):
+        return text
+    scheme, _, rest = text.partition("://")
+    authority, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address, not a path.
+
+    >>> is_address("s3://bucket/photos"), is_address("photos/a")
+    (True, False)
+    """
+    return "://" in text
+
+
+def _rebuilt(root: str, path: str, text: str) -> Place:
+    place = Place.__new__(Place)
+    place.filesystem, _ = _resolved(root)
+    place._root, place.path, place._text = root, path, text
+    return place
+
+
+def _local_names(folder: Path, *, recursive: bool) -> list[str] | None:
+    # Not Arrow's listing, which ends at the first name that is not valid Unicode.
+    if not folder.is_dir():
+        return None
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from error
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        found += [Path(parent, name).relative_to(folder).as_posix() for name in names]
+        if not recursive:
+            folders.clear()
+    return found
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Around calls of file systems, of which each has errors of its own (an FTP server's are no OSError)."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(first_line(error)) from error
+
+
+def _resolved(text: str) -> tuple[pafs.FileSystem, str]:
+    if not is_address(text):
+        return pafs.LocalFileSystem(), str(Path(text).absolute())
+    shown = without_password(text)
+    try:
+        with _as_os_error():
+            found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(text)
+            return found
+    except OSError as error:
+        if urlsplit(text).scheme in ("file", "s3", "gs", "hdfs"):
+            raise InputError(f"{shown!r} cannot be used ({first_line(error)}); correct the address") from None
+    try:
+        import fsspec
+    except ImportError:
+        raise InputError(f"{shown!r} is of no file system that Arrow knows; install fsspec for more of them") from None
+    try:
+        filesystem, path = fsspec.core.url_to_fs(text)
+    except (ValueError, ImportError) as error:  # no such protocol, or a package that it needs
+        raise InputError(f"{shown!r} is of no file system that is installed ({first_line(error)})") from None
+    except Exception as error:  # each has its own
+        raise DataError(f"{shown} cannot be reached ({first_line(error)}); check the address") from error
+    return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path

@@ -1,0 +1,123 @@
+"""Rows as Milvus keeps them: what goes in comes out, and expressions say what conditions mean."""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ordhash.errors import InputError
+from ordhash.index.conditions import Condition
+from ordhash.milvus.entities import DIGESTS, Columns, any_of, digest_of, literal
+
+NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
+
+METADATA = pa.table(
+    {
+        "size": pa.array([1, -2, 3], pa.int32()),
+        "share": pa.array([0.5, 1.5, -2.0], pa.float32()),
+        "labels": pa.array(["cat;dog", None, ""], pa.string()),
+        "kept": pa.array([True, False, True]),
+        "modified": pa.array([NOON, NOON, NOON], pa.timestamp("us", "UTC")),
+        "day": pa.array([dt.date(2024, 5, 1)] * 3, pa.date32()),
+        "at": pa.array([dt.time(1, 2, 3)] * 3, pa.time64("us")),
+        "with space": pa.array([1, 2, 3]),
+        "in": pa.array([1, 2, 3]),
+        "noise": pa.array([1.0, float("nan"), 2.0]),
+        "kind": pa.array(["a", "b", "a"]).dictionary_encode(),
+        "nothing": pa.nulls(3),
+    }
+)
+
+
+def test_columns_without_gaps_and_with_plain_names_are_scalar_fields():
+    assert Columns.of(METADATA).scalars == {"size", "share", "kept", "modified", "day", "at", "kind"}
+
+
+def test_values_come_back_with_their_types():
+    columns = Columns.of(METADATA)
+    rows = columns.rows(METADATA, 3)
+    json.dumps(rows)  # nothing that a server could not be sent
+    back = columns.metadata(rows)
+    expected = METADATA.set_column(9, "noise", pa.array([1.0, None, 2.0]))
+    expected = expected.set_column(10, "kind", pa.array(["a", "b", "a"]))
+    expected = expected.set_column(11, "nothing", pa.nulls(3, pa.string()))
+    assert back.to_pylist() == expected.to_pylist()
+    assert back.schema.equals(expected.schema)
+
+
+def test_a_gap_in_a_scalar_field_is_refused():
+    with pytest.raises(InputError, match=r"'size' has rows without a value.*--replace"):
+        Columns.of(METADATA).rows(METADATA.set_column(0, "size", pa.array([1, None, 3], pa.int32())), 3)
+
+
+def test_columns_that_milvus_has_no_type_for_are_refused():
+    with pytest.raises(InputError, match=r"column 'tags' is list<.*leave the column out"):
+        Columns.of(pa.table({"tags": [["a"], ["b"]]}))
+
+
+@pytest.mark.parametrize(
+    ("condition", "expression"),
+    [
+        ("size>=2", "(size >= 2)"),
+        ("size!=2", "(size != 2)"),
+        ("kept=true", "(kept == true)"),
+        ('kind=say "ah"', '(kind == "say \\"ah\\"")'),
+        ("labels=cat", '($meta["labels"] == "cat")'),
+        ("labels!=cat", '((exists $meta["labels"]) and ($meta["labels"] != "cat"))'),
+        ("with space<3", '($meta["with space"] < 3)'),
+        ("modified<2024-05-01", "(modified < 1714521600000000)"),
+        ("day=2024-05-01", "(day == 19844)"),
+        ("share>0.25", "(share > 0.25)"),
+    ],
+)
+def test_expressions(condition, expression):
+    assert Columns.of(METADATA).expression([Condition.parse(condition)]) == expression
+
+
+def test_all_conditions_hold_together():
+    columns = Columns.of(METADATA)
+    assert columns.expression([]) == ""
+    assert columns.expression([Condition.parse("size>1"), Condition.parse("size<3")]) == "(size > 1) and (size < 3)"
+
+
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        ("sise>1", "no column 'sise'.*did you mean size"),
+        ("labels~cat", "cannot tell whether 'labels' contains 'cat'"),
+        ("size>big", "'size' cannot be compared by > with 'big'; its values are int32"),
+        ("share>nan", "'share' cannot be compared by > with 'nan'"),
+    ],
+)
+def test_conditions_that_cannot_be_asked(condition, why):
+    with pytest.raises(InputError, match=why):
+        Columns.of(METADATA).expression([Condition.parse(condition)])
+
+
+def test_without_columns():
+    columns = Columns.of(None)
+    assert columns.rows(None, 2) == [{}, {}]
+    assert columns.metadata([{}, {}]) is None
+    with pytest.raises(InputError, match="the index has no columns"):
+        columns.expression([Condition.parse("size=1")])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_literals_are_read_back(text):
+    assert json.loads(literal(text)) == text
+    assert any_of([text]) == f"key in [{literal(text)}]"
+
+
+def test_digests_tell_rows_apart():
+    rows = [{"key": str(n), "code": bytes([n % 3]), **({"a": n} if n % 2 else {})} for n in range(1000)]
+    digests = [digest_of(row) for row in rows]
+    assert len(set(digests)) == 1000
+    assert all(0 <= digest < DIGESTS for digest in digests)
+    # Spread evenly, as reading by ranges of digests needs it.
+    counts, _ = np.histogram([digest / DIGESTS for digest in digests], bins=10, range=(0, 1))
+    assert counts.min() > 60
+    assert digest_of({"key": "a", "size": 1}) != digest_of({"key": "a", "size": "1"})

@@ -1,0 +1,368 @@
+import dataclasses
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import onnx.parser
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ordhash.data.images import open_rgb, prepare
+from ordhash.data.imageset import ImageSet
+from ordhash.errors import DataError, ImageError, InputError
+from ordhash.model.features import FeatureStore, FrozenBackbone
+from ordhash.model.inference import ImageInput, open_session
+
+ROW_BYTES = 2 * 5 * 4 * 4
+
+
+FORM = ImageInput(16)
+
+
+def backbone(seed=0, weight=None, form=FORM):
+    """A convolution, of random weights unless one is given: 5 channels on 4 x 4 locations."""
+    model = onnx.parser.parse_model(
+        """
+        <ir_version: 9, opset_import: ["" : 18]>
+        tiny (uint8[n, h, w, 3] images) => (float[n, 5, 4, 4] features) {
+            pixels = Cast <to = 1> (images)
+            planes = Transpose <perm = [0, 3, 1, 2]> (pixels)
+            features = Conv <strides = [4, 4]> (planes, weight)
+        }
+        """
+    )
+    weights = (
+        np.random.default_rng(seed).normal(0, 0.01, (5, 3, 4, 4)) if weight is None else np.full((5, 3, 4, 4), weight)
+    )
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weights.astype(np.float32), "weight"))
+    return FrozenBackbone(model.SerializeToString(), form, "tiny", f"seed{seed}")
+
+
+BACKBONE = backbone()
+
+
+def pictures(n, seed=0):
+    return ImageSet(np.random.default_rng(seed).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8))
+
+
+def direct(images, frozen=BACKBONE):
+    """float32 maps straight from ONNX Runtime."""
+    form = frozen.form
+    pixels = np.stack([prepare(open_rgb(source), form.size, form.fit) for source in images.images])
+    pixels = pixels[:, :, ::-1] if form.mirror else pixels
+    return open_session(frozen.graph).run(["features"], {"images": np.ascontiguousarray(pixels)})[0]
+
+
+def check(maps, images, frozen=BACKBONE):
+    expected = direct(images, frozen)
+    assert maps.failures == []
+    assert maps.rows.tolist() == list(range(len(images)))
+    assert maps.shape == (5, 4, 4)
+    np.testing.assert_array_equal(maps.read(np.arange(len(images))), expected.astype(np.float16).astype(np.float32))
+
+
+def test_maps_are_those_of_a_direct_run(tmp_path):
+    images = pictures(11)
+    maps = FeatureStore(tmp_path).maps(images, BACKBONE, batch_size=4)
+    assert (maps.computed, len(maps)) == (11, 11)
+    assert maps.store.dtype == np.float16
+    assert maps.read([0]).dtype == np.float32
+    check(maps, images)
+
+
+def test_maps_of_files(tmp_path, photo_folder):
+    images = ImageSet(sorted(photo_folder.rglob("*.jpg")))
+    check(FeatureStore(tmp_path).maps(images, BACKBONE), images)
+
+
+def test_nothing_is_computed_twice(tmp_path):
+    images = pictures(7)
+    assert FeatureStore(tmp_path).maps(images, BACKBONE).computed == 7
+    again = FeatureStore(tmp_path).maps(images, BACKBONE)
+    assert again.computed == 0
+    check(again, images)
+
+
+def test_what_two_sets_share_is_computed_once_whatever_its_key(tmp_path):
+    store, everything = FeatureStore(tmp_path), pictures(9)
+    store.maps(everything.subset([2, 5, 7]), BACKBONE)
+    renamed = dataclasses.replace(everything, keys=np.array([f"k{i}" for i in range(9)]))
+    maps = store.maps(renamed, BACKBONE)
+    assert maps.computed == 6
+    check(maps, everything)
+
+
+def test_equal_pictures_are_computed_once_and_stand_where_they_stood(tmp_path):
+    images = ImageSet(pictures(4).images[[3, 1, 3, 0, 1, 1, 2]])
+    maps = FeatureStore(tmp_path).maps(images, BACKBONE, batch_size=2)
+    assert maps.computed == 4
+    assert len(maps.store) == 4
+    check(maps, images)
+
+
+def test_a_file_and_its_content_are_one_picture(tmp_path, photo_folder):
+    path = next(photo_folder.rglob("*.jpg"))
+    assert FeatureStore(tmp_path).maps(ImageSet([path, path.read_bytes(), str(path)]), BACKBONE).computed == 1
+
+
+def test_read_and_batches_pick_what_was_asked_for(tmp_path):
+    images = ImageSet(pictures(6).images[[5, 4, 4, 0, 1, 2]])
+    maps = FeatureStore(tmp_path).maps(images, BACKBONE)
+    whole = maps.read(np.arange(6))
+    np.testing.assert_array_equal(maps.read([4, 0, 4]), whole[[4, 0, 4]])
+    assert maps.read([]).shape == (0, 5, 4, 4)
+    assert [len(batch) for batch in maps.batches(4)] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate(list(maps.batches(4))), whole)
+
+
+@pytest.mark.parametrize(
+    ("picked", "wanted"),
+    [
+        ([0, 2], [0, 2]),
+        (np.array([3, 0, 0]), [3, 0, 0]),
+        ([], []),
+        (np.array([True, False, False, True]), [0, 3]),
+        (np.zeros(4, bool), []),
+    ],
+    ids=["in order", "in another order", "none", "mask", "mask of none"],
+)
+def test_a_subset_has_the_maps_of_the_images_picked(tmp_path, picked, wanted):
+    images = pictures(4).images
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x", *images[:2], b"", *images[2:]]), BACKBONE)
+    assert maps.rows.tolist() == [1, 2, 4, 5]
+    some = maps.subset(picked)
+    assert (len(some), some.shape) == (len(wanted), maps.shape)
+    assert some.rows.tolist() == [maps.rows[i] for i in wanted]
+    assert (some.failures, some.computed) == ([], 0)
+    np.testing.assert_array_equal(some.read(np.arange(len(some))), maps.read(wanted))
+    np.testing.assert_array_equal(some.pooled(), maps.pooled()[np.array(wanted, int)])
+    assert len(maps) == 4
+
+
+def test_no_maps_have_a_subset(tmp_path):
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x"]), BACKBONE)
+    for nothing in ([], np.zeros(0, bool), np.zeros(0, int)):
+        assert (len(maps.subset(nothing)), maps.subset(nothing).shape) == (0, (5, 4, 4))
+
+
+def test_pooled_is_the_mean_over_locations(tmp_path):
+    maps = FeatureStore(tmp_path).maps(pictures(5), BACKBONE)
+    pooled = maps.pooled()
+    assert (pooled.dtype, pooled.shape) == (np.float32, (5, 5))
+    np.testing.assert_allclose(pooled, maps.read(np.arange(5)).mean(axis=(2, 3)), rtol=1e-6)
+
+
+# --- images that cannot be used ---------------------------------------------------------------------------------------
+
+
+def test_bad_files_are_reported_and_good_ones_kept(tmp_path, photo_folder, bad_files):
+    good, bad = sorted(photo_folder.rglob("*.jpg"))[:3], [*bad_files.values(), tmp_path / "missing.jpg"]
+    images = ImageSet([bad[0], good[0], bad[1], bad[2], good[1], bad[3], good[2], bad[4]])
+    for computed in (3, 0):
+        maps = FeatureStore(tmp_path / "cache").maps(images, BACKBONE, batch_size=2)
+        assert maps.rows.tolist() == [1, 4, 6]
+        assert maps.computed == computed
+        assert [failure.source for failure in maps.failures] == [str(path) for path in bad]
+        assert all(isinstance(failure, ImageError) and failure.reason for failure in maps.failures)
+        np.testing.assert_allclose(maps.read([0, 1, 2]), direct(ImageSet(good)), rtol=1e-3, atol=1e-3)
+
+
+def test_every_copy_of_a_bad_file_is_reported(tmp_path):
+    images = ImageSet([b"not an image", pictures(1).images[0], b"not an image", b""], ["a", "b", "c", "d"])
+    maps = FeatureStore(tmp_path).maps(images, BACKBONE)
+    assert maps.rows.tolist() == [1]
+    assert [failure.source for failure in maps.failures] == ["image a", "image c", "image d"]
+    assert maps.computed == 1
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["nothing computed before", "others computed before"])
+@pytest.mark.parametrize("kind", ["empty", "missing"])
+def test_no_usable_image_gives_no_maps_and_every_failure(tmp_path, bad_files, kind, others):
+    path, store = bad_files["empty"] if kind == "empty" else tmp_path / "missing.jpg", FeatureStore(tmp_path)
+    store.maps(pictures(others), BACKBONE)
+    for _ in range(2):
+        maps = store.maps(ImageSet([path, b"x"]), BACKBONE)
+        assert (len(maps), maps.rows.tolist(), maps.computed) == (0, [], 0)
+        assert [failure.source for failure in maps.failures] == [str(path), "image 1"]
+        with pytest.raises(InputError, match=rf"none of the 2 images can be used \(.*{kind}\.jpg: .*\); give images"):
+            maps.at_least_one()
+    maps = store.maps(ImageSet([]), BACKBONE)
+    assert (len(maps), maps.failures) == (0, [])
+    with pytest.raises(InputError, match="none of the 0 images can be used; give images"):
+        maps.at_least_one()
+    assert store.maps(pictures(5), BACKBONE).computed == 5 - others
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["shape in the graph", "no shape in the graph"])
+def test_no_maps_have_the_shape_of_those_that_would_be(tmp_path, declared):
+    frozen = BACKBONE
+    if not declared:
+        model = onnx.load_from_string(BACKBONE.graph)
+        for side in model.graph.output[0].type.tensor_type.shape.dim[1:]:
+            side.dim_param = "unknown"
+        frozen = dataclasses.replace(BACKBONE, graph=model.SerializeToString())
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x"]), frozen)
+    assert (maps.shape, maps.store.dtype) == ((5, 4, 4), np.float16)
+    assert maps.read([]).shape == (0, 5, 4, 4)
+    assert list(maps.batches()) == []
+    assert maps.pooled().shape == (0, 5)
+
+
+def test_maps_of_one_image_are_at_least_one(tmp_path):
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x", pictures(1).images[0]]), BACKBONE)
+    assert maps.at_least_one() is maps
+
+
+@pytest.mark.parametrize("weight", [1e3, np.nan, np.inf])
+def test_features_that_float16_cannot_hold_are_refused(tmp_path, weight):
+    store = FeatureStore(tmp_path)
+    with pytest.raises(DataError, match="tiny gives features that float16 cannot hold; use another backbone"):
+        store.maps(pictures(3), backbone(weight=weight))
+    assert store.maps(pictures(3), BACKBONE).computed == 3  # and nothing of it was kept
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        backbone(seed=1),
+        dataclasses.replace(BACKBONE, name="other"),
+        backbone(form=ImageInput(16, mirror=True)),
+        backbone(form=ImageInput(16, "crop")),
+    ],
+    ids=["weights", "name", "mirror", "fit"],
+)
+def test_whatever_gives_other_maps_has_a_folder_of_its_own(tmp_path, photo_folder, other):
+    store, images = FeatureStore(tmp_path), ImageSet(sorted(photo_folder.rglob("*.jpg"))[:3])
+    store.maps(images, BACKBONE)
+    maps = store.maps(images, other)
+    assert maps.computed == 3
+    check(maps, images, other)
+    check(store.maps(images, BACKBONE), images)
+    assert {path.name for path in tmp_path.iterdir() if path.name != "photos"} == {
+        BACKBONE.folder_name,
+        other.folder_name,
+    }
+
+
+def test_a_mirror_and_a_size_are_in_the_name_of_the_folder():
+    assert BACKBONE.folder_name == "tiny-16-squash-seed0"
+    assert backbone(form=ImageInput(20, "crop", mirror=True)).folder_name == "tiny-20-crop-mirror-seed0"
+
+
+# --- interruptions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A store of the maps of six pictures."""
+    root = tmp_path_factory.mktemp("full")
+    FeatureStore(root).maps(pictures(6), BACKBONE)
+    return root
+
+
+@settings(deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    maps=st.one_of(st.none(), st.integers(0, 6 * ROW_BYTES)),
+    digests=st.one_of(st.none(), st.integers(0, 6 * 16)),
+    shape=st.sampled_from(["kept", "missing", "empty"]),
+)
+def test_an_interruption_costs_time_and_nothing_else(full, tmp_path, maps, digests, shape):
+    root = tmp_path / "copy"
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(full, root)
+    folder = root / BACKBONE.folder_name
+    for name, length in (("maps.f16", maps), ("digests", digests)):
+        if length is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes((folder / name).read_bytes()[:length])
+    if shape == "missing":
+        (folder / "shape").unlink()
+    elif shape == "empty":
+        (folder / "shape").write_text("")
+    complete = min((maps or 0) // ROW_BYTES, (digests or 0) // 16) if shape == "kept" else 0
+    images = ImageSet(np.concatenate([pictures(2, seed=1).images, pictures(6).images]))
+    found = FeatureStore(root).maps(images, BACKBONE, batch_size=3)
+    assert found.computed == 8 - complete
+    check(found, images)
+    assert FeatureStore(root).maps(images, BACKBONE).computed == 0
+    assert (folder / "maps.f16").stat().st_size == 8 * ROW_BYTES
+    assert (folder / "digests").stat().st_size == 8 * 16
+
+
+def test_a_call_that_fails_midway_keeps_what_it_had(tmp_path):
+    dark = pictures(20).images // 16
+    white = np.full((1, 16, 16, 3), 255, np.uint8)
+    frozen = backbone(weight=10.0)  # 48 * 15 * 10 fits into float16, 48 * 255 * 10 does not
+    with pytest.raises(DataError, match="float16 cannot hold"):
+        FeatureStore(tmp_path).maps(ImageSet(np.concatenate([dark[:10], white, dark[10:]])), frozen, batch_size=2)
+    maps = FeatureStore(tmp_path).maps(ImageSet(dark), frozen)
+    assert maps.computed == 10
+    check(maps, ImageSet(dark), frozen)
+
+
+def test_maps_read_before_others_are_added_stay_right(tmp_path):
+    store, first = FeatureStore(tmp_path), pictures(3)
+    early = store.maps(first, BACKBONE)
+    store.maps(pictures(40, seed=5), BACKBONE)
+    check(early, first)
+
+
+# --- at the same time -------------------------------------------------------------------------------------------------
+
+
+def test_two_threads_at_once(tmp_path):
+    sets = [pictures(40), ImageSet(np.concatenate([pictures(40).images[20:], pictures(20, seed=4).images]))]
+    found = {}
+
+    def work(number):
+        found[number] = FeatureStore(tmp_path).maps(sets[number], BACKBONE, batch_size=3)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(maps.computed for maps in found.values()) == 60
+    for number in (0, 1):
+        check(found[number], sets[number])
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from pathlib import Path
+from ordhash.data.imageset import ImageSet
+from ordhash.model.features import FeatureStore, FrozenBackbone
+from ordhash.model.inference import ImageInput
+root, seed = Path(sys.argv[1]), int(sys.argv[2])
+frozen = FrozenBackbone((root / "graph").read_bytes(), ImageInput(16), "tiny", "seed0")
+own = np.random.default_rng(seed).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+shared = np.random.default_rng(9).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+images = ImageSet(np.concatenate([own, shared]))
+computed = 0
+for stop in range(10, 121, 10):
+    computed += FeatureStore(root).maps(images.subset(np.arange(stop)), frozen, batch_size=2).computed
+print(computed)
+"""
+
+
+def test_two_processes_at_once(tmp_path):
+    (tmp_path / "graph").write_bytes(BACKBONE.graph)
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    running = [subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE, text=True) for seed in (1, 2)]
+    computed = [int(process.communicate(timeout=60)[0]) for process in running]
+    assert sum(computed) == 180
+    images = ImageSet(np.concatenate([pictures(60, seed).images for seed in (1, 2, 9)]))
+    maps = FeatureStore(Path(tmp_path)).maps(images, BACKBONE)
+    assert maps.computed == 0
+    check(maps, images)

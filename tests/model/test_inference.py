@@ -1,0 +1,163 @@
+import threading
+import time
+
+import numpy as np
+import onnx.parser
+import pytest
+from PIL import Image
+
+from ordhash.data.images import open_rgb, prepare
+from ordhash.data.imageset import ImageSet
+from ordhash.errors import ImageError, InputError, ModelFileError
+from ordhash.model.inference import ImageInput, open_session, output_shape, run_images
+
+# The mean colour of a picture, and the picture itself.
+GRAPH = onnx.parser.parse_model(
+    """
+    <ir_version: 9, opset_import: ["" : 18]>
+    colours (uint8[n, h, w, 3] images) => (float[n, 3] mean, float[n, h, w, 3] same) {
+        same = Cast <to = 1> (images)
+        axes = Constant <value_ints = [1, 2]> ()
+        mean = ReduceMean <keepdims = 0> (same, axes)
+    }
+    """
+).SerializeToString()
+FORM = ImageInput(8)
+
+
+@pytest.fixture(scope="module")
+def session():
+    return open_session(GRAPH, threads=1)
+
+
+def pictures(n):
+    """Picture i is grey i."""
+    return ImageSet(np.repeat(np.arange(n, dtype=np.uint8), 8 * 8 * 3).reshape(n, 8, 8, 3))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 20, 100])
+def test_order_is_kept_in_batches_of_any_size(session, batch_size, workers):
+    batches = list(run_images(session, ["mean"], pictures(20), FORM, batch_size=batch_size, workers=workers))
+    assert [batch.size for batch in batches] == [batch_size] * (20 // batch_size) + [20 % batch_size] * (
+        20 % batch_size > 0
+    )
+    np.testing.assert_array_equal(np.concatenate([batch.rows for batch in batches]), np.arange(20))
+    np.testing.assert_array_equal(
+        np.concatenate([batch.outputs[0] for batch in batches]), np.repeat(np.arange(20.0)[:, None], 3, axis=1)
+    )
+    assert not any(batch.failures for batch in batches)
+
+
+def test_no_images_no_batches(session):
+    assert list(run_images(session, ["mean"], ImageSet([]), FORM)) == []
+
+
+def test_outputs_come_in_the_order_asked_for(session):
+    (batch,) = run_images(session, ["same", "mean"], pictures(2), FORM)
+    assert [values.shape for values in batch.outputs] == [(2, 8, 8, 3), (2, 3)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_images_that_cannot_be_used_are_reported_in_their_batch(session, bad_files, photo_folder, batch_size):
+    good = sorted(photo_folder.rglob("*.jpg"))[:4]
+    bad = list(bad_files.values())
+    sources = [bad[0], good[0], bad[1], bad[2], good[1], good[2], bad[3], good[3]]
+    batches = list(run_images(session, ["same"], ImageSet(sources), FORM, batch_size=batch_size))
+    assert np.concatenate([batch.rows for batch in batches]).tolist() == [1, 4, 5, 7]
+    assert sum(batch.size for batch in batches) == 8
+    failures = [failure for batch in batches for failure in batch.failures]
+    assert all(isinstance(failure, ImageError) for failure in failures)
+    assert [failure.source for failure in failures] == [str(path) for path in bad]
+    expected = [prepare(open_rgb(path, least_side=16), 8, "squash") for path in good]
+    np.testing.assert_array_equal(np.concatenate([b.outputs[0] for b in batches if len(b.rows)]), expected)
+
+
+def test_a_batch_of_bad_images_alone_has_no_outputs(session):
+    (batch,) = run_images(session, ["mean"], ImageSet([b"", b"x"]), FORM)
+    assert (len(batch.rows), batch.outputs, len(batch.failures), batch.size) == (0, [], 2, 2)
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+def test_a_mirrored_picture_is_mirrored_after_it_is_fitted(session, photo_folder, fit):
+    images = ImageSet(sorted(photo_folder.rglob("*.jpg"))[:2])
+    (plain,) = run_images(session, ["same"], images, ImageInput(8, fit))
+    (mirrored,) = run_images(session, ["same"], images, ImageInput(8, fit, mirror=True))
+    np.testing.assert_array_equal(mirrored.outputs[0], plain.outputs[0][:, :, ::-1])
+    assert not np.array_equal(mirrored.outputs[0], plain.outputs[0])
+
+
+def test_one_picture_of_an_input_form(photo_folder):
+    path = next(photo_folder.rglob("*.jpg"))
+    found = ImageInput(16, "crop").read(ImageSet([path]), 0)
+    np.testing.assert_array_equal(found, prepare(Image.open(path), 16, "crop"))
+    with pytest.raises(ImageError, match="image 0: the file is empty"):
+        FORM.read(ImageSet([b""]), 0)
+
+
+def test_a_source_of_another_type_is_the_callers_mistake(session):
+    with pytest.raises(InputError, match="an image is given as int"):
+        list(run_images(session, ["mean"], ImageSet([pictures(1).images[0], 3]), FORM))
+
+
+def workers_alive():
+    return sum(thread.name.startswith("encode") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_an_early_stop_ends_the_threads(session, taken):
+    before = workers_alive()
+    stream = run_images(session, ["mean"], pictures(200), FORM, batch_size=2, workers=2)
+    for position in range(taken):
+        assert next(stream).rows.tolist() == [2 * position, 2 * position + 1]
+        assert workers_alive() > before
+    started = time.monotonic()
+    stream.close()
+    assert time.monotonic() - started < 5
+    assert workers_alive() == before
+
+
+def test_pictures_are_read_only_a_few_batches_ahead(session):
+    class Counting(list):
+        reads = 0
+
+        def __getitem__(self, row):
+            Counting.reads += 1
+            return super().__getitem__(row)
+
+    images = ImageSet(Counting(pictures(100).images))
+    stream = run_images(session, ["mean"], images, FORM, batch_size=2)
+    next(stream)
+    time.sleep(0.3)  # time enough to read all of them
+    stream.close()
+    # A picture and its name are one read each; the first batch and two more.
+    assert 2 * 2 <= Counting.reads <= 3 * 2 * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", GRAPH[: len(GRAPH) // 2]])
+def test_what_is_no_model_is_refused(content, tmp_path):
+    with pytest.raises(ModelFileError, match=r"the model cannot be run by ONNX Runtime .*; write it again"):
+        open_session(content)
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"m\.onnx cannot be run by ONNX Runtime"):
+        open_session(tmp_path / "m.onnx")
+
+
+def test_a_session_of_a_file(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(GRAPH)
+    (batch,) = run_images(open_session(tmp_path / "m.onnx"), ["mean"], pictures(2), FORM)
+    assert batch.outputs[0][:, 0].tolist() == [0.0, 1.0]
+
+
+def test_the_shape_of_an_output_is_read_where_it_is_fixed_and_tried_where_it_is_not(session):
+    assert output_shape(session, "mean", FORM) == (3,)
+    assert output_shape(session, "same", FORM) == (8, 8, 3)
+    assert output_shape(session, "same", ImageInput(5)) == (5, 5, 3)
+
+
+def test_a_shape_that_is_fixed_costs_no_run():
+    class Session:
+        def get_outputs(self):
+            return open_session(GRAPH).get_outputs()
+
+    assert output_shape(Session(), "mean", FORM) == (3,)

@@ -1,0 +1,336 @@
+"""A collection that learns its own model: what goes on, what is refused, and what no failure may break."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ordhash.collection import Collection
+from ordhash.data import ImageSet, read_manifest
+from ordhash.errors import DataError, InputError, SyncRunningError
+from ordhash.learn import DOHConfig
+from ordhash.learn.checkpoint import TrainingState
+from ordhash.learn.correction import CORRECTED_FILE
+from ordhash.model.file import load_model
+from ordhash.ownmodel import learn_labels, sync_without_model
+from ordhash.ownmodel import learning as ownmodel
+
+TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """As if sixty photographs were many; two epochs."""
+    monkeypatch.setattr(ownmodel, "LEAST_LEARNED_FROM", 0)
+    monkeypatch.setattr(ownmodel, "_EPOCHS", 2)
+    monkeypatch.setattr(ownmodel, "_STEPS", 2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "photos"
+    (root / "summer").mkdir(parents=True)
+    rng = np.random.default_rng(3)
+    for number in range(60):
+        colour = np.array([(200, 40, 40), (40, 200, 60), (40, 60, 200)][number % 3])
+        pixels = np.clip(colour + rng.normal(0, 40, (6, 8, 3)), 0, 255).astype(np.uint8)
+        place = root / "summer" if number % 2 else root
+        Image.fromarray(pixels).resize((48, 36)).save(place / f"{number:02}.jpg", quality=90)
+    return root
+
+
+@pytest.fixture
+def collection(tmp_path):
+    return Collection(tmp_path / "photos.ordhash")
+
+
+def sync(collection, folder, **options):
+    return sync_without_model(collection, folder, config=TINY, **options)
+
+
+def searches(collection):
+    """Whether what is there can be searched."""
+    index, model = collection.index(), load_model(collection.model())
+    return (index.model_id, len(index)) == (model.id, 60)
+
+
+def inside(collection):
+    return sorted(path.name for path in collection.path.iterdir())
+
+
+def test_few_photographs_get_a_rotation_of_their_features(collection, folder):
+    report, trained = sync(collection, folder)
+    assert (report.encoded, trained.validation_map) == (60, None)
+    info = load_model(collection.model()).info
+    assert (info.method["name"], info.spec.arity) == ("itq", 2)
+    assert searches(collection)
+    assert collection.staleness(load_model(collection.model())) is None
+
+
+def test_a_collection_learns_its_model_once(collection, folder, network):
+    report, trained = sync(collection, folder)
+    assert (report.encoded, trained.reused) == (60, False)
+    assert searches(collection)
+    assert collection.model() == collection.path / f"model-{collection.model_id}.onnx"
+    assert "learning" not in inside(collection)
+    report, trained = sync(collection, folder)
+    assert (report.unchanged, trained) == (60, None)
+    assert collection.staleness(load_model(collection.model())) is None
+
+
+def test_another_model_takes_the_place_of_the_first(collection, folder):
+    sync(collection, folder)
+    first = collection.model_id
+    for path in sorted(folder.glob("*.jpg"))[:5]:
+        with Image.open(path) as picture:
+            picture.rotate(90).save(path)
+    report, _ = sync(collection, folder, relearn=True)
+    assert report.encoded == 60
+    assert collection.model_id != first
+    assert searches(collection)
+    assert [name for name in inside(collection) if name.endswith(".onnx")] == [f"model-{collection.model_id}.onnx"]
+
+
+def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path):
+    sync(collection, folder)
+    before = inside(collection)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match=r"is a collection of .*photos, not of .*other"):
+        sync(collection, tmp_path / "other", relearn=True)
+    with pytest.raises(DataError, match="is not a folder"):
+        sync(collection, tmp_path / "nowhere", relearn=True)
+    with collection._locked(wait=False), pytest.raises(SyncRunningError, match="is being synced"):
+        sync(collection, folder, relearn=True)
+    assert searches(collection)
+    assert set(before) <= set(inside(collection))
+
+
+@pytest.mark.slow  # learns twice
+def test_an_interruption_while_encoding_goes_on_with_the_same_model(collection, folder, monkeypatch, network):
+    sync(collection, folder)
+    for path in sorted(folder.glob("*.jpg"))[:5]:
+        path.rename(path.with_stem(f"moved {path.stem}"))
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ordhash.collection.sync._take", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sync(collection, folder, relearn=True)
+    assert load_model(collection.model()).id == collection.model_id  # whichever that is now
+    report, trained = sync(collection, folder, relearn=True)
+    assert trained.reused
+    assert report.encoded + report.reused == 60
+    assert searches(collection)
+    assert "learning" not in inside(collection)
+
+
+@pytest.mark.slow  # learns twice
+def test_a_folder_that_changes_after_an_interrupted_training(collection, folder, monkeypatch, network):
+    save = TrainingState.save
+
+    def interrupted(self, *arguments):
+        save(self, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingState, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sync(collection, folder)
+    assert (collection.path / "learning" / "checkpoint.pt").exists()
+    assert not Collection.is_one(collection.path)
+    (folder / "00.jpg").unlink()
+    report, trained = sync(collection, folder)
+    assert (report.encoded, trained.reused) == (59, False)
+
+
+def test_one_process_learns_at_a_time(collection, folder):
+    with collection.learning(folder), pytest.raises(SyncRunningError, match="is being learned by process"):
+        sync(collection, folder)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_files_that_are_no_images_do_not_count(few, collection, folder, monkeypatch):
+    monkeypatch.setattr(ownmodel, "LEAST_LEARNED_FROM", few)
+    for path in sorted(folder.rglob("*.jpg"))[15:]:
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"there are 15 images; .* at least 50|at least 16 images .* there are \(15,"):
+        sync(collection, folder)
+    assert "learning" not in inside(collection)
+
+
+def test_a_folder_may_be_named_in_several_ways(collection, folder, tmp_path, monkeypatch):
+    sync(collection, folder)
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder / "summer")
+    for way in (tmp_path / "link", folder / "summer" / "..", ".."):
+        assert sync(collection, way)[0].unchanged == 60
+
+
+def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path):
+    sync(collection, folder)
+    moved = Collection(collection.path.rename(tmp_path / "moved"))
+    assert searches(moved)
+    # What lies where it was is not taken for it.
+    recorded = collection.path / f"model-{moved.model_id}.onnx"
+    (folder / "00.jpg").unlink()
+    sync(collection, folder)
+    for other in (collection.model(), folder / "01.jpg"):
+        shutil.copyfile(other, recorded) if other.exists() else recorded.write_bytes(b"no model")
+        assert moved.model() == moved.path / recorded.name
+    moved.model().unlink()
+    with pytest.raises(DataError, match=r"is not the one that made .*moved, .*; give that with --model"):
+        moved.model()
+
+
+def test_collections_in_the_folder_hold_no_photographs(folder, tmp_path):
+    within = Collection(folder / "kept")
+    sync(within, folder)
+    (within.path / "thumbnails").mkdir()
+    (folder / "00.jpg").rename(within.path / "thumbnails" / "00.jpg")
+    report, _ = sync(Collection(tmp_path / "beside.ordhash"), folder)
+    assert report.encoded == 59
+
+
+COLOURS = ("red", "green", "blue")
+
+
+def labels_file(tmp_path, numbers, *, more=""):
+    """A table of the colours of some photographs, by their keys."""
+    path = tmp_path / "labels.csv"
+    rows = [f"{'summer/' if number % 2 else ''}{number:02}.jpg,{COLOURS[number % 3]}" for number in numbers]
+    path.write_text("\n".join(["path,labels", *rows, more]).strip() + "\n")
+    return path
+
+
+@pytest.mark.parametrize(("n", "use_labels"), [(6, "spread"), (30, True)])
+def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, folder, network, tmp_path):
+    sync(collection, folder)
+    first = collection.model_id
+    given = labels_file(tmp_path, range(n), more="gone.jpg,red")
+    report, trained, unknown = learn_labels(collection, read_manifest(given), config=TINY)
+    assert (report.encoded, unknown) == (60, ["gone.jpg"])
+    assert searches(collection)
+    info = load_model(collection.model()).info
+    assert collection.model_id != first
+    assert info.training["settings"]["use_labels"] == use_labels
+    assert info.class_names == (() if use_labels == "spread" else ("blue", "green", "red"))
+    assert "symbol_shares" in info.training or use_labels is True
+    kept = read_manifest(collection.path / "labels.csv")
+    assert kept.keys.tolist() == read_manifest(given).keys.tolist()  # a photograph that is away may come back
+    assert trained.reused is False
+    # The next learning has them too, and the network they were learned with.
+    sync_without_model(collection, folder, relearn=True)
+    again = load_model(collection.model()).info
+    assert again.training["config"] == TINY.to_json()
+    assert again.training["settings"]["use_labels"] == use_labels
+    assert searches(collection)
+
+
+@pytest.mark.slow
+def test_labels_bring_together_what_they_name(collection, folder, network, tmp_path, monkeypatch):
+    """Two words that have nothing to do with colours: light and dark of each."""
+    monkeypatch.setattr(ownmodel, "_STEPS", 60)
+    sync(collection, folder)
+    path = tmp_path / "labels.csv"
+    keys = [f"{'summer/' if number % 2 else ''}{number:02}.jpg" for number in range(60)]
+    warm = {key: "warm" if number % 3 == 0 else "cold" for number, key in enumerate(keys)}
+    path.write_text("path,labels\n" + "".join(f"{key},{word}\n" for key, word in warm.items()))
+    learn_labels(collection, read_manifest(path), config=TINY)
+    index = collection.index()
+    found = index.search(index.codes, top_k=20)
+    same = [warm[str(key)] == warm[str(index.keys[row])] for row, keys in enumerate(found.keys) for key in keys]
+    assert np.mean(same) > 0.9
+
+
+def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, folder, tmp_path):
+    sync(collection, folder)
+    before = inside(collection)
+    with pytest.raises(InputError, match=r"no label is of a photograph in .*: the first is of 'nowhere\.jpg'"):
+        learn_labels(collection, read_manifest(labels_file(tmp_path, [], more="nowhere.jpg,red")), config=TINY)
+    with pytest.raises(InputError, match="the images have 1 classes"):
+        learn_labels(collection, read_manifest(labels_file(tmp_path, [0, 3])), config=TINY)
+    with pytest.raises(InputError, match="have no labels"):
+        learn_labels(collection, ImageSet(["a.jpg"], np.array(["00.jpg"])), config=TINY)
+    assert inside(collection) == before
+    with pytest.raises(DataError, match="is not a collection"):
+        learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)
+
+
+def test_what_was_corrected_is_listed_beside_the_model(collection, folder, monkeypatch):
+    learn = ownmodel._learn
+
+    def correcting(images, config, work, *, progress):
+        trained = learn(images, config, work, progress=progress)
+        (work / CORRECTED_FILE).write_text("path,given,learned\n")
+        return trained
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ownmodel, "_learn", correcting)
+        patch.setattr(Collection, "sync", die)
+        with pytest.raises(KeyboardInterrupt):
+            sync(collection, folder)
+    assert CORRECTED_FILE in inside(collection)  # whoever completes the encoding
+    sync(collection, folder, relearn=True)  # which corrects nothing
+    assert CORRECTED_FILE not in inside(collection)
+
+
+@pytest.mark.slow
+def test_labels_survive_an_interruption_while_encoding(collection, folder, network, tmp_path, monkeypatch):
+    sync(collection, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "sync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY)
+    assert (collection.path / "labels.csv").exists()
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY)
+    assert searches(collection)
+    assert not (collection.path / "learning").exists()
+
+
+def interrupted(*arguments, **options):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_kept_labels_of_photographs_that_are_gone_stop_nothing(collection, folder, network, tmp_path):
+    sync(collection, folder)
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(6))), config=TINY)
+    for number in (1, 2, 4, 5):  # the green ones and the blue ones
+        (folder / ("summer" if number % 2 else "") / f"{number:02}.jpg").rename(folder / f"{number}-elsewhere.jpg")
+    sync(collection, folder, relearn=True)
+    assert load_model(collection.model()).info.training["settings"]["use_labels"] is False
+    assert (collection.path / "labels.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_class_without_a_photograph_is_not_learned(collection, folder, network, tmp_path):
+    sync(collection, folder)
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(30), more="gone.jpg,violet")), config=TINY)
+    assert load_model(collection.model()).info.class_names == ("blue", "green", "red")
+
+
+def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_path):
+    sync(collection, folder)
+    keys = np.array(["00.jpg", "02.jpg"])
+    for names, says in ((("a;b", "c"), "a class is called 'a;b'"), ((" a", "c"), "a class is called ' a'")):
+        labels = ImageSet(["0", "1"], keys, np.eye(2, dtype=bool), names)
+        with pytest.raises(InputError, match=says):
+            learn_labels(collection, labels, config=TINY)
+    labels = ImageSet(["0", "1"], np.array(["00.jpg", "\udce4.jpg"]), np.eye(2, dtype=bool), ("a", "b"))
+    with pytest.raises(InputError, match="which no table can name"):
+        learn_labels(collection, labels, config=TINY)
+
+
+def test_a_lost_model_is_learned_again(collection, folder, network):
+    sync(collection, folder)
+    collection.model().unlink()
+    sync(collection, folder, relearn=True)
+    assert searches(collection)
+    collection.model().unlink()
+    assert ownmodel._own_config(collection) == DOHConfig()

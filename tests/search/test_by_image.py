@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from ordhash import Encoder, OrdinalIndex
+from ordhash.collection import Collection
+from ordhash.data import read_folder
+from ordhash.errors import InputError
+from ordhash.search.by_image import look_up
+
+
+@pytest.fixture
+def encoder(calibrated_model):
+    return Encoder(calibrated_model)
+
+
+@pytest.fixture
+def photos(photo_folder):
+    return read_folder(photo_folder)
+
+
+@pytest.fixture
+def index(photos, encoder):
+    return OrdinalIndex(encoder.encode(photos), photos.keys, {"number": np.arange(len(photos))})
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_answers_are_those_of_the_index_with_what_the_model_knows_of_them(asymmetric, photos, encoder, index):
+    answers, failures = look_up(photos.subset([4, 0]), encoder, index, top_k=18, asymmetric=asymmetric)
+    scores = encoder.scores(photos.subset([4, 0]))
+    if asymmetric:
+        result, calibration = index.search_asymmetric(scores, top_k=18), encoder.info.asymmetric_calibration
+    else:
+        result, calibration = index.search(encoder.encode(photos.subset([4, 0])), top_k=18), encoder.info.calibration
+    assert failures == []
+    assert [one.query for one in answers] == [photos.name(4), photos.name(0)]
+    for one, keys, distances, rows in zip(answers, result.keys, result.distances, result.rows, strict=True):
+        assert [answer.key for answer in one.found] == keys.tolist()
+        assert [answer.distance for answer in one.found] == distances.tolist()
+        assert [answer.likelihood for answer in one.found] == calibration.likelihood(distances).tolist()
+        assert [answer.metadata["number"] for answer in one.found] == rows.tolist()
+        assert {answer.near_duplicate for answer in one.found} == {None}
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_what_is_likely(asymmetric, photos, encoder, index):
+    query, limit = photos.subset([0]), 0.02 if asymmetric else 1
+    everything = look_up(query, encoder, index, top_k=18, asymmetric=asymmetric)[0][0].found
+    likely = look_up(query, encoder, index, top_k=18, asymmetric=asymmetric, likely=True)[0][0].found
+    assert likely == tuple(answer for answer in everything if answer.distance <= limit)
+    assert 0 < len(likely) < 18
+
+
+def test_a_model_that_is_not_calibrated_knows_no_likelihood(photos, tiny_model):
+    encoder = Encoder(tiny_model)
+    index = OrdinalIndex(encoder.encode(photos), photos.keys)
+    answers, _ = look_up(photos.subset([0]), encoder, index)
+    assert {answer.likelihood for answer in answers[0].found} == {None}
+    with pytest.raises(InputError, match=r"does not know how likely its results are: .* train it again with labels"):
+        look_up(photos.subset([0]), encoder, index, likely=True)
+
+
+def test_a_collection_tells_the_same_picture_from_one_that_looks_alike(photo_folder, encoder, tmp_path):
+    collection = Collection(tmp_path / "photos.collection")
+    collection.sync(photo_folder, encoder)
+    query = tmp_path / "small.png"
+    Image.open(photo_folder / "apple/apple_3.jpg").resize((44, 36)).save(query)
+    answers, _ = look_up([query], encoder, collection.index(), collection=collection, top_k=18)
+    assert [answer.key for answer in answers[0].found if answer.near_duplicate] == ["apple/apple_3.jpg"]
+    assert {answer.near_duplicate for answer in answers[0].found} == {True, False}
+
+
+def test_the_others_go_on_past_a_broken_image(photos, encoder, index, bad_files):
+    answers, failures = look_up([bad_files["text"], photos.images[1]], encoder, index, top_k=1)
+    assert [one.query for one in answers] == [str(photos.images[1])]
+    assert [failure.source for failure in failures] == [str(bad_files["text"])]
+    assert answers[0].found[0].distance == 0

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from ordhash.errors import ImageError, InputError
+from ordhash.support.checks import integer_at_least, some_usable
+
+
+@pytest.mark.parametrize("value", [2, np.int64(2), np.uint8(2), np.array(2)])
+@pytest.mark.parametrize("least", [-1, 0, 2])
+def test_integers_of_every_kind_become_ints(value, least):
+    found = integer_at_least(value, least, "k")
+    assert (type(found), found) == (int, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1.0, "1.0"), ("1", "'1'"), (None, "None"), ([1], r"\[1\]"), (float("nan"), "nan")]
+)
+def test_what_is_no_integer_is_refused(value, shown):
+    with pytest.raises(InputError, match=f"^k is {shown}; allowed are integers of at least 0$"):
+        integer_at_least(value, 0, "k")
+
+
+@pytest.mark.parametrize(("value", "least"), [(0, 1), (-1, 0), (np.int8(-3), -2)])
+def test_what_is_too_small_is_refused(value, least):
+    with pytest.raises(InputError, match=f"^radius is {value}; allowed are integers of at least {least}$"):
+        integer_at_least(value, least, "radius")
+
+
+def test_one_usable_image_is_enough():
+    some_usable(1, [])
+    some_usable(7, [ImageError("a.jpg", "the file is empty")])
+
+
+def test_not_one_usable_image_is_refused_with_the_first_reason():
+    failures = [ImageError("a.jpg", "the file is empty"), ImageError("b.jpg", "it is a text")]
+    sentence = r"^none of the 2 images can be used \(a.jpg: the file is empty\); give images that can be read$"
+    with pytest.raises(InputError, match=sentence):
+        some_usable(0, failures)
+    with pytest.raises(InputError, match=r"^none of the 0 images can be used; give images that can be read$"):
+        some_usable(0, [])
