@@ -1,5 +1,6 @@
 """What holds for the package as a whole: who may import whom, and that every public name explains itself."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -12,6 +13,7 @@ import pytest
 import ordhash
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "ordhash"
 MODULES = sorted(
     info.name
     for info in pkgutil.walk_packages(ordhash.__path__, "ordhash.", onerror=lambda _: None)
@@ -53,6 +55,26 @@ def test_imports_point_one_way():
 )
 def test_the_search_half_loads_no_learning_library(name):
     assert loaded(name) & {"torch", "torchvision", "timm", "lightning", "scipy"} == set()
+
+
+def imports_of(path):
+    """Modules of the package that a file imports from, and the names that it takes."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "ordhash":
+            yield node.module, [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names if alias.name.startswith("ordhash."))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_other_rooms_are_entered_by_their_face(path):
+    room = path.relative_to(PACKAGE).parts[0]
+    for module, names in imports_of(path):
+        _, _, below = module.partition(".")
+        if not below or below == "errors" or below.split(".")[0] == room:
+            continue
+        assert (PACKAGE / below.replace(".", "/") / "__init__.py").exists(), f"{path} imports {module}, not its room"
+        assert not [name for name in names if name.startswith("_")], f"{path} imports private names of {module}"
 
 
 def test_importing_the_package_loads_nothing_heavy():

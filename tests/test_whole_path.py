@@ -23,7 +23,7 @@ from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.milvus.index import MilvusIndex
 from ordhash.model.encoder import Encoder
 from ordhash.ray.encoding import encode_on_ray
-from ordhash.support.locations import Place
+from ordhash.support.locations import Location
 
 pytestmark = [
     pytest.mark.cluster,
@@ -81,7 +81,7 @@ def test_the_answers_of_one_machine(photographs, ray_cluster, milvus, tmp_path):
     report = encode_on_ray(str(parquet), model, str(out), address=ray_cluster.address, shard_size=SHARD)
     assert killed.is_set()
     assert (report.written, report.failures) == (N, [])
-    table = read_shards(Place(str(out)))
+    table = read_shards(Location(str(out)))
 
     encoder = Encoder(model)
     here, failures = encoder.tabulate(read_images(parquet))

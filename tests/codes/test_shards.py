@@ -9,7 +9,7 @@ from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.shards import Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
 from ordhash.codes.table import CodeTable
 from ordhash.errors import DataError, ImageError
-from ordhash.support.locations import Place
+from ordhash.support.locations import Location
 
 PLAN = Plan("photos", "digest", 20, 8, 48, 4, "model-a", "model.onnx")
 
@@ -17,19 +17,19 @@ PLAN = Plan("photos", "digest", 20, 8, 48, 4, "model-a", "model.onnx")
 def table(rows, places=None):
     rng = np.random.default_rng(0)
     symbols = rng.integers(0, 4, (20, 24), dtype=np.uint8)[rows]
-    metadata = None if places is None else {"place": pa.array(places, pa.string())}
+    metadata = None if places is None else {"location": pa.array(places, pa.string())}
     codes = OrdinalCodes.from_symbols(symbols, arity=4, model_id="model-a")
     return CodeTable(codes, [f"{row}.jpg" for row in rows], metadata, "model.onnx")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    place = Place(str(tmp_path))
-    PLAN.write(place)
-    write_shard(place, 0, table(range(0, 8), ["sea"] * 8), [])
-    write_shard(place, 1, table(range(8, 15), [None] * 7), [ImageError("15.jpg", "the file is empty; replace it")])
-    write_shard(place, 2, table(range(16, 20), ["sky"] * 4), [])
-    return place
+    location = Location(str(tmp_path))
+    PLAN.write(location)
+    write_shard(location, 0, table(range(0, 8), ["sea"] * 8), [])
+    write_shard(location, 1, table(range(8, 15), [None] * 7), [ImageError("15.jpg", "the file is empty; replace it")])
+    write_shard(location, 2, table(range(16, 20), ["sky"] * 4), [])
+    return location
 
 
 def test_shards_come_back_as_one_table(folder, tmp_path):
@@ -58,12 +58,12 @@ def test_what_is_missing_is_known(folder, tmp_path):
 
 
 def test_shards_without_any_code(tmp_path):
-    place = Place(str(tmp_path))
+    location = Location(str(tmp_path))
     plan = Plan("photos", "digest", 8, 8, 48, 4, "model-a", "model.onnx")
-    plan.write(place)
-    write_shard(place, 0, table([]), [ImageError(str(row), "empty") for row in range(8)])
-    assert len(read_shards(place)) == 0
-    assert len(read_failures(place, 0, plan)) == 8
+    plan.write(location)
+    write_shard(location, 0, table([]), [ImageError(str(row), "empty") for row in range(8)])
+    assert len(read_shards(location)) == 0
+    assert len(read_failures(location, 0, plan)) == 8
 
 
 def test_damage_is_named(folder, tmp_path):
@@ -92,10 +92,10 @@ def test_a_shard_of_another_encoding_is_refused(folder):
 
 
 def test_a_folder_of_something_else(tmp_path):
-    place = Place(str(tmp_path))
-    assert Plan.of(place) is None
+    location = Location(str(tmp_path))
+    assert Plan.of(location) is None
     with pytest.raises(DataError, match="is no folder that `ordhash encode --engine ray` wrote"):
-        read_shards(place)
+        read_shards(location)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ordhash.data import read_images
-from ordhash.data.remote import read_place
+from ordhash.data.remote import read_location
 from ordhash.errors import DataError
-from ordhash.support.locations import Place
+from ordhash.support.locations import Location
 
 pytest.importorskip("fsspec")
 
@@ -39,7 +39,7 @@ def test_folders_are_read_as_those_here(photo_folder, scheme):
     shutil.copy(photo_folder / "apple" / "apple_0.jpg", photo_folder / "banana" / "deep" / "x.jpg")
     expected = read_images(photo_folder)
     assert len(expected) == 19
-    same(read_place(Place(f"{scheme}://{photo_folder}")), expected)
+    same(read_location(Location(f"{scheme}://{photo_folder}")), expected)
 
 
 def test_manifests_are_read_as_those_here(photo_folder):
@@ -47,7 +47,7 @@ def test_manifests_are_read_as_those_here(photo_folder):
     manifest.write_text(
         f"path,key,labels,size\napple/apple_0.jpg,a,x;y,1\n{photo_folder}/banana/banana_1.jpg,b,,2\n", encoding="utf-8"
     )
-    same(read_place(Place(f"local://{manifest}")), read_images(manifest))
+    same(read_location(Location(f"local://{manifest}")), read_images(manifest))
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_what_cannot_be_read(tmp_path, name, why):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=why):
-        read_place(Place(f"local://{tmp_path}/{name}"))
+        read_location(Location(f"local://{tmp_path}/{name}"))

@@ -21,7 +21,7 @@ from ordhash.codes.shards import Plan, read_failures, read_shards, shard_name
 from ordhash.errors import DataError, InputError, ServerError
 from ordhash.model.encoder import Encoder
 from ordhash.ray.encoding import encode_on_ray
-from ordhash.support.locations import Place
+from ordhash.support.locations import Location
 
 pytestmark = [
     pytest.mark.cluster,
@@ -43,7 +43,7 @@ def on_one_machine(source, model, out):
 
 
 def as_one_file(folder, out):
-    table = read_shards(Place(str(folder)))
+    table = read_shards(Location(str(folder)))
     write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path)
     return out.read_bytes()
 
@@ -190,7 +190,7 @@ def test_images_and_codes_at_addresses(ray_cluster, sources, tiny_model, tmp_pat
         one = on_one_machine(sources[form], tiny_model, tmp_path / f"one-{form}.parquet")
         assert as_one_file(out, tmp_path / "together.parquet") == one
         assert "secret" not in (tmp_path / f"codes-{form}" / "_encoding.json").read_text()
-        assert [len(read_failures(Place(out), number, Plan.of(Place(out)))) for number in range(3)].count(1) == 1
+        assert [len(read_failures(Location(out), number, Plan.of(Location(out)))) for number in range(3)].count(1) == 1
     assert not list(tmp_path.rglob("*.tmp"))
     # An image that is gone by the time it is encoded is one that cannot be used.
     (tmp_path / "photos" / "apple" / "apple_1.jpg").unlink()
@@ -247,7 +247,7 @@ def test_an_encoding_of_another_model_is_refused(photo_folder, tiny_model, calib
     encode_on_ray(str(photo_folder), tiny_model, out, address=ray_cluster.address)
     with pytest.raises(InputError, match="give another folder, or --force"):
         encode_on_ray(str(photo_folder), calibrated_model, out, address=ray_cluster.address)
-    assert Plan.of(Place(out)).n_images == 18
+    assert Plan.of(Location(out)).n_images == 18
 
 
 def test_options_of_a_cluster_without_one(photo_folder, tiny_model, tmp_path):

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from ordhash.data import ImageSet
 from ordhash.errors import DataError, InputError
 from ordhash.ray.listing import ImageRows, list_images
-from ordhash.support.locations import Place, name_of
+from ordhash.support.locations import Location, name_of
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 17)), min_size=1, max_size=4), st.data())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_are_counted_through_all_files(tmp_path, files, data):
-    places, done = [], 0
+    locations, done = [], 0
     for number, (n, group) in enumerate(files):
         path = tmp_path / f"{number}.parquet"
         pq.write_table(
@@ -26,9 +26,9 @@ def test_rows_are_counted_through_all_files(tmp_path, files, data):
             path,
             row_group_size=group,
         )
-        places.append(Place(str(path)))
+        locations.append(Location(str(path)))
         done += n
-    rows = ImageRows.of(places)
+    rows = ImageRows.of(locations)
     assert len(rows) == done
     if done:
         start = data.draw(st.integers(0, done - 1))
@@ -40,7 +40,7 @@ def test_rows_are_counted_through_all_files(tmp_path, files, data):
 def test_a_row_group_that_is_larger_than_what_is_read_at_once(tmp_path):
     path = tmp_path / "large.parquet"
     pq.write_table(pa.table({"image": [str(row).encode() for row in range(5000)]}), path)
-    rows = ImageRows.of([Place(str(path))])
+    rows = ImageRows.of([Location(str(path))])
     assert rows.take(2040, 3100)["image"].to_pylist() == [str(row).encode() for row in range(2040, 3100)]
 
 
@@ -86,4 +86,8 @@ def test_pictures_that_are_no_files(tmp_path):
 
 def test_a_place_has_one_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert name_of(Place("a/")) == name_of(Place(str(tmp_path / "a"))) == name_of(Place((tmp_path / "a").as_uri()))
+    assert (
+        name_of(Location("a/"))
+        == name_of(Location(str(tmp_path / "a")))
+        == name_of(Location((tmp_path / "a").as_uri()))
+    )

@@ -15,7 +15,7 @@ from ordhash.cli.options import Force, Json, Server, Token
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say
 from ordhash.cli.sources import check_output, codes_of, images_of
 from ordhash.codes import write_codes
-from ordhash.support import Place, is_address, name_of, without_password
+from ordhash.support import Location, is_address, name_of, without_password
 
 if TYPE_CHECKING:
     from ordhash.milvus import MilvusIndex
@@ -51,9 +51,9 @@ def push(
 
     An interrupted push goes on where it was when the same command is run again.
     """
-    table, place = codes_of(source), Place(source)
-    index = milvus_index(milvus, name or Path(place.path).name, token=token)
-    report = index.push(table, source=name_of(place), replace=replace, progress=True)
+    table, location = codes_of(source), Location(source)
+    index = milvus_index(milvus, name or Path(location.path).name, token=token)
+    report = index.push(table, source=name_of(location), replace=replace, progress=True)
     server = without_password(milvus)
     if as_json:
         print_json({"name": index.name, "milvus": server, **dataclasses.asdict(report)})

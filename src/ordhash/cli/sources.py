@@ -13,7 +13,7 @@ from ordhash.collection import Collection
 from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index import OrdinalIndex
-from ordhash.support import Place, is_address, without_password
+from ordhash.support import Location, is_address, without_password
 
 __all__ = ["check_output", "codes_of", "holds_codes", "images_of", "read_source"]
 
@@ -70,7 +70,7 @@ def codes_of(source: str) -> CodeTable:
         DataError: It cannot be read.
     """
     if holds_codes(source):
-        return read_codes(source) if Path(source).is_file() else read_shards(Place(source))
+        return read_codes(source) if Path(source).is_file() else read_shards(Location(source))
     path = Path(source)
     if Collection.is_one(path):
         return Collection(path).codes()
@@ -87,7 +87,7 @@ def holds_codes(source: str) -> bool:
     """Whether it is a file of codes, or a folder of such files, as `ordhash encode` writes them."""
     path = Path(source)
     if is_address(source) or path.is_dir():
-        return Plan.of(Place(source)) is not None
+        return Plan.of(Location(source)) is not None
     if not path.is_file():
         return False
     try:

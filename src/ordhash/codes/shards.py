@@ -20,7 +20,7 @@ from ordhash.codes.codes import CodeSpec
 from ordhash.codes.file import CODES_FORMAT, CodeFacts, codes_to_table, table_to_codes
 from ordhash.codes.table import CodeTable
 from ordhash.errors import DataError, ImageError, first_line
-from ordhash.support import Place
+from ordhash.support import Location
 
 __all__ = ["LIST", "MODEL", "Plan", "is_leftover", "read_failures", "read_shards", "shard_name", "write_shard"]
 
@@ -64,30 +64,30 @@ class Plan:
         """How many shards there are to be."""
         return -(-self.n_images // self.shard_size)
 
-    def write(self, folder: Place) -> None:
+    def write(self, folder: Location) -> None:
         """Keep it in its folder."""
         values = {"format": _FORMAT, **dataclasses.asdict(self)}
         folder.below(_PLAN).write(json.dumps(values, indent=1).encode() + b"\n")
 
     @classmethod
-    def of(cls, folder: Place) -> Plan | None:
+    def of(cls, folder: Location) -> Plan | None:
         """The plan of a folder; None where there is none.
 
         Raises:
             DataError: It is damaged or of a newer version.
         """
-        place = folder.below(_PLAN)
-        if not place.is_file():
+        location = folder.below(_PLAN)
+        if not location.is_file():
             return None
         try:
-            values = json.loads(place.read())
+            values = json.loads(location.read())
             if values.pop("format") != _FORMAT:
-                raise DataError(f"{place} is of a newer version; upgrade ordhash")
+                raise DataError(f"{location} is of a newer version; upgrade ordhash")
             return cls(**values)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{place} is damaged ({first_line(error)}); encode into another folder") from error
+            raise DataError(f"{location} is damaged ({first_line(error)}); encode into another folder") from error
 
-    def missing(self, folder: Place) -> list[int]:
+    def missing(self, folder: Location) -> list[int]:
         """Numbers of the shards that are not there yet."""
         there = set(folder.names() or ())
         return [number for number in range(self.n_shards) if shard_name(number) not in there]
@@ -112,7 +112,7 @@ def is_leftover(name: str) -> bool:
 
 
 def write_shard(
-    folder: Place, number: int, table: CodeTable, failures: list[ImageError], *, worker: str | None = None
+    folder: Location, number: int, table: CodeTable, failures: list[ImageError], *, worker: str | None = None
 ) -> None:
     """Write a shard, whole or not at all.
 
@@ -134,29 +134,29 @@ def write_shard(
     folder.below(shard_name(number)).write(content.getvalue())
 
 
-def read_failures(folder: Place, number: int, plan: Plan) -> list[ImageError]:
+def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]:
     """The images of a shard that could not be used.
 
     Raises:
         DataError: The shard cannot be read, or is none of the plan.
     """
-    place = folder.below(shard_name(number))
+    location = folder.below(shard_name(number))
     try:
-        with place.filesystem.open_input_file(place.path) as file:
+        with location.open() as file:
             parquet = pq.ParquetFile(file)
             said, rows = parquet.schema_arrow.metadata or {}, parquet.metadata.num_rows
         failures = [ImageError(source, reason) for source, reason in json.loads(said[_FAILURES])]
         facts, _ = CodeFacts.of_schema(parquet.schema_arrow, CODES_FORMAT)
     except (pa.ArrowException, OSError, KeyError, ValueError, DataError) as error:
-        raise DataError(f"{place} is damaged ({first_line(error)}); delete it and encode again") from error
+        raise DataError(f"{location} is damaged ({first_line(error)}); delete it and encode again") from error
     images = min(plan.shard_size, plan.n_images - number * plan.shard_size)
     same = (facts.model_id, facts.spec) == (plan.model_id, CodeSpec(plan.code_bits, plan.arity))
     if not same or rows + len(failures) != images:
-        raise DataError(f"{place} is of another encoding than the folder's; delete it and encode again")
+        raise DataError(f"{location} is of another encoding than the folder's; delete it and encode again")
     return failures
 
 
-def read_shards(folder: Place) -> CodeTable:
+def read_shards(folder: Location) -> CodeTable:
     """All codes of a folder of shards, in the order of the images.
 
     Raises:
@@ -174,12 +174,12 @@ def read_shards(folder: Place) -> CodeTable:
     tables = []
     for number in range(plan.n_shards):
         read_failures(folder, number, plan)
-        place = folder.below(shard_name(number))
+        location = folder.below(shard_name(number))
         try:
-            with place.filesystem.open_input_file(place.path) as file:
+            with location.open() as file:
                 tables.append(pq.read_table(file))
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{place} is damaged ({first_line(error)}); delete it and encode again") from error
+            raise DataError(f"{location} is damaged ({first_line(error)}); delete it and encode again") from error
     try:
         # A column without any value in a shard has no type there.
         return table_to_codes(pa.concat_tables(tables, promote_options="permissive"))

@@ -16,7 +16,7 @@ from ordhash.data.readers import (
     read_photographs,
     walk_images,
 )
-from ordhash.data.remote import read_place
+from ordhash.data.remote import read_location
 
 __all__ = [
     "CATALOGUE",
@@ -39,9 +39,9 @@ __all__ = [
     "prepare",
     "read_folder",
     "read_images",
+    "read_location",
     "read_manifest",
     "read_photographs",
-    "read_place",
     "take_from_pypi",
     "walk_images",
 ]

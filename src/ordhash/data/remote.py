@@ -7,28 +7,28 @@ from pathlib import PurePosixPath
 from ordhash.data.imageset import ImageSet
 from ordhash.data.readers import CATALOGUE, folder_set, is_image_name, manifest_set, read_table
 from ordhash.errors import DataError, first_line
-from ordhash.support import Place
+from ordhash.support import Location
 
-__all__ = ["read_place"]
+__all__ = ["read_location"]
 
 
-def read_place(place: Place) -> ImageSet:
+def read_location(location: Location) -> ImageSet:
     """Images of a folder or of a manifest anywhere; their sources are paths within the file system.
 
     Raises:
         DataError: There is nothing there, or it cannot be read.
     """
-    names = place.names(recursive=True)
+    names = location.names(recursive=True)
     if names is not None:
         collections = tuple(f"{name[: -len(CATALOGUE)]}" for name in names if name.endswith(f"/{CATALOGUE}"))
         wanted = [name for name in names if is_image_name(name) and not name.startswith(collections)]
-        return folder_set(wanted, str(place), place.inside)
-    if PurePosixPath(place.path).suffix.lower() not in (".csv", ".parquet") or not place.is_file():
-        raise DataError(f"{place} is neither a folder nor a manifest (.csv or .parquet); give one of these")
+        return folder_set(wanted, str(location), location.inside)
+    if PurePosixPath(location.path).suffix.lower() not in (".csv", ".parquet") or not location.is_file():
+        raise DataError(f"{location} is neither a folder nor a manifest (.csv or .parquet); give one of these")
     try:
-        with place.filesystem.open_input_file(place.path) as file:
-            table = read_table(file, str(place))
+        with location.open() as file:
+            table = read_table(file, str(location))
     except OSError as error:
-        raise DataError(f"{place} cannot be read ({first_line(error)}); check address and permissions") from error
-    parent = place.path.rpartition("/")[0]
-    return manifest_set(table, str(place), lambda name: name if name.startswith("/") else f"{parent}/{name}")
+        raise DataError(f"{location} cannot be read ({first_line(error)}); check address and permissions") from error
+    parent = location.path.rpartition("/")[0]
+    return manifest_set(table, str(location), lambda name: name if name.startswith("/") else f"{parent}/{name}")

@@ -38,7 +38,7 @@ from ordhash.data import ImageSet, ImageSource, manifest_set
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.model import Encoder, Model, load_model
 from ordhash.ray.listing import ImageRows, Listed, list_images
-from ordhash.support import Place, name_of, progress_bar
+from ordhash.support import Location, name_of, progress_bar
 
 __all__ = ["SHARD_SIZE", "EncodeReport", "encode_on_ray"]
 
@@ -106,7 +106,7 @@ def encode_on_ray(
     """
     if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
-    loaded, folder = load_model(model), Place(out)
+    loaded, folder = load_model(model), Location(out)
     listed = list_images(source)
     wanted = _wanted(listed, loaded, shard_size)
     plan, found = _plan(wanted, listed, folder, shard_size, force=force)
@@ -132,9 +132,9 @@ class _Job:
     """What a worker has to know."""
 
     plan: Plan
-    folder: Place
+    folder: Location
     rows: ImageRows
-    images: Place | None
+    images: Location | None
     name: str
     version: str = ordhash.__version__
 
@@ -152,9 +152,9 @@ class _Job:
         if self.images.is_local:
             sources = list(map(Path, paths))
         else:
-            place = self.images
-            with ThreadPoolExecutor(_READERS if place.shares_connections else 1) as pool:
-                read = list(pool.map(lambda path: _content(place, path), paths))
+            location = self.images
+            with ThreadPoolExecutor(_READERS if location.shares_connections else 1) as pool:
+                read = list(pool.map(lambda path: _content(location, path), paths))
             # What cannot be read stays, as an empty file, so that batches are as they are on one machine.
             sources = [b"" if isinstance(one, ImageError) else one for one in read]
             said = [one if isinstance(one, ImageError) else path for one, path in zip(read, paths, strict=True)]
@@ -215,7 +215,7 @@ def _wanted(listed: Listed, model: Model, shard_size: int | None) -> Plan:
 
 
 def _plan(
-    wanted: Plan, listed: Listed, folder: Place, shard_size: int | None, *, force: bool
+    wanted: Plan, listed: Listed, folder: Location, shard_size: int | None, *, force: bool
 ) -> tuple[Plan, Plan | None]:
     """The plan to go by, and the one that the folder has, if it is that: then there is nothing to begin."""
     if listed.name == name_of(folder):
@@ -246,7 +246,7 @@ def _plan(
     return found, found
 
 
-def _begin(plan: Plan, listed: Listed, model: Model, folder: Place) -> None:
+def _begin(plan: Plan, listed: Listed, model: Model, folder: Location) -> None:
     """Make a folder that holds a plan, and nothing of an encoding before it."""
     try:
         old = Plan.of(folder)
@@ -341,10 +341,10 @@ def _encode_missing(job: _Job, missing: list[int], workers: int | None, *, progr
             advance(min(size, n - row["number"] * size))
 
 
-def _content(place: Place, path: str) -> bytes | ImageError:
+def _content(location: Location, path: str) -> bytes | ImageError:
     """Content of an image, or why it has none; where the network fails, the shard does."""
     try:
-        return place.read_inside(path)
+        return location.read_inside(path)
     except OSError as error:
         if isinstance(error, FileNotFoundError | PermissionError) or re.search(_NOT_THERE, str(error)):
             return ImageError(path, f"cannot be read ({error.strerror or first_line(error)}); check the file")

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ordhash.codes import LIST
-from ordhash.data import IMAGE, ImageSet, is_image_name, read_images, read_place
+from ordhash.data import IMAGE, ImageSet, is_image_name, read_images, read_location
 from ordhash.errors import DataError, InputError, first_line
-from ordhash.support import Place, name_of
+from ordhash.support import Location, name_of
 
 __all__ = ["ImageRows", "Listed", "list_images"]
 
@@ -35,28 +35,28 @@ class ImageRows:
         groups: Rows of every row group of every file.
     """
 
-    files: tuple[Place, ...]
+    files: tuple[Location, ...]
     groups: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, files: Sequence[Place]) -> ImageRows:
+    def of(cls, files: Sequence[Location]) -> ImageRows:
         """The rows of some files, of which the footers alone are read.
 
         Raises:
             DataError: A file is no Parquet file, or holds no images and is not a list of such.
         """
         groups = []
-        for place in files:
+        for location in files:
             try:
-                with place.filesystem.open_input_file(place.path) as file:
+                with location.open() as file:
                     parquet = pq.ParquetFile(file)
                     metadata = parquet.metadata
-                if IMAGE not in parquet.schema_arrow.names and place.path.rpartition("/")[2] != LIST:
-                    raise DataError(f"{place} has no column {IMAGE!r}, and others beside it have; move it elsewhere")
+                if IMAGE not in parquet.schema_arrow.names and location.path.rpartition("/")[2] != LIST:
+                    raise DataError(f"{location} has no column {IMAGE!r}, and others beside it have; move it elsewhere")
                 groups.append(tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)))
             except (pa.ArrowException, OSError) as error:
                 raise DataError(
-                    f"{place} cannot be read as a parquet table ({first_line(error)}); repair it"
+                    f"{location} cannot be read as a parquet table ({first_line(error)}); repair it"
                 ) from error
         return cls(tuple(files), tuple(groups))
 
@@ -66,13 +66,13 @@ class ImageRows:
     def take(self, start: int, stop: int) -> pa.Table:
         """Rows from ``start`` to before ``stop``; only the row groups that hold them are read."""
         tables, first = [], 0
-        for place, groups in zip(self.files, self.groups, strict=True):
+        for location, groups in zip(self.files, self.groups, strict=True):
             last = first + sum(groups)
             if first < stop and last > start:
                 edges = first + np.cumsum([0, *groups])
                 wanted = [n for n in range(len(groups)) if edges[n] < stop and edges[n + 1] > start]
                 at = int(edges[wanted[0]])
-                with place.filesystem.open_input_file(place.path) as file:
+                with location.open() as file:
                     # In batches, since a row group may hold many more images than a shard.
                     for batch in pq.ParquetFile(file).iter_batches(_BATCH, row_groups=wanted):
                         if at < stop and at + len(batch) > start:
@@ -100,7 +100,7 @@ class Listed:
     name: str
     table: pa.Table | None
     parquet: ImageRows | None
-    images: Place | None
+    images: Location | None
     n_images: int
 
     def digest(self) -> str:
@@ -114,14 +114,14 @@ class Listed:
                 digest.update(repr((str(file), file.state(), groups)).encode())
         return digest.hexdigest()
 
-    def write(self, folder: Place, shard_size: int) -> None:
+    def write(self, folder: Location, shard_size: int) -> None:
         """Keep the list, a row group for each shard."""
         if self.table is not None:
             content = io.BytesIO()
             pq.write_table(self.table, content, row_group_size=shard_size)
             folder.below(LIST).write(content.getvalue())
 
-    def rows(self, folder: Place) -> ImageRows:
+    def rows(self, folder: Location) -> ImageRows:
         """The rows that say what to encode, in the order of the images."""
         return self.parquet if self.parquet is not None else ImageRows.of([folder.below(LIST)])
 
@@ -134,22 +134,22 @@ def list_images(source: str | ImageSet) -> Listed:
         DataError: It cannot be read.
     """
     if isinstance(source, ImageSet):
-        return _of_set(source, f"{len(source)} images", Place("."))
-    place = Place(source)
-    name = name_of(place)
-    files = _parquet_with_images(place)
+        return _of_set(source, f"{len(source)} images", Location("."))
+    location = Location(source)
+    name = name_of(location)
+    files = _parquet_with_images(location)
     if files:
         rows = ImageRows.of(files)
         if not len(rows):
-            raise DataError(f"{place} has no row; add one row per image")
+            raise DataError(f"{location} has no row; add one row per image")
         return Listed(name, None, rows, None, len(rows))
-    return _of_set(read_images(place.path) if place.is_local else read_place(place), name, place)
+    return _of_set(read_images(location.path) if location.is_local else read_location(location), name, location)
 
 
-def _of_set(images: ImageSet, name: str, place: Place) -> Listed:
+def _of_set(images: ImageSet, name: str, location: Location) -> Listed:
     if not all(isinstance(image, str | Path) for image in images.images):
         raise InputError(f"{name} has pictures that are no files of their own; encode them with --engine local")
-    paths = [str(Path(str(image)).absolute()) if place.is_local else str(image) for image in images.images]
+    paths = [str(Path(str(image)).absolute()) if location.is_local else str(image) for image in images.images]
     metadata = images.metadata_with_labels()
     try:
         table = pa.table({"path": pa.array(paths, pa.string()), "key": pa.array(images.keys)})
@@ -159,20 +159,20 @@ def _of_set(images: ImageSet, name: str, place: Place) -> Listed:
     if metadata is not None:
         for column in metadata.schema:
             table = table.append_column(column, metadata[column.name])
-    return Listed(name, table, None, place, len(images))
+    return Listed(name, table, None, location, len(images))
 
 
-def _parquet_with_images(place: Place) -> list[Place]:
-    """Files that hold images themselves: the one at the place, or those of the folder at it, if there is no picture."""
-    if place.path.lower().endswith(".parquet") and place.is_file():
-        files = [place]
+def _parquet_with_images(location: Location) -> list[Location]:
+    """Parquet files that hold images: the one given, or those of a folder without pictures."""
+    if location.path.lower().endswith(".parquet") and location.is_file():
+        files = [location]
     else:
-        names = [name for name in place.names() or () if name.lower().endswith(".parquet") and name[0] not in "._"]
-        if not names or any(map(is_image_name, place.names(recursive=True) or ())):
+        names = [name for name in location.names() or () if name.lower().endswith(".parquet") and name[0] not in "._"]
+        if not names or any(map(is_image_name, location.names(recursive=True) or ())):
             return []
-        files = [place.below(name) for name in sorted(names)]
+        files = [location.below(name) for name in sorted(names)]
     try:
-        with files[0].filesystem.open_input_file(files[0].path) as stream:
+        with files[0].open() as stream:
             columns = pq.read_schema(stream).names
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{files[0]} cannot be read as a parquet table ({first_line(error)}); repair it") from error

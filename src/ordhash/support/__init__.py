@@ -3,12 +3,12 @@
 from ordhash.support.checks import integer_at_least, some_usable
 from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, replace_file, write_csv, write_json
-from ordhash.support.locations import Place, is_address, name_of, without_password
+from ordhash.support.locations import Location, is_address, name_of, without_password
 from ordhash.support.progress import Advance, progress_bar
 
 __all__ = [
     "Advance",
-    "Place",
+    "Location",
     "StrPath",
     "available_cores",
     "integer_at_least",

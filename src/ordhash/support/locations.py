@@ -1,4 +1,4 @@
-"""Places of images and codes: paths here, or addresses in any file system that Arrow or fsspec knows."""
+"""Locations of images and codes: paths here, or addresses in any file system that Arrow or fsspec knows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pyarrow.fs as pafs
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.support.files import replace_file
 
-__all__ = ["Place", "is_address", "name_of", "without_password"]
+__all__ = ["Location", "is_address", "name_of", "without_password"]
 
 
-class Place:
+class Location:
     """A file or a folder of a file system.
 
     Args:
@@ -28,7 +28,7 @@ class Place:
         InputError: No file system is known for such addresses, or what it needs is not installed.
         DataError: The file system cannot be reached.
 
-    >>> str(Place("photos").below("a.jpg"))
+    >>> str(Location("photos").below("a.jpg"))
     'photos/a.jpg'
     """
 
@@ -54,13 +54,13 @@ class Place:
         handler = getattr(self.filesystem, "handler", None)
         return not isinstance(handler, pafs.FSSpecHandler) or bool(handler.fs.async_impl)
 
-    def below(self, name: str) -> Place:
+    def below(self, name: str) -> Location:
         """A file or folder in this folder."""
-        place = Place.__new__(Place)
+        location = Location.__new__(Location)
         address, mark, query = self._text.partition("?") if is_address(self._text) else (self._text, "", "")
-        place._root, place._text = self._root, f"{address.rstrip('/')}/{name}{mark}{query}"
-        place.filesystem, place.path = self.filesystem, self.inside(name)
-        return place
+        location._root, location._text = self._root, f"{address.rstrip('/')}/{name}{mark}{query}"
+        location.filesystem, location.path = self.filesystem, self.inside(name)
+        return location
 
     def inside(self, name: str) -> str:
         """Path of a file in this folder, within the file system."""
@@ -102,6 +102,15 @@ class Place:
         with self._reported():
             info = self.filesystem.get_file_info(self.path)
             return f"{info.size} {info.mtime_ns}"
+
+    def open(self) -> pafs.NativeFile:
+        """The file, open for reading at any position; as a context it is closed at the end.
+
+        Raises:
+            OSError: It cannot be opened; reading from it may raise what its file system raises.
+        """
+        with _as_os_error():
+            return self.filesystem.open_input_file(self.path)
 
     def read(self) -> bytes:
         """Content of the file.
@@ -163,9 +172,9 @@ class Place:
             raise DataError(f"{self} cannot be read ({first_line(error)}); check address and permissions") from error
 
 
-def name_of(place: Place) -> str:
-    """The name by which a place is known again, however it was given."""
-    return place.path.rstrip("/") if place.is_local else str(place).rstrip("/")
+def name_of(location: Location) -> str:
+    """The name by which a location is known again, however it was given."""
+    return location.path.rstrip("/") if location.is_local else str(location).rstrip("/")
 
 
 def without_password(text: str) -> str:
@@ -190,11 +199,11 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
-def _rebuilt(root: str, path: str, text: str) -> Place:
-    place = Place.__new__(Place)
-    place.filesystem, _ = _resolved(root)
-    place._root, place.path, place._text = root, path, text
-    return place
+def _rebuilt(root: str, path: str, text: str) -> Location:
+    location = Location.__new__(Location)
+    location.filesystem, _ = _resolved(root)
+    location._root, location.path, location._text = root, path, text
+    return location
 
 
 def _local_names(folder: Path, *, recursive: bool) -> list[str] | None:
