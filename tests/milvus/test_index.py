@@ -332,9 +332,9 @@ def test_codes_that_do_not_belong_there_are_refused_and_nothing_is_lost(index):
 def test_queries_that_do_not_belong_there_are_refused(index):
     table = made_up(100)
     index.push(table)
-    with pytest.raises(InputError, match="encode with its model"):
+    with pytest.raises(InputError, match="48"):
         index.nearest(made_up(1, segments=48).codes)
-    with pytest.raises(InputError, match="codes of two models cannot be compared"):
+    with pytest.raises(InputError, match="model-b"):
         index.nearest(made_up(1, model_id="model-b").codes)
     with pytest.raises(InputError, match="top_k is 20000; Milvus gives at most 16384"):
         index.nearest(table.codes, top_k=20_000)
