@@ -81,7 +81,7 @@ def test_codes_of_another_spec_or_model_are_refused():
     codes = random_codes(2, 6, 4, 0, model_id="one")
     with pytest.raises(InputError, match="equal specs"):
         ordinal_distances(codes, random_codes(2, 12, 2, 0))
-    with pytest.raises(InputError, match="'one'.*'two'"):
+    with pytest.raises(InputError, match=r"'one'.*'two'"):
         ordinal_distances(codes, random_codes(2, 6, 4, 0, model_id="two"))
     assert ordinal_distances(codes, random_codes(2, 6, 4, 0)).shape == (2, 2)  # an unknown model is not refused
 

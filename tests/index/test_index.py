@@ -124,6 +124,45 @@ def test_radius_search_gives_everything_within(index):
     assert len(results[0]) == 40
 
 
+def distances_slowly(scores, codes, rows):
+    out = np.zeros((len(scores), len(rows)))
+    for i, query in enumerate(scores):
+        for j, row in enumerate(rows):
+            for z, symbol in zip(query, codes.symbols[row], strict=True):
+                p = np.exp(z) / np.exp(z).sum()
+                out[i, j] += p.max() - p[symbol]
+    return out
+
+
+def test_distances_to_given_rows(index):
+    index.add(random_codes(3, seed=5), ["x", "y", "z"], {"label": [0, 0, 0]})
+    index.delete(["img7"])
+    scores, rows = np.random.default_rng(1).normal(size=(5, 6, 4)), np.array([42, 0, 7, 3, 3, 40])
+    found = index.distances(scores, rows, model_id="m1")
+    assert (found.dtype, found.shape) == (np.float32, (5, 6))
+    np.testing.assert_allclose(found, distances_slowly(scores, index.codes, rows), rtol=1e-5, atol=1e-6)
+    for of in ("probabilities", "log-probabilities"):
+        result = index.search_asymmetric(scores, top_k=42, of=of)
+        for query, of_query, distances in zip(scores, result.rows, result.distances, strict=True):
+            np.testing.assert_array_equal(index.distances(query[None], of_query, of=of)[0], distances)
+    assert index.distances(scores, rows[:0]).shape == (5, 0)
+    assert index.distances(scores[:0], rows).shape == (0, 6)
+
+
+def test_distances_that_make_no_sense_are_refused(index):
+    scores = np.zeros((1, 6, 4))
+    for rows in ([40], [-1, 2]):
+        with pytest.raises(InputError, match=r"rows .* 0 to 39"):
+            index.distances(scores, np.array(rows))
+    for rows in (np.zeros((1, 2), dtype=int), np.array([0.5])):
+        with pytest.raises(InputError, match=r"integers of shape \(r,\)"):
+            index.distances(scores, rows)
+    with pytest.raises(InputError, match=r"'m2'.*'m1'"):
+        index.distances(scores, np.array([0]), model_id="m2")
+    with pytest.raises(InputError, match=r"\(q, 6, 4\)"):
+        index.distances(scores[:, :5], np.array([0]))
+
+
 def test_an_empty_index_one_item_and_no_queries(index):
     empty, one, queries = OrdinalIndex(random_codes(0)), OrdinalIndex(random_codes(1)), random_codes(2, seed=1)
     scores = np.zeros((2, 6, 4))
@@ -144,14 +183,14 @@ def test_what_an_index_tells_about_itself(index):
 
 def test_queries_of_another_model_or_spec_are_refused(index):
     for search in (index.search, lambda queries: index.search_radius(queries, radius=1)):
-        with pytest.raises(InputError, match="'m2'.*'m1'"):
+        with pytest.raises(InputError, match=r"'m2'.*'m1'"):
             search(random_codes(1, model_id="m2"))
         with pytest.raises(InputError, match="equal specs"):
             search(random_codes(1, spec=CodeSpec(12, 2)))
         with pytest.raises(InputError, match="equal specs"):
             search(random_codes(0, spec=CodeSpec(12, 2)))
         search(random_codes(1, model_id=None))
-    with pytest.raises(InputError, match="'m2'.*'m1'"):
+    with pytest.raises(InputError, match=r"'m2'.*'m1'"):
         index.search_asymmetric(np.zeros((1, 6, 4)), model_id="m2")
     index.search_asymmetric(np.zeros((1, 6, 4)))
 

@@ -121,7 +121,7 @@ def test_numbered_items_with_metadata_stay_numbered_in_the_file(tmp_path):
 def test_the_first_codes_of_a_known_model_decide_it():
     index = OrdinalIndex(random_codes(3, model_id=None))
     index.add(random_codes(1, model_id="m1"))
-    with pytest.raises(InputError, match="'m2'.*'m1'"):
+    with pytest.raises(InputError, match=r"'m2'.*'m1'"):
         index.add(random_codes(1, model_id="m2"))
 
 

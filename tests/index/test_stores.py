@@ -70,6 +70,9 @@ def check(store, codes, seed, k, radius, share):
     wanted = rows[np.argsort(every[rows], kind="stable")]
     check_found(store.within(queries[:1], radius, bits), every, wanted[every[wanted] <= radius])
     np.testing.assert_array_equal(store.symbols(), codes.symbols)
+    some = rng.integers(0, len(codes), 20)  # in any order, some twice
+    np.testing.assert_array_equal(store.symbols_at(some), codes.symbols[some])
+    assert store.symbols_at(some[:0]).shape == (0, codes.spec.n_segments)
     assert store.n == len(codes)
 
 

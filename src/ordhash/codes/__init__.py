@@ -1,10 +1,10 @@
 """Ordinal hash codes: what a code is, how codes are packed, compared and stored."""
 
 from ordhash.codes.codes import CodeSpec, OrdinalCodes, Symbols
+from ordhash.codes.comparable import check_comparable, check_same_model
 from ordhash.codes.distances import (
     Scale,
     asymmetric_distances,
-    check_comparable,
     ordinal_distances,
     symbol_losses,
     symbol_probabilities,
@@ -28,6 +28,7 @@ __all__ = [
     "Symbols",
     "asymmetric_distances",
     "check_comparable",
+    "check_same_model",
     "checked_table",
     "existing_file",
     "is_leftover",

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.comparable import check_comparable
 from ordhash.errors import InputError
 from ordhash.support import integer_at_least
 
 __all__ = [
     "asymmetric_distances",
-    "check_comparable",
     "ordinal_distances",
     "symbol_losses",
     "symbol_probabilities",
@@ -65,24 +65,6 @@ def ordinal_distances(queries: OrdinalCodes, database: OrdinalCodes) -> npt.NDAr
                 np.add(count, differs.view(np.uint8), out=count)
             out[rows, codes] = count
     return out
-
-
-def check_comparable(queries: OrdinalCodes, database: OrdinalCodes) -> None:
-    """Refuse codes whose distances would mean nothing.
-
-    Raises:
-        InputError: The specs differ, or both name their model and the models differ.
-    """
-    if queries.spec != database.spec:
-        raise InputError(
-            f"the queries have {queries.spec} and the database {database.spec}; distances need equal specs: "
-            "encode both with the same model"
-        )
-    if None not in (queries.model_id, database.model_id) and queries.model_id != database.model_id:
-        raise InputError(
-            f"the queries were encoded by model {queries.model_id!r} and the database by {database.model_id!r}; codes "
-            "of two models cannot be compared: encode both with the same model"
-        )
 
 
 def asymmetric_distances(

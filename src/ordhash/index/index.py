@@ -25,6 +25,7 @@ from ordhash.codes import (
     Scale,
     asymmetric_distances,
     check_comparable,
+    check_same_model,
     ordinal_distances,
     symbol_losses,
     top_k,
@@ -172,8 +173,7 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, a top_k that is not an integer of at least 0, or a ``where``
                 that does not fit the index.
         """
-        self._check_model(queries.model_id)
-        check_comparable(queries, self._none)
+        check_comparable(queries, self._facts, of="the index")
 
         def compiled(k: int, allowed: Bytes | None) -> Found:
             return self._store.nearest(queries, k, allowed)
@@ -208,7 +208,7 @@ class OrdinalIndex:
         Raises:
             InputError: Scores of another model or shape, NaN or infinite, or a wrong top_k, ``of`` or ``where``.
         """
-        self._check_model(model_id)
+        check_same_model(model_id, self.model_id)
         losses = symbol_losses(scores, self.spec, of=of)
 
         def compiled(k: int, allowed: Bytes | None) -> Found:
@@ -218,6 +218,49 @@ class OrdinalIndex:
             return asymmetric_distances(np.asarray(scores)[block], codes, of=of)
 
         return self._search(len(losses), top_k, where, np.float32, compiled, plain)
+
+    def distances(
+        self,
+        scores: npt.NDArray[np.floating[Any]],
+        rows: npt.NDArray[np.integer[Any]],
+        *,
+        of: Scale = "probabilities",
+        model_id: str | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Asymmetric distances of queries to given rows, without a search.
+
+        They equal those of [search_asymmetric][ordhash.index.OrdinalIndex.search_asymmetric] to the last bit. Rows of
+        deleted items keep their codes, so they have distances too.
+
+        Args:
+            scores: float (q, n_segments, arity), of the model of the index.
+            rows: Integers (r,) from 0 to n_rows - 1, in any order.
+            of: As in search_asymmetric.
+            model_id: The model that made the scores; None is not checked.
+
+        Returns:
+            float32 (q, r).
+
+        Raises:
+            InputError: Scores of another model or shape, NaN or infinite, a wrong ``of``, or rows that the index does
+                not have.
+
+        >>> codes = OrdinalCodes.from_symbols([[0, 1], [1, 1], [1, 0]], arity=2)
+        >>> scores = np.array([[[2.0, 0.5], [1.0, 4.0]]])
+        >>> OrdinalIndex(codes).distances(scores, np.array([2, 0]), of="log-probabilities")
+        array([[4.5, 0. ]], dtype=float32)
+        """
+        check_same_model(model_id, self.model_id)
+        wanted = np.asarray(rows)
+        if wanted.ndim != 1 or (wanted.size and not np.issubdtype(wanted.dtype, np.integer)):
+            raise InputError(f"rows are {wanted.dtype} {wanted.shape}; allowed are integers of shape (r,)")
+        with self._guard.looking():
+            if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.n_rows:
+                raise InputError(
+                    f"rows range from {wanted.min()} to {wanted.max()}; the index has rows 0 to {self.n_rows - 1}"
+                )
+            symbols = self._store.symbols_at(wanted.astype(np.int64))
+        return asymmetric_distances(scores, OrdinalCodes(symbols, self.spec), of=of)
 
     def search_radius(self, queries: OrdinalCodes, *, radius: int, where: Where | None = None) -> list[RadiusResult]:
         """Everything at an ordinal distance of at most ``radius``.
@@ -234,8 +277,7 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, a radius that is not an integer of at least 0, or a ``where``
                 that does not fit the index.
         """
-        self._check_model(queries.model_id)
-        check_comparable(queries, self._none)
+        check_comparable(queries, self._facts, of="the index")
         limit = integer_at_least(radius, 0, "radius")
         with self._guard.looking():
             allowed = self._items.allowed(where)
@@ -310,13 +352,7 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, keys that are there already or of another type, or other
                 columns.
         """
-        if codes.spec != self.spec:
-            raise InputError(f"the codes have {codes.spec} and the index {self.spec}; add codes of the index's model")
-        if None not in (codes.model_id, self.model_id) and codes.model_id != self.model_id:
-            raise InputError(
-                f"the codes were made by model {codes.model_id!r} and those of the index by {self.model_id!r}; codes "
-                "of two models cannot be compared: encode the images with the model of the index"
-            )
+        check_comparable(codes, self._facts, what="the codes", of="the index")
         with self._guard.changing():
             old = self._store
             # Before the items: without room for the codes, nothing is changed.
@@ -324,8 +360,7 @@ class OrdinalIndex:
             self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
             self._store = store
             self._facts = dataclasses.replace(self._facts, model_id=self.model_id or codes.model_id)
-            for name in ("_apart", "_none"):
-                self.__dict__.pop(name, None)
+            self.__dict__.pop("_apart", None)
 
     def delete(self, keys: Keys) -> None:
         """Delete items: they are found no more, and a saved index is without them.
@@ -383,13 +418,6 @@ class OrdinalIndex:
         index._fill(read_index(path))
         return index
 
-    def _check_model(self, model_id: str | None) -> None:
-        if None not in (model_id, self.model_id) and model_id != self.model_id:
-            raise InputError(
-                f"the query was encoded by model {model_id!r} and the index by {self.model_id!r}; codes of two models "
-                "cannot be compared: encode the query with the model of the index"
-            )
-
     def _search(
         self,
         n_queries: int,
@@ -433,11 +461,6 @@ class OrdinalIndex:
     def _blocks(self, n_queries: int, n_codes: int) -> Iterator[slice]:
         size = max(1, _BLOCK_DISTANCES // max(1, n_codes))
         return (slice(start, start + size) for start in range(0, n_queries, size))
-
-    @functools.cached_property
-    def _none(self) -> OrdinalCodes:
-        """No codes, of the spec and the model of the index."""
-        return OrdinalCodes(np.empty((0, self.spec.n_segments), dtype=np.uint8), self.spec, self.model_id)
 
     @functools.cached_property
     def _apart(self) -> OrdinalCodes:

@@ -77,6 +77,15 @@ class PlaneCodes:
                     of_segment[:] = of_segment << 1 | block[byte, : part.shape[1]] >> shift & 1
         return symbols
 
+    def symbols_at(self, rows: npt.NDArray[np.int64]) -> Bytes:
+        """The symbols of some rows, uint8 (len(rows), n_segments)."""
+        codes = self.blocks[rows // BLOCK, :, rows % BLOCK]
+        symbols = np.zeros((len(rows), self.spec.n_segments), dtype=np.uint8)
+        for segment, of_segment in enumerate(symbols.T):
+            for byte, shift in bit_places(self.spec, segment):
+                of_segment[:] = of_segment << 1 | codes[:, byte] >> shift & 1
+        return symbols
+
 
 def width_of(spec: CodeSpec) -> int:
     """Bytes that the planes of a code take.

@@ -51,6 +51,9 @@ class Store(Protocol):
     def symbols(self) -> Bytes:
         """uint8 (n, n_segments)."""
 
+    def symbols_at(self, rows: npt.NDArray[np.int64]) -> Bytes:
+        """uint8 (len(rows), n_segments)."""
+
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
         """Distances uint16 and rows (q, k), ordered by (distance, row); k is at most what is allowed."""
 
@@ -107,6 +110,10 @@ class Scan:
         """uint8 (n, n_segments)."""
         return self.planes.symbols()
 
+    def symbols_at(self, rows: npt.NDArray[np.int64]) -> Bytes:
+        """uint8 (len(rows), n_segments)."""
+        return self.planes.symbols_at(rows)
+
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
         found: Found = kernels().nearest(self.planes, queries, k, allowed=allowed)
@@ -157,6 +164,16 @@ class Distinct:
         symbols = np.empty((self.n, self.planes.spec.n_segments), dtype=np.uint8)
         symbols[self.rows] = np.repeat(self.planes.symbols(), np.diff(self.offsets), axis=0)
         return symbols
+
+    def symbols_at(self, rows: npt.NDArray[np.int64]) -> Bytes:
+        """uint8 (len(rows), n_segments)."""
+        wanted = np.zeros(self.n, dtype=np.bool_)
+        wanted[rows] = True
+        places = np.flatnonzero(wanted[self.rows])
+        code_of = np.searchsorted(self.offsets, places, side="right") - 1
+        order = np.argsort(self.rows[places])
+        codes = code_of[order][np.searchsorted(self.rows[places][order], rows)]
+        return self.planes.symbols_at(codes)
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""
@@ -254,6 +271,14 @@ class Grown:
         """uint8 (n, n_segments)."""
         return np.concatenate([self.base.symbols(), self.added.symbols()])
 
+    def symbols_at(self, rows: npt.NDArray[np.int64]) -> Bytes:
+        """uint8 (len(rows), n_segments)."""
+        symbols = np.empty((len(rows), self.added.planes.spec.n_segments), dtype=np.uint8)
+        later = rows >= self.base.n
+        symbols[~later] = self.base.symbols_at(rows[~later])
+        symbols[later] = self.added.symbols_at(rows[later] - self.base.n)
+        return symbols
+
     def extended(self, codes: OrdinalCodes) -> Grown:
         """These rows and some more behind them."""
         return Grown(self.base, Scan(self.added.planes.extended(codes)))
@@ -328,6 +353,10 @@ class Tabled:
     def symbols(self) -> Bytes:
         """uint8 (n, n_segments)."""
         return self.base.symbols()
+
+    def symbols_at(self, rows: npt.NDArray[np.int64]) -> Bytes:
+        """uint8 (len(rows), n_segments)."""
+        return self.base.symbols_at(rows)
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
         """As [Store][ordhash.index.stores.Store] says."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pymilvus import DataType, MilvusClient
 
-from ordhash.codes import CodeFacts, CodeTable, OrdinalCodes, key_array
+from ordhash.codes import CodeFacts, CodeTable, OrdinalCodes, check_comparable, key_array
 from ordhash.errors import DataError, InputError, ServerError, did_you_mean
 from ordhash.index import Condition
 from ordhash.milvus.entities import CODE, DIGEST, DIGESTS, KEY, LONGEST_TEXT, Columns, any_of, digests_of, entities_of
@@ -208,14 +208,8 @@ class MilvusIndex:
             ServerError: The server cannot be reached.
         """
         facts, columns = self._described()
-        spec, wanted = facts.spec, integer_at_least(top_k, 1, "top_k")
-        if codes.spec != spec:
-            raise InputError(f"the queries have {codes.spec} and {self._place} {spec}; encode with its model")
-        if None not in (codes.model_id, facts.model_id) and codes.model_id != facts.model_id:
-            raise InputError(
-                f"the query was encoded by model {codes.model_id!r} and {self._place} by {facts.model_id!r}; codes of "
-                "two models cannot be compared: encode the query with the model of the collection"
-            )
+        wanted = integer_at_least(top_k, 1, "top_k")
+        check_comparable(codes, facts, of=self._place)
         if wanted > _MOST_ROWS:
             raise InputError(f"top_k is {wanted}; Milvus gives at most {_MOST_ROWS}")
         where = columns.expression(conditions)
