@@ -1,0 +1,32 @@
+"""What several commands are tried on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import good
+
+from ordhash.data import Protocol, read_folder
+from ordhash.data.protocols import split_by_class
+
+
+@pytest.fixture
+def cache(tiny_model: Path) -> Path:
+    """Cache that knows the backbone of `tiny_model` already."""
+    return tiny_model.parent.parent / "cache"
+
+
+@pytest.fixture
+def photo_index(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> Path:
+    good("index", photo_folder, "--model", tiny_model, "--out", tmp_path / "photos.index")
+    return tmp_path / "photos.index"
+
+
+@pytest.fixture
+def tiny_protocol(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Protocol:
+    """A protocol on the photographs, under the name of a published one."""
+    parts = split_by_class(read_folder(photo_folder), {"query": 1, "train": 2}, salt="")
+    protocol = Protocol("cifar10", parts["train"], parts["query"], parts["rest"])
+    monkeypatch.setattr("ordhash.cli.sources.load_protocol", lambda name, root: protocol)
+    return protocol

@@ -1,0 +1,65 @@
+"""`ordhash evaluate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from commands import good, lines, run
+
+from ordhash.data import Protocol
+
+
+def test_evaluate_a_folder(photo_folder: Path, tiny_model: Path, cache: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    text = good("evaluate", tiny_model, photo_folder, "--out", report, "--cache", cache)
+    assert "20% of each class are queries (3), the rest is the database (15)" in text
+    assert "is not known here" in text
+    assert "mAP, worst tie order" in text
+    assert "precision@10" in text
+    values = json.loads(report.read_text())
+    assert (values["n_queries"], values["n_database"], values["left_out"]) == (3, 15, [])
+    assert values["ordinal"]["map_worst"] <= values["ordinal"]["map"] <= values["ordinal"]["map_best"]
+    assert "20% of each class" in values["split"]
+    assert run("evaluate", tiny_model, photo_folder, "--out", report).exit_code == 2
+
+
+def test_evaluate_a_protocol_with_a_broken_file(tiny_model: Path, tiny_protocol: Protocol) -> None:
+    broken = Path(str(tiny_protocol.database.images[0]))
+    broken.write_bytes(b"")
+    result = run("evaluate", tiny_model, "cifar10", "--json")
+    assert result.exit_code == 1
+    (values,) = lines(result.stdout)
+    assert values["split"] == "as published"
+    assert values["n_database"] == len(tiny_protocol.database) - 1
+    assert str(broken) in result.stderr
+
+
+def test_evaluate_by_the_conventions_of_others(
+    tiny_model: Path, tiny_protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graded = dataclasses.replace(tiny_protocol, coarse=("fruit", "fruit", "vegetable"), cutoff=2, note="a small copy")
+    monkeypatch.setattr("ordhash.cli.sources.load_protocol", lambda name, root: graded)
+    text = good("evaluate", tiny_model, "cifar10", "--ap", "hits-in-top-k", "--ties", "row")
+    for words in ("a small copy", "found within the cutoff", "mAP, ties in the order of rows", "NDCG, mean over tie"):
+        assert words in text
+    (values,) = lines(good("evaluate", tiny_model, "cifar10", "--ap", "all-relevant", "--ties", "worst", "--json"))
+    assert (values["convention"], values["ties"], values["note"]) == ("all-relevant", "worst", "a small copy")
+    assert values["ordinal"]["map"] == values["ordinal"]["map_worst"]
+    assert 0 < values["ordinal"]["ndcg"] <= 1
+    text = good("evaluate", tiny_model, "cifar10")
+    assert "mAP, mean over tie orders" in text
+    assert "average precision" not in text
+    assert run("evaluate", tiny_model, "cifar10", "--ap", "mine").exit_code == 2
+
+
+def test_evaluate_refuses_what_nothing_can_be_found_in(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    result = run("evaluate", tiny_model, photo_folder / "apple")
+    assert result.exit_code == 2
+    assert "no labels" in result.stderr
+    (photo_folder / "m.csv").write_text("path,labels\napple/apple_0.jpg,a\nbanana/banana_0.jpg,b\n")
+    result = run("evaluate", tiny_model, photo_folder / "m.csv")
+    assert result.exit_code == 1
+    assert "has 3 images" in result.stderr
