@@ -9,6 +9,7 @@ import json
 import math
 import re
 import shutil
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,37 @@ def mean(runs: Runs, measure: str = "map", digits: int = 3) -> str:
     centre, half = mean_interval([run[measure] for run in runs])
     text = f"{centre:.{digits}f}"
     return f"{text} ± {half:.{digits}f}" if len(runs) > 1 else text
+
+
+def headlines(
+    quality: dict[str, Any], encode: dict[str, Any], photographs: dict[str, Any], search: dict[str, Any]
+) -> str:
+    """One number of each kind, beside the nearest rival."""
+    runs: Runs = [r for r in quality["runs"] if r["group"] == "lengths" and r["code_bits"] == 48]
+    score = {name: mean([run for run in runs if run["method"] == name]) for name in (DEFAULT, "itq")}
+    floats = f"{quality['raw_features']['floats']:,}"
+    large = photographs["large"]
+    codes = f"{search['codes']:,}"
+    rows = [
+        ["mAP on CIFAR-10, 48 bits", score[DEFAULT], f"{score['itq']}: ITQ, the same features"],
+        ["", "", f"{quality['raw_features']['map']:.3f}: the {floats} raw features, by cosine"],
+        [
+            "encoding, images/s",
+            f"{encode['ordhash_images_per_second']:.0f}",
+            f"{encode['eager_images_per_second']:.0f}: PyTorch, the same network",
+        ],
+        [
+            "encoding JPEG files of 12 megapixels, images/s",
+            f"{large['ordhash']:.0f}",
+            f"{large['plain']:.0f}: Pillow, then the same network",
+        ],
+    ]
+    for part, what in (("random", f"{codes} random codes"), ("real", f"{codes} codes of CIFAR-10")):
+        one = search[part]["one"]
+        rows.append([f"exact search in {what}, ms", f"{one['ordhash']:.3g}", f"{one['faiss_one_hot']:.3g}: FAISS"])
+    machine = search["machine"]
+    note = f"{machine['processor']}, {machine['cores']} cores. Drawn by `make results`."
+    return table(["", "ordhash", "for comparison"], rows) + "\n\n" + note
 
 
 def quality(results: dict[str, Any]) -> str:
@@ -332,7 +364,9 @@ def take_over(name: str) -> None:
     (RESULTS / f"bench-{name}.json").write_text(text + "\n")
 
 
-TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+# Of every table the files of results that it is drawn from.
+TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
+    "headlines": (("quality-cifar10.json", "encode.json", "photographs.json", "search.json"), headlines),
     "quality": ("quality-cifar10.json", quality),
     "ablations": ("quality-cifar10.json", ablations),
     "encode": ("encode.json", encode),
@@ -386,6 +420,16 @@ def search_growth(results: dict[str, Any]) -> None:
     )
 
 
+def wrapped(text: str) -> str:
+    """Text with its prose at 120 columns; tables and headings stay as they are."""
+    return "\n".join(
+        line
+        if line.startswith(("|", "#"))
+        else textwrap.fill(line, 120, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
+
+
 def fill(text: str, name: str, values: str) -> str:
     """Text with what stands between the two marks of that name replaced."""
     block = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
@@ -403,9 +447,11 @@ def main() -> None:
         take_over(name)
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text()
-        for name, (file, draw) in TABLES.items():
-            if f"<!-- results:{name} -->" in text and (RESULTS / file).exists():
-                text = fill(text, f"results:{name}", draw(json.loads((RESULTS / file).read_text())))
+        for name, (files, draw) in TABLES.items():
+            paths = [RESULTS / file for file in ((files,) if isinstance(files, str) else files)]
+            if f"<!-- results:{name} -->" in text and all(path.exists() for path in paths):
+                values = draw(*(json.loads(path.read_text()) for path in paths))
+                text = fill(text, f"results:{name}", wrapped(values))
         text = fill(text, "help", command_line())
         if text != page.read_text():
             page.write_text(text)
