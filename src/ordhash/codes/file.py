@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.table import RESERVED_COLUMNS, CodeTable, Keys, Metadata, key_array
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.support import StrPath, replace_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "CODES_FORMAT",
@@ -100,6 +101,8 @@ def checked_table(table: pa.Table) -> pa.Table:
     Raises:
         DataError: They are not.
     """
+    import pyarrow as pa
+
     try:
         table.validate(full=True)
         table.column_names  # noqa: B018 - raises where a name is no text
@@ -137,6 +140,8 @@ def codes_to_table(
     >>> table.schema.metadata[b"ordhash.code_bits"], table.schema.metadata[b"ordhash.arity"]
     (b'8', b'4')
     """
+    import pyarrow as pa
+
     contents = CodeTable(codes, keys, metadata, model_path)
     spec = codes.spec
     packed = np.empty((len(codes), spec.packed_bytes), dtype=np.uint8)
@@ -177,6 +182,8 @@ def table_to_codes(table: pa.Table, *, file_format: str = CODES_FORMAT) -> CodeT
     >>> table_to_codes(table).codes.symbols
     array([[3, 0, 1, 2]], dtype=uint8)
     """
+    import pyarrow as pa
+
     facts, theirs = CodeFacts.of_schema(table.schema, file_format)
     spec = facts.spec
     names = checked_table(table).column_names
@@ -222,6 +229,9 @@ def write_codes(
         InputError: As CodeTable, a metadata column that Parquet cannot hold, or a folder that does not exist.
         OSError: The file cannot be written.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = codes_to_table(codes, keys, metadata, model_path=model_path)
 
     def write(file: BinaryIO) -> None:
@@ -245,6 +255,9 @@ def read_codes(path: StrPath) -> CodeTable:
     Raises:
         DataError: No such file, not a file of codes, of a newer version, truncated or damaged.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     source = existing_file(path)
     try:
         with pq.ParquetFile(source) as file:
@@ -295,6 +308,8 @@ def _symbols(column: pa.ChunkedArray, spec: CodeSpec) -> npt.NDArray[np.uint8]:
 
 
 def _keys_of_column(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    import pyarrow as pa
+
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise DataError(f"column 'key' is {kind}; allowed are strings and integers: write it again")

@@ -13,9 +13,6 @@ import json
 import re
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ordhash.codes.codes import CodeSpec
 from ordhash.codes.file import CODES_FORMAT, CodeFacts, codes_to_table, table_to_codes
 from ordhash.codes.table import CodeTable
@@ -126,6 +123,8 @@ def write_shard(
     Raises:
         OSError: It cannot be written.
     """
+    import pyarrow.parquet as pq
+
     arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path)
     said = json.dumps([[failure.source, failure.reason] for failure in failures]).encode()
     more = {_FAILURES: said} if worker is None else {_FAILURES: said, _WORKER: worker.encode()}
@@ -140,6 +139,9 @@ def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]
     Raises:
         DataError: The shard cannot be read, or is none of the plan.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     location = folder.below(shard_name(number))
     try:
         with location.open() as file:
@@ -162,6 +164,9 @@ def read_shards(folder: Location) -> CodeTable:
     Raises:
         DataError: The folder is not complete, or a shard is damaged.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     plan = Plan.of(folder)
     if plan is None:
         raise DataError(f"{folder} is no folder that `ordhash encode --engine ray` wrote; check the path")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ordhash.codes.codes import OrdinalCodes
 from ordhash.errors import InputError, first_line
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = ["RESERVED_COLUMNS", "CodeTable", "Keys", "Metadata", "key_array", "typed_keys"]
 
 Keys: TypeAlias = Sequence[str] | Sequence[int] | npt.NDArray[Any]
-Metadata: TypeAlias = pa.Table | Mapping[str, Sequence[Any] | npt.NDArray[Any]]
+Metadata: TypeAlias = "pa.Table | Mapping[str, Sequence[Any] | npt.NDArray[Any]]"
 
 RESERVED_COLUMNS = ("key", "code")
 
@@ -67,9 +69,12 @@ def key_array(keys: npt.NDArray[Any], strings: pa.DataType) -> pa.Array:
     Raises:
         InputError: A key is not valid Unicode.
 
+    >>> import pyarrow as pa
     >>> str(key_array(np.array(["a"], dtype=object), pa.string()).type)
     'string'
     """
+    import pyarrow as pa
+
     try:
         return pa.array(keys, type=pa.int64() if keys.dtype == np.int64 else strings)
     except UnicodeEncodeError:
@@ -138,6 +143,8 @@ def _duplicate(keys: npt.NDArray[Any]) -> Any:
 def _check_metadata(metadata: Metadata | None, n: int) -> pa.Table | None:
     if metadata is None:
         return None
+    import pyarrow as pa
+
     table = metadata if isinstance(metadata, pa.Table) else _table_of(metadata)
     names = table.column_names
     for name in names:
@@ -153,6 +160,8 @@ def _check_metadata(metadata: Metadata | None, n: int) -> pa.Table | None:
 
 
 def _table_of(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> pa.Table:
+    import pyarrow as pa
+
     if not isinstance(columns, Mapping):
         raise InputError(
             f"metadata are a {type(columns).__name__}; allowed are a pyarrow.Table and a mapping of columns"

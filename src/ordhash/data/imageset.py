@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ordhash.data.images import ImageSource, content_id, source_name
 from ordhash.errors import ImageError, InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["ImageSet", "Images", "as_image_set", "label_matrix"]
 
@@ -91,7 +93,7 @@ class ImageSet:
             self.keys[picked],
             None if self.labels is None else self.labels[picked],
             self.class_names,
-            None if self.metadata is None else self.metadata.take(pa.array(picked)),
+            None if self.metadata is None else self.metadata.take(picked),
         )
 
     def metadata_with_labels(self) -> pa.Table | None:
@@ -100,6 +102,8 @@ class ImageSet:
         Raises:
             InputError: A key is not valid Unicode, or the metadata have a column that files of codes use themselves.
         """
+        import pyarrow as pa
+
         try:
             "".join(str(key) for key in self.keys).encode()
         except UnicodeEncodeError:

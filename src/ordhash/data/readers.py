@@ -6,19 +6,18 @@ import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
 from ordhash.data.images import ImageSource
 from ordhash.data.imageset import ImageSet, label_matrix
 from ordhash.errors import DataError
 from ordhash.support import StrPath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "CATALOGUE",
@@ -205,9 +204,12 @@ def read_table(file: BinaryIO, name: str) -> pa.Table:
     Raises:
         DataError: It cannot be read.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     suffix = PurePosixPath(name).suffix.lower()
     try:
-        return _read_csv(file) if suffix == ".csv" else pa.parquet.read_table(file)
+        return _read_csv(file) if suffix == ".csv" else pq.read_table(file)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{name} cannot be read as a {suffix[1:]} table ({error}); repair it") from error
 
@@ -270,6 +272,9 @@ def manifest_set(table: pa.Table, name: str, locate: Callable[[str], ImageSource
 
 def _contents(table: pa.Table, name: str) -> Iterator[bytes]:
     """Contents of image files in a column; nothing where there is none, which fails later as an empty file does."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     column = table[IMAGE]
     if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
         column = pc.struct_field(column, "bytes")
@@ -282,9 +287,12 @@ def _contents(table: pa.Table, name: str) -> Iterator[bytes]:
 
 
 def _read_csv(file: BinaryIO) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
     # Left to Arrow's guess, a key 007 would become the number 7 and a label NA would be taken for nothing.
-    as_written = pa.csv.ConvertOptions(column_types={name: pa.string() for name in ("path", "key", "labels")})
-    return pa.csv.read_csv(file, parse_options=pa.csv.ParseOptions(newlines_in_values=True), convert_options=as_written)
+    as_written = pa_csv.ConvertOptions(column_types={name: pa.string() for name in ("path", "key", "labels")})
+    return pa_csv.read_csv(file, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=as_written)
 
 
 def _texts(table: pa.Table, name: str) -> list[str]:

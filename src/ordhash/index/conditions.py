@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index.index import OrdinalIndex
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Comparison", "Condition", "rows_that_meet", "typed_value"]
 
@@ -21,13 +22,14 @@ Comparison: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
 """``~`` asks whether a text contains another, upper and lower case alike."""
 
 _FUNCTIONS = {
-    "=": pc.equal,
-    "!=": pc.not_equal,
-    "<": pc.less,
-    "<=": pc.less_equal,
-    ">": pc.greater,
-    ">=": pc.greater_equal,
+    "=": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
 }
+"""Functions of ``pyarrow.compute``."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ def rows_that_meet(index: OrdinalIndex, conditions: Sequence[Condition]) -> npt.
 
 
 def _meets(index: OrdinalIndex, condition: Condition) -> npt.NDArray[np.bool_]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     names = [] if index.metadata is None else index.metadata.column_names
     if index.metadata is None or condition.column not in names:
         raise InputError(
@@ -98,7 +103,7 @@ def _meets(index: OrdinalIndex, condition: Condition) -> npt.NDArray[np.bool_]:
         if condition.comparison == "~":
             found = pc.match_substring(column, condition.value, ignore_case=True)
         else:
-            found = _FUNCTIONS[condition.comparison](column, typed_value(condition.value, kind))
+            found = pc.call_function(_FUNCTIONS[condition.comparison], [column, typed_value(condition.value, kind)])
     except (pa.ArrowException, ValueError):
         raise InputError(
             f"column {condition.column!r} cannot be compared by {condition.comparison} with {condition.value!r}; its "
@@ -114,9 +119,12 @@ def typed_value(text: str, kind: pa.DataType) -> pa.Scalar:
     Raises:
         pyarrow.ArrowException: It reads no such text.
 
+    >>> import pyarrow as pa
     >>> typed_value("2024-01-01", pa.timestamp("s")).as_py().year
     2024
     """
+    import pyarrow as pa
+
     if pa.types.is_timestamp(kind) and kind.tz is not None:  # Arrow reads such text only with a zone
         return pa.scalar(text).cast(pa.timestamp(kind.unit)).cast(kind)
     return pa.scalar(text).cast(kind)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ordhash.codes import (
     CodeFacts,
@@ -32,12 +31,14 @@ from ordhash.codes import (
 )
 from ordhash.errors import InputError
 from ordhash.index.guard import Guard
-from ordhash.index.indexfile import IndexContents, read_index, write_index
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.planes import Bytes, PlaneCodes
 from ordhash.index.results import IndexStats, RadiusResult, SearchResult
 from ordhash.index.stores import Distinct, Found, Grown, Scan, Tabled, bools_of, kernels, store_of
 from ordhash.support import StrPath, integer_at_least
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["OrdinalIndex"]
 
@@ -80,19 +81,15 @@ class OrdinalIndex:
         model_path: str | None = None,
     ) -> None:
         table = CodeTable(codes, keys, metadata, model_path)
-        self._fill(
-            IndexContents(
-                store_of(codes),
-                CodeFacts(codes.spec, codes.model_id, model_path),
-                None if keys is None else key_column(table.keys),
-                table.metadata,
-            )
-        )
+        column = None if keys is None else key_column(table.keys)
+        self._fill(store_of(codes), CodeFacts(codes.spec, codes.model_id, model_path), column, table.metadata)
 
-    def _fill(self, contents: IndexContents) -> None:
-        self._facts = contents.facts
-        self._store: Scan | Distinct | Tabled | Grown = contents.store
-        self._items = Items(contents.store.n, contents.keys, contents.metadata)
+    def _fill(
+        self, store: Scan | Distinct, facts: CodeFacts, column: pa.ChunkedArray | None, metadata: pa.Table | None
+    ) -> None:
+        self._facts = facts
+        self._store: Scan | Distinct | Tabled | Grown = store
+        self._items = Items(store.n, column, metadata)
         self._computed = 0  # distances, in plain NumPy
         self._guard = Guard()
 
@@ -386,6 +383,8 @@ class OrdinalIndex:
             InputError: The folder does not exist.
             OSError: The file cannot be written.
         """
+        from ordhash.index.indexfile import IndexContents, write_index
+
         with self._guard.looking():
             store, keys, metadata = self._store, self._items.column, self._items.metadata
             if isinstance(store, Tabled):
@@ -395,7 +394,7 @@ class OrdinalIndex:
                 store = store_of(self.codes[rows])
                 if self._items.deleted:
                     keys = key_column(self.keys[rows])  # numbers, too: they are the items' names by now
-                    metadata = None if metadata is None else metadata.take(pa.array(rows))
+                    metadata = None if metadata is None else metadata.take(rows)
             write_index(path, IndexContents(store, self._facts, keys, metadata))
 
     @classmethod
@@ -414,8 +413,11 @@ class OrdinalIndex:
         Raises:
             DataError: No such file, not an index, of another version, truncated or damaged.
         """
+        from ordhash.index.indexfile import read_index
+
+        contents = read_index(path)
         index = cls.__new__(cls)
-        index._fill(read_index(path))
+        index._fill(contents.store, contents.facts, contents.keys, contents.metadata)
         return index
 
     def _search(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ordhash.codes import CodeTable, Keys, key_array, typed_keys
 from ordhash.errors import InputError, first_line
 from ordhash.index.planes import Bytes
 from ordhash.index.stores import bools_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
 __all__ = ["Items", "Where", "key_column"]
 
-Where: TypeAlias = npt.NDArray[np.bool_] | Keys | pc.Expression
+Where: TypeAlias = "npt.NDArray[np.bool_] | Keys | pc.Expression"
 
 
 class Items:
@@ -82,6 +84,8 @@ class Items:
         """Keys of some rows, in their shape."""
         if self.column is None:
             return rows.copy()
+        import pyarrow as pa
+
         flat, chunks = rows.ravel(), self.column.chunks
         if len(chunks) == 1:
             found = chunks[0].take(pa.array(flat)).to_numpy(zero_copy_only=False)
@@ -112,19 +116,20 @@ class Items:
         return bits if self._live is None else bits & self._live
 
     def _mask(self, where: Where) -> npt.NDArray[np.bool_]:
-        if isinstance(where, pc.Expression):
-            rows = self._rows_where(where)
-        elif isinstance(where, np.ndarray) and where.dtype == np.bool_:
+        if isinstance(where, np.ndarray) and where.dtype == np.bool_:
             if where.shape != (self.n,):
                 raise InputError(f"the mask has shape {where.shape}; the index needs ({self.n},), a value a row")
             return where
-        else:
-            rows = self.rows_of(where)
+        import pyarrow.compute as pc
+
+        rows = self._rows_where(where) if isinstance(where, pc.Expression) else self.rows_of(where)
         mask = np.zeros(self.n, dtype=np.bool_)
         mask[rows] = True
         return mask
 
     def _rows_where(self, where: pc.Expression) -> npt.NDArray[np.int64]:
+        import pyarrow as pa
+
         if self.metadata is None:
             raise InputError(f"where is {where}, and the index has no metadata; add some, or give keys or a mask")
         names = self.metadata.column_names
@@ -161,6 +166,8 @@ class Items:
             if self.column is not None:
                 raise InputError("the index has keys of its own and none are given; give a key for each code")
             return None
+        import pyarrow as pa
+
         new = key_column(keys)
         if not len(new):
             return self.column
@@ -191,6 +198,8 @@ class Items:
             )
         if old is None or new is None:
             return None
+        import pyarrow as pa
+
         try:
             return pa.concat_tables([old, new.select(old.column_names).cast(old.schema)])
         except (pa.ArrowException, ValueError) as error:
@@ -199,4 +208,6 @@ class Items:
 
 def key_column(keys: npt.NDArray[Any]) -> pa.ChunkedArray:
     """Keys as a column of an index: int64 or large_string."""
+    import pyarrow as pa
+
     return pa.chunked_array([key_array(keys, pa.large_string())])

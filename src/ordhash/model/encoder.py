@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-import pyarrow as pa
 
 from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes
 from ordhash.data import Images, ImageSet, as_image_set
@@ -212,7 +211,7 @@ class Encoder:
         """
         metadata = images.metadata_with_labels()  # before the work, since it meets what could not be written after it
         encoded = self.run(images)
-        kept = None if metadata is None else metadata.take(pa.array(encoded.rows))
+        kept = None if metadata is None else metadata.take(encoded.rows)
         table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, model_path or str(self.path.absolute()))
         return table, encoded.failures
 

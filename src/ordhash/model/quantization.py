@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError
@@ -89,6 +87,9 @@ def _pictures(model: Model, images: ImageSet) -> npt.NDArray[np.uint8]:
 
 
 def _quantized(model: Model, pictures: npt.NDArray[np.uint8], folder: Path) -> onnx.ModelProto:
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
     whole = onnx.load_from_string(model.graph)
     versions = {entry.domain: entry for entry in whole.opset_import}  # two joined graphs name the same twice
     del whole.opset_import[:]
@@ -103,7 +104,7 @@ def _quantized(model: Model, pictures: npt.NDArray[np.uint8], folder: Path) -> o
         quantize_static(
             folder / "ready.onnx",
             folder / "int8.onnx",
-            _Batches(pictures),
+            _batches(pictures),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -116,12 +117,16 @@ def _quantized(model: Model, pictures: npt.NDArray[np.uint8], folder: Path) -> o
     return onnx.load(folder / "int8.onnx")
 
 
-class _Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
-    def __init__(self, pictures: npt.NDArray[np.uint8]) -> None:
-        self._starts = iter(range(0, len(pictures), _AT_ONCE))
-        self._pictures = pictures
+def _batches(pictures: npt.NDArray[np.uint8]) -> Any:
+    """The pictures as ONNX Runtime reads them."""
+    from onnxruntime.quantization import CalibrationDataReader
 
-    def get_next(self) -> dict[str, Any] | None:
-        """The next batch, None at the end."""
-        start = next(self._starts, None)
-        return None if start is None else {"images": self._pictures[start : start + _AT_ONCE]}
+    class Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
+        starts = iter(range(0, len(pictures), _AT_ONCE))
+
+        def get_next(self) -> dict[str, Any] | None:
+            """The next batch, None at the end."""
+            start = next(self.starts, None)
+            return None if start is None else {"images": pictures[start : start + _AT_ONCE]}
+
+    return Batches()

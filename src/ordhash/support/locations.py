@@ -7,13 +7,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import pyarrow.fs as pafs
 
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.support.files import replace_file
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
 
 __all__ = ["Location", "is_address", "name_of", "without_password"]
 
@@ -46,11 +47,15 @@ class Location:
     @property
     def is_local(self) -> bool:
         """Whether it is a path of the machine."""
+        import pyarrow.fs as pafs
+
         return isinstance(self.filesystem, pafs.LocalFileSystem)
 
     @property
     def shares_connections(self) -> bool:
         """Whether several threads may read at once; some file systems have one connection."""
+        import pyarrow.fs as pafs
+
         handler = getattr(self.filesystem, "handler", None)
         return not isinstance(handler, pafs.FSSpecHandler) or bool(handler.fs.async_impl)
 
@@ -72,6 +77,8 @@ class Location:
         Raises:
             DataError: It cannot be read.
         """
+        import pyarrow.fs as pafs
+
         if self.is_local:
             return _local_names(Path(self.path), recursive=recursive)
         base = self.path.rstrip("/")
@@ -90,6 +97,8 @@ class Location:
         Raises:
             DataError: The file system cannot be asked.
         """
+        import pyarrow.fs as pafs
+
         with self._reported():
             return bool(self.filesystem.get_file_info(self.path).type == pafs.FileType.File)
 
@@ -234,6 +243,8 @@ def _as_os_error() -> Iterator[None]:
 
 
 def _resolved(text: str) -> tuple[pafs.FileSystem, str]:
+    import pyarrow.fs as pafs
+
     if not is_address(text):
         return pafs.LocalFileSystem(), str(Path(text).absolute())
     shown = without_password(text)

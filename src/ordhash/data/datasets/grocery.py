@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-import pyarrow as pa
 
 from ordhash.data.datasets.dataset import Dataset, Parts, unpack_once
 from ordhash.data.imageset import ImageSet
@@ -80,6 +79,8 @@ def _part(place: Path, part: str, names: tuple[str, ...], coarse: tuple[str, ...
             f"{len(missing)} of {len(paths)} photographs of {part}.txt are not there (such as {missing[0]}); put a "
             "whole copy there"
         )
+    import pyarrow as pa
+
     metadata = pa.table({"coarse": [coarse[number] for number in fine]})
     return ImageSet(paths, np.array(keys, dtype=np.str_), np.eye(len(names), dtype=bool)[fine], names, metadata)
 

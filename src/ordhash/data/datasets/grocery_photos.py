@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 
 from ordhash.data.datasets.dataset import Dataset, Parts
 from ordhash.data.images import content_id
@@ -38,11 +36,14 @@ def read_grocery_photos(folder: Path) -> Parts:
     Raises:
         DataError: It is not there, or damaged.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path = folder / "images.parquet"
     if not path.exists():
         raise DataError(f"the grocery photographs are not in {folder}; run `ordhash data get grocery-photos`")
     try:
-        table = pa.parquet.read_table(path, columns=["coarse_cat", "finegrained_cat", "image_data"])
+        table = pq.read_table(path, columns=["coarse_cat", "finegrained_cat", "image_data"])
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} is damaged ({error}); delete it and fetch it again") from error
     first: dict[bytes, tuple[str, str, bytes]] = {}

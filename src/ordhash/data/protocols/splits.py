@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
@@ -250,6 +249,8 @@ def together(first: ImageSet, second: ImageSet) -> ImageSet:
     )
     metadata = None
     if first.metadata is not None and second.metadata is not None:
+        import pyarrow as pa
+
         metadata = pa.concat_tables([first.metadata, second.metadata])
     return ImageSet(images, np.concatenate([first.keys, second.keys]), labels, first.class_names, metadata)
 
