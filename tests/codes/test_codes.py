@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes, pack, symbols_from_scores, unpack
+from ordhash.codes.codes import OrdinalCodes, pack, symbols_from_scores, unpack
+from ordhash.codes.spec import CodeSpec
 from ordhash.errors import InputError
 
 ARITIES = [2, 4, 8, 16, 32, 64, 128, 256]
@@ -32,30 +33,6 @@ def test_unpack_inverts_pack_for_every_arity_and_length(arity, n_segments, n, se
 def test_unused_bits_of_the_last_byte_are_zero():
     # 3 segments of 3 bits: 111 111 11|1 0000000
     assert pack([[7, 7, 7]], CodeSpec(9, 8)).tolist() == [[255, 128]]
-
-
-@pytest.mark.parametrize(
-    ("code_bits", "arity", "n_segments", "packed_bytes"),
-    [(48, 4, 24, 6), (48, 16, 12, 6), (12, 2, 12, 2), (9, 8, 3, 2), (8, 256, 1, 1), (1, 2, 1, 1)],
-)
-def test_spec_counts_segments_and_bytes(code_bits, arity, n_segments, packed_bytes):
-    spec = CodeSpec(code_bits, arity)
-    assert (spec.n_segments, spec.packed_bytes) == (n_segments, packed_bytes)
-    assert CodeSpec.of_segments(n_segments, arity) == spec
-
-
-@pytest.mark.parametrize("arity", [-2, 0, 1, 3, 6, 512])
-def test_spec_refuses_an_arity_that_is_no_power_of_two(arity):
-    with pytest.raises(InputError, match="powers of two from 2 to 256"):
-        CodeSpec(48, arity)
-    with pytest.raises(InputError, match="powers of two from 2 to 256"):
-        CodeSpec.of_segments(12, arity)
-
-
-@pytest.mark.parametrize(("code_bits", "arity", "near"), [(47, 4, 48), (0, 2, 1), (-4, 4, 2), (10, 16, 8), (1, 8, 3)])
-def test_spec_refuses_part_of_a_segment_and_suggests_a_length(code_bits, arity, near):
-    with pytest.raises(InputError, match=f"code_bits is {code_bits}; .* try {near}$"):
-        CodeSpec(code_bits, arity)
 
 
 def test_the_largest_score_wins_and_the_first_of_equal_ones():

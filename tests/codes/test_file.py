@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes import file as module
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.file import codes_to_table, read_codes, table_to_codes, write_codes
 from ordhash.codes.table import CodeTable
 from ordhash.errors import DataError, InputError

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex

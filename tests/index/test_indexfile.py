@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.file import codes_to_table, write_codes
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex

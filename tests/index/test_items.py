@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex
 from ordhash.index import index as module

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances, symbol_losses, top_k
 from ordhash.index.planes import BLOCK, PlaneCodes
 from ordhash.index.stores import Distinct, Grown, Scan, Tabled, store_of

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import ordinal_distances
 from ordhash.errors import InputError
 from ordhash.milvus.simplex import codes_of_simplex, ordinal_distances_of, simplex_bits, simplex_of

@@ -11,7 +11,7 @@ import onnx.numpy_helper
 import onnx.parser
 import pytest
 
-from ordhash.codes.codes import CodeSpec
+from ordhash.codes import CodeSpec
 from ordhash.errors import InputError, ModelFileError
 from ordhash.model.calibration import Calibration
 from ordhash.model.features import FrozenBackbone

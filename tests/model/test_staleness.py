@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.model.staleness import learned_from, staleness, symbol_shares
 
 SPEC = CodeSpec(48, 4)

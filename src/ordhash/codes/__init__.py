@@ -1,6 +1,6 @@
 """Ordinal hash codes: what a code is, how codes are packed, compared and stored."""
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes, Symbols
+from ordhash.codes.codes import OrdinalCodes, Symbols
 from ordhash.codes.comparable import check_comparable, check_same_model
 from ordhash.codes.distances import (
     Scale,
@@ -12,6 +12,7 @@ from ordhash.codes.distances import (
 )
 from ordhash.codes.file import CodeFacts, checked_table, existing_file, read_codes, write_codes
 from ordhash.codes.shards import LIST, MODEL, Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
+from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import CodeTable, Keys, Metadata, key_array, typed_keys
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ordhash.codes.codes import CodeSpec
+from ordhash.codes.spec import CodeSpec
 from ordhash.errors import InputError
 
 __all__ = ["Described", "check_comparable", "check_same_model"]

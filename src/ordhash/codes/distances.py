@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.comparable import check_comparable
+from ordhash.codes.spec import CodeSpec
 from ordhash.errors import InputError
 from ordhash.support import integer_at_least
 

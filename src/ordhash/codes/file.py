@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes.codes import OrdinalCodes
+from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import RESERVED_COLUMNS, CodeTable, Keys, Metadata, key_array
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.support import StrPath, replace_file

@@ -13,8 +13,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from ordhash.codes.codes import CodeSpec
 from ordhash.codes.file import CODES_FORMAT, CodeFacts, codes_to_table, table_to_codes
+from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import CodeTable
 from ordhash.errors import DataError, ImageError, first_line
 from ordhash.support import Location

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, symbol_losses, top_k
 from ordhash.index.kernels import asymmetric, nearest_asymmetric
 from ordhash.index.kernels.registers import has_look_up

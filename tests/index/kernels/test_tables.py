@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import ordinal_distances
 from ordhash.index.kernels import Tables, walk
 from ordhash.index.planes import BLOCK, PlaneCodes
