@@ -8,7 +8,6 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex
-from ordhash.index import index as module
 
 SPEC = CodeSpec(12, 4)
 
@@ -48,23 +47,12 @@ def test_asymmetric_search_gives_the_nearest_by_distance_then_row(index, of):
     check_nearest(result, asymmetric_distances(scores, index.codes, of=of), index.keys, 7)
 
 
-def test_blocks_of_queries_do_not_change_a_result(index, monkeypatch):
-    queries, scores = random_codes(9, seed=1), np.random.default_rng(1).normal(size=(9, 6, 4))
-    before = index.search(queries), index.search_asymmetric(scores), index.search_radius(queries, radius=4)
-    monkeypatch.setattr(module, "_BLOCK_DISTANCES", 100)  # two queries a block
-    after = index.search(queries), index.search_asymmetric(scores), index.search_radius(queries, radius=4)
-    for one, other in zip([*before[:2], *before[2]], [*after[:2], *after[2]], strict=True):
-        np.testing.assert_array_equal(one.rows, other.rows)
-        np.testing.assert_array_equal(one.distances, other.distances)
-    assert len(before[2]) == len(after[2]) == 9
-
-
 @pytest.mark.parametrize("n", [0, 1, 40])
-def test_compiled_scans_do_not_change_a_result(n, monkeypatch):
+def test_compiled_scans_do_not_change_a_result(n):
     index, queries = OrdinalIndex(random_codes(n), [f"img{i}" for i in range(n)]), random_codes(9, seed=1)
     scores = np.random.default_rng(1).normal(size=(9, 6, 4))
     before = index.search(queries), index.search_asymmetric(scores), *index.search_radius(queries, radius=4)
-    monkeypatch.setattr(module, "_WORTH_LOADING", 0)
+    index.warm_up()
     after = index.search(queries), index.search_asymmetric(scores), *index.search_radius(queries, radius=4)
     for one, other in zip(before, after, strict=True):
         for name in ("keys", "distances", "rows"):
@@ -72,42 +60,6 @@ def test_compiled_scans_do_not_change_a_result(n, monkeypatch):
             assert getattr(one, name).dtype == getattr(other, name).dtype
     test_queries_of_another_model_or_spec_are_refused(index)
     test_bad_options_are_refused(index)
-
-
-def test_an_index_that_is_searched_often_goes_over_to_compiled_scans(monkeypatch):
-    index, query = OrdinalIndex(random_codes(40)), random_codes(1, seed=1)
-    asked = []
-    monkeypatch.setattr(index, "_store", Watched(index._store, asked))
-    monkeypatch.setattr(module, "_WORTH_LOADING", 3 * 40)
-    results = [index.search(query).rows.tolist() for _ in range(4)]
-    assert asked == ["nearest", "nearest"]  # by the third and the fourth search
-    assert results == [results[0]] * 4
-    index.warm_up(1)
-    many = OrdinalIndex(random_codes(40))
-    monkeypatch.setattr(many, "_store", Watched(many._store, asked))
-    monkeypatch.setattr(module, "_MANY", 40)
-    many.search_radius(query, radius=1)
-    assert asked == ["nearest", "nearest", "within"]
-    few = OrdinalIndex(random_codes(4))
-    few.warm_up(1)
-    monkeypatch.setattr(few, "_store", Watched(few._store, asked))
-    few.search(query)
-    assert len(asked) == 3
-    few.warm_up()
-    few.search(query)
-    assert len(asked) == 4
-
-
-class Watched:
-    """A store that notes which of its searches are used."""
-
-    def __init__(self, store, asked):
-        self.store, self.asked = store, asked
-
-    def __getattr__(self, name):
-        if name in ("nearest", "within"):
-            self.asked.append(name)
-        return getattr(self.store, name)
 
 
 def test_radius_search_gives_everything_within(index):

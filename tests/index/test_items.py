@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex
-from ordhash.index import index as module
+from ordhash.index.items import Items, key_column
 
 SPEC = CodeSpec(12, 4)
 
@@ -37,8 +37,13 @@ class IndexAgainstList(RuleBasedStateMachine):
         super().__init__()
         self.next, self.seed = 12, 0
         codes = random_codes(12)
-        self.index = OrdinalIndex(codes, self.keys(range(12)), {"label": np.arange(12) % 3})
+        self.use(OrdinalIndex(codes, self.keys(range(12)), {"label": np.arange(12) % 3}))
         self.items = list(zip(self.keys(range(12)), (np.arange(12) % 3).tolist(), codes.symbols, strict=True))
+
+    def use(self, index):
+        self.index = index
+        if self.compiled:
+            index.warm_up()
 
     def keys(self, numbers):
         return [f"k{number}" if self.names else 7 * number for number in numbers]
@@ -77,7 +82,7 @@ class IndexAgainstList(RuleBasedStateMachine):
     def save_and_load(self):
         path = self.folder / "photos.index"
         self.index.save(path)
-        self.index = OrdinalIndex.load(path)
+        self.use(OrdinalIndex.load(path))
         assert (self.index.n_rows, self.index.stats.deleted) == (len(self.items), 0)
         assert self.index.keys.tolist() == [item[0] for item in self.items]
 
@@ -101,10 +106,9 @@ class IndexAgainstList(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("names", [True, False])
-@pytest.mark.parametrize("worth", [0, 1 << 25])
-def test_an_index_against_a_list(names, worth, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_WORTH_LOADING", worth)
-    kind = type("Machine", (IndexAgainstList,), {"names": names, "folder": tmp_path})
+@pytest.mark.parametrize("compiled", [True, False])
+def test_an_index_against_a_list(names, compiled, tmp_path):
+    kind = type("Machine", (IndexAgainstList,), {"names": names, "compiled": compiled, "folder": tmp_path})
     case = kind.TestCase
     case.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
     case("runTest").runTest()
@@ -125,20 +129,28 @@ def test_the_first_codes_of_a_known_model_decide_it():
         index.add(random_codes(1, model_id="m2"))
 
 
-def test_many_small_additions_make_few_chunks(index):
+def test_many_small_additions_make_few_chunks():
+    items = Items(1, key_column(np.array(["old"], dtype=object)), None)
+    for i in range(100):
+        items.add(CodeTable(random_codes(1), [f"new{i}"]), numbered=False)
+    assert items.column.num_chunks < 10
+    assert items.keys.tolist() == ["old", *(f"new{i}" for i in range(100))]
+
+
+def test_items_added_one_by_one_are_found(index):
     for i in range(100):
         index.add(random_codes(1, i), [f"new{i}"], {"label": [7]})
-    assert index._items.column.num_chunks < 10
     result = index.search(random_codes(1), top_k=140)
     assert sorted(result.keys[0].tolist()) == sorted([f"img{i}" for i in range(40)] + [f"new{i}" for i in range(100)])
     assert index.keys[result.rows[0]].tolist() == result.keys[0].tolist()
 
 
-@pytest.mark.parametrize("worth", [0, 1 << 25])
-def test_searches_beside_changes(worth, monkeypatch):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_searches_beside_changes(compiled):
     """Every search sees the index before or after a change, and nothing between."""
-    monkeypatch.setattr(module, "_WORTH_LOADING", worth)
     index = OrdinalIndex(random_codes(500), metadata={"label": np.arange(500)})
+    if compiled:
+        index.warm_up()
     index.delete([0])
     stop, wrong = threading.Event(), []
 

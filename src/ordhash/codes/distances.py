@@ -20,6 +20,7 @@ from ordhash.support import integer_at_least
 __all__ = [
     "asymmetric_distances",
     "ordinal_distances",
+    "sums_of_losses",
     "symbol_losses",
     "symbol_probabilities",
     "top_k",
@@ -98,7 +99,23 @@ def asymmetric_distances(
     >>> asymmetric_distances(scores, database, of="log-probabilities")
     array([[0. , 1.5, 4.5]], dtype=float32)
     """
-    losses = symbol_losses(scores, database.spec, of=of)
+    return sums_of_losses(symbol_losses(scores, database.spec, of=of), database)
+
+
+def sums_of_losses(losses: npt.NDArray[np.float32], database: OrdinalCodes) -> npt.NDArray[np.float32]:
+    """Asymmetric distances from the losses of the symbols, summed in float32 in the order of the segments.
+
+    Args:
+        losses: float32 (q, n_segments, arity), as [symbol_losses][ordhash.codes.symbol_losses] gives them.
+        database: n codes.
+
+    Returns:
+        float32 (q, n).
+
+    >>> losses = symbol_losses(np.array([[[2.0, 0.5], [1.0, 4.0]]]), CodeSpec(2, 2), of="log-probabilities")
+    >>> sums_of_losses(losses, OrdinalCodes.from_symbols([[1, 0]], arity=2))
+    array([[4.5]], dtype=float32)
+    """
     out = np.zeros((len(losses), len(database)), dtype=np.float32)
     for codes in _tiles(len(database), _TILE_CODES):
         # np.take converts any other integer to intp on every call.

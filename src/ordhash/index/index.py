@@ -7,8 +7,6 @@ once given stays the same. Saving packs what is left.
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,35 +20,23 @@ from ordhash.codes import (
     Metadata,
     OrdinalCodes,
     Scale,
-    asymmetric_distances,
     check_comparable,
     check_same_model,
-    ordinal_distances,
+    sums_of_losses,
     symbol_losses,
-    top_k,
 )
 from ordhash.errors import InputError
 from ordhash.index.guard import Guard
 from ordhash.index.items import Items, Where, key_column
-from ordhash.index.planes import Bytes, PlaneCodes
+from ordhash.index.planes import Bytes
 from ordhash.index.results import IndexStats, RadiusResult, SearchResult
-from ordhash.index.stores import Distinct, Found, Grown, Scan, Tabled, bools_of, kernels, store_of
+from ordhash.index.stores import Distinct, Engine, Found, Grown, Scan, Tabled, bools_of, store_of, with_tables
 from ordhash.support import StrPath, integer_at_least
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["OrdinalIndex"]
-
-# Compiled scans are loaded when an index has computed as many distances in plain NumPy as take about the time that
-# loading takes, or would take that many at once, or has more codes than are worth taking apart for it.
-_WORTH_LOADING = 1 << 25
-_MANY = 1 << 22
-
-_METHODS: dict[type, str] = {Scan: "scan", Distinct: "distinct", Tabled: "tables"}
-
-# Distances held at once; queries are taken in blocks so that more queries do not take more memory.
-_BLOCK_DISTANCES = 1 << 24
 
 
 class OrdinalIndex:
@@ -88,9 +74,8 @@ class OrdinalIndex:
         self, store: Scan | Distinct, facts: CodeFacts, column: pa.ChunkedArray | None, metadata: pa.Table | None
     ) -> None:
         self._facts = facts
-        self._store: Scan | Distinct | Tabled | Grown = store
+        self._engine = Engine(store)
         self._items = Items(store.n, column, metadata)
-        self._computed = 0  # distances, in plain NumPy
         self._guard = Guard()
 
     @property
@@ -101,7 +86,7 @@ class OrdinalIndex:
     @property
     def codes(self) -> OrdinalCodes:
         """Codes of all rows, taken apart for the asking: n_segments bytes each."""
-        return OrdinalCodes(self._store.symbols(), self.spec, self.model_id)
+        return OrdinalCodes(self._engine.store.symbols(), self.spec, self.model_id)
 
     @property
     def keys(self) -> npt.NDArray[Any]:
@@ -135,11 +120,11 @@ class OrdinalIndex:
     @property
     def stats(self) -> IndexStats:
         """What the index holds and how it searches."""
-        store = self._store
+        store = self._engine.store
         return IndexStats(
             count=len(self),
             deleted=self._items.deleted,
-            method=_METHODS[type(store.base if isinstance(store, Grown) else store)],
+            method=store.method,
             distinct=store.n_distinct,
             nbytes=store.nbytes,
         )
@@ -171,14 +156,10 @@ class OrdinalIndex:
                 that does not fit the index.
         """
         check_comparable(queries, self._facts, of="the index")
-
-        def compiled(k: int, allowed: Bytes | None) -> Found:
-            return self._store.nearest(queries, k, allowed)
-
-        def plain(block: slice, codes: OrdinalCodes) -> npt.NDArray[Any]:
-            return ordinal_distances(queries[block], codes)
-
-        return self._search(len(queries), top_k, where, np.uint16, compiled, plain)
+        k = integer_at_least(top_k, 0, "top_k")
+        with self._guard.looking():
+            allowed, n = self._allowed(where)
+            return self._result(self._engine.nearest(queries, min(k, n), allowed))
 
     def search_asymmetric(
         self,
@@ -207,14 +188,10 @@ class OrdinalIndex:
         """
         check_same_model(model_id, self.model_id)
         losses = symbol_losses(scores, self.spec, of=of)
-
-        def compiled(k: int, allowed: Bytes | None) -> Found:
-            return self._store.nearest_asymmetric(losses, k, allowed)
-
-        def plain(block: slice, codes: OrdinalCodes) -> npt.NDArray[Any]:
-            return asymmetric_distances(np.asarray(scores)[block], codes, of=of)
-
-        return self._search(len(losses), top_k, where, np.float32, compiled, plain)
+        k = integer_at_least(top_k, 0, "top_k")
+        with self._guard.looking():
+            allowed, n = self._allowed(where)
+            return self._result(self._engine.nearest_asymmetric(losses, min(k, n), allowed))
 
     def distances(
         self,
@@ -248,6 +225,7 @@ class OrdinalIndex:
         array([[4.5, 0. ]], dtype=float32)
         """
         check_same_model(model_id, self.model_id)
+        losses = symbol_losses(scores, self.spec, of=of)
         wanted = np.asarray(rows)
         if wanted.ndim != 1 or (wanted.size and not np.issubdtype(wanted.dtype, np.integer)):
             raise InputError(f"rows are {wanted.dtype} {wanted.shape}; allowed are integers of shape (r,)")
@@ -256,8 +234,8 @@ class OrdinalIndex:
                 raise InputError(
                     f"rows range from {wanted.min()} to {wanted.max()}; the index has rows 0 to {self.n_rows - 1}"
                 )
-            symbols = self._store.symbols_at(wanted.astype(np.int64))
-        return asymmetric_distances(scores, OrdinalCodes(symbols, self.spec), of=of)
+            symbols = self._engine.store.symbols_at(wanted.astype(np.int64))
+        return sums_of_losses(losses, OrdinalCodes(symbols, self.spec))
 
     def search_radius(self, queries: OrdinalCodes, *, radius: int, where: Where | None = None) -> list[RadiusResult]:
         """Everything at an ordinal distance of at most ``radius``.
@@ -277,21 +255,8 @@ class OrdinalIndex:
         check_comparable(queries, self._facts, of="the index")
         limit = integer_at_least(radius, 0, "radius")
         with self._guard.looking():
-            allowed = self._items.allowed(where)
-            results = []
-            if self._compiled_for(len(queries)):
-                for row in range(len(queries)):
-                    distances, rows = self._store.within(queries[row : row + 1], limit, allowed)
-                    results.append(RadiusResult(self._items.keys_at(rows), distances, rows))
-                return results
-            codes, among = self._plain_codes(allowed)
-            for block in self._blocks(len(queries), len(codes)):
-                for distances in ordinal_distances(queries[block], codes):
-                    near = np.flatnonzero(distances <= limit)
-                    near = near[np.argsort(distances[near], kind="stable")]
-                    rows = among[near]
-                    results.append(RadiusResult(self._items.keys_at(rows), distances[near], rows))
-            return results
+            found = self._engine.within(queries, limit, self._items.allowed(where))
+            return [RadiusResult(self._items.keys_at(rows), distances, rows) for distances, rows in found]
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
         """Load the compiled scans now. The first time on a machine they are compiled, which takes about a minute.
@@ -303,10 +268,7 @@ class OrdinalIndex:
         >>> index = OrdinalIndex(OrdinalCodes.from_symbols([[0, 1, 2]], arity=4))
         >>> index.warm_up(1)  # a search of one code is over before they are loaded
         """
-        if n_queries is not None and not self._is_worth_loading(n_queries):
-            return
-        kernels().warm_up(progress=progress)
-        self._computed = _WORTH_LOADING
+        self._engine.warm_up(n_queries, progress=progress)
 
     def build_tables(self) -> None:
         """Build tables that find near items of a large collection without looking at every code; results stay exact.
@@ -322,18 +284,10 @@ class OrdinalIndex:
             InputError: More items than tables can number, 4 294 967 295.
         """
         with self._guard.changing():
-            store = self._store
-            base, added = (store.base, store.added) if isinstance(store, Grown) else (store, None)
-            if isinstance(base, Distinct):
-                return
-            scan = base.base if isinstance(base, Tabled) else base
-            if added is not None:
-                more = OrdinalCodes(added.symbols(), self.spec, self.model_id)
-                scan = Scan(scan.planes.extended(more))
-            if scan.n > np.iinfo(np.uint32).max:
-                raise InputError(f"the index has {scan.n} items and tables number at most {np.iinfo(np.uint32).max}")
-            self._store = Tabled.of(scan)
-            self._computed = _WORTH_LOADING
+            store = with_tables(self._engine.store)
+            if store is not self._engine.store:
+                self._engine.put(store)
+                self._engine.use_compiled()
 
     def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
         """Add items behind those that are there; no code is moved.
@@ -351,13 +305,11 @@ class OrdinalIndex:
         """
         check_comparable(codes, self._facts, what="the codes", of="the index")
         with self._guard.changing():
-            old = self._store
             # Before the items: without room for the codes, nothing is changed.
-            store = old.extended(codes) if isinstance(old, Grown) else Grown(old, Scan(PlaneCodes.of(codes)))
+            store = Grown.of(self._engine.store, codes)
             self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
-            self._store = store
+            self._engine.put(store)
             self._facts = dataclasses.replace(self._facts, model_id=self.model_id or codes.model_id)
-            self.__dict__.pop("_apart", None)
 
     def delete(self, keys: Keys) -> None:
         """Delete items: they are found no more, and a saved index is without them.
@@ -386,7 +338,7 @@ class OrdinalIndex:
         from ordhash.index.indexfile import IndexContents, write_index
 
         with self._guard.looking():
-            store, keys, metadata = self._store, self._items.column, self._items.metadata
+            store, keys, metadata = self._engine.store, self._items.column, self._items.metadata
             if isinstance(store, Tabled):
                 store = store.base
             if self._items.deleted or isinstance(store, Grown):
@@ -420,57 +372,11 @@ class OrdinalIndex:
         index._fill(contents.store, contents.facts, contents.keys, contents.metadata)
         return index
 
-    def _search(
-        self,
-        n_queries: int,
-        wanted: int,
-        where: Where | None,
-        dtype: type[np.uint16] | type[np.float32],
-        compiled: Callable[[int, Bytes | None], Found],
-        plain: Callable[[slice, OrdinalCodes], npt.NDArray[Any]],
-    ) -> SearchResult:
-        k = integer_at_least(wanted, 0, "top_k")
-        with self._guard.looking():
-            allowed = self._items.allowed(where)
-            if where is None or allowed is None:
-                k = min(k, len(self))
-            else:
-                k = min(k, int(bools_of(allowed, self.n_rows).sum()))
-            if self._compiled_for(n_queries):
-                distances, rows = compiled(k, allowed)
-            else:
-                codes, among = self._plain_codes(allowed)
-                distances, rows = np.empty((n_queries, k), dtype=dtype), np.empty((n_queries, k), dtype=np.int64)
-                for block in self._blocks(n_queries, len(codes)):
-                    every = plain(block, codes)
-                    nearest = top_k(every, k)
-                    distances[block] = np.take_along_axis(every, nearest, axis=1)
-                    rows[block] = among[nearest]
-            return SearchResult(self._items.keys_at(rows), distances, rows)
+    def _allowed(self, where: Where | None) -> tuple[Bytes | None, int]:
+        """One bit for each row, None for all, and how many items that allows."""
+        allowed = self._items.allowed(where)
+        return allowed, len(self) if where is None or allowed is None else int(bools_of(allowed, self.n_rows).sum())
 
-    def _is_worth_loading(self, n_queries: int) -> bool:
-        return self._computed + n_queries * self.n_rows >= _WORTH_LOADING or self.n_rows >= _MANY
-
-    def _compiled_for(self, n_queries: int) -> bool:
-        """Whether a search with so many queries uses compiled scans, which the next ones then do as well."""
-        if not self._is_worth_loading(n_queries):
-            self._computed += n_queries * self.n_rows
-            return False
-        self._computed = _WORTH_LOADING
-        self.__dict__.pop("_apart", None)
-        return True
-
-    def _blocks(self, n_queries: int, n_codes: int) -> Iterator[slice]:
-        size = max(1, _BLOCK_DISTANCES // max(1, n_codes))
-        return (slice(start, start + size) for start in range(0, n_queries, size))
-
-    @functools.cached_property
-    def _apart(self) -> OrdinalCodes:
-        return self.codes
-
-    def _plain_codes(self, allowed: Bytes | None) -> tuple[OrdinalCodes, npt.NDArray[np.int64]]:
-        """Codes that are allowed, and their rows."""
-        if allowed is None:
-            return self._apart, np.arange(self.n_rows)
-        rows = np.flatnonzero(bools_of(allowed, self.n_rows))
-        return self._apart[rows], rows
+    def _result(self, found: Found) -> SearchResult:
+        distances, rows = found
+        return SearchResult(self._items.keys_at(rows), distances, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -37,6 +36,9 @@ class Items:
         self.metadata = metadata
         self.deleted = 0
         self._live: Bytes | None = None  # one bit for each row, the lowest of a byte first; None where all are live
+        # Both are made when they are first asked for.
+        self._keys: npt.NDArray[Any] | None = None
+        self._rows: dict[Any, int] | None = None
 
     def add(self, table: CodeTable, *, numbered: bool) -> None:
         """More items; ``numbered`` are those without keys of their own.
@@ -53,9 +55,9 @@ class Items:
             if first % 8:
                 live[first >> 3] |= np.uint8(255 << first % 8 & 255)
             self._live = live
-        if "_row_of" in self.__dict__:
-            self._row_of.update(zip(table.keys.tolist(), range(first, self.n), strict=True))
-        self.__dict__.pop("keys", None)
+        if self._rows is not None:
+            self._rows.update(zip(table.keys.tolist(), range(first, self.n), strict=True))
+        self._keys = None
 
     def delete(self, keys: Keys) -> None:
         """Some items fewer.
@@ -66,18 +68,21 @@ class Items:
         rows = np.unique(self.rows_of(keys))
         if self._live is None:
             self._live = np.full(-(-self.n // 8), 255, dtype=np.uint8)
-        if "_row_of" in self.__dict__:
+        if self._rows is not None:
             for key in self.keys_at(rows).tolist():
-                del self._row_of[key]
+                del self._rows[key]
         for row in rows.tolist():
             self._live[row >> 3] &= ~np.uint8(1 << (row & 7))
         self.deleted += len(rows)
 
-    @functools.cached_property
+    @property
     def keys(self) -> npt.NDArray[Any]:
         """Keys of all rows, int64 or object (of str), read-only."""
-        keys = np.arange(self.n) if self.column is None else self.column.to_numpy().copy()
-        keys.flags.writeable = False
+        keys = self._keys
+        if keys is None:
+            keys = np.arange(self.n) if self.column is None else self.column.to_numpy().copy()
+            keys.flags.writeable = False
+            self._keys = keys
         return keys
 
     def keys_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
@@ -147,15 +152,18 @@ class Items:
         if self.column is None:
             missing = [key for key in names if not isinstance(key, int) or not self._is_live(key)]
         else:
-            missing = [key for key in names if key not in self._row_of]
+            missing = [key for key in names if key not in self._row_of()]
         if missing:
             raise InputError(f"there is no item with the key {missing[0]!r} in the index; give keys that it has")
-        return np.array(names if self.column is None else [self._row_of[key] for key in names], dtype=np.int64)
+        return np.array(names if self.column is None else [self._row_of()[key] for key in names], dtype=np.int64)
 
-    @functools.cached_property
     def _row_of(self) -> dict[Any, int]:
-        rows = self.live_rows()
-        return dict(zip(self.keys_at(rows).tolist(), rows.tolist(), strict=True))
+        """Row of every live item, by key."""
+        known = self._rows
+        if known is None:
+            rows = self.live_rows()
+            known = self._rows = dict(zip(self.keys_at(rows).tolist(), rows.tolist(), strict=True))
+        return known
 
     def _is_live(self, row: int) -> bool:
         return 0 <= row < self.n and (self._live is None or bool(self._live[row >> 3] >> (row & 7) & 1))
@@ -178,7 +186,7 @@ class Items:
                 f"the keys are {kinds.get(new.type, 'strings')} and those of the index "
                 f"{kinds.get(old.type, 'strings')}; give keys of the same type"
             )
-        there = self._is_live if self.column is None else self._row_of.__contains__
+        there = self._is_live if self.column is None else self._row_of().__contains__
         again = next((key for key in keys.tolist() if there(key)), None)
         if again is not None:
             raise InputError(f"key {again!r} is in the index already; delete that item first, or give another key")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances, symbol_losses, top_k
 from ordhash.index.planes import BLOCK, PlaneCodes
-from ordhash.index.stores import Distinct, Grown, Scan, Tabled, store_of
+from ordhash.index.stores import Distinct, Grown, Plain, Scan, Tabled, store_of
 
 SPEC = CodeSpec(48, 4)
 
@@ -43,6 +43,7 @@ STORES = {
     "distinct": distinct_store,
     "grown": grown_store,
     "tabled": tabled_store,
+    "plain": Plain,
 }
 
 
