@@ -51,7 +51,9 @@ def test_backbone_and_head_still_come_apart(variant, photo_folder_once):
     pictures = np.stack([variant.info.form.read(images, row) for row in range(4)])
     maps = open_session(variant.backbone().graph).run(["features"], {"images": pictures})[0]
     scores = open_session(variant.head()).run(["scores"], {"features": maps})[0]
-    np.testing.assert_allclose(scores, Encoder(variant.path).run(images.subset(range(4))).scores, atol=1e-3)
+    whole = Encoder(variant.path).run(images.subset(range(4))).scores
+    # ONNX Runtime fuses the two graphs differently, and then an activation may round to the next of its 256 steps.
+    np.testing.assert_allclose(scores, whole, atol=0.05 * whole.std())
 
 
 def test_what_is_refused(variant, tiny_model, photo_folder_once, tmp_path, bad_files):
