@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MILVUS := .cache/milvus
 MINUTES ?= 20
 
-.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 bench-scale page-picture results clean
+.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 bench-scale page-picture architecture results clean
 
 help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-int8      models in 8 bits             -> benchmarks/results/"
 	@echo "make bench-scale     Ray and Milvus, docs/scale.md -> benchmarks/results/"
 	@echo "make page-picture    the picture of the web page in README, after make demo; needs Chromium"
+	@echo "make architecture    the picture of docs/architecture.md, from the imports between rooms"
 	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
 	@echo "make format          format the code"
 	@echo "make clean           remove the environment and every cache"
@@ -57,15 +58,15 @@ test-all: $(READY) $(MILVUS)/.ready
 	$(BIN)/python -m pytest -m "not gpu"
 
 check: $(READY)
-	$(BIN)/ruff format --check src tests benchmarks examples
-	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples tools
+	$(BIN)/ruff check src tests benchmarks examples tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow and not gpu and not browser and not cluster"
 
 format: $(READY)
-	$(BIN)/ruff format src tests benchmarks examples
-	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples tools
+	$(BIN)/ruff check --fix src tests benchmarks examples tools
 
 bench-quality: $(READY)
 	$(BIN)/ordhash data get cifar10
@@ -115,6 +116,9 @@ bench-search: $(READY)
 
 page-picture: $(READY)
 	$(BIN)/python benchmarks/page.py
+
+architecture: $(READY)
+	$(BIN)/python tools/architecture.py
 
 results: $(READY)
 	$(BIN)/python benchmarks/tables.py
