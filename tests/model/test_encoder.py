@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ordhash.codes.codes import CodeSpec, OrdinalCodes, symbols_from_scores
-from ordhash.data.images import open_rgb, prepare
+from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.model.encoder import Encoder

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ordhash.data.images import open_rgb, prepare
+from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.model.features import FeatureStore, FrozenBackbone

@@ -6,7 +6,7 @@ import onnx.parser
 import pytest
 from PIL import Image
 
-from ordhash.data.images import open_rgb, prepare
+from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.model.inference import ImageInput, open_session, output_shape, run_images

@@ -8,8 +8,7 @@ from ordhash import Encoder, OrdinalIndex
 from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
-from ordhash.data import read_folder
-from ordhash.data.images import open_rgb, prepare
+from ordhash.data import open_rgb, prepare, read_folder
 from ordhash.errors import ImageError, InputError
 from ordhash.search.by_example import Example, combined_scores, look_up_examples, seen_part
 

@@ -1,7 +1,7 @@
 """Images, data sets and protocols."""
 
 from ordhash.data.datasets import DATASETS
-from ordhash.data.images import MAX_PIXELS, Fit, ImageSource, content_id, file_suffix, open_rgb, prepare
+from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.data.packages import take_from_pypi
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
@@ -17,6 +17,7 @@ from ordhash.data.readers import (
     walk_images,
 )
 from ordhash.data.remote import read_location
+from ordhash.data.scaling import Fit, prepare
 
 __all__ = [
     "CATALOGUE",

@@ -1,4 +1,4 @@
-"""One image: decode it, bring it upright to RGB, scale it for the network, and name its content.
+"""One image: decode it, bring it upright to RGB, and name its content.
 
 Every function takes an [ImageSource][ordhash.data.ImageSource] and raises
 [ImageError][ordhash.errors.ImageError] for whatever one bad file can do, so that a caller who reads a
@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,20 +27,15 @@ from ordhash.errors import ImageError, InputError
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
-    "Fit",
     "ImageSource",
     "content_id",
     "file_suffix",
     "open_rgb",
-    "prepare",
     "source_name",
 ]
 
 ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8]
 """A path, the content of a file, an open image, or an array uint8 (height, width) or (height, width, 3)."""
-
-Fit: TypeAlias = Literal["squash", "crop"]
-"""How a picture becomes square: squeezed as a whole, or its middle square cut out."""
 
 MAX_PIXELS = 178_956_970
 """Images of more pixels are refused before they are decoded: twice Pillow's own warning level, its error level."""
@@ -135,41 +130,6 @@ def file_suffix(content: bytes, *, name: str = "image") -> str:
     """
     kind = _kind_of(content[:16], name).lower()
     return {"jpeg2000": "jp2"}.get(kind, kind)
-
-
-def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
-    """Scale an image to the square that a network takes, bicubic with antialiasing.
-
-    Args:
-        image: Mode RGB, as [open_rgb][ordhash.data.open_rgb] returns it.
-        size: Side of the square in pixels.
-        fit: ``squash`` scales the whole picture; ``crop`` scales its middle square. As when a whole picture is scaled
-            and then cut, the pixels just outside the square have a share in those at its edge.
-
-    Returns:
-        uint8 (size, size, 3).
-
-    Raises:
-        InputError: ``image`` is not RGB, or one of the options is not allowed.
-
-    >>> prepare(Image.new("RGB", (30, 20), "red"), 8, "crop").shape
-    (8, 8, 3)
-    """
-    if image.mode != "RGB":
-        raise InputError(f"the image has mode {image.mode}; allowed is RGB: open it with open_rgb")
-    if size < 1:
-        raise InputError(f"size is {size}; allowed is a side of 1 pixel or more: try 224")
-    width, height = image.size
-    if fit == "squash":
-        box = (0, 0, width, height)
-    elif fit == "crop":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
-    else:
-        raise InputError(f"fit is {fit!r}; allowed are 'squash' and 'crop': choose one")
-    # np.array, not asarray: a view of Pillow's memory is read-only, which the next library would warn about.
-    return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
 def content_id(source: ImageSource, *, name: str | None = None) -> bytes:

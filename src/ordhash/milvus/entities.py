@@ -81,6 +81,9 @@ class Columns:
         full = {name for name, column in zip(plain.names, metadata.columns, strict=True) if _is_full(column)}
         return cls(plain, frozenset(name for name in full if _can_be_named(name)))
 
+    def __str__(self) -> str:
+        return ", ".join(f"{field.name} ({field.type})" for field in self.schema) or "none"
+
     def rows(self, metadata: pa.Table | None, n: int) -> list[dict[str, Any]]:
         """Values of n rows as Milvus takes them, by name; a row without a value in a column is without the name.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import dataclasses
 import functools
 import itertools
 import logging
@@ -21,7 +21,8 @@ from pymilvus import DataType, MilvusClient
 from ordhash.codes import CodeFacts, CodeTable, OrdinalCodes, check_comparable, key_array
 from ordhash.errors import DataError, InputError, ServerError, did_you_mean
 from ordhash.index import Condition
-from ordhash.milvus.entities import CODE, DIGEST, DIGESTS, KEY, LONGEST_TEXT, Columns, any_of, digests_of, entities_of
+from ordhash.milvus.description import Description
+from ordhash.milvus.entities import CODE, DIGEST, DIGESTS, KEY, Columns, any_of, digests_of, entities_of
 from ordhash.milvus.requests import ask, one_sentence
 from ordhash.milvus.simplex import codes_of_simplex, ordinal_distances_of, simplex_bits, simplex_of
 from ordhash.search import Hits, values_of
@@ -31,9 +32,6 @@ __all__ = ["Consistency", "MilvusIndex", "PushReport", "collection_name"]
 
 Consistency: TypeAlias = Literal["strong", "bounded", "session", "eventually"]
 
-_FORMAT = "milvus/1"
-_ABOUT = "Ordinal codes as simplex codes, by ordhash. "
-_SCALARS, _SOURCE = b"ordhash.scalars", b"ordhash.source"
 _MOST_ROWS = 16_384  # of one answer
 _ROWS_A_READ = 12_000  # on the average: so few that hardly an answer reaches the limit by chance
 _ROWS_A_BATCH = 2_048
@@ -108,8 +106,7 @@ class MilvusIndex:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         with one_sentence(self._shown):
             self._client = MilvusClient(uri=uri, token=token, timeout=timeout)
-        self._facts: tuple[CodeFacts, Columns] | None = None
-        self._source: str | None = None
+        self._known: Description | None = None
 
     def __repr__(self) -> str:
         return f"MilvusIndex({self._shown}, {self.name})"
@@ -126,7 +123,7 @@ class MilvusIndex:
             InputError: There is no such collection, or it is none of ours.
             ServerError: The server cannot be reached.
         """
-        return self._described()[0]
+        return self._described().facts
 
     def __len__(self) -> int:
         self._described()
@@ -154,32 +151,32 @@ class MilvusIndex:
         """
         key_array(table.keys, pa.string())  # refuses what is not valid Unicode
         facts = CodeFacts(table.codes.spec, table.codes.model_id, table.model_path)
-        columns, digests = Columns.of(table.metadata), None
+        wanted, digests = Description(facts, Columns.of(table.metadata), source), None
         there = self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout))
-        self._facts = None
+        self._known = None
         if there:
             self._described()  # refuses what somebody else made
             try:
-                held_columns = self._check_same(facts, columns, table.keys.dtype, source)
+                held_columns = self._check_same(wanted, table.keys.dtype)
                 digests = digests_of(table, held_columns)
-                columns = held_columns
+                wanted = dataclasses.replace(wanted, columns=held_columns)
             except InputError:
                 if not replace:
                     raise
-                digests = digests_of(table, columns)  # what cannot be kept is refused before anything is deleted
+                digests = digests_of(table, wanted.columns)  # what cannot be kept is refused before anything is deleted
                 self._ask(lambda: self._client.drop_collection(self.name, timeout=self._timeout))
                 there = False
         if digests is None:
-            digests = digests_of(table, columns)
+            digests = digests_of(table, wanted.columns)
         if not there:
-            self._create(facts, columns, table.keys.dtype, source)
-            self._facts = None
+            self._create(wanted, table.keys.dtype)
+            self._known = None
         self._load()
         held = {row[KEY]: row[DIGEST] for rows in self._read([KEY, DIGEST]) for row in rows}
         new = [row for row, key in enumerate(table.keys.tolist()) if held.pop(key, None) != digests[row]]
         changes: list[tuple[int, Callable[[], object]]] = []
         for block in _blocks(np.array(new, np.int64), _ROWS_A_BATCH):
-            changes.append((len(block), functools.partial(self._upsert, table, columns, block)))
+            changes.append((len(block), functools.partial(self._upsert, table, wanted.columns, block)))
         for keys in _blocks(list(held), _ROWS_A_BATCH):
             changes.append((len(keys), functools.partial(self._delete, keys)))
         done, total = 0, len(new) + len(held)
@@ -207,7 +204,8 @@ class MilvusIndex:
             InputError: Codes of another model or spec, a wrong top_k, or a condition that does not fit.
             ServerError: The server cannot be reached.
         """
-        facts, columns = self._described()
+        known = self._described()
+        facts, columns = known.facts, known.columns
         wanted = integer_at_least(top_k, 1, "top_k")
         check_comparable(codes, facts, of=self._place)
         if wanted > _MOST_ROWS:
@@ -242,7 +240,8 @@ class MilvusIndex:
             DataError: A code in it is none.
             ServerError: The server cannot be reached.
         """
-        facts, columns = self._described()
+        known = self._described()
+        facts, columns = known.facts, known.columns
         self._load()
         rows: list[dict[str, Any]] = []
         with progress_bar("Pulling", self._count(), show=progress) as advance:
@@ -279,24 +278,9 @@ class MilvusIndex:
     def _delete(self, keys: Sequence[Any]) -> None:
         self._client.delete(self.name, filter=any_of(keys), timeout=self._timeout)
 
-    def _create(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any], source: str | None) -> None:
-        more = {_SCALARS: "\n".join(sorted(columns.scalars)).encode()}
-        if source is not None:
-            more[_SOURCE] = source.encode(errors="surrogateescape")
-        stored = columns.schema.with_metadata({**facts.to_schema(_FORMAT), **more})
-        description = _ABOUT + base64.b64encode(stored.serialize().to_pybytes()).decode()
-        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=True, description=description)
-        if keys == np.int64:
-            schema.add_field(KEY, DataType.INT64, is_primary=True)
-        else:
-            schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=LONGEST_TEXT)
-        schema.add_field(CODE, DataType.BINARY_VECTOR, dim=simplex_bits(facts.spec))
-        schema.add_field(DIGEST, DataType.INT64)
-        for field in columns.schema:
-            if field.name in columns.scalars:
-                kind = _field_type(field.type)
-                longest = {"max_length": LONGEST_TEXT} if kind == DataType.VARCHAR else {}
-                schema.add_field(field.name, kind, **longest)
+    def _create(self, described: Description, keys: np.dtype[Any]) -> None:
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=True, description=described.to_text())
+        described.add_fields(schema, keys)
         create = functools.partial(self._client.create_collection, schema=schema, consistency_level=self._level)
         self._ask(lambda: create(self.name, timeout=self._timeout))
 
@@ -310,53 +294,42 @@ class MilvusIndex:
                 self._ask(functools.partial(self._client.create_index, self.name, params, timeout=self._timeout))
         self._ask(lambda: self._client.load_collection(self.name, timeout=self._timeout))
 
-    def _described(self) -> tuple[CodeFacts, Columns]:
-        if self._facts is None:
+    def _described(self) -> Description:
+        if self._known is None:
             if not self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout)):
                 known = self._ask(lambda: self._client.list_collections(timeout=self._timeout))
                 raise InputError(
                     f"there is no {self._place}; push it there with `ordhash push`{did_you_mean(self.name, known)}"
                 )
-            self._facts = self._parsed(self._description()["description"])
-        return self._facts
+            self._known = Description.of_text(self._description()["description"], self._place)
+        return self._known
 
     def _description(self) -> dict[str, Any]:
         return self._ask(lambda: self._client.describe_collection(self.name, timeout=self._timeout))
 
-    def _parsed(self, description: str) -> tuple[CodeFacts, Columns]:
-        if not description.startswith(_ABOUT):
-            raise InputError(f"{self._place} was not made by ordhash; give another name")
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(description.removeprefix(_ABOUT))))
-        try:
-            facts, _ = CodeFacts.of_schema(schema, _FORMAT)
-        except DataError as error:
-            raise DataError(f"{self._place}: {error}") from None
-        self._source = schema.metadata.get(_SOURCE, b"").decode(errors="surrogateescape") or None
-        scalars = schema.metadata[_SCALARS].decode()
-        return facts, Columns(schema.remove_metadata(), frozenset(filter(None, scalars.split("\n"))))
-
-    def _check_same(self, facts: CodeFacts, columns: Columns, keys: np.dtype[Any], source: str | None) -> Columns:
+    def _check_same(self, wanted: Description, keys: np.dtype[Any]) -> Columns:
         """The columns of the collection that is there, if these codes can be part of it."""
-        held, there = self._described()
+        held = self._described()
         otherwise = "give another name, or --replace to make the collection anew"
-        if None not in (source, self._source) and source != self._source:
-            raise InputError(f"{self._place} was pushed from {self._source}, not from {source}; {otherwise}")
-        if held.spec != facts.spec:
-            raise InputError(f"{self._place} has {held.spec} and these codes {facts.spec}; {otherwise}")
-        if held.model_id != facts.model_id:
+        if None not in (wanted.source, held.source) and wanted.source != held.source:
+            raise InputError(f"{self._place} was pushed from {held.source}, not from {wanted.source}; {otherwise}")
+        if held.facts.spec != wanted.facts.spec:
+            raise InputError(f"{self._place} has {held.facts.spec} and these codes {wanted.facts.spec}; {otherwise}")
+        if held.facts.model_id != wanted.facts.model_id:  # an unknown model too: later pushes could not tell any more
             raise InputError(
-                f"{self._place} is of model {held.model_id!r} and these codes of {facts.model_id!r}; {otherwise}"
+                f"{self._place} is of model {held.facts.model_id!r} and these codes of {wanted.facts.model_id!r}; "
+                f"{otherwise}"
             )
-        if not there.schema.equals(columns.schema):
+        if not held.columns.schema.equals(wanted.columns.schema):
             raise InputError(
-                f"{self._place} has the columns {_names(there)} and these codes {_names(columns)}; {otherwise}"
+                f"{self._place} has the columns {held.columns} and these codes {wanted.columns}; {otherwise}"
             )
         key = next(field for field in self._description()["fields"] if field["name"] == KEY)
         numbers = key["type"] == DataType.INT64
         if numbers != (keys == np.int64):
             kinds = ("strings", "integers")
             raise InputError(f"the keys of {self._place} are {kinds[numbers]} and these are not; {otherwise}")
-        return there
+        return held.columns
 
     def _count(self) -> int:
         return int(self._query("", ["count(*)"])[0]["count(*)"])
@@ -394,18 +367,6 @@ class MilvusIndex:
         distances = ordinal_distances_of([row["distance"] for row in ordered], facts.spec)
         rows_of_metadata = [{} for _ in entities] if metadata is None else values_of(metadata)
         return Hits([entity[KEY] for entity in entities], distances, rows_of_metadata)
-
-
-def _field_type(kind: pa.DataType) -> DataType:
-    if pa.types.is_boolean(kind):
-        return DataType.BOOL
-    if pa.types.is_floating(kind):
-        return DataType.DOUBLE
-    return DataType.VARCHAR if pa.types.is_string(kind) or pa.types.is_large_string(kind) else DataType.INT64
-
-
-def _names(columns: Columns) -> str:
-    return ", ".join(f"{field.name} ({field.type})" for field in columns.schema) or "none"
 
 
 def _blocks(items: Any, size: int) -> Iterator[Any]:

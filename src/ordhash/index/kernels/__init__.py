@@ -1,4 +1,7 @@
-"""Compiled scans (Numba): the nearest codes and those within a radius, for one query or many at once."""
+"""Compiled scans (Numba): the nearest codes and those within a radius, for one query or many at once.
+
+Compiled functions take arrays and numbers and no objects, so some of them have more than eight parameters.
+"""
 
 from ordhash.index.kernels.asymmetric import nearest_asymmetric
 from ordhash.index.kernels.ordinal import nearest, within
