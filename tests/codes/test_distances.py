@@ -3,9 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes import distances as module
 from ordhash.codes.codes import OrdinalCodes
-from ordhash.codes.distances import asymmetric_distances, ordinal_distances, top_k
+from ordhash.codes.distances import (
+    TILE_CODES,
+    TILE_QUERIES,
+    asymmetric_distances,
+    ordinal_distances,
+    sums_of_losses,
+    top_k,
+)
 from ordhash.errors import InputError
 
 
@@ -67,14 +73,13 @@ def test_more_than_255_segments_do_not_overflow():
     assert ordinal_distances(low, high).tolist() == [[700, 700]]
 
 
-def test_tiles_do_not_change_a_distance(monkeypatch):
-    queries, database = random_codes(11, 6, 4, 0), random_codes(23, 6, 4, 1)
-    scores = np.random.default_rng(2).normal(size=(11, 6, 4))
-    whole = ordinal_distances(queries, database), asymmetric_distances(scores, database)
-    monkeypatch.setattr(module, "_TILE_QUERIES", 3)
-    monkeypatch.setattr(module, "_TILE_CODES", 5)
-    np.testing.assert_array_equal(ordinal_distances(queries, database), whole[0])
-    np.testing.assert_array_equal(asymmetric_distances(scores, database), whole[1])
+def test_more_queries_and_codes_than_a_tile_holds():
+    queries, database = random_codes(2 * TILE_QUERIES + 3, 6, 4, 0), random_codes(2 * TILE_CODES + 5, 6, 4, 1)
+    differ = queries.symbols[:, None] != database.symbols[None]
+    np.testing.assert_array_equal(ordinal_distances(queries, database), differ.sum(axis=2))
+    losses = np.random.default_rng(2).random((4, 6, 4), dtype=np.float32)
+    lost = losses[:, np.arange(6)[None], database.symbols]
+    np.testing.assert_allclose(sums_of_losses(losses, database), lost.sum(axis=2), rtol=1e-5)
 
 
 def test_codes_of_another_spec_or_model_are_refused():

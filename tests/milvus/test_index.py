@@ -264,8 +264,8 @@ def test_long_texts_go_in_smaller_batches(index):
 
 
 def test_more_rows_than_one_answer_holds_are_read(index, monkeypatch):
-    monkeypatch.setattr("ordhash.milvus.index._MOST_ROWS", 100)
-    monkeypatch.setattr("ordhash.milvus.index._ROWS_A_READ", 90)
+    monkeypatch.setattr("ordhash.milvus.index.MOST_ROWS", 100)
+    monkeypatch.setattr("ordhash.milvus.index.ROWS_A_READ", 90)
     table = made_up(3000)
     index.push(table)
     assert_same_table(index.pull(), table)

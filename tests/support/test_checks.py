@@ -16,25 +16,24 @@ def test_integers_of_every_kind_become_ints(value, least):
     ("value", "shown"), [(1.0, "1.0"), ("1", "'1'"), (None, "None"), ([1], r"\[1\]"), (float("nan"), "nan")]
 )
 def test_what_is_no_integer_is_refused(value, shown):
-    with pytest.raises(InputError, match=f"^k is {shown}; allowed are integers of at least 0$"):
+    with pytest.raises(InputError, match=f"^k is {shown};.* at least 0$"):
         integer_at_least(value, 0, "k")
 
 
 @pytest.mark.parametrize(("value", "least"), [(0, 1), (-1, 0), (np.int8(-3), -2)])
 def test_what_is_too_small_is_refused(value, least):
-    with pytest.raises(InputError, match=f"^radius is {value}; allowed are integers of at least {least}$"):
+    with pytest.raises(InputError, match=f"^radius is {value};.* at least {least}$"):
         integer_at_least(value, least, "radius")
 
 
-def test_one_usable_image_is_enough():
-    some_usable(1, [])
-    some_usable(7, [ImageError("a.jpg", "the file is empty")])
-
-
-def test_not_one_usable_image_is_refused_with_the_first_reason():
+def test_one_usable_image_is_enough_and_none_is_refused_with_the_first_reason():
     failures = [ImageError("a.jpg", "the file is empty"), ImageError("b.jpg", "it is a text")]
-    sentence = r"^none of the 2 images can be used \(a.jpg: the file is empty\); give images that can be read$"
-    with pytest.raises(InputError, match=sentence):
+    some_usable(1, failures)  # raises nothing, and with one image fewer does
+    with pytest.raises(InputError, match=r"none of the 2 images .* \(a\.jpg: the file is empty\)") as raised:
         some_usable(0, failures)
-    with pytest.raises(InputError, match=r"^none of the 0 images can be used; give images that can be read$"):
+    assert "b.jpg" not in str(raised.value)
+
+
+def test_no_images_at_all_are_refused_without_a_reason():
+    with pytest.raises(InputError, match="none of the 0 images can be used;"):
         some_usable(0, [])

@@ -18,6 +18,8 @@ from ordhash.errors import InputError
 from ordhash.support import integer_at_least
 
 __all__ = [
+    "TILE_CODES",
+    "TILE_QUERIES",
     "asymmetric_distances",
     "ordinal_distances",
     "sums_of_losses",
@@ -29,8 +31,8 @@ __all__ = [
 Scale: TypeAlias = Literal["log-probabilities", "probabilities"]
 
 # A tile of queries times codes, so that the temporaries of one segment stay in the cache of a core.
-_TILE_QUERIES = 32
-_TILE_CODES = 8192
+TILE_QUERIES = 32
+TILE_CODES = 8192
 
 
 def ordinal_distances(queries: OrdinalCodes, database: OrdinalCodes) -> npt.NDArray[np.uint16]:
@@ -56,9 +58,9 @@ def ordinal_distances(queries: OrdinalCodes, database: OrdinalCodes) -> npt.NDAr
     n_segments = database.spec.n_segments
     # Bytes are compared and counted several times faster than wider integers; a count above 255 needs the wider one.
     counter = np.uint8 if n_segments <= np.iinfo(np.uint8).max else np.uint16
-    for codes in _tiles(len(database), _TILE_CODES):
+    for codes in _tiles(len(database), TILE_CODES):
         columns = np.ascontiguousarray(database.symbols[codes].T)
-        for rows in _tiles(len(queries), _TILE_QUERIES):
+        for rows in _tiles(len(queries), TILE_QUERIES):
             tile = queries.symbols[rows]
             count = np.zeros((len(tile), columns.shape[1]), dtype=counter)
             differs = np.empty(count.shape, dtype=np.bool_)
@@ -117,7 +119,7 @@ def sums_of_losses(losses: npt.NDArray[np.float32], database: OrdinalCodes) -> n
     array([[4.5]], dtype=float32)
     """
     out = np.zeros((len(losses), len(database)), dtype=np.float32)
-    for codes in _tiles(len(database), _TILE_CODES):
+    for codes in _tiles(len(database), TILE_CODES):
         # np.take converts any other integer to intp on every call.
         columns = np.ascontiguousarray(database.symbols[codes].T).astype(np.intp)
         loss = np.empty(columns.shape[1], dtype=np.float32)

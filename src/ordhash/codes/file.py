@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "CODES_AT_ONCE",
     "CODES_FORMAT",
     "CodeFacts",
     "checked_table",
@@ -37,8 +38,8 @@ __all__ = [
 CODES_FORMAT = "codes/1"
 
 _PREFIX = b"ordhash."
-# Packing and unpacking take about ten times the size of the codes for a moment; in blocks that stays small.
-_BLOCK = 1 << 16
+CODES_AT_ONCE = 1 << 16
+"""Codes packed or unpacked at once: for a moment that takes about ten times their size."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ def codes_to_table(
     contents = CodeTable(codes, keys, metadata, model_path)
     spec = codes.spec
     packed = np.empty((len(codes), spec.packed_bytes), dtype=np.uint8)
-    for start in range(0, len(codes), _BLOCK):
-        packed[start : start + _BLOCK] = codes[start : start + _BLOCK].packed()
+    for start in range(0, len(codes), CODES_AT_ONCE):
+        packed[start : start + CODES_AT_ONCE] = codes[start : start + CODES_AT_ONCE].packed()
     code_type = pa.binary(spec.packed_bytes)
     code_column = pa.FixedSizeBinaryArray.from_buffers(code_type, len(codes), [None, pa.py_buffer(packed)])
     keys_column = key_array(contents.keys, pa.string())
@@ -301,8 +302,8 @@ def _symbols(column: pa.ChunkedArray, spec: CodeSpec) -> npt.NDArray[np.uint8]:
             continue
         flat = np.frombuffer(chunk.buffers()[1], dtype=np.uint8, count=len(chunk) * width, offset=chunk.offset * width)
         packed = flat.reshape(len(chunk), width)
-        for start in range(0, len(packed), _BLOCK):
-            block = OrdinalCodes.from_packed(packed[start : start + _BLOCK], spec).symbols
+        for start in range(0, len(packed), CODES_AT_ONCE):
+            block = OrdinalCodes.from_packed(packed[start : start + CODES_AT_ONCE], spec).symbols
             symbols[done : done + len(block)] = block
             done += len(block)
     return symbols

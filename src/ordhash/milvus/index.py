@@ -28,12 +28,16 @@ from ordhash.milvus.simplex import codes_of_simplex, ordinal_distances_of, simpl
 from ordhash.search import Hits, values_of
 from ordhash.support import integer_at_least, progress_bar, without_password
 
-__all__ = ["Consistency", "MilvusIndex", "PushReport", "collection_name"]
+__all__ = ["MOST_ROWS", "ROWS_A_READ", "Consistency", "MilvusIndex", "PushReport", "collection_name"]
 
 Consistency: TypeAlias = Literal["strong", "bounded", "session", "eventually"]
 
-_MOST_ROWS = 16_384  # of one answer
-_ROWS_A_READ = 12_000  # on the average: so few that hardly an answer reaches the limit by chance
+MOST_ROWS = 16_384
+"""Rows that Milvus gives in one answer at most."""
+
+ROWS_A_READ = 12_000
+"""Rows of a read on average: few enough that answers hardly ever reach ``MOST_ROWS`` by chance."""
+
 _ROWS_A_BATCH = 2_048
 _BYTES_A_BATCH = 8 << 20  # the server refuses messages of more than 64 MB
 _QUERIES_A_BATCH = 256
@@ -208,8 +212,8 @@ class MilvusIndex:
         facts, columns = known.facts, known.columns
         wanted = integer_at_least(top_k, 1, "top_k")
         check_comparable(codes, facts, of=self._place)
-        if wanted > _MOST_ROWS:
-            raise InputError(f"top_k is {wanted}; Milvus gives at most {_MOST_ROWS}")
+        if wanted > MOST_ROWS:
+            raise InputError(f"top_k is {wanted}; Milvus gives at most {MOST_ROWS}")
         where = columns.expression(conditions)
         vectors = [row.tobytes() for row in simplex_of(codes)]
         hits = []
@@ -345,15 +349,15 @@ class MilvusIndex:
         By ranges of digests, which are spread evenly: the client's own iterator goes by keys that it does not escape,
         and ends early at one with a quotation mark.
         """
-        parts = max(1, -(-self._count() // _ROWS_A_READ))
+        parts = max(1, -(-self._count() // ROWS_A_READ))
         edges = [DIGESTS * part // parts for part in range(parts + 1)]
         for first, last in itertools.pairwise(edges):
             yield from self._between(first, last - 1, fields)
 
     def _between(self, first: int, last: int, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
         """Rows with digests from ``first`` to ``last``."""
-        rows = self._query(f"{DIGEST} >= {first} and {DIGEST} <= {last}", fields, limit=_MOST_ROWS)
-        if len(rows) < _MOST_ROWS:
+        rows = self._query(f"{DIGEST} >= {first} and {DIGEST} <= {last}", fields, limit=MOST_ROWS)
+        if len(rows) < MOST_ROWS:
             yield rows
             return
         middle = (first + last) // 2

@@ -10,7 +10,7 @@ N = 12
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(mirflickr25k, "_IMAGES", N)
+    monkeypatch.setattr(mirflickr25k, "N_IMAGES", N)
 
 
 def tree(root, pictures="mirflickr", lists="mirflickr25k_annotations_v080", **changes):

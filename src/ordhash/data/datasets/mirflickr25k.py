@@ -12,7 +12,7 @@ from ordhash.data.datasets.dataset import Dataset, Parts
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError
 
-__all__ = ["CONCEPTS", "DATASET", "RELEVANT_CONCEPTS", "read_mirflickr25k"]
+__all__ = ["CONCEPTS", "DATASET", "N_IMAGES", "RELEVANT_CONCEPTS", "read_mirflickr25k"]
 
 CONCEPTS = (
     *("animals", "baby", "bird", "car", "clouds", "dog", "female", "flower", "food", "indoor", "lake", "male"),
@@ -30,7 +30,7 @@ RELEVANT_CONCEPTS = tuple(
 )
 """The 14 stricter annotations: of these concepts, the images in which they matter."""
 
-_IMAGES = 25_000
+N_IMAGES = 25_000
 _IMAGE_FOLDERS = ("mirflickr", "mirflickr25k", "images", "mirflickr25k/mirflickr", "mirflickr25k/images")
 _LABEL_FOLDERS = (
     "mirflickr25k_annotations_v080",
@@ -69,10 +69,10 @@ def read_mirflickr25k(folder: Path) -> Parts:
     if pictures is None or lists is None:
         _get_mirflickr25k(folder)
     there = {path.name for path in pictures.iterdir()}
-    missing = [number for number in range(1, _IMAGES + 1) if f"im{number}.jpg" not in there]
+    missing = [number for number in range(1, N_IMAGES + 1) if f"im{number}.jpg" not in there]
     if missing:
         raise DataError(
-            f"{len(missing)} of the {_IMAGES:,} images are not in {pictures} (such as im{missing[0]}.jpg); unpack "
+            f"{len(missing)} of the {N_IMAGES:,} images are not in {pictures} (such as im{missing[0]}.jpg); unpack "
             "mirflickr25k.zip again"
         )
     names = (*CONCEPTS, *RELEVANT_CONCEPTS)
@@ -94,12 +94,12 @@ def _images_of(path: Path) -> npt.NDArray[np.bool_]:
         numbers = np.array([int(line) for line in path.read_text().split()], dtype=np.int64)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is missing or damaged ({error}); unpack the annotations again") from error
-    wrong = numbers[(numbers < 1) | (numbers > _IMAGES)]
+    wrong = numbers[(numbers < 1) | (numbers > N_IMAGES)]
     if len(wrong):
         raise DataError(
-            f"{path} names image {wrong[0]}; images count from 1 to {_IMAGES:,}; unpack the annotations again"
+            f"{path} names image {wrong[0]}; images count from 1 to {N_IMAGES:,}; unpack the annotations again"
         )
-    labels = np.zeros(_IMAGES, dtype=bool)
+    labels = np.zeros(N_IMAGES, dtype=bool)
     labels[numbers - 1] = True
     return labels
 

@@ -1,9 +1,9 @@
-"""Compile everything before it is needed: Numba does so once on a machine, and keeps what it compiled on disk."""
+"""Compile every scan before it is needed. Numba compiles once on a machine and keeps the result on disk."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,28 +15,41 @@ from ordhash.index.kernels.tables import Tables, walk
 from ordhash.index.planes import PlaneCodes
 from ordhash.support import progress_bar
 
-__all__ = ["warm_up"]
+__all__ = ["Once", "warm_up"]
 
-_lock = threading.Lock()
-_warm = False
+
+class Once:
+    """Work that is done once in a process. Whoever asks meanwhile waits until it is done.
+
+    Args:
+        steps: Gives the steps of the work when it begins.
+    """
+
+    def __init__(self, steps: Callable[[], Sequence[Callable[[], object]]]) -> None:
+        self._steps = steps
+        self._lock = threading.Lock()
+        self._done = False
+
+    def __call__(self, *, progress: bool = False) -> None:
+        """Do the work, unless it is done; ``progress`` shows a bar."""
+        with self._lock:
+            if self._done:
+                return
+            steps = self._steps()
+            with progress_bar("Preparing the search", len(steps), show=progress) as advance:
+                for step in steps:
+                    step()
+                    advance(1)
+            self._done = True
 
 
 def warm_up(*, progress: bool = False) -> None:
-    """Compile or load every scan; once in a process, so that it costs nothing to ask again.
+    """Compile or load every scan; only the first call in a process does anything.
 
     Args:
         progress: Whether to show a bar.
     """
-    global _warm
-    with _lock:  # whoever comes meanwhile would only compile the same
-        if _warm:
-            return
-        steps = _steps()
-        with progress_bar("Preparing the search", len(steps), show=progress) as advance:
-            for step in steps:
-                step()
-                advance(1)
-        _warm = True
+    _everything(progress=progress)
 
 
 def _steps() -> list[Callable[[], object]]:
@@ -60,3 +73,5 @@ def _steps() -> list[Callable[[], object]]:
 
 
 _SPECS = (CodeSpec(48, 4), CodeSpec(512, 2))
+
+_everything = Once(_steps)
