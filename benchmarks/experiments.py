@@ -29,7 +29,7 @@ from torch.nn import functional
 from ordhash.codes import CodeSpec, OrdinalCodes, asymmetric_distances
 from ordhash.data import ImageSet, load_protocol
 from ordhash.evaluation import average_precision
-from ordhash.learn import HashingHead, HeadOutput, configured_backbone, export_backbone
+from ordhash.learn import HashingHead, HeadOutput, exported_backbone
 from ordhash.learn.objectives import DOH, DOHMixup, Objective, Task, class_loss, label_similarity, relaxed_code
 from ordhash.learn.objectives.doh import pair_difference_loss
 from ordhash.learn.validation import held_out_mask, labels_of, leave_one_out_map
@@ -169,10 +169,9 @@ def pooled_features(root: Path, cache: Path) -> Pooled:
     images = load_protocol("cifar10", root).train
     pooled = {}
     for way in (False, True):
-        backbone, form = configured_backbone(dataclasses.replace(CIFAR_CONFIG, mirror=way))
-        frozen = export_backbone(backbone, form, CIFAR_CONFIG.backbone, cache / "backbones")
+        backbone, frozen = exported_backbone(dataclasses.replace(CIFAR_CONFIG, mirror=way), cache)
         for flipped in (False,) if way else (False, True):
-            view = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=flipped))
+            view = dataclasses.replace(frozen, form=dataclasses.replace(frozen.form, mirror=flipped))
             maps = FeatureStore(cache / "features").maps(images, view, progress=True).at_least_one()
             pooled[way, flipped] = maps.pooled()
     last = backbone.last_channels

@@ -30,7 +30,7 @@ import ordhash
 from ordhash import Encoder, FeatureStore, evaluate
 from ordhash.data import Protocol, load_protocol
 from ordhash.evaluation import cosine_distances, rank_quality
-from ordhash.learn import DOHConfig, TrainConfig, configured_backbone, export_backbone, train
+from ordhash.learn import DOHConfig, TrainConfig, exported_backbone, train
 from ordhash.learn.objectives import find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS, fit_shallow
 from ordhash.support import write_json
@@ -126,8 +126,7 @@ def do(run: Run, recipe: Recipe) -> dict[str, Any]:
 
 def raw_features(protocol: Protocol, recipe: Recipe) -> dict[str, Any]:
     """The ranking by cosine of the pooled last feature map, which codes are measured against."""
-    backbone, form = configured_backbone(recipe.base)
-    frozen = export_backbone(backbone, form, recipe.base.backbone, recipe.cache / "backbones")
+    backbone, frozen = exported_backbone(recipe.base, recipe.cache)
     store = FeatureStore(recipe.cache / "features")
     pooled = [
         store.maps(part, frozen, progress=True).at_least_one().pooled()[:, : backbone.last_channels]

@@ -22,6 +22,7 @@ from ordhash.learn import DOHConfig, TrainConfig, loop, train
 from ordhash.learn import checkpoint as checkpoint_module
 from ordhash.learn import trainer as module
 from ordhash.learn.backbones import build_backbone
+from ordhash.learn.checkpoint import training_digest
 from ordhash.learn.export import export_backbone, export_head, weights_digest
 from ordhash.learn.network import HashingHead
 from ordhash.learn.validation import calibrations, held_out, leave_one_out_map
@@ -500,32 +501,32 @@ def test_what_cannot_be_learned_from_is_refused(photo_folder, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_fingerprint_follows_whatever_decides_the_result(photo_folder, tmp_path):
+def test_the_digest_follows_whatever_decides_the_result(photo_folder, tmp_path):
     images = read_folder(photo_folder)
     weights_file = tmp_path / "weights.pth"
     weights_file.write_bytes(b"one")
     from_file = dataclasses.replace(TINY, weights=weights_file)
 
-    def fingerprint(images=images, validation=None, config=TINY, settings=FAST, finetune=False):
-        return module._fingerprint(images, validation, config, settings, finetune)
+    def digest(images=images, validation=None, config=TINY, settings=FAST, finetune=False):
+        return training_digest(images, validation, config, settings, finetune=finetune)
 
-    assert fingerprint() == fingerprint(images=read_folder(photo_folder))
+    assert digest() == digest(images=read_folder(photo_folder))
     relabelled = ImageSet(images.images, images.keys, np.roll(images.labels, 1, axis=1), images.class_names)
     found = [
-        fingerprint(),
-        fingerprint(images=images.subset(np.arange(17))),
-        fingerprint(images=relabelled),
-        fingerprint(images=dataclasses.replace(images, class_names=("a", "b", "c"))),
-        fingerprint(validation=images),
-        fingerprint(config=dataclasses.replace(TINY, arity=2)),
-        fingerprint(settings=dataclasses.replace(FAST, seed=1)),
-        fingerprint(finetune=True),
-        fingerprint(config=from_file),
+        digest(),
+        digest(images=images.subset(np.arange(17))),
+        digest(images=relabelled),
+        digest(images=dataclasses.replace(images, class_names=("a", "b", "c"))),
+        digest(validation=images),
+        digest(config=dataclasses.replace(TINY, arity=2)),
+        digest(settings=dataclasses.replace(FAST, seed=1)),
+        digest(finetune=True),
+        digest(config=from_file),
     ]
     weights_file.write_bytes(b"two")  # other weights under the same name
-    found.append(fingerprint(config=from_file))
+    found.append(digest(config=from_file))
     (photo_folder / "apple" / "apple_0.jpg").write_bytes((photo_folder / "apple" / "apple_1.jpg").read_bytes())
-    found.append(fingerprint())
+    found.append(digest())
     assert len(set(found)) == len(found)
 
 

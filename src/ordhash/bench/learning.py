@@ -19,23 +19,19 @@ from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
 from ordhash.learn import (
     DOHConfig,
-    FeatureBatches,
-    HashingHead,
+    Featured,
     PictureBatches,
     TrainConfig,
+    TrainingRun,
     TrainingState,
-    Validation,
-    configured_head,
-    fit,
-    held_out_mask,
+    feature_data,
+    fit_network,
     labelled,
-    pseudo_labels,
     rows_of_neighbourhoods,
     scores_of,
     start_fabric,
     train_network,
 )
-from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import find_shallow_method
 from ordhash.model import FeatureMaps
 
@@ -64,7 +60,7 @@ def _one_processor() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 
 
-def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> tuple[HashingHead, TrainingState]:
+def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> tuple[nn.Module, TrainingState]:
     """Head learned from the protocol's training images; its validation images, or some held out, choose the epoch.
 
     Where settings say to do without labels, nothing chooses, and the last epoch is kept.
@@ -74,45 +70,17 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
         config: The network and its objective.
         settings: How to train.
     """
-    train, validation, fineness = prepared.train, prepared.validation, 0.0
+    run = TrainingRun(settings, _one_processor(), TrainingState(""))
+
+    def featured(part: Part) -> Featured:
+        return Featured(part.images, part.seen(whole_maps=config.use_local))
+
+    train = featured(prepared.train)
+    validation = None if prepared.validation is None else featured(prepared.validation)
     if settings.from_neighbourhoods:
-        train, fineness = _with_pseudo_labels(prepared, settings.seed)
-        validation = train.subset(np.zeros(len(train.images), dtype=bool))
-    elif validation is None:
-        chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
-        train, validation = train.subset(~chosen), train.subset(chosen)
-    whole = config.use_local
-    inputs, n_classes = train.seen(whole_maps=whole), train.labels.shape[1]
-    multilabel = train.images.multilabel
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        head = configured_head(config, inputs.shape[0], n_classes, multilabel=multilabel)
-        state = TrainingState("")
-        fit(
-            head,
-            find_objective(config.objective),
-            Task(
-                config.spec,
-                n_classes,
-                multilabel,
-                settings.seed,
-                len(inputs),
-                soft=settings.from_neighbourhoods,
-                fineness=fineness,
-            ),
-            FeatureBatches(inputs, None, train.labels),
-            Validation(validation.seen(whole_maps=whole), validation.labels),
-            settings,
-            _one_processor(),
-            state,
-        )
-    return head, state
-
-
-def _with_pseudo_labels(prepared: Prepared, seed: int) -> tuple[Part, float]:
-    part = prepared.train.subset(rows_of_neighbourhoods(len(prepared.train.images), seed))
-    found = pseudo_labels(part.averages()[:, : prepared.last_channels], seed)
-    return Part(part.maps, part.pooled, found.memberships, part.images.without_labels()), found.fineness
+        train = train.subset(rows_of_neighbourhoods(len(train.images), settings.seed))
+    head, _ = fit_network(feature_data(train, validation, settings, prepared.last_channels), config, run)
+    return head, run.state
 
 
 def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Learned:
@@ -143,15 +111,13 @@ def learn_everything(
     fabric = start_fabric(settings)
     if fabric.world_size > 1:
         raise InputError(f"a benchmark trains in one process, and was given {fabric.world_size}; set devices to 1")
+    digest = protocol.hash()  # the folder's name tells settings apart
     trained = train_network(
         labelled(protocol.train),
         config,
-        settings,
-        fabric,
-        protocol.hash(),  # the folder's name tells settings apart
+        TrainingRun(settings, fabric, TrainingState(digest), folder),
         validation=None if protocol.validation is None else labelled(protocol.validation),
         cache=cache,
-        out=folder,
     )
     if trained.failures:
         raise DataError(f"protocol {protocol.name}: {trained.failures[0]}; a benchmark needs every image")

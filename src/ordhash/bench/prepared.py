@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError
-from ordhash.learn import DOHConfig, configured_backbone, export_backbone, labelled, labels_of
+from ordhash.learn import DOHConfig, exported_backbone, labelled, labels_of
 from ordhash.model import FeatureMaps, FeatureStore
 from ordhash.support import replace_file
 
@@ -86,8 +86,7 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
     Raises:
         DataError: An image cannot be used: numbers on parts of a protocol are not comparable.
     """
-    backbone, form = configured_backbone(config)
-    frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+    backbone, frozen = exported_backbone(config, cache)
     store, found_hash = FeatureStore(cache / "features"), protocol.hash()
 
     def part(name: str, images: ImageSet) -> Part:

@@ -97,6 +97,7 @@ class FeatureBatches:
             part.read(np.arange(len(part))).__getitem__ if float_bytes <= _KEPT_IN_MEMORY else part.read
             for part in sets
         ]
+        self.maps = maps
         self.labels = torch.from_numpy(labels.astype(np.float32))
 
     def __len__(self) -> int:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+import ordhash
+from ordhash.data import ImageSet
 from ordhash.errors import DataError, InputError
+from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.support import replace_file
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "training_digest"]
 
 
 @dataclass
@@ -23,7 +29,7 @@ class TrainingState:
     """Where a training stands.
 
     Attributes:
-        fingerprint: Digest of what decides the result of the training.
+        digest: Digest of what decides the result of the training.
         epoch: Epochs that are done and validated.
         best_map: Validation mAP of the best epoch so far; None where nothing validates.
         best_epoch: That epoch, from 1.
@@ -34,7 +40,7 @@ class TrainingState:
         best: Weights of the best epoch.
     """
 
-    fingerprint: str
+    digest: str
     epoch: int = 0
     best_map: float | None = None
     best_epoch: int = 0
@@ -83,10 +89,10 @@ class TrainingState:
             return
         try:
             values: dict[str, Any] = torch.load(path, map_location=fabric.device, weights_only=True)
-            fingerprint = values["state"]["fingerprint"]
+            found = values["state"]["digest"]
         except Exception as error:  # torch raises half a dozen unrelated classes here
             raise DataError(f"{path} is damaged ({str(error)[:80]}); delete it to start again") from error
-        if fingerprint != self.fingerprint:
+        if found != self.digest:
             if overwrite:
                 return
             raise InputError(
@@ -97,3 +103,33 @@ class TrainingState:
             setattr(self, name, value)
         learner.load_state_dict(values["learner"])
         optimizer.load_state_dict(values["optimizer"])
+
+
+def training_digest(
+    images: ImageSet, validation: ImageSet | None, config: DOHConfig, settings: TrainConfig, *, finetune: bool
+) -> str:
+    """16 hexadecimal digits over everything that decides what a training gives.
+
+    Args:
+        images: Training images.
+        validation: Images that choose the epoch, if they are given.
+        config: The network and its objective; a file of weights counts by its content.
+        settings: How to train.
+        finetune: Whether the backbone learns too.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(
+        json.dumps([config.to_json(), settings.to_json(), finetune, ordhash.__version__], sort_keys=True).encode()
+    )
+    if isinstance(config.weights, Path) and config.weights.is_file():
+        digest.update(config.weights.read_bytes())
+    for part in (images, validation):
+        if part is not None:
+            digest.update(
+                "\0".join(str(key) for key in part.keys).encode("utf-8", "surrogateescape")
+                + b"".join(part.content_ids())
+            )
+            if part.labels is not None:
+                digest.update("\0".join(part.class_names).encode("utf-8", "surrogateescape"))
+                digest.update(np.packbits(part.labels, axis=1).tobytes())
+    return digest.hexdigest()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import ordhash
-from ordhash.codes import CodeSpec
-from ordhash.errors import ImageError
-from ordhash.learn.backbones import Backbone
-from ordhash.model import Calibration, FrozenBackbone, ImageInput, ModelInfo, save_model
+from ordhash.learn.backbones import Backbone, configured_backbone
+from ordhash.learn.config import DOHConfig
+from ordhash.model import FrozenBackbone, ImageInput, ModelInfo, save_model
 from ordhash.support import replace_file
 
-__all__ = ["export_backbone", "export_head", "export_model", "weights_digest"]
+__all__ = ["export_backbone", "export_head", "export_model", "exported_backbone", "weights_digest"]
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -51,6 +49,22 @@ def export_backbone(backbone: Backbone, form: ImageInput, name: str, cache: Path
     return FrozenBackbone(graph, form, name, weights_id)
 
 
+def exported_backbone(config: DOHConfig, cache: Path, *, seed: int = 0) -> tuple[Backbone, FrozenBackbone]:
+    """Backbone that a configuration asks for, which stays as it is, and its graph.
+
+    Args:
+        config: Its backbone, weights, image_size, fit, stages and mirror are used.
+        cache: Folder of feature maps and exported backbones.
+        seed: Seed of random weights.
+
+    Raises:
+        InputError: The configuration's backbone cannot be built.
+        MissingPartError: Its weights are not at hand.
+    """
+    backbone, form = configured_backbone(config, seed=seed)
+    return backbone, export_backbone(backbone, form, config.backbone, cache / "backbones")
+
+
 class _HeadForExport(nn.Module):
     """A head with its two public outputs alone."""
 
@@ -74,56 +88,19 @@ def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
 
 
 def export_model(
-    path: Path,
-    backbone: Backbone,
-    frozen: FrozenBackbone,
-    head: nn.Module,
-    shape: tuple[int, int, int],
-    *,
-    spec: CodeSpec,
-    class_names: tuple[str, ...],
-    multilabel: bool,
-    method: dict[str, Any],
-    protocol: str,
-    training: dict[str, Any],
-    failures: Sequence[ImageError],
-    calibrations: tuple[Calibration | None, Calibration | None] = (None, None),
+    path: Path, frozen: FrozenBackbone, head: nn.Module, shape: tuple[int, int, int], info: ModelInfo
 ) -> Path:
-    """Write what was learned as a model file; see [ModelInfo][ordhash.model.ModelInfo] for what it says of itself.
+    """Write what was learned as a model file.
 
     Args:
         path: The file, ``.onnx``.
-        backbone: The backbone.
-        frozen: Its graph.
-        head: A module that gives a HeadOutput.
+        frozen: Graph of the backbone.
+        head: A module that gives a HeadOutput, in evaluation mode.
         shape: (D, h, w) of its features.
-        spec: As in ModelInfo.
-        class_names: As in ModelInfo.
-        multilabel: As in ModelInfo.
-        method: As in ModelInfo.
-        protocol: As in ModelInfo.
-        training: As in ModelInfo; the failures and the versions are added here.
-        failures: Images that could not be used.
-        calibrations: By ordinal and by asymmetric distance.
+        info: What the file says of itself; the versions of ordhash and PyTorch are added to its ``training``.
     """
-    info = ModelInfo(
-        spec=spec,
-        form=frozen.form,
-        normalisation=backbone.normalisation,
-        class_names=class_names,
-        multilabel=multilabel,
-        backbone=frozen.name,
-        weights_id=frozen.weights_id,
-        method=method,
-        protocol=protocol,
-        training={
-            **training,
-            "failures": [[failure.source, failure.reason] for failure in failures],
-            "versions": {"ordhash": ordhash.__version__, "torch": torch.__version__},
-        },
-        calibration=calibrations[0],
-        asymmetric_calibration=calibrations[1],
-    )
+    versions = {"ordhash": ordhash.__version__, "torch": torch.__version__}
+    info = dataclasses.replace(info, training={**info.training, "versions": versions})
     return save_model(path, frozen, export_head(head, shape), info)
 
 

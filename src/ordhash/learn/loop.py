@@ -32,6 +32,7 @@ _MOST_PROBABILITIES = 200_000_000  # of classes, one for every image, while labe
 
 __all__ = [
     "Lesson",
+    "TrainingRun",
     "Validation",
     "class_means",
     "configured_head",
@@ -53,6 +54,27 @@ class Validation:
 
     inputs: FeatureMaps | PictureBatches
     labels: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How and where to train, and where checkpoints are kept.
+
+    Attributes:
+        settings: How to train.
+        fabric: Where to train.
+        state: A new one; a checkpoint in ``out`` replaces what it says.
+        out: Folder for checkpoints; None keeps none.
+        overwrite: Whether to give up a checkpoint of another training.
+        progress: Whether to show bars.
+    """
+
+    settings: TrainConfig
+    fabric: Fabric
+    state: TrainingState
+    out: Path | None = None
+    overwrite: bool = False
+    progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,13 +120,7 @@ def fit(
     task: Task,
     batches: Batches,
     validation: Validation,
-    settings: TrainConfig,
-    fabric: Fabric,
-    state: TrainingState,
-    *,
-    out: Path | None = None,
-    overwrite: bool = False,
-    progress: bool = False,
+    run: TrainingRun,
 ) -> Lesson:
     """Learn, and leave the network with the weights of the epoch that was best on validation images.
 
@@ -116,12 +132,7 @@ def fit(
         task: What the loss is built for.
         batches: Training images.
         validation: May be empty: then the last epoch counts as the best.
-        settings: How to train.
-        fabric: Where to train.
-        state: A new one; a checkpoint in ``out`` replaces what it says.
-        out: Folder for checkpoints; None keeps none.
-        overwrite: Whether to give up a checkpoint of another training.
-        progress: Whether to show a bar.
+        run: How and where to train.
 
     Returns:
         What was trained for, and on which labels.
@@ -130,28 +141,9 @@ def fit(
         DataError: The loss is no number any more, or the checkpoint is damaged.
         InputError: The checkpoint is another training's, or labels cannot be corrected.
     """
+    settings, fabric, state = run.settings, run.fabric, run.state
     share = Share(fabric.global_rank, fabric.world_size)
-    asked, objective = objective, objective.suited(task)
-    targets, correction = batches.labels, None
-    corrects = _corrects(settings, objective, task)
-    # What is to be chosen depends on features that stay as they are.
-    chooses = asked is not objective and looks_at_labels(objective, task) and not isinstance(network, HashingNetwork)
-    if corrects or chooses or objective.wants_class_features:
-        features = features_of(network, batches, settings.batch_size, fabric)
-        if corrects or chooses:
-            given = targets.argmax(dim=1).numpy()
-            if not bool(features.isfinite().all()):
-                raise DataError("the backbone's features are no numbers; give it other weights")
-            looked = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
-            found = cast(Correction, fabric.broadcast(looked))
-            if corrects:
-                correction, state.wrong_labels = found, found.share
-                targets = functional.one_hot(torch.from_numpy(found.classes), task.n_classes).float()
-            if chooses:
-                task = dataclasses.replace(task, accuracy=found.accuracy)
-                objective = asked.suited(task)
-        if objective.wants_class_features:
-            task = dataclasses.replace(task, class_features=class_means(features, targets))
+    objective, task, targets, correction = _suited(network, objective, task, batches, run)
     loss = objective.build(task)
     learner = _Learner(network, loss, fabric)
     head = network.head if isinstance(network, HashingNetwork) else network
@@ -163,13 +155,13 @@ def fit(
     optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
     model, optimizer = fabric.setup(learner, optimizer)
     peaks = [group["lr"] for group in optimizer.param_groups]  # before a checkpoint brings the rate of its last step
-    if out:
-        state.load(out, fabric, learner, optimizer, overwrite=overwrite)
+    if run.out:
+        state.load(run.out, fabric, learner, optimizer, overwrite=run.overwrite)
 
     started = time.perf_counter()
     steps_an_epoch = len(epoch_order(len(batches), settings.batch_size, 0, share))
     total = steps_an_epoch * settings.epochs
-    with progress_bar("Training", total, show=progress) as advance:
+    with progress_bar("Training", total, show=run.progress) as advance:
         advance(state.epoch * steps_an_epoch)
         for epoch in range(state.epoch + 1, settings.epochs + 1):
             # An epoch's randomness depends on seed and epoch alone, so a resumed run repeats what was lost.
@@ -205,10 +197,44 @@ def fit(
                 state.epoch = epoch
                 state.seconds += time.perf_counter() - started
                 started = time.perf_counter()
-                if out:
-                    state.save(out, fabric, learner, optimizer)
+                if run.out:
+                    state.save(run.out, fabric, learner, optimizer)
     learner.load_state_dict(state.best)
     return Lesson(objective, correction)
+
+
+def _suited(
+    network: HashingHead | HashingNetwork, asked: Objective, task: Task, batches: Batches, run: TrainingRun
+) -> tuple[Objective, Task, Tensor, Correction | None]:
+    """What is trained for, and on which labels: an objective may choose another, or look at features and labels first.
+
+    Returns:
+        The objective, the task with what the objective asked for, the labels float32 (n, n_classes), and their
+        correction; None where labels are learned as given.
+    """
+    settings, fabric = run.settings, run.fabric
+    objective = asked.suited(task)
+    targets, correction = batches.labels, None
+    corrects = _corrects(settings, objective, task)
+    # The choice depends on features that stay as they are.
+    chooses = asked is not objective and looks_at_labels(objective, task) and not isinstance(network, HashingNetwork)
+    if corrects or chooses or objective.wants_class_features:
+        features = features_of(network, batches, settings.batch_size, fabric)
+        if corrects or chooses:
+            given = targets.argmax(dim=1).numpy()
+            if not bool(features.isfinite().all()):
+                raise DataError("the backbone's features are no numbers; give it other weights")
+            looked = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
+            found = cast(Correction, fabric.broadcast(looked))
+            if corrects:
+                correction, run.state.wrong_labels = found, found.share
+                targets = functional.one_hot(torch.from_numpy(found.classes), task.n_classes).float()
+            if chooses:
+                task = dataclasses.replace(task, accuracy=found.accuracy)
+                objective = asked.suited(task)
+        if objective.wants_class_features:
+            task = dataclasses.replace(task, class_features=class_means(features, targets))
+    return objective, task, targets, correction
 
 
 def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:

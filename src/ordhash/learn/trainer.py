@@ -1,15 +1,13 @@
 """Training, whether the backbone is frozen or learns too.
 
-``train_network`` prepares the images, builds the network and [fits][ordhash.learn.fit] it; ``train`` puts it into
-a file, and does nothing where that is done.
+``train`` chooses images, has [train_network][ordhash.learn.train_network] learn from them and writes the model file.
+``train_network`` [prepares][ordhash.learn.TrainingData] the images, builds the network and
+[fits][ordhash.learn.fit] it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,45 +15,34 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
 
-import ordhash
 from ordhash.codes import OrdinalCodes
 from ordhash.data import ImageSet
-from ordhash.errors import DataError, ImageError, InputError, ModelFileError
+from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.learn.backbones import Backbone, configured_backbone
-from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
-from ordhash.learn.checkpoint import TrainingState
+from ordhash.learn.batches import FeatureBatches
+from ordhash.learn.checkpoint import TrainingState, training_digest
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import CORRECTED_FILE, check_one_label, corrected, write_corrected
-from ordhash.learn.export import export_backbone, export_model
-from ordhash.learn.loop import Validation, configured_head, fit, scores_of
+from ordhash.learn.devices import finetunes, start_fabric
+from ordhash.learn.export import export_backbone, export_model, exported_backbone
+from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
-from ordhash.learn.pseudolabels import pseudo_labels
-from ordhash.learn.validation import (
-    calibrations,
-    check_neighbourhoods,
-    held_out,
-    held_out_mask,
-    labelled,
-    labels_of,
-    rows_of_neighbourhoods,
-    usable,
-)
+from ordhash.learn.preparation import TrainingData, prepare_features, prepare_pictures
+from ordhash.learn.validation import calibrations, labelled, labels_of, rows_of_neighbourhoods
 from ordhash.model import (
     MODEL_FILE,
     Calibration,
-    FeatureMaps,
     FeatureStore,
     ImageInput,
+    ModelInfo,
     learned_from,
     load_model,
     symbol_shares,
 )
-from ordhash.support import progress_bar
 
-__all__ = ["TrainResult", "TrainedNetwork", "start_fabric", "train", "train_network"]
+__all__ = ["TrainResult", "TrainedNetwork", "fit_network", "train", "train_network"]
 
 DEFAULT_CACHE = Path(".cache")
 
@@ -133,72 +120,27 @@ def train(
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     available = len(images)
-    if not settings.from_neighbourhoods:
-        images = labelled(images)
-    elif settings.use_labels:
-        labelled(images)  # or it is refused
-        images = images.subset(rows_of_neighbourhoods(available, settings.seed, labels_of(images)))
-    else:
-        images = images.subset(rows_of_neighbourhoods(available, settings.seed)).without_labels()
-    if settings.correct_labels:
-        check_one_label(images.multilabel)
+    images = _learnable(images, settings)
     fabric = start_fabric(settings)
-    fingerprint = _fingerprint(images, validation, config, settings, _finetunes(settings, fabric))
-    finished = None if overwrite is True else _finished(out, fingerprint)
+    digest = training_digest(images, validation, config, settings, finetune=finetunes(settings, fabric))
+    finished = None if overwrite is True else _finished(out, digest)
     if finished:
         return finished
-    if (out / MODEL_FILE).exists() and not overwrite:
-        raise InputError(
-            f"{out / 'model.onnx'} is another training's model; choose another folder, or allow overwriting it"
-        )
-    trained = train_network(
-        images, config, settings, fabric, fingerprint,
-        validation=validation, cache=cache, out=out, overwrite=bool(overwrite), progress=progress,
-    )  # fmt: skip
-    if settings.from_neighbourhoods:
-        images = images.without_labels()  # the network learned memberships, and no classes
+    path = out / MODEL_FILE
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is another training's model; choose another folder, or allow overwriting it")
+    run = TrainingRun(settings, fabric, TrainingState(digest), out, overwrite=bool(overwrite), progress=progress)
+    trained = train_network(images, config, run, validation=validation, cache=cache)
     state, held = trained.state, trained.held
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
     if len(held.labels):
         measured = calibrations(scores_of(trained.network, held.inputs, fabric), held.labels)
-    network = trained.network.cpu().eval()
-    finetuned = isinstance(network, HashingNetwork)
-    path = out / MODEL_FILE
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         write_corrected(out / CORRECTED_FILE, trained.corrected)  # before the model, with which the training is done
-        frozen = export_backbone(
-            trained.backbone, trained.form, config.backbone, None if finetuned else cache / "backbones"
-        )
-        export_model(
-            path,
-            trained.backbone,
-            frozen,
-            network.head if isinstance(network, HashingNetwork) else network,
-            trained.feature_shape,
-            spec=config.spec,
-            class_names=images.class_names,
-            multilabel=images.multilabel,
-            method=dataclasses.replace(config, objective=trained.objective).to_json()["objective"],
-            protocol=protocol,
-            training={
-                "fingerprint": fingerprint,
-                "config": config.to_json(),
-                "settings": settings.to_json(),
-                "mode": "finetune" if finetuned else "frozen",
-                "images": trained.n_images,
-                "validation_images": len(held.labels),
-                "validation_map": state.best_map,
-                "best_epoch": state.best_epoch,
-                "seconds": round(state.seconds, 2),
-                "history": state.history,
-                "wrong_labels": state.wrong_labels,
-                "corrected": len(trained.corrected),
-                **({} if trained.shares is None else learned_from(available, trained.shares)),
-            },
-            failures=trained.failures,
-            calibrations=measured,
-        )
+        origin = {} if trained.shares is None else learned_from(available, trained.shares)
+        info = _described(trained, config, settings, protocol, measured, origin)
+        _write_model(path, trained, info, cache)
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
     return TrainResult(
@@ -213,6 +155,18 @@ def train(
     )
 
 
+def _learnable(images: ImageSet, settings: TrainConfig) -> ImageSet:
+    """The images that settings can learn from: those with a label, or a sample for their neighbourhoods."""
+    if settings.correct_labels:
+        check_one_label(images.multilabel)
+    if not settings.from_neighbourhoods:
+        return labelled(images)
+    if not settings.use_labels:
+        return images.subset(rows_of_neighbourhoods(len(images), settings.seed)).without_labels()
+    labelled(images)  # refuses images of fewer than two classes
+    return images.subset(rows_of_neighbourhoods(len(images), settings.seed, labels_of(images)))
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
     """What training leaves in memory.
@@ -225,7 +179,7 @@ class TrainedNetwork:
         feature_shape: D, h, w of its feature maps.
         objective: What was trained for, after it was suited to images and features.
         state: Kept epoch, its quality, the history.
-        n_images: Images that were learned from.
+        images: Images that were learned from; without labels where none were given.
         held: Images that chose the epoch.
         failures: Images that could not be used.
         corrected: Images that were learned with another label: image, given and learned class.
@@ -238,201 +192,150 @@ class TrainedNetwork:
     feature_shape: tuple[int, int, int]
     objective: Objective
     state: TrainingState
-    n_images: int
+    images: ImageSet
     held: Validation
     failures: list[ImageError]
     corrected: list[tuple[str, str, str]]
     shares: npt.NDArray[np.float64] | None = None
 
 
-def start_fabric(settings: TrainConfig) -> Fabric:
-    """Where to train, as settings say; starts the processes if there are several.
-
-    Args:
-        settings: Names accelerator, devices and precision. Under `fabric run` its own options decide, under `torchrun`
-            its numbers of processes and machines.
-
-    Raises:
-        InputError: They cannot be had here.
-    """
-    # `fabric run` has started the processes already, and Fabric refuses any options beside its own.
-    launched = os.environ.get("LT_CLI_USED", "0") == "1"
-    try:
-        given: Any = {name: getattr(settings, name) for name in ("accelerator", "devices", "precision")}
-        if torch.distributed.is_torchelastic_launched():  # `torchrun` has too, and says how many there are
-            given["devices"] = int(os.environ["LOCAL_WORLD_SIZE"])
-            given["num_nodes"] = int(os.environ["GROUP_WORLD_SIZE"])
-        fabric = Fabric(**({} if launched else given))
-    except (RuntimeError, ValueError) as error:
-        raise InputError(
-            f"accelerator {settings.accelerator!r} with {settings.devices!r} devices cannot be used here ({error}); "
-            "choose 'cpu', or leave both out"
-        ) from error
-    if not launched:
-        fabric.launch()
-    return fabric
-
-
-def _finetunes(settings: TrainConfig, fabric: Fabric) -> bool:
-    anew = settings.mode == "auto" and not settings.from_neighbourhoods and fabric.device.type != "cpu"
-    return settings.mode == "finetune" or anew
-
-
 def train_network(
     images: ImageSet,
     config: DOHConfig,
-    settings: TrainConfig,
-    fabric: Fabric,
-    fingerprint: str,
+    run: TrainingRun,
     *,
     validation: ImageSet | None = None,
     cache: Path = DEFAULT_CACHE,
-    out: Path | None = None,
-    overwrite: bool = False,
-    progress: bool = False,
 ) -> TrainedNetwork:
     """Learn codes from images, and keep the network in memory; ``train`` puts it into a file.
 
     Args:
         images: Training images, all of them with labels, or none.
         config: The network and its objective.
-        settings: How to train.
-        fabric: Where to train.
-        fingerprint: Tells a checkpoint of this training from others.
+        run: How and where to train.
         validation: Images that choose the epoch; None holds some of ``images`` out.
         cache: Folder of feature maps and exported backbones.
-        out: Folder for checkpoints; None keeps none.
-        overwrite: Whether to give up a checkpoint of another training.
-        progress: Whether to show bars.
 
     Raises:
         InputError: As ``train``.
         MissingPartError: The backbone's weights are not at hand.
     """
-    finetune = _finetunes(settings, fabric)
-    backbone, form = configured_backbone(config, seed=settings.seed)
-    if settings.from_neighbourhoods:
-        validation = images.subset([])
-    failures: list[ImageError] = []
-    fineness = 0.0
-    validation_inputs: FeatureMaps | PictureBatches
-    if finetune:
-        with progress_bar("Checking images", len(images), show=progress) as advance:
-            images, failures = usable(images, advance)
-        if validation is None:
-            images, validation = held_out(images, settings.validation_fraction, settings.seed)
-        elif len(validation):
-            with progress_bar("Checking validation images", len(validation), show=progress) as advance:
-                validation, more = usable(validation, advance)
-            failures += more
-        crop = settings.crop if settings.augment else None
-        batches: Batches = PictureBatches(
-            images, form, crop=crop, workers=settings.workers, strong=settings.strong_augment
-        )
-        validation_inputs = PictureBatches(validation, form, crop=None, workers=settings.workers)
-        with torch.inference_mode():
-            shape = tuple(backbone(torch.zeros(1, form.size, form.size, 3, dtype=torch.uint8)).shape[1:])
+    settings = run.settings
+    if finetunes(settings, run.fabric):
+        backbone, form = configured_backbone(config, seed=settings.seed)
+        data = prepare_pictures(images, validation, settings, backbone, form, progress=run.progress)
+        network, lesson = fit_network(data, config, run, backbone)
     else:
-        frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
-        store = FeatureStore(cache / "features")
-        maps = store.maps(images, frozen, progress=progress).at_least_one()
-        images, failures = images.subset(maps.rows), maps.failures
-        if validation is None:
-            chosen = held_out_mask(images, settings.validation_fraction, settings.seed)
-            validation, validation_inputs = images.subset(chosen), maps.subset(chosen)
-            images, maps = images.subset(~chosen), maps.subset(~chosen)
-        else:
-            validation_inputs = store.maps(validation, frozen, progress=progress)
-            if len(validation):
-                validation_inputs.at_least_one()
-            validation = validation.subset(validation_inputs.rows)
-            failures = [*failures, *validation_inputs.failures]
-        mirrored = None
-        if settings.augment and not config.mirror:  # with it both ways give the same
-            other_way = dataclasses.replace(frozen, form=dataclasses.replace(form, mirror=True))
-            mirrored = store.maps(images, other_way, progress=progress)
-            if mirrored.failures:
-                raise DataError(f"{mirrored.failures[0]}: it was readable a moment ago; run the training again")
-        if settings.from_neighbourhoods:
-            check_neighbourhoods(len(images))  # of those that are usable there have to be enough too
-            given = labels_of(images) if settings.use_labels else None
-            found = pseudo_labels(maps.pooled()[:, : backbone.last_channels], settings.seed, given=given)
-            labels: npt.NDArray[Any] = found.memberships
-            fineness = found.fineness
-            images = images.without_labels()
-        else:
-            labels = labels_of(images)
-        batches = FeatureBatches(maps, mirrored, labels)
-        shape = maps.shape
-
-    device_seeds = [fabric.device.index or 0] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=device_seeds):  # the caller's random state stays as it was
-        torch.manual_seed(settings.seed)
-        n_classes, multilabel = batches.labels.shape[1], images.multilabel
-        head = configured_head(config, shape[0], n_classes, multilabel=multilabel)
-        task = Task(
-            config.spec, n_classes, multilabel, settings.seed, len(images),
-            soft=settings.from_neighbourhoods, fineness=fineness,
-        )  # fmt: skip
-        objective = find_objective(config.objective)
-        network = HashingNetwork(backbone, head) if finetune else head
-        state = TrainingState(fingerprint)
-        none = np.zeros((0, n_classes), dtype=bool)
-        held = Validation(validation_inputs, labels_of(validation) if len(validation) else none)
-        lesson = fit(
-            network, objective, task, batches, held, settings, fabric, state,
-            out=out, overwrite=overwrite, progress=progress,
-        )  # fmt: skip
-
+        backbone, frozen = exported_backbone(config, cache, seed=settings.seed)
+        store, form = FeatureStore(cache / "features"), frozen.form
+        data = prepare_features(images, validation, settings, backbone, frozen, store, progress=run.progress)
+        network, lesson = fit_network(data, config, run)
+    shares = None
+    if settings.from_neighbourhoods and isinstance(data.batches, FeatureBatches):
+        shares = symbol_shares(OrdinalCodes.from_scores(scores_of(network, data.batches.maps, run.fabric)))
     return TrainedNetwork(
         network,
         backbone,
         form,
-        (shape[0], shape[1], shape[2]),
+        data.shape,
         lesson.objective,
-        state,
-        len(images),
-        held,
-        failures,
-        [] if lesson.correction is None else corrected(images, lesson.correction),
-        symbol_shares(OrdinalCodes.from_scores(scores_of(network, maps, fabric)))
-        if settings.from_neighbourhoods
-        else None,
+        run.state,
+        data.images,
+        data.held,
+        data.failures,
+        [] if lesson.correction is None else corrected(data.images, lesson.correction),
+        shares,
     )
 
 
-def _fingerprint(
-    images: ImageSet, validation: ImageSet | None, config: DOHConfig, settings: TrainConfig, finetune: bool
-) -> str:
-    """Digest of everything that decides the result."""
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update(
-        json.dumps([config.to_json(), settings.to_json(), finetune, ordhash.__version__], sort_keys=True).encode()
+def fit_network(
+    data: TrainingData, config: DOHConfig, run: TrainingRun, backbone: Backbone | None = None
+) -> tuple[HashingHead | HashingNetwork, Lesson]:
+    """Build a network and [fit][ordhash.learn.fit] it; PyTorch's random state stays as it was.
+
+    Args:
+        data: Training and validation images.
+        config: The network and its objective.
+        run: How and where to train.
+        backbone: A backbone that learns too; None trains the head alone.
+
+    Returns:
+        The head, or backbone and head, with the weights of the kept epoch; and what it was trained for.
+    """
+    settings, device = run.settings, run.fabric.device
+    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        n_classes, multilabel = data.batches.labels.shape[1], data.images.multilabel
+        head = configured_head(config, data.shape[0], n_classes, multilabel=multilabel)
+        task = Task(
+            config.spec, n_classes, multilabel, settings.seed, len(data.images),
+            soft=settings.from_neighbourhoods, fineness=data.fineness,
+        )  # fmt: skip
+        network = head if backbone is None else HashingNetwork(backbone, head)
+        return network, fit(network, find_objective(config.objective), task, data.batches, data.held, run)
+
+
+def _described(
+    trained: TrainedNetwork,
+    config: DOHConfig,
+    settings: TrainConfig,
+    protocol: str,
+    calibration: tuple[Calibration | None, Calibration | None],
+    origin: dict[str, Any],
+) -> ModelInfo:
+    """What the model file of a training says of itself; the weights' digest is known when it is written."""
+    state, images = trained.state, trained.images
+    return ModelInfo(
+        spec=config.spec,
+        form=trained.form,
+        normalisation=trained.backbone.normalisation,
+        class_names=images.class_names,
+        multilabel=images.multilabel,
+        backbone=config.backbone,
+        weights_id="",
+        method=dataclasses.replace(config, objective=trained.objective).to_json()["objective"],
+        protocol=protocol,
+        training={
+            "digest": state.digest,
+            "config": config.to_json(),
+            "settings": settings.to_json(),
+            "mode": "finetune" if isinstance(trained.network, HashingNetwork) else "frozen",
+            "images": len(images),
+            "validation_images": len(trained.held.labels),
+            "validation_map": state.best_map,
+            "best_epoch": state.best_epoch,
+            "seconds": round(state.seconds, 2),
+            "history": state.history,
+            "wrong_labels": state.wrong_labels,
+            "corrected": len(trained.corrected),
+            "failures": [[failure.source, failure.reason] for failure in trained.failures],
+            **origin,
+        },
+        calibration=calibration[0],
+        asymmetric_calibration=calibration[1],
     )
-    if isinstance(config.weights, Path) and config.weights.is_file():
-        digest.update(config.weights.read_bytes())
-    for part in (images, validation):
-        if part is not None:
-            digest.update(
-                "\0".join(str(key) for key in part.keys).encode("utf-8", "surrogateescape")
-                + b"".join(part.content_ids())
-            )
-            if part.labels is not None:
-                digest.update("\0".join(part.class_names).encode("utf-8", "surrogateescape"))
-                digest.update(np.packbits(part.labels, axis=1).tobytes())
-    return digest.hexdigest()
 
 
-def _finished(out: Path, fingerprint: str) -> TrainResult | None:
+def _write_model(path: Path, trained: TrainedNetwork, info: ModelInfo, cache: Path) -> None:
+    network = trained.network.cpu().eval()
+    if isinstance(network, HashingNetwork):
+        head, kept = network.head, None  # nobody will ask for a fine-tuned backbone again
+    else:
+        head, kept = network, cache / "backbones"
+    frozen = export_backbone(trained.backbone, trained.form, info.backbone, kept)
+    info = dataclasses.replace(info, weights_id=frozen.weights_id)
+    export_model(path, frozen, head, trained.feature_shape, info)
+
+
+def _finished(out: Path, digest: str) -> TrainResult | None:
     try:
         training = load_model(out / MODEL_FILE).info.training
     except ModelFileError:
         return None
-    if training.get("fingerprint") != fingerprint:
+    if training.get("digest") != digest:
         return None
-    (out / "checkpoint.pt").unlink(
-        missing_ok=True
-    )  # the process may have died between writing the one and removing this
+    # The process may have died between writing the model and removing the checkpoint.
+    (out / "checkpoint.pt").unlink(missing_ok=True)
     return TrainResult(
         out / MODEL_FILE,
         training["validation_map"],

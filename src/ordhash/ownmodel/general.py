@@ -19,9 +19,9 @@ import numpy as np
 from ordhash.codes import CodeSpec
 from ordhash.data import ImageSet
 from ordhash.errors import InputError
-from ordhash.learn import DOHConfig, TrainResult, configured_backbone, export_backbone, export_model
+from ordhash.learn import DOHConfig, TrainResult, export_model, exported_backbone
 from ordhash.learn.shallow import ITQ, LinearHead
-from ordhash.model import GENERAL, MODEL_FILE, FeatureStore
+from ordhash.model import GENERAL, MODEL_FILE, FeatureStore, ModelInfo
 from ordhash.support import replace_file
 
 __all__ = ["GENERAL_BITS", "fit_general", "general_model", "suits"]
@@ -53,25 +53,23 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
     if not suits(DOHConfig()):
         raise RuntimeError("general.npz was made for another network; make it anew with benchmarks/general.py --fit")
     started, config = time.perf_counter(), DOHConfig()
-    backbone, form = configured_backbone(config)
-    frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+    backbone, frozen = exported_backbone(config, cache)
     with np.load(_KEPT) as kept:
         head = LinearHead(kept["weight"].astype(np.float32), kept["bias"].astype(np.float32))
         facts: dict[str, Any] = json.loads(str(kept["facts"]))
-    path = export_model(
-        out / MODEL_FILE,
-        backbone,
-        frozen,
-        head,
-        (backbone.last_channels, *facts["map"]),
+    info = ModelInfo(
         spec=CodeSpec(GENERAL_BITS, 2),
+        form=frozen.form,
+        normalisation=backbone.normalisation,
         class_names=(),
         multilabel=False,
+        backbone=frozen.name,
+        weights_id=frozen.weights_id,
         method={"name": ITQ.name, **dataclasses.asdict(ITQ())},
         protocol="",
-        training={GENERAL: facts["photographs"]},
-        failures=[],
+        training={GENERAL: facts["photographs"], "failures": []},
     )
+    path = export_model(out / MODEL_FILE, frozen, head, (backbone.last_channels, *facts["map"]), info)
     return TrainResult(path, None, 0, time.perf_counter() - started, general=True)
 
 
@@ -88,8 +86,7 @@ def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: 
         InputError: There are fewer than bits.
     """
     config = DOHConfig()
-    backbone, form = configured_backbone(config)
-    frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+    backbone, frozen = exported_backbone(config, cache)
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress)
     if len(maps) < GENERAL_BITS:
         raise InputError(f"there are {len(maps)} photographs that can be used; take at least {GENERAL_BITS}")

@@ -12,9 +12,8 @@ import torch
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet
 from ordhash.errors import InputError, did_you_mean
-from ordhash.learn.backbones import configured_backbone
 from ordhash.learn.config import DOHConfig
-from ordhash.learn.export import export_backbone, export_model
+from ordhash.learn.export import export_model, exported_backbone
 from ordhash.learn.shallow.base import ShallowMethod
 from ordhash.learn.shallow.itq import ITQ
 from ordhash.learn.shallow.itq_cca import ITQCCA
@@ -23,7 +22,7 @@ from ordhash.learn.shallow.sdh import SDH
 from ordhash.learn.shallow.spectral import SpectralHashing
 from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
 from ordhash.learn.validation import calibrations, labelled, labels_of
-from ordhash.model import MODEL_FILE, Calibration, FeatureStore, learned_from, symbol_shares
+from ordhash.model import MODEL_FILE, Calibration, FeatureStore, ModelInfo, learned_from, symbol_shares
 
 __all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
 
@@ -88,8 +87,7 @@ def fit_shallow(
     if method.supervision == "labels":
         labelled(images)  # refuses here what would be refused after minutes of reading images
     started = time.perf_counter()
-    backbone, form = configured_backbone(config)
-    frozen = export_backbone(backbone, form, config.backbone, cache / "backbones")
+    backbone, frozen = exported_backbone(config, cache)
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
     pooled = method.seen(maps.pooled(), backbone.last_channels)
     learned, labels = pooled, None
@@ -107,19 +105,19 @@ def fit_shallow(
         some = truth.any(axis=1)
         scores = head(torch.from_numpy(pooled[some])[:, :, None, None]).scores.numpy()
         measured = calibrations(scores, truth[some])
-    path = export_model(
-        Path(out) / MODEL_FILE,
-        backbone,
-        frozen,
-        head,
-        maps.shape,
+    info = ModelInfo(
         spec=CodeSpec(config.code_bits, 2),
+        form=frozen.form,
+        normalisation=backbone.normalisation,
         class_names=images.class_names,
         multilabel=images.multilabel,
+        backbone=frozen.name,
+        weights_id=frozen.weights_id,
         method={"name": method.name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
         protocol=protocol,
-        training=training,
-        failures=maps.failures,
-        calibrations=measured,
+        training={**training, "failures": [[failure.source, failure.reason] for failure in maps.failures]},
+        calibration=measured[0],
+        asymmetric_calibration=measured[1],
     )
+    path = export_model(Path(out) / MODEL_FILE, frozen, head, maps.shape, info)
     return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))

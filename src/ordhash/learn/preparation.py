@@ -1,0 +1,188 @@
+"""What a training learns from: feature maps of a frozen backbone, or pictures where the backbone learns too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ordhash.data import ImageSet
+from ordhash.errors import DataError, ImageError
+from ordhash.learn.backbones import Backbone
+from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
+from ordhash.learn.config import TrainConfig
+from ordhash.learn.loop import Validation
+from ordhash.learn.pseudolabels import pseudo_labels
+from ordhash.learn.validation import check_neighbourhoods, held_out, held_out_mask, labels_of, usable
+from ordhash.model import FeatureMaps, FeatureStore, FrozenBackbone, ImageInput
+from ordhash.support import progress_bar
+
+__all__ = ["Featured", "TrainingData", "feature_data", "prepare_features", "prepare_pictures"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What [fit_network][ordhash.learn.fit_network] learns from.
+
+    Attributes:
+        images: The training images, without those that cannot be used or are held out.
+        batches: The same as inputs of the network.
+        held: Images that choose the epoch.
+        shape: D, h, w of a feature map.
+        fineness: As in [Task][ordhash.learn.objectives.Task].
+        failures: Images that cannot be used.
+    """
+
+    images: ImageSet
+    batches: Batches
+    held: Validation
+    shape: tuple[int, int, int]
+    fineness: float = 0.0
+    failures: list[ImageError] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Featured:
+    """Images with their feature maps.
+
+    Attributes:
+        images: n images.
+        maps: n maps.
+    """
+
+    images: ImageSet
+    maps: FeatureMaps
+
+    def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Featured:
+        """Some of them: a boolean mask, or positions."""
+        return Featured(self.images.subset(picked), self.maps.subset(picked))
+
+
+def prepare_pictures(
+    images: ImageSet,
+    validation: ImageSet | None,
+    settings: TrainConfig,
+    backbone: Backbone,
+    form: ImageInput,
+    *,
+    progress: bool = False,
+) -> TrainingData:
+    """Pictures that are decoded anew for every epoch, for a backbone that learns too.
+
+    Args:
+        images: Training images with labels.
+        validation: Images that choose the epoch; None holds some of ``images`` out.
+        settings: How to train.
+        backbone: Says which maps it gives.
+        form: Preprocessing.
+        progress: Whether to show bars.
+
+    Raises:
+        InputError: None of the images can be used.
+    """
+    with progress_bar("Checking images", len(images), show=progress) as advance:
+        images, failures = usable(images, advance)
+    if validation is None:
+        images, validation = held_out(images, settings.validation_fraction, settings.seed)
+    elif len(validation):
+        with progress_bar("Checking validation images", len(validation), show=progress) as advance:
+            validation, more = usable(validation, advance)
+        failures = [*failures, *more]
+    crop = settings.crop if settings.augment else None
+    batches = PictureBatches(images, form, crop=crop, workers=settings.workers, strong=settings.strong_augment)
+    held = PictureBatches(validation, form, crop=None, workers=settings.workers)
+    with torch.inference_mode():
+        depth, height, width = backbone(torch.zeros(1, form.size, form.size, 3, dtype=torch.uint8)).shape[1:]
+    labels = labels_of(validation) if len(validation) else np.zeros((0, batches.labels.shape[1]), dtype=bool)
+    return TrainingData(images, batches, Validation(held, labels), (depth, height, width), failures=failures)
+
+
+def prepare_features(
+    images: ImageSet,
+    validation: ImageSet | None,
+    settings: TrainConfig,
+    backbone: Backbone,
+    frozen: FrozenBackbone,
+    store: FeatureStore,
+    *,
+    progress: bool = False,
+) -> TrainingData:
+    """Feature maps of a frozen backbone, each computed once.
+
+    Args:
+        images: Training images, all with labels or none.
+        validation: Images that choose the epoch; None holds some of ``images`` out.
+        settings: How to train.
+        backbone: The backbone.
+        frozen: Its graph.
+        store: Where maps are kept.
+        progress: Whether to show bars.
+
+    Raises:
+        InputError: None of the images can be used, or too few to learn from their neighbourhoods.
+        DataError: An image vanished meanwhile.
+    """
+
+    def mirror_images(images: ImageSet) -> FeatureMaps | None:
+        if not settings.augment or backbone.mirror:  # with it both ways give the same
+            return None
+        other_way = dataclasses.replace(frozen, form=dataclasses.replace(frozen.form, mirror=True))
+        mirrored = store.maps(images, other_way, progress=progress)
+        if mirrored.failures:
+            raise DataError(f"{mirrored.failures[0]}: it was readable a moment ago; run the training again")
+        return mirrored
+
+    maps = store.maps(images, frozen, progress=progress).at_least_one()
+    train, failures, given = Featured(images.subset(maps.rows), maps), maps.failures, None
+    if validation is not None and not settings.from_neighbourhoods:
+        found = store.maps(validation, frozen, progress=progress)
+        if len(validation):
+            found.at_least_one()
+        given, failures = Featured(validation.subset(found.rows), found), [*failures, *found.failures]
+    data = feature_data(train, given, settings, backbone.last_channels, mirror_images)
+    return dataclasses.replace(data, failures=failures)
+
+
+def feature_data(
+    train: Featured,
+    validation: Featured | None,
+    settings: TrainConfig,
+    last_channels: int,
+    mirror_images: Callable[[ImageSet], FeatureMaps | None] = lambda _: None,
+) -> TrainingData:
+    """Training and validation images as a head learns from them, with labels given or found.
+
+    Args:
+        train: Training images.
+        validation: Images that choose the epoch; None holds some of ``train`` out. Without labels nothing chooses.
+        settings: How to train.
+        last_channels: Channels of the backbone's last map, which stand first: pseudo labels are made of these.
+        mirror_images: Gives maps of the mirror images of those that are learned from, or None.
+
+    Raises:
+        InputError: There are too few images to learn from their neighbourhoods, or no labels.
+    """
+    if settings.from_neighbourhoods:
+        validation = train.subset(np.zeros(len(train.images), dtype=bool))
+    elif validation is None:
+        chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
+        train, validation = train.subset(~chosen), train.subset(chosen)
+    images, maps, fineness = train.images, train.maps, 0.0
+    mirrored = mirror_images(images)
+    if settings.from_neighbourhoods:
+        check_neighbourhoods(len(images))  # again: some may have turned out to be unusable
+        given = labels_of(images) if settings.use_labels else None
+        found = pseudo_labels(maps.pooled()[:, :last_channels], settings.seed, given=given)
+        labels: npt.NDArray[Any] = found.memberships
+        images, fineness = images.without_labels(), found.fineness
+    else:
+        labels = labels_of(images)
+    none = np.zeros((0, labels.shape[1]), dtype=bool)
+    truth = labels_of(validation.images) if len(validation.images) else none
+    batches = FeatureBatches(maps, mirrored, labels)
+    return TrainingData(images, batches, Validation(validation.maps, truth), maps.shape, fineness)
