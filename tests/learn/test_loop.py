@@ -1,3 +1,6 @@
+import math
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,11 @@ from ordhash.codes.codes import CodeSpec
 from ordhash.data import read_folder
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.batches import FeatureBatches, PictureBatches
-from ordhash.learn.loop import class_means, features_of
+from ordhash.learn.checkpoint import TrainingState
+from ordhash.learn.config import TrainConfig
+from ordhash.learn.loop import TrainingRun, Validation, class_means, features_of, fit
 from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.learn.objectives import Task, find_objective
 from ordhash.model.features import FeatureMaps
 from ordhash.model.inference import ImageInput
 
@@ -52,3 +58,65 @@ def test_class_features_of_a_network_that_reads_pictures(photo_folder):
     with torch.no_grad():
         features = backbone.eval()(pictures).mean(dim=(2, 3)).numpy()
     np.testing.assert_allclose(found.numpy(), means_slowly(features, images.labels), atol=1e-4)
+
+
+class Recording(torch.optim.AdamW):
+    """AdamW that notes the learning rates of every step."""
+
+    rates: ClassVar[list[list[float]]] = []
+
+    def step(self, closure=None):
+        self.rates.append([group["lr"] for group in self.param_groups])
+        return super().step(closure)
+
+
+@pytest.mark.parametrize(("warmup", "size", "epochs"), [(0.1, 21, 7), (0.0, 8, 5), (1.0, 12, 3), (0.35, 20, 4)])
+def test_the_learning_rate_of_every_step_with_and_without_an_interruption(warmup, size, epochs, tmp_path, monkeypatch):
+    """Against the formula, step by step; exactly so after a checkpoint."""
+    monkeypatch.setattr(torch.optim, "AdamW", Recording)
+    monkeypatch.setattr(Recording, "rates", [])
+    rng = np.random.default_rng(0)
+    labels = np.eye(3, dtype=bool)[np.arange(size) % 3]
+    batches = FeatureBatches(
+        FeatureMaps(rng.normal(size=(size, 3, 2, 2)).astype(np.float16), np.arange(size), np.arange(size), [], 0),
+        None,
+        labels,
+    )
+    none = Validation(batches.maps.subset([]), labels[:0])
+    settings = TrainConfig(
+        epochs=epochs, batch_size=4, learning_rate=0.003, warmup=warmup, validate_every=1, accelerator="cpu"
+    )
+    fabric = Fabric(accelerator="cpu", devices=1)
+
+    def learn(out, settings=settings):
+        network = HashingHead(3, 3, CodeSpec(8, 4), hidden=4, use_local=False)
+        fit(network, find_objective("doh"), Task(CodeSpec(8, 4), 3), batches, none,
+            TrainingRun(settings, fabric, TrainingState("digest"), out))  # fmt: skip
+
+    learn(tmp_path / "whole")
+    whole, steps = [rate for (rate,) in Recording.rates], size // 4 + (size % 4 > 1)
+    total = steps * epochs
+    expected = []
+    for step in range(total):
+        done = step / total
+        if done < warmup:
+            factor = max(done, 1e-3) / warmup
+        else:
+            factor = 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1e-9, 1 - warmup)))
+        expected.append(0.003 * factor)
+    assert whole == expected
+
+    Recording.rates.clear()
+    save = TrainingState.save
+
+    def stop(self, *given):
+        save(self, *given)
+        if self.epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingState, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            learn(tmp_path / "interrupted")
+    learn(tmp_path / "interrupted")
+    assert [rate for (rate,) in Recording.rates] == expected

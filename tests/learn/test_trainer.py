@@ -541,15 +541,15 @@ def test_a_loss_that_is_no_number_stops_the_training(photo_folder, tmp_path, cac
 
 
 def test_the_learning_rate_rises_and_then_falls_to_nothing():
-    factors = [loop._learning_rate_factor(done, 0.1) for done in np.linspace(0, 1, 101)]
+    factors = [loop.rate_factor(done, 0.1) for done in np.linspace(0, 1, 101)]
     assert 0 < factors[0] < 0.05
     assert max(factors) == factors[10] == 1
     assert factors[:11] == sorted(factors[:11])
     assert factors[10:] == sorted(factors[10:], reverse=True)
     assert factors[55] == pytest.approx(0.5)  # half-way along the cosine
     assert factors[-1] == pytest.approx(0, abs=1e-9)
-    assert loop._learning_rate_factor(0, 0.0) == 1
-    assert loop._learning_rate_factor(1, 1.0) == 1
+    assert loop.rate_factor(0, 0.0) == 1
+    assert loop.rate_factor(1, 1.0) == 1
 
 
 def test_codewords_in_mixed_precision_and_after_an_interruption(photo_folder, tmp_path, cache, learned, monkeypatch):

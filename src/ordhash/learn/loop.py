@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
 
 from ordhash.codes import OrdinalCodes
 from ordhash.errors import DataError
@@ -39,6 +40,7 @@ __all__ = [
     "features_of",
     "fit",
     "looks_at_labels",
+    "rate_factor",
     "scores_of",
 ]
 
@@ -152,17 +154,18 @@ def fit(
         groups.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
     # In one pass over the parameters, which is faster; on a GPU gradients of 16 bits could not be clipped then.
     fused = fabric.device.type == "cpu"
-    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
-    model, optimizer = fabric.setup(learner, optimizer)
-    peaks = [group["lr"] for group in optimizer.param_groups]  # before a checkpoint brings the rate of its last step
+    adamw = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
+    model, optimizer = fabric.setup(learner, adamw)
     if run.out:
         state.load(run.out, fabric, learner, optimizer, overwrite=run.overwrite)
-
-    started = time.perf_counter()
     steps_an_epoch = len(epoch_order(len(batches), settings.batch_size, 0, share))
     total = steps_an_epoch * settings.epochs
+    done = steps_an_epoch * state.epoch
+    schedule = LambdaLR(adamw, lambda step: rate_factor(step / total, settings.warmup), last_epoch=done - 1)
+
+    started = time.perf_counter()
     with progress_bar("Training", total, show=run.progress) as advance:
-        advance(state.epoch * steps_an_epoch)
+        advance(done)
         for epoch in range(state.epoch + 1, settings.epochs + 1):
             # An epoch's randomness depends on seed and epoch alone, so a resumed run repeats what was lost.
             seed = settings.seed * 100_003 + epoch
@@ -170,16 +173,14 @@ def fit(
             model.train()
             sums: dict[str, Tensor] = {}
             order = epoch_order(len(batches), settings.batch_size, seed, share)
-            for step, (inputs, rows) in enumerate(batches.epoch(order, seed)):
-                factor = _learning_rate_factor(((epoch - 1) * steps_an_epoch + step) / total, settings.warmup)
-                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                    group["lr"] = peak * factor
+            for inputs, rows in batches.epoch(order, seed):
                 inputs = batches.on_device(inputs.to(fabric.device), rows, seed)
                 inputs, labels = objective.blend(inputs, targets[rows].to(fabric.device))
                 terms = model(inputs, labels)
                 fabric.backward(torch.stack(list(terms.values())).sum())
                 fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
                 optimizer.step()
+                schedule.step()
                 optimizer.zero_grad()
                 advance(1)
                 # Added up on the device, which need not wait for anybody to read them.
@@ -336,8 +337,18 @@ class _Learner(nn.Module):
         return terms
 
 
-def _learning_rate_factor(done: float, warmup: float) -> float:
-    """Share of the highest learning rate when ``done`` of all steps are over: a rise, then half a cosine."""
+def rate_factor(done: float, warmup: float) -> float:
+    """Factor of the highest learning rate: a linear rise, then half a cosine down to 0.
+
+    The ready-made schedules of PyTorch and timm round the rise to whole steps and start it elsewhere.
+
+    Args:
+        done: Share of all steps that are over, 0 to 1.
+        warmup: Share of all steps in which the rate rises.
+
+    >>> [round(rate_factor(done, 0.5), 3) for done in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    [0.002, 0.5, 1.0, 0.5, 0.0]
+    """
     if done < warmup:
         return max(done, 1e-3) / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1e-9, 1 - warmup)))
