@@ -43,8 +43,8 @@ class PairLogistic(Objective):
     pair_weight: float = 1.0
     class_weight: float = 1.0
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _PairLogisticLoss(self, task)
 
 

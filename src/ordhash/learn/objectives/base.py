@@ -69,7 +69,7 @@ class Objective(ABC):
     """A training objective: one file, one paper, one frozen dataclass of settings.
 
     A subclass is a frozen dataclass whose fields are its settings, with a name for the command line, a citation, and
-    ``build``, which returns the loss: a module called with a HeadOutput and labels, float32 (n, n_classes) of zeros
+    ``loss``, which returns the loss: a module called with a HeadOutput and labels, float32 (n, n_classes) of zeros
     and ones (between them where ``blend`` mixes, and where labels are soft), that returns its named terms (scalars).
     Training minimises their sum.
 
@@ -78,6 +78,7 @@ class Objective(ABC):
         citation: The paper.
         supervision: What it makes of the labels: pairwise, triplet, classes, centres or proxies.
         binary: Whether it makes codes of bits, that is, of arity 2, and no others.
+        one_label: Whether images must carry one label each.
         wants_class_features: Whether it looks at the mean features of the classes; they cost a pass over the images.
         corrects_labels: Whether it learns other labels where given ones are probably wrong
             (``ordhash.learn.correction``), unless settings decide that.
@@ -87,6 +88,7 @@ class Objective(ABC):
     citation: ClassVar[str]
     supervision: ClassVar[str]
     binary: ClassVar[bool] = False
+    one_label: ClassVar[bool] = False
     wants_class_features: ClassVar[bool] = False
     corrects_labels: ClassVar[bool] = False
 
@@ -112,13 +114,20 @@ class Objective(ABC):
         """
         return inputs, labels
 
-    @abstractmethod
     def build(self, task: Task) -> nn.Module:
         """Loss module for a task; its parameters, if it has any, are trained with the network.
 
         Raises:
             InputError: The objective cannot be used for this task.
         """
+        self.check_spec(task.spec)
+        if self.one_label and task.multilabel:
+            raise InputError(f"objective {self.name} needs images with one label each; choose another objective")
+        return self.loss(task)
+
+    @abstractmethod
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module; called by ``build`` with a task that has passed the checks."""
 
 
 def relaxed_code(scores: Tensor) -> Tensor:

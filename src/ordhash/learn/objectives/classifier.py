@@ -59,15 +59,14 @@ class Classifier(Objective):
     citation: ClassVar[str] = "ordhash; a bound to compare with, no retrieval method"
     supervision: ClassVar[str] = "classes"
     binary: ClassVar[bool] = False
+    one_label: ClassVar[bool] = True
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective.
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module.
 
         Raises:
-            InputError: Images carry several labels, or there are more classes than codes.
+            InputError: There are more classes than codes.
         """
-        if task.multilabel:
-            raise InputError("objective classifier needs images with one label each; choose another objective")
         return _ClassifierLoss(class_digits(task.n_classes, task.spec.n_segments, task.spec.arity))
 
 

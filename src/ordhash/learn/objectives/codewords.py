@@ -95,8 +95,8 @@ class DOHCodewords(DOH):
         if self.kept_share >= 1:
             raise InputError(f"kept_share is {self.kept_share}; it must be below 1, or no segment learns from labels")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _CodewordLoss(self, task)
 
 
@@ -110,7 +110,7 @@ class _CodewordLoss(nn.Module):
         self.n_kept = int(settings.kept_share * task.spec.n_segments)
         self.n_learned = task.spec.n_segments - self.n_kept
         learned = CodeSpec.of_segments(self.n_learned, arity)
-        self.pairs = DOH.build(settings, dataclasses.replace(task, spec=learned))
+        self.pairs = DOH.loss(settings, dataclasses.replace(task, spec=learned))
         if task.class_features is None:
             codewords = far_codewords(task.n_classes, learned, task.seed)
         else:

@@ -49,9 +49,8 @@ class CSQ(Objective):
     def __post_init__(self) -> None:
         check_not_negative(self, "quantisation_weight")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _CSQLoss(self, task)
 
 

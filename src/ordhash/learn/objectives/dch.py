@@ -64,9 +64,8 @@ class DCH(Objective):
         check_above_zero(self, "gamma")
         check_not_negative(self, "quantisation_weight")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _DCHLoss(self)
 
 

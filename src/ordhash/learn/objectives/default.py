@@ -63,6 +63,6 @@ class Default(Objective):
             return DOHMixup(mixup=0.0) if weak else DOHMixup()
         return DOHCodewords()
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of the objective for a task."""
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module of the objective that suits the task."""
         return self.suited(task).build(task)

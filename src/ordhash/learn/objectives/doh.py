@@ -74,8 +74,8 @@ class DOH(Objective):
     def __post_init__(self) -> None:
         check_not_negative(self, "pair_weight", "class_weight", "similar_weight")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _DOHLoss(self, task)
 
 

@@ -73,9 +73,8 @@ class DSDH(Objective):
         if self.rounds < 1:
             raise InputError(f"rounds is {self.rounds}; allowed are 1 and more")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _DSDHLoss(self)
 
 

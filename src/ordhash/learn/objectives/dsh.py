@@ -58,9 +58,8 @@ class DSH(Objective):
         check_above_zero(self, "margin")
         check_not_negative(self, "quantisation_weight")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _DSHLoss(self, task)
 
 

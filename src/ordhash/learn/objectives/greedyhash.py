@@ -44,9 +44,8 @@ class GreedyHash(Objective):
     def __post_init__(self) -> None:
         check_not_negative(self, "quantisation_weight")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _GreedyHashLoss(self, task)
 
 

@@ -60,9 +60,8 @@ class HashNet(Objective):
     def __post_init__(self) -> None:
         check_above_zero(self, "scale", "beta_growth_steps")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _HashNetLoss(self, task)
 
 

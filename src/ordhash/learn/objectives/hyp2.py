@@ -72,9 +72,8 @@ class HyP2(Objective):
     def __post_init__(self) -> None:
         check_not_negative(self, "pair_weight")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _HyP2Loss(self, task)
 
 

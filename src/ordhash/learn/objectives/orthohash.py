@@ -61,9 +61,8 @@ class OrthoHash(Objective):
         check_above_zero(self, "scale")
         check_not_negative(self, "margin")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
-        self.check_spec(task.spec)
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _OrthoHashLoss(self, task)
 
 

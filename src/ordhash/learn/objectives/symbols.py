@@ -77,8 +77,8 @@ class DOHSymbols(DOH):
         super().__post_init__()
         check_not_negative(self, "symbol_weight", "quantisation_weight")
 
-    def build(self, task: Task) -> nn.Module:
-        """Loss module of this objective."""
+    def loss(self, task: Task) -> nn.Module:
+        """The loss module."""
         return _SymbolLoss(self, task)
 
 
@@ -87,7 +87,7 @@ class _SymbolLoss(nn.Module):
         super().__init__()
         self.settings = settings
         self.multilabel = task.multilabel
-        self.doh = DOH.build(settings, task)
+        self.doh = DOH.loss(settings, task)
         self.classes = nn.Linear(task.spec.n_segments * task.spec.arity, task.n_classes, bias=False)
 
     def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
