@@ -1,5 +1,6 @@
 """A collection that learns its own model: what goes on, what is refused, and what no failure may break."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -12,19 +13,32 @@ from ordhash.errors import DataError, InputError, SyncRunningError
 from ordhash.learn import DOHConfig
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.correction import CORRECTED_FILE
+from ordhash.learn.shallow import fit_shallow
 from ordhash.model.file import load_model
-from ordhash.ownmodel import learn_labels, sync_without_model
-from ordhash.ownmodel import learning as ownmodel
+from ordhash.ownmodel import LearningPlan, learn_labels, sync_without_model
+from ordhash.ownmodel.learning import own_config
 
 TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
 
 
 @pytest.fixture
-def network(monkeypatch):
+def plan(cache):
+    """Sixty photographs are few; the backbone is exported once for all tests."""
+    return LearningPlan(cache=cache)
+
+
+@pytest.fixture
+def network(plan):
     """As if sixty photographs were many; two epochs."""
-    monkeypatch.setattr(ownmodel, "LEAST_LEARNED_FROM", 0)
-    monkeypatch.setattr(ownmodel, "_EPOCHS", 2)
-    monkeypatch.setattr(ownmodel, "_STEPS", 2)
+    return dataclasses.replace(plan, least_images=0, epochs=2, steps=2)
+
+
+@pytest.fixture
+def sync(plan):
+    def with_plan(collection, folder, plan=plan, **options):
+        return sync_without_model(collection, folder, config=TINY, plan=plan, **options)
+
+    return with_plan
 
 
 @pytest.fixture
@@ -45,10 +59,6 @@ def collection(tmp_path):
     return Collection(tmp_path / "photos.ordhash")
 
 
-def sync(collection, folder, **options):
-    return sync_without_model(collection, folder, config=TINY, **options)
-
-
 def searches(collection):
     """Whether what is there can be searched."""
     index, model = collection.index(), load_model(collection.model())
@@ -59,7 +69,7 @@ def inside(collection):
     return sorted(path.name for path in collection.path.iterdir())
 
 
-def test_few_photographs_get_a_rotation_of_their_features(collection, folder):
+def test_few_photographs_get_a_rotation_of_their_features(collection, folder, sync):
     report, trained = sync(collection, folder)
     assert (report.encoded, trained.validation_map) == (60, None)
     info = load_model(collection.model()).info
@@ -68,18 +78,18 @@ def test_few_photographs_get_a_rotation_of_their_features(collection, folder):
     assert collection.staleness(load_model(collection.model())) is None
 
 
-def test_a_collection_learns_its_model_once(collection, folder, network):
-    report, trained = sync(collection, folder)
+def test_a_collection_learns_its_model_once(collection, folder, network, sync):
+    report, trained = sync(collection, folder, plan=network)
     assert (report.encoded, trained.reused) == (60, False)
     assert searches(collection)
     assert collection.model() == collection.path / f"model-{collection.model_id}.onnx"
     assert "learning" not in inside(collection)
-    report, trained = sync(collection, folder)
+    report, trained = sync(collection, folder, plan=network)
     assert (report.unchanged, trained) == (60, None)
     assert collection.staleness(load_model(collection.model())) is None
 
 
-def test_another_model_takes_the_place_of_the_first(collection, folder):
+def test_another_model_takes_the_place_of_the_first(collection, folder, sync):
     sync(collection, folder)
     first = collection.model_id
     for path in sorted(folder.glob("*.jpg"))[:5]:
@@ -92,7 +102,7 @@ def test_another_model_takes_the_place_of_the_first(collection, folder):
     assert [name for name in inside(collection) if name.endswith(".onnx")] == [f"model-{collection.model_id}.onnx"]
 
 
-def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path):
+def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path, sync):
     sync(collection, folder)
     before = inside(collection)
     (tmp_path / "other").mkdir()
@@ -107,8 +117,8 @@ def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path):
 
 
 @pytest.mark.slow  # learns twice
-def test_an_interruption_while_encoding_goes_on_with_the_same_model(collection, folder, monkeypatch, network):
-    sync(collection, folder)
+def test_an_interruption_while_encoding_goes_on_with_the_same_model(collection, folder, monkeypatch, network, sync):
+    sync(collection, folder, plan=network)
     for path in sorted(folder.glob("*.jpg"))[:5]:
         path.rename(path.with_stem(f"moved {path.stem}"))
 
@@ -118,9 +128,9 @@ def test_an_interruption_while_encoding_goes_on_with_the_same_model(collection, 
     with monkeypatch.context() as patched:
         patched.setattr("ordhash.collection.sync._take", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            sync(collection, folder, relearn=True)
+            sync(collection, folder, relearn=True, plan=network)
     assert load_model(collection.model()).id == collection.model_id  # whichever that is now
-    report, trained = sync(collection, folder, relearn=True)
+    report, trained = sync(collection, folder, relearn=True, plan=network)
     assert trained.reused
     assert report.encoded + report.reused == 60
     assert searches(collection)
@@ -128,7 +138,7 @@ def test_an_interruption_while_encoding_goes_on_with_the_same_model(collection, 
 
 
 @pytest.mark.slow  # learns twice
-def test_a_folder_that_changes_after_an_interrupted_training(collection, folder, monkeypatch, network):
+def test_a_folder_that_changes_after_an_interrupted_training(collection, folder, monkeypatch, network, sync):
     save = TrainingState.save
 
     def interrupted(self, *arguments):
@@ -138,30 +148,30 @@ def test_a_folder_that_changes_after_an_interrupted_training(collection, folder,
     with monkeypatch.context() as patched:
         patched.setattr(TrainingState, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            sync(collection, folder)
+            sync(collection, folder, plan=network)
     assert (collection.path / "learning" / "checkpoint.pt").exists()
     assert not Collection.is_one(collection.path)
     (folder / "00.jpg").unlink()
-    report, trained = sync(collection, folder)
+    report, trained = sync(collection, folder, plan=network)
     assert (report.encoded, trained.reused) == (59, False)
 
 
-def test_one_process_learns_at_a_time(collection, folder):
+def test_one_process_learns_at_a_time(collection, folder, sync):
     with collection.learning(folder), pytest.raises(SyncRunningError, match="is being learned by process"):
         sync(collection, folder)
 
 
 @pytest.mark.parametrize("few", [0, 1000])
-def test_files_that_are_no_images_do_not_count(few, collection, folder, monkeypatch):
-    monkeypatch.setattr(ownmodel, "LEAST_LEARNED_FROM", few)
+def test_files_that_are_no_images_do_not_count(few, collection, folder, plan, sync):
+    plan = dataclasses.replace(plan, least_images=few)
     for path in sorted(folder.rglob("*.jpg"))[15:]:
         path.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"there are 15 images; .* at least 50|at least 16 images .* there are \(15,"):
-        sync(collection, folder)
+        sync(collection, folder, plan=plan)
     assert "learning" not in inside(collection)
 
 
-def test_a_folder_may_be_named_in_several_ways(collection, folder, tmp_path, monkeypatch):
+def test_a_folder_may_be_named_in_several_ways(collection, folder, tmp_path, monkeypatch, sync):
     sync(collection, folder)
     (tmp_path / "link").symlink_to(folder)
     monkeypatch.chdir(folder / "summer")
@@ -169,7 +179,7 @@ def test_a_folder_may_be_named_in_several_ways(collection, folder, tmp_path, mon
         assert sync(collection, way)[0].unchanged == 60
 
 
-def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path):
+def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path, sync):
     sync(collection, folder)
     moved = Collection(collection.path.rename(tmp_path / "moved"))
     assert searches(moved)
@@ -185,7 +195,7 @@ def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path):
         moved.model()
 
 
-def test_collections_in_the_folder_hold_no_photographs(folder, tmp_path):
+def test_collections_in_the_folder_hold_no_photographs(folder, tmp_path, sync):
     within = Collection(folder / "kept")
     sync(within, folder)
     (within.path / "thumbnails").mkdir()
@@ -206,11 +216,11 @@ def labels_file(tmp_path, numbers, *, more=""):
 
 
 @pytest.mark.parametrize(("n", "use_labels"), [(6, "spread"), (30, True)])
-def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, folder, network, tmp_path):
-    sync(collection, folder)
+def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, folder, network, tmp_path, sync):
+    sync(collection, folder, plan=network)
     first = collection.model_id
     given = labels_file(tmp_path, range(n), more="gone.jpg,red")
-    report, trained, unknown = learn_labels(collection, read_manifest(given), config=TINY)
+    report, trained, unknown = learn_labels(collection, read_manifest(given), config=TINY, plan=network)
     assert (report.encoded, unknown) == (60, ["gone.jpg"])
     assert searches(collection)
     info = load_model(collection.model()).info
@@ -222,7 +232,7 @@ def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, 
     assert kept.keys.tolist() == read_manifest(given).keys.tolist()  # a photograph that is away may come back
     assert trained.reused is False
     # The next learning has them too, and the network they were learned with.
-    sync_without_model(collection, folder, relearn=True)
+    sync_without_model(collection, folder, relearn=True, plan=network)
     again = load_model(collection.model()).info
     assert again.training["config"] == TINY.to_json()
     assert again.training["settings"]["use_labels"] == use_labels
@@ -230,22 +240,22 @@ def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, 
 
 
 @pytest.mark.slow
-def test_labels_bring_together_what_they_name(collection, folder, network, tmp_path, monkeypatch):
+def test_labels_bring_together_what_they_name(collection, folder, network, tmp_path, sync):
     """Two words that have nothing to do with colours: light and dark of each."""
-    monkeypatch.setattr(ownmodel, "_STEPS", 60)
-    sync(collection, folder)
+    network = dataclasses.replace(network, steps=60)
+    sync(collection, folder, plan=network)
     path = tmp_path / "labels.csv"
     keys = [f"{'summer/' if number % 2 else ''}{number:02}.jpg" for number in range(60)]
     warm = {key: "warm" if number % 3 == 0 else "cold" for number, key in enumerate(keys)}
     path.write_text("path,labels\n" + "".join(f"{key},{word}\n" for key, word in warm.items()))
-    learn_labels(collection, read_manifest(path), config=TINY)
+    learn_labels(collection, read_manifest(path), config=TINY, plan=network)
     index = collection.index()
     found = index.search(index.codes, top_k=20)
     same = [warm[str(key)] == warm[str(index.keys[row])] for row, keys in enumerate(found.keys) for key in keys]
     assert np.mean(same) > 0.9
 
 
-def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, folder, tmp_path):
+def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, folder, tmp_path, sync):
     sync(collection, folder)
     before = inside(collection)
     with pytest.raises(InputError, match=r"no label is of a photograph in .*: the first is of 'nowhere\.jpg'"):
@@ -259,19 +269,17 @@ def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, fo
         learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)
 
 
-def test_what_was_corrected_is_listed_beside_the_model(collection, folder, monkeypatch):
-    learn = ownmodel._learn
-
-    def correcting(images, config, work, *, progress):
-        trained = learn(images, config, work, progress=progress)
-        (work / CORRECTED_FILE).write_text("path,given,learned\n")
+def test_what_was_corrected_is_listed_beside_the_model(collection, folder, monkeypatch, sync):
+    def correcting(*given, out, **options):
+        trained = fit_shallow(*given, out=out, **options)
+        (out / CORRECTED_FILE).write_text("path,given,learned\n")
         return trained
 
     def die(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ownmodel, "_learn", correcting)
+        patch.setattr("ordhash.ownmodel.learning.fit_shallow", correcting)
         patch.setattr(Collection, "sync", die)
         with pytest.raises(KeyboardInterrupt):
             sync(collection, folder)
@@ -281,14 +289,14 @@ def test_what_was_corrected_is_listed_beside_the_model(collection, folder, monke
 
 
 @pytest.mark.slow
-def test_labels_survive_an_interruption_while_encoding(collection, folder, network, tmp_path, monkeypatch):
-    sync(collection, folder)
+def test_labels_survive_an_interruption_while_encoding(collection, folder, network, tmp_path, monkeypatch, sync):
+    sync(collection, folder, plan=network)
     with monkeypatch.context() as patch:
         patch.setattr(Collection, "sync", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY)
+            learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY, plan=network)
     assert (collection.path / "labels.csv").exists()
-    learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY)
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(30))), config=TINY, plan=network)
     assert searches(collection)
     assert not (collection.path / "learning").exists()
 
@@ -298,24 +306,26 @@ def interrupted(*arguments, **options):
 
 
 @pytest.mark.slow
-def test_kept_labels_of_photographs_that_are_gone_stop_nothing(collection, folder, network, tmp_path):
-    sync(collection, folder)
-    learn_labels(collection, read_manifest(labels_file(tmp_path, range(6))), config=TINY)
+def test_kept_labels_of_photographs_that_are_gone_stop_nothing(collection, folder, network, tmp_path, sync):
+    sync(collection, folder, plan=network)
+    learn_labels(collection, read_manifest(labels_file(tmp_path, range(6))), config=TINY, plan=network)
     for number in (1, 2, 4, 5):  # the green ones and the blue ones
         (folder / ("summer" if number % 2 else "") / f"{number:02}.jpg").rename(folder / f"{number}-elsewhere.jpg")
-    sync(collection, folder, relearn=True)
+    sync(collection, folder, relearn=True, plan=network)
     assert load_model(collection.model()).info.training["settings"]["use_labels"] is False
     assert (collection.path / "labels.csv").exists()
 
 
 @pytest.mark.slow
-def test_a_class_without_a_photograph_is_not_learned(collection, folder, network, tmp_path):
-    sync(collection, folder)
-    learn_labels(collection, read_manifest(labels_file(tmp_path, range(30), more="gone.jpg,violet")), config=TINY)
+def test_a_class_without_a_photograph_is_not_learned(collection, folder, network, tmp_path, sync):
+    sync(collection, folder, plan=network)
+    learn_labels(
+        collection, read_manifest(labels_file(tmp_path, range(30), more="gone.jpg,violet")), config=TINY, plan=network
+    )
     assert load_model(collection.model()).info.class_names == ("blue", "green", "red")
 
 
-def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_path):
+def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_path, sync):
     sync(collection, folder)
     keys = np.array(["00.jpg", "02.jpg"])
     for names, says in ((("a;b", "c"), "a class is called 'a;b'"), ((" a", "c"), "a class is called ' a'")):
@@ -327,10 +337,10 @@ def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_p
         learn_labels(collection, labels, config=TINY)
 
 
-def test_a_lost_model_is_learned_again(collection, folder, network):
-    sync(collection, folder)
+def test_a_lost_model_is_learned_again(collection, folder, network, sync):
+    sync(collection, folder, plan=network)
     collection.model().unlink()
-    sync(collection, folder, relearn=True)
+    sync(collection, folder, relearn=True, plan=network)
     assert searches(collection)
     collection.model().unlink()
-    assert ownmodel._own_config(collection) == DOHConfig()
+    assert own_config(collection) == DOHConfig()

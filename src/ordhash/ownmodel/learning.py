@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,46 @@ from ordhash.model import LEAST_LEARNED_FROM, Encoder, load_model
 from ordhash.ownmodel.general import general_model, suits
 from ordhash.support import StrPath, replace_file, write_csv
 
-__all__ = ["learn_labels", "sync_without_model"]
+__all__ = ["LearningPlan", "learn_labels", "sync_without_model"]
 
-# At least so many: with few photographs an epoch has few steps.
-_EPOCHS, _STEPS = 30, 1500
 # Mirror images would take as long as all the rest.
 _SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False)
 # With so many labels, photographs that have none add more doubt than they add sights (docs/experiments.md).
 _MANY_LABELS = 0.25
 _MODEL = "model-{}.onnx"
 _LABELS = "labels.csv"
+
+
+@dataclass(frozen=True)
+class LearningPlan:
+    """When and for how long a collection's own network is learned.
+
+    Attributes:
+        least_images: Fewer photographs without labels get the general model.
+        epochs: Least passes over the photographs.
+        steps: Least batches: with few photographs an epoch has few.
+        cache: Folder of feature maps and exported backbones; None keeps them in the collection while it is learned.
+    """
+
+    least_images: int = LEAST_LEARNED_FROM
+    epochs: int = 30
+    steps: int = 1500
+    cache: Path | None = None
+
+    def settings(self, n_images: float, settings: TrainConfig = _SETTINGS) -> TrainConfig:
+        """Settings for a number of images.
+
+        Args:
+            n_images: Images that are learned from.
+            settings: Everything else.
+
+        >>> plan = LearningPlan()
+        >>> plan.settings(1000).epochs, plan.settings(50_000).epochs
+        (96, 30)
+        """
+        epochs = max(self.epochs, math.ceil(self.steps / max(1.0, n_images / settings.batch_size)))
+        # Twenty checkpoints.
+        return dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
 
 
 def sync_without_model(
@@ -50,6 +81,7 @@ def sync_without_model(
     undelete: bool = False,
     wait: bool = False,
     progress: bool = False,
+    plan: LearningPlan = LearningPlan(),
 ) -> tuple[SyncReport, TrainResult | None]:
     """Learn codes from the photographs of a folder, without labels, and bring a collection into step with it.
 
@@ -69,6 +101,7 @@ def sync_without_model(
         undelete: As [Collection.sync][ordhash.collection.Collection.sync] takes it.
         wait: Whether to wait for other processes that learn a model for this collection or sync it.
         progress: Whether to show bars.
+        plan: When and for how long a network learns.
 
     Returns:
         What the sync did; what the training gave, None where a model was there.
@@ -94,7 +127,8 @@ def sync_without_model(
         kept = collection.path / _LABELS
         if kept.exists():
             images = _with_kept_labels(images, kept)
-        return _learn_and_encode(collection, folder, images, config or _own_config(collection), work, **syncing)
+        config = config or own_config(collection)
+        return _learn_and_encode(collection, folder, images, config, work, plan, **syncing)
 
 
 def learn_labels(
@@ -104,6 +138,7 @@ def learn_labels(
     config: DOHConfig | None = None,
     wait: bool = False,
     progress: bool = False,
+    plan: LearningPlan = LearningPlan(),
 ) -> tuple[SyncReport, TrainResult, list[str]]:
     """Learn a collection's model anew, now that there are labels for photographs of it, and encode everything by it.
 
@@ -118,6 +153,7 @@ def learn_labels(
         config: The network and the code; None takes those of the collection's own model.
         wait: Whether to wait for other processes that learn a model for this collection or sync it.
         progress: Whether to show bars.
+        plan: When and for how long a network learns.
 
     Returns:
         What the sync did, what the training gave, and the keys that have labels and are no photographs in the folder.
@@ -143,7 +179,7 @@ def learn_labels(
     labelled(images)  # or it is refused, before anything is changed
     with collection.learning(folder, wait=wait) as work:
         report, trained = _learn_and_encode(
-            collection, folder, images, config or _own_config(collection), work,
+            collection, folder, images, config or own_config(collection), work, plan,
             labels=labels, wait=wait, progress=progress,
         )  # fmt: skip
     return report, trained, unknown
@@ -187,7 +223,7 @@ def _check_names(labels: ImageSet) -> None:
             raise InputError(f"a label is of {str(key)!r}, which no table can name; leave it out")
 
 
-def _own_config(collection: Collection) -> DOHConfig:
+def own_config(collection: Collection) -> DOHConfig:
     """The network and the code that the collection's own model was made with, if it has one, or else the default."""
     if Collection.is_one(collection.path):
         try:
@@ -213,12 +249,13 @@ def _learn_and_encode(
     images: ImageSet,
     config: DOHConfig,
     work: Path,
+    plan: LearningPlan,
     *,
     labels: ImageSet | None = None,
     **syncing: Any,
 ) -> tuple[SyncReport, TrainResult]:
     try:
-        trained = _learn(images, config, work, progress=syncing["progress"])
+        trained = _learn(images, config, work, plan, progress=syncing["progress"])
     except InputError:  # nothing to go on with
         shutil.rmtree(work)
         raise
@@ -239,31 +276,16 @@ def _learn_and_encode(
     return report, dataclasses.replace(trained, model=path)
 
 
-def _settings_for(n_images: float, settings: TrainConfig = _SETTINGS) -> TrainConfig:
-    """How to train on so many images: not below 1,500 steps, which many epochs of few images take.
-
-    Args:
-        n_images: Images that are learned from.
-        settings: Of whatever else.
-
-    >>> _settings_for(1000).epochs, _settings_for(50_000).epochs
-    (96, 30)
-    """
-    epochs = max(_EPOCHS, math.ceil(_STEPS / max(1.0, n_images / settings.batch_size)))
-    # A look at validation images, and a checkpoint, twenty times.
-    return dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
-
-
-def _learn(images: ImageSet, config: DOHConfig, work: Path, *, progress: bool) -> TrainResult:
+def _learn(images: ImageSet, config: DOHConfig, work: Path, plan: LearningPlan, *, progress: bool) -> TrainResult:
     share = 0.0 if images.labels is None else float(images.labels.any(axis=1).mean())
     alone = share >= _MANY_LABELS or len(images) < LEAST_UNLABELLED  # too few photographs for labels to spread
     settings = dataclasses.replace(_SETTINGS, use_labels=bool(share) and (alone or "spread"))
-    places: dict[str, Any] = {"out": work, "cache": work / "cache", "progress": progress}
-    if not share and len(images) < LEAST_LEARNED_FROM:
+    places: dict[str, Any] = {"out": work, "cache": plan.cache or work / "cache", "progress": progress}
+    if not share and len(images) < plan.least_images:
         if suits(config):
             return general_model(work, cache=places["cache"])
         return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
-    settings = _settings_for(share * len(images) if settings.use_labels is True else len(images), settings)
+    settings = plan.settings(share * len(images) if settings.use_labels is True else len(images), settings)
     try:
         return train(images, config, settings, overwrite="others", **places)
     except TooFewImagesError:  # of many files hardly one can be used
