@@ -25,6 +25,12 @@ def terminal(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Feature maps and exported backbones of all trainings, so that a backbone is exported once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
     """Folder `photos` of three classes, one sub-folder each, with six JPEGs of 48x40 pixels that differ by colour."""

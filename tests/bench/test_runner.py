@@ -24,11 +24,6 @@ from ordhash.learn.batches import PictureBatches
 from ordhash.learn.objectives import DOHMixup
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def results(recipe_file, tiny_protocol, tmp_path, cache):
     return run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)

@@ -11,9 +11,3 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """Shared by all trainings here, so that the backbone is exported once."""
-    return tmp_path_factory.mktemp("cache")
