@@ -137,19 +137,19 @@ def test_fingerprints_are_those_of_wanted_pictures(photos, encoder, index, photo
     "box", [(0.5, 0, 0.5, 1), (0, 0, 1.1, 1), (-0.1, 0, 1, 1), (0, 0.6, 1, 0.4), (0, 0, float("nan"), 1)]
 )
 def test_boxes_that_are_no_part_of_a_picture(box, photos, encoder, index):
-    with pytest.raises(InputError, match=r"the box is .*; allowed are left, top, right and bottom"):
+    with pytest.raises(InputError, match=r"box .*left, top, right and bottom"):
         look_up_examples([Example(photos.images[0], box)], encoder, index)
 
 
 def test_bad_examples(photos, encoder, index, bad_files):
-    with pytest.raises(InputError, match="no example says what is wanted"):
+    with pytest.raises(InputError, match="example.*wanted"):
         look_up_examples([Example(photos.images[0], wanted=False)], encoder, index)
-    with pytest.raises(InputError, match="no example says what is wanted"):
+    with pytest.raises(InputError, match="example.*wanted"):
         look_up_examples([], encoder, index)
-    with pytest.raises(ImageError, match="the upload: this is not an image"):
+    with pytest.raises(ImageError, match="the upload: .*not an image"):
         look_up_examples([Example(bad_files["text"].read_bytes(), name="the upload")], encoder, index)
     large = Image.new("RGB", (200, 200))
-    with pytest.raises(ImageError, match="it claims 200 x 200 pixels, allowed are 10,000 in all"):
+    with pytest.raises(ImageError, match=r"200 x 200.*10,000"):
         look_up_examples([Example(large, max_pixels=10_000)], encoder, index)
 
 

@@ -56,7 +56,7 @@ def test_a_model_that_is_not_calibrated_knows_no_likelihood(photos, tiny_model):
     index = OrdinalIndex(encoder.encode(photos), photos.keys)
     answers, _ = look_up(photos.subset([0]), encoder, index)
     assert {answer.likelihood for answer in answers[0].found} == {None}
-    with pytest.raises(InputError, match=r"does not know how likely its results are: .* train it again with labels"):
+    with pytest.raises(InputError, match="train it again with labels"):
         look_up(photos.subset([0]), encoder, index, likely=True)
 
 

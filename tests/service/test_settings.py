@@ -17,7 +17,7 @@ def test_addresses_that_others_reach(host):
 
 
 def test_others_may_only_come_in_with_a_token():
-    with pytest.raises(InputError, match=r"host is 0\.0\.0\.0, which other machines can reach; give a token"):
+    with pytest.raises(InputError, match=r"0\.0\.0\.0.*token"):
         ServiceSettings(host="0.0.0.0")
     settings = ServiceSettings(host="0.0.0.0", token="x" * 16)
     assert not settings.loopback
@@ -27,15 +27,15 @@ def test_others_may_only_come_in_with_a_token():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"port": 70000}, "port is 70000; allowed is 0 to 65535"),
-        ({"token": "short"}, "the token must have 16 or more characters"),
-        ({"token": "schlüssel-zum-haus"}, "all of them printable ASCII and no space"),
-        ({"token": "a token that has spaces"}, "and no space"),
-        ({"upload_bytes": 0}, "upload_bytes is 0; it must be above 0"),
-        ({"pixels": -1}, "pixels is -1; it must be above 0"),
-        ({"concurrent": 0}, "concurrent is 0; it must be above 0"),
-        ({"seconds": 0}, "seconds is 0; it must be above 0"),
-        ({"waiting": -1}, "waiting is -1; it must be 0 or more"),
+        ({"port": 70000}, "70000.*65535"),
+        ({"token": "short"}, "16 or more"),
+        ({"token": "schlüssel-zum-haus"}, "ASCII"),
+        ({"token": "a token that has spaces"}, "space"),
+        ({"upload_bytes": 0}, "upload_bytes is 0"),
+        ({"pixels": -1}, "pixels is -1"),
+        ({"concurrent": 0}, "concurrent is 0"),
+        ({"seconds": 0}, "seconds is 0"),
+        ({"waiting": -1}, "waiting is -1"),
     ],
 )
 def test_values_that_are_not_allowed(values, sentence):
