@@ -9,7 +9,7 @@ from ordhash.service.work import BusyError, TookTooLongError, Work
 
 
 def work(**settings):
-    return Work("test", **{"concurrent": 1, "waiting": 1, "seconds": 30, **settings})
+    return Work(**{"concurrent": 1, "waiting": 1, "seconds": 30, **settings})
 
 
 def test_results_and_errors_come_back():
@@ -37,6 +37,7 @@ def test_room_is_counted_until_a_thread_is_free():
         assert some.under_way == 1  # given up, and still running
         with pytest.raises(TookTooLongError):  # waits, and is then taken out of the queue
             await some(divmod, 1, 1)
+        await asyncio.sleep(0.01)
         assert some.under_way == 1
         waiting = asyncio.create_task(some(divmod, 1, 1))
         await asyncio.sleep(0)
@@ -44,6 +45,24 @@ def test_room_is_counted_until_a_thread_is_free():
             await some(divmod, 1, 1)
         go_on.set()
         assert await waiting == (1, 0)
-        some.close()
+        await some.close()
+        assert some.under_way == 0
+
+    asyncio.run(ask())
+
+
+def test_closing_waits_for_what_runs_and_drops_what_waits():
+    async def ask():
+        go_on, done, some = threading.Event(), [], work()
+        running = asyncio.create_task(some(lambda: go_on.wait(30) and done.append("ran")))
+        waiting = asyncio.create_task(some(done.append, "waited"))
+        await asyncio.sleep(0.05)
+        assert some.under_way == 2
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        await some.close()
+        assert done == ["ran"]
+        await running
+        with pytest.raises(TookTooLongError):
+            await waiting
 
     asyncio.run(ask())

@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from ordhash.index import Comparison
+from ordhash.search import Box as Edges
 
 __all__ = [
     "Added",
@@ -29,6 +32,7 @@ __all__ = [
     "SearchRequest",
     "Status",
     "Value",
+    "attention_map",
 ]
 
 Value = str | int | float | bool | datetime.datetime | None
@@ -117,6 +121,18 @@ class AttentionMap(_Message):
 
     values: list[list[float]]
     box: Box
+
+
+def attention_map(attention: npt.NDArray[np.float32], seen: Edges) -> AttentionMap:
+    """The message of an attention map.
+
+    Args:
+        attention: float32 (h, w), adding up to 1.
+        seen: The part of the picture that it covers.
+    """
+    left, top, right, bottom = seen
+    box = Box(left=left, top=top, right=right, bottom=bottom)
+    return AttentionMap(values=attention.astype(float).round(6).tolist(), box=box)
 
 
 class Result(_Message):

@@ -1,12 +1,14 @@
-"""Work that takes a processor: so much at once, so much in waiting, and the rest is refused."""
+"""Work in threads: some calls at once, some waiting, the rest refused."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
 
 __all__ = ["BusyError", "TookTooLongError", "Work"]
 
@@ -15,66 +17,64 @@ T = TypeVar("T")
 
 
 class BusyError(Exception):
-    """As much is waiting as may."""
+    """Too many calls are waiting."""
 
 
 class TookTooLongError(Exception):
-    """The time for an answer is over."""
+    """No result within the time limit."""
 
 
 class Work:
     """Threads for one kind of work.
 
     Args:
-        name: Of the threads.
-        concurrent: How many threads.
-        waiting: Calls that may wait for one.
-        seconds: After so long a caller is told that it took too long. What a thread does cannot be interrupted, so it
-            counts until it ends.
+        concurrent: Calls that run at once, each in a thread.
+        waiting: Calls that may wait for a thread.
+        seconds: Time limit of a call. A running thread cannot be interrupted, so it occupies its place until it ends.
     """
 
-    def __init__(self, name: str, *, concurrent: int, waiting: int, seconds: float) -> None:
-        self._threads = ThreadPoolExecutor(concurrent, thread_name_prefix=name)
+    def __init__(self, *, concurrent: int, waiting: int, seconds: float) -> None:
+        self._limiter = anyio.CapacityLimiter(concurrent)
         self._room = concurrent + waiting
         self._seconds = seconds
-        self._under_way = 0
+        self._calls: dict[asyncio.Task[Any], anyio.CancelScope] = {}
 
     @property
     def under_way(self) -> int:
         """Calls that run or wait."""
-        return self._under_way
+        return len(self._calls)
 
     async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Result of a function, run in a thread.
 
         Raises:
-            BusyError: No room.
-            TookTooLongError: It takes too long.
+            BusyError: Too many calls are waiting.
+            TookTooLongError: No result within the time limit.
         """
-        if self._under_way >= self._room:
+        if self.under_way >= self._room:
             raise BusyError
-        self._under_way += 1
-        loop = asyncio.get_running_loop()
-        future = self._threads.submit(function, *args, **kwargs)
-        future.add_done_callback(lambda _: self._over(loop))
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
-        except TimeoutError:
-            if isinstance(_error_of(future), TimeoutError):  # the function's own
-                raise
-            raise TookTooLongError from None
+        scope = anyio.CancelScope()
+        # A task of its own, since whoever gives up must not wait for the thread.
+        task = asyncio.create_task(self._run(scope, functools.partial(function, *args, **kwargs)))
+        self._calls[task] = scope
+        task.add_done_callback(self._over)
+        with anyio.move_on_after(self._seconds):
+            return await asyncio.shield(task)
+        scope.cancel()  # ends a call that waits; one that runs is shielded
+        raise TookTooLongError
 
-    def _over(self, loop: asyncio.AbstractEventLoop) -> None:
-        def count() -> None:
-            self._under_way -= 1
+    async def _run(self, scope: anyio.CancelScope, function: Callable[[], T]) -> T:
+        with scope:
+            return await anyio.to_thread.run_sync(function, limiter=self._limiter)
+        raise TookTooLongError
 
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody counts any more
-            loop.call_soon_threadsafe(count)
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        del self._calls[task]
+        if not task.cancelled():
+            task.exception()  # or asyncio logs errors that nobody waits for any more
 
-    def close(self) -> None:
-        """Let what runs come to its end, and start nothing more."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _error_of(future: Future[T]) -> BaseException | None:
-    return future.exception() if future.done() and not future.cancelled() else None
+    async def close(self) -> None:
+        """Wait for running calls; drop those that wait."""
+        for scope in self._calls.values():
+            scope.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)

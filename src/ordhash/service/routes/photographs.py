@@ -1,0 +1,100 @@
+"""Routes of photographs: to list, show, add and delete them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query
+from fastapi.responses import Response
+
+from ordhash.index import Condition
+from ordhash.service import messages
+from ordhash.service.library import Order
+from ordhash.service.served import Served, failures, may_change
+
+__all__ = ["photographs"]
+
+photographs = APIRouter(tags=["photographs"])
+
+Key = Annotated[str, Query(description="Key of a photograph: its path below the folder of the collection.")]
+Version = Annotated[str | None, Query(description="Of the photograph; with it the picture may be cached for ever.")]
+
+
+def _picture(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"image/jpeg": {}}, "description": "The picture."}, **failures(*statuses)}
+
+
+@photographs.get("/v1/images", responses=failures(422, 429, 503))
+async def images(
+    served: Served,
+    offset: Annotated[int, Query(ge=0, le=2**40)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    order: Order = "name",
+    where: Annotated[
+        list[str], Query(max_length=16, description="Conditions on the metadata, as in `labels=cat`.")
+    ] = [],  # noqa: B006  # FastAPI copies it
+) -> messages.Images:
+    """Photographs of the collection that meet all conditions, a page at a time."""
+    conditions = [Condition.parse(text) for text in where]
+    found, total, generation = await served.showing(served.library.images, offset, limit, order, conditions)
+    return messages.Images(
+        total=total,
+        generation=generation,
+        images=[messages.Image(key=key, version=version) for key, version in found],
+    )
+
+
+@photographs.get("/v1/image", responses=failures(404, 429, 503))
+async def image(served: Served, key: Key) -> messages.Photograph:
+    """Metadata of a photograph."""
+    version, metadata = await served.showing(served.library.known, key)
+    return messages.Photograph(key=key, version=version, metadata=metadata)
+
+
+@photographs.get("/v1/thumbnail", response_class=Response, responses=_picture(404, 422, 429, 503))
+async def thumbnail(served: Served, key: Key, version: Version = None) -> Response:
+    """A small picture of a photograph."""
+    return _jpeg(await served.showing(served.library.thumbnail, key), forever=version is not None)
+
+
+@photographs.get("/v1/picture", response_class=Response, responses=_picture(404, 422, 429, 503))
+async def picture(
+    served: Served,
+    key: Key,
+    side: Annotated[int, Query(ge=16, le=4096, description="Pixels of the longer side.")] = 1600,
+    version: Version = None,
+) -> Response:
+    """The photograph, upright, scaled down and without its metadata."""
+    return _jpeg(await served.showing(served.library.picture, key, side), forever=version is not None)
+
+
+@photographs.get("/v1/attention", responses=failures(404, 422, 429, 503))
+async def attention(served: Served, key: Key) -> messages.AttentionMap:
+    """Where the network looks in a photograph."""
+    return messages.attention_map(*await served.searching(served.library.attention, key))
+
+
+@photographs.post(
+    "/v1/images",
+    status_code=201,
+    responses=failures(403, 408, 409, 413, 422, 429, 503),
+    dependencies=[Depends(may_change)],
+)
+async def add(
+    served: Served,
+    image: Annotated[bytes, Body(media_type="application/octet-stream", description="Content of an image file.")],
+) -> messages.Added:
+    """Put a photograph into the folder of the collection and into its index."""
+    return messages.Added(key=await served.searching(served.library.add, image))
+
+
+@photographs.delete("/v1/images", responses=failures(403, 404, 409, 429, 503), dependencies=[Depends(may_change)])
+async def delete(served: Served, key: Key) -> messages.Deleted:
+    """Delete a photograph from the collection; its file stays, and later syncs leave it out."""
+    await served.searching(served.library.delete, key)
+    return messages.Deleted(key=key)
+
+
+def _jpeg(content: bytes, *, forever: bool) -> Response:
+    keep = "private, max-age=31536000, immutable" if forever else "private, no-cache"
+    return Response(content, media_type="image/jpeg", headers={"cache-control": keep})
