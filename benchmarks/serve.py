@@ -44,7 +44,7 @@ def made_collection(n: int, model_path: Path) -> Path:
     model = load_model(model_path)
     if Collection.is_one(path):
         info = Collection(path).info()
-        if (info["count"], info["model_id"]) == (n, model.id):
+        if (info.count, info.model_id) == (n, model.id):
             return path
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)

@@ -16,6 +16,7 @@ __all__ = [
     "MissingPartError",
     "ModelFileError",
     "OrdhashError",
+    "OtherModelError",
     "ServerError",
     "SyncRunningError",
     "did_you_mean",
@@ -61,6 +62,10 @@ class ImageError(OrdhashError):
 
 class ModelFileError(OrdhashError):
     """A file is not a model of this package, or was written by a newer version of it."""
+
+
+class OtherModelError(InputError):
+    """Codes, queries or a collection are of another model than what they are compared with."""
 
 
 class SyncRunningError(InputError):

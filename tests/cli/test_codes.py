@@ -210,5 +210,5 @@ def test_nothing_likely_is_said_in_words(
     assert text == f"{query}: nothing that is likely to be alike\n"
     good("index", photo_folder, "--model", tiny_model, "--out", tmp_path / "other.index")
     result = run("search", tmp_path / "other.index", query, "--likely")
-    assert (result.exit_code, "does not know how likely its results are" in result.stderr) == (2, True)
+    assert (result.exit_code, "calibrated" in result.stderr) == (2, True)
     assert "likely" not in good("search", tmp_path / "other.index", query).replace(str(query), "")

@@ -23,9 +23,9 @@ from ordhash.codes.codes import CodeSpec
 from ordhash.codes.file import CodeFacts, read_codes
 from ordhash.collection import Collection, Entry, sync
 from ordhash.collection.catalogue import Catalogue
-from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, fingerprint_distance
-from ordhash.data.imageset import as_image_set
+from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
+from ordhash.search import Target, search_by_images
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_images_that_cannot_be_used_are_tried_again_when_they_change(collection,
     shutil.copyfile(photo_folder / "apple/apple_0.jpg", photo_folder / "text.jpg")
     (photo_folder / "empty.jpg").unlink()
     assert counts(collection.sync(photo_folder, encoder)) == (0, 1, 0, 18, 2)
-    assert collection.info()["unusable"] == 2
+    assert collection.info().unusable == 2
 
 
 def test_odd_files_and_folders(collection, photo_folder, encoder):
@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_be_read_now_loses_nothing(collection, photo_folder
     assert len(collection.index()) == 18
     shutil.rmtree(photo_folder)
     for _ in range(2):  # a disk that is not there, then an empty mount point
-        with pytest.raises(DataError, match="folder|disk"):
+        with pytest.raises(DataError, match=r"folder|disk"):
             collection.sync(photo_folder, encoder)
         assert len(collection.index()) == 18
         photo_folder.mkdir(exist_ok=True)
@@ -236,10 +236,10 @@ def test_near_duplicates_are_told_apart_from_what_looks_alike(collection, photo_
     everything = collection.duplicates(distance=256)  # but those of one colour have nothing to compare
     assert everything == [[key for key in collection.index().keys.tolist() if not key.startswith("plain")]]
 
-    keys = ["small.jpg", "part.png", "apple/apple_0.jpg", "plain_0.png", "there is no such key"]
-    seen = fingerprint(encoder.info.form.read(as_image_set([photo_folder / "copy.png"]), 0))
-    assert collection.near_duplicates(seen, keys) == [True, False, False, False, False]
-    assert collection.near_duplicates(None, keys) == [False] * 5
+    target = Target(encoder, collection.index(), collection)
+    for query, same in (("copy.png", {"coffee.png", "copy.png", "small.jpg"}), ("plain_0.png", set())):
+        answers, _ = search_by_images([photo_folder / query], target, top_k=24)
+        assert {answer.key for answer in answers[0].found if answer.near_duplicate} == same
 
 
 def test_groups_of_duplicates_are_those_of_all_pairs(tmp_path):
@@ -290,7 +290,7 @@ def test_a_catalogue_of_an_older_format_is_refused(collection, photo_folder, enc
     collection.sync(photo_folder, encoder)
     with sqlite3.connect(collection.path / "catalogue.sqlite") as database:
         database.execute("UPDATE facts SET value = '1' WHERE name = 'format'")
-    with pytest.raises(DataError, match="format 1.*older.*sync again"):
+    with pytest.raises(DataError, match=r"format 1.*older.*sync again"):
         collection.index()
 
 
@@ -326,7 +326,7 @@ def test_a_collection_that_may_only_be_read(collection, photo_folder, encoder):
         with pytest.raises(OSError, match="Permission denied"):
             path.write_bytes(b"")
         assert len(collection.index()) == 18
-        assert collection.info()["count"] == 18
+        assert collection.info().count == 18
         assert collection.verify(photographs=True) == []
         with pytest.raises((DataError, OSError), match=r"Permission denied|readonly"):
             collection.sync(photo_folder, encoder)
@@ -455,7 +455,7 @@ def test_what_is_deleted_stays_away_and_its_file_stays_there(collection, photo_f
     assert len(collection.index()) == 16
     report = collection.sync(photo_folder, encoder)
     assert (*counts(report), report.hidden) == (0, 0, 0, 16, 0, 2)
-    assert collection.info()["hidden"] == 2
+    assert collection.info().hidden == 2
     with pytest.raises(InputError, match=r"apple/apple_0\.jpg"):
         collection.delete(["apple/apple_1.jpg", "apple/apple_0.jpg"])
     assert len(collection.index()) == 16

@@ -7,10 +7,13 @@ from PIL import Image
 from ordhash import Encoder, OrdinalIndex
 from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances
+from ordhash.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
 from ordhash.data import open_rgb, prepare, read_folder
 from ordhash.errors import ImageError, InputError
-from ordhash.search.by_example import Example, combined_scores, look_up_examples, seen_part
+from ordhash.index import Condition
+from ordhash.search.by_example import Example, combined_scores, search_by_examples, seen_part
+from ordhash.search.target import Target
 
 
 @pytest.fixture
@@ -57,8 +60,8 @@ def test_one_wanted_image_has_the_distances_of_its_own_scores():
     )
 
 
-def test_an_example_alone_finds_what_a_look_up_finds(photos, encoder, index):
-    found = look_up_examples([Example(photos.images[3])], encoder, index, top_k=18)
+def test_an_example_alone_finds_what_the_index_finds(photos, encoder, index):
+    found = search_by_examples([Example(photos.images[3])], Target(encoder, index), top_k=18)
     scores = encoder.scores(photos.subset([3]))
     result = index.search_asymmetric(scores, top_k=18)
     assert [answer.key for answer in found.found] == result.keys[0].tolist()
@@ -66,8 +69,7 @@ def test_an_example_alone_finds_what_a_look_up_finds(photos, encoder, index):
     expected = encoder.info.asymmetric_calibration.likelihood(result.distances[0])
     np.testing.assert_allclose([answer.likelihood for answer in found.found], expected, rtol=1e-4)
     assert [answer.metadata["number"] for answer in found.found] == result.rows[0].tolist()
-    np.testing.assert_array_equal(found.scores.argmax(axis=1), scores[0].argmax(axis=1))
-    np.testing.assert_array_equal(found.attention, encoder.attention(photos.subset([3])))
+    np.testing.assert_array_equal([values for values, _ in found.attention], encoder.attention(photos.subset([3])))
     assert found.encode_seconds > 0
 
 
@@ -75,33 +77,47 @@ def test_several_examples_and_what_is_not_wanted(photos, encoder, index):
     keys = photos.keys.tolist()
     apple, carrot = keys.index("apple/apple_0.jpg"), keys.index("carrot/carrot_0.jpg")
     scores = encoder.scores(photos.subset([apple, carrot]))
-    both = look_up_examples([Example(photos.images[apple]), Example(photos.images[carrot])], encoder, index, top_k=18)
+    both = search_by_examples(
+        [Example(photos.images[apple]), Example(photos.images[carrot])], Target(encoder, index), top_k=18
+    )
     # The likelihood is the mean of what is known of each example.
     calibration = encoder.info.asymmetric_calibration
     codes = encoder.encode(photos)
     each = calibration.likelihood(asymmetric_distances(scores, codes))
     for answer in both.found:
         assert answer.likelihood == pytest.approx(each[:, keys.index(answer.key)].mean(), rel=1e-4)
-    unlike = look_up_examples(
-        [Example(photos.images[apple]), Example(photos.images[carrot], wanted=False)], encoder, index, top_k=18
+    unlike = search_by_examples(
+        [Example(photos.images[apple]), Example(photos.images[carrot], wanted=False)], Target(encoder, index), top_k=18
     )
-    np.testing.assert_array_equal(unlike.scores, combined_scores(scores[:1], scores[1:]))
-    expected = asymmetric_distances(unlike.scores[None], codes)[0]
+    expected = asymmetric_distances(combined_scores(scores[:1], scores[1:])[None], codes)[0]
     for answer in unlike.found:
         assert answer.distance == pytest.approx(float(expected[keys.index(answer.key)]), rel=1e-4, abs=1e-5)
     by_key = {answer.key: place for place, answer in enumerate(unlike.found)}
     assert by_key["apple/apple_0.jpg"] < by_key["carrot/carrot_0.jpg"]
 
 
-def test_a_box_is_the_part_that_counts(photos, encoder, index, tmp_path):
+def test_a_box_is_the_part_that_counts(photos, encoder, index, tmp_path, photo_collection):
     picture = open_rgb(photos.images[0])
     picture.crop((12, 0, 48, 20)).save(tmp_path / "part.png")
-    found = look_up_examples([Example(photos.images[0], (0.25, 0.0, 1.0, 0.5))], encoder, index)
-    whole = look_up_examples([Example(tmp_path / "part.png")], encoder, index)
-    np.testing.assert_array_equal(found.scores, whole.scores)
-    # A part of a picture is never the same picture; the whole is.
-    assert found.fingerprints == ()
-    assert len(whole.fingerprints) == 1
+    target = Target(encoder, index, Collection(photo_collection))
+    found = search_by_examples([Example(photos.images[0], (0.25, 0.0, 1.0, 0.5))], target)
+    whole = search_by_examples([Example(tmp_path / "part.png")], target)
+    assert [answer.key for answer in found.found] == [answer.key for answer in whole.found]
+    assert [answer.distance for answer in found.found] == [answer.distance for answer in whole.found]
+    assert not any(answer.near_duplicate for answer in found.found)
+
+
+def test_a_part_of_a_picture_is_never_the_same_picture(photos, encoder, index, photo_collection):
+    target = Target(encoder, index, Collection(photo_collection))
+    same = [
+        [
+            answer.key
+            for answer in search_by_examples([Example(photos.images[0], box)], target).found
+            if answer.near_duplicate
+        ]
+        for box in (None, (0.0, 0.0, 1.0, 0.99))
+    ]
+    assert same == [[photos.keys[0]], []]
 
 
 @pytest.mark.parametrize("box", [None, (0.5, 0.1, 0.9, 0.6)])
@@ -123,14 +139,15 @@ def test_the_part_that_a_network_sees(fit, box):
     assert seen[-1, :, 1].mean() == pytest.approx(100 * bottom, abs=3)
 
 
-def test_fingerprints_are_those_of_wanted_pictures(photos, encoder, index, photo_collection):
-    from ordhash.collection import Collection
-
-    found = look_up_examples(
-        [Example(photos.images[2]), Example(photos.images[9], wanted=False)], encoder, index, top_k=18
-    )
-    entry = Collection(photo_collection).entries([photos.keys[2]])[0]
-    assert [fingerprint_distance(one, entry.fingerprint) <= NEAR_DUPLICATE for one in found.fingerprints] == [True]
+def test_near_duplicates_are_those_of_wanted_pictures(photos, encoder, index, photo_collection):
+    collection = Collection(photo_collection)
+    examples = [Example(photos.images[2]), Example(photos.images[9], wanted=False)]
+    found = search_by_examples(examples, Target(encoder, index, collection), top_k=18).found
+    wanted = collection.entries([photos.keys[2]])[0].fingerprint
+    entries = collection.entries([answer.key for answer in found])
+    expected = [fingerprint_distance(wanted, entry.fingerprint) <= NEAR_DUPLICATE for entry in entries]
+    assert [answer.near_duplicate for answer in found] == expected
+    assert sum(expected) == 1
 
 
 @pytest.mark.parametrize(
@@ -138,25 +155,26 @@ def test_fingerprints_are_those_of_wanted_pictures(photos, encoder, index, photo
 )
 def test_boxes_that_are_no_part_of_a_picture(box, photos, encoder, index):
     with pytest.raises(InputError, match=r"box .*left, top, right and bottom"):
-        look_up_examples([Example(photos.images[0], box)], encoder, index)
+        search_by_examples([Example(photos.images[0], box)], Target(encoder, index))
 
 
 def test_bad_examples(photos, encoder, index, bad_files):
-    with pytest.raises(InputError, match="example.*wanted"):
-        look_up_examples([Example(photos.images[0], wanted=False)], encoder, index)
-    with pytest.raises(InputError, match="example.*wanted"):
-        look_up_examples([], encoder, index)
-    with pytest.raises(ImageError, match="the upload: .*not an image"):
-        look_up_examples([Example(bad_files["text"].read_bytes(), name="the upload")], encoder, index)
+    with pytest.raises(InputError, match=r"example.*wanted"):
+        search_by_examples([Example(photos.images[0], wanted=False)], Target(encoder, index))
+    with pytest.raises(InputError, match=r"example.*wanted"):
+        search_by_examples([], Target(encoder, index))
+    with pytest.raises(ImageError, match=r"the upload: .*not an image"):
+        search_by_examples([Example(bad_files["text"].read_bytes(), name="the upload")], Target(encoder, index))
     large = Image.new("RGB", (200, 200))
     with pytest.raises(ImageError, match=r"200 x 200.*10,000"):
-        look_up_examples([Example(large, max_pixels=10_000)], encoder, index)
+        search_by_examples([Example(large, max_pixels=10_000)], Target(encoder, index))
 
 
 def test_without_calibration_or_results(photos, tiny_model):
     encoder = Encoder(tiny_model)
     index = OrdinalIndex(encoder.encode(photos), photos.keys)
-    found = look_up_examples([Example(photos.images[0])], encoder, index, top_k=3)
+    found = search_by_examples([Example(photos.images[0])], Target(encoder, index), top_k=3)
     assert {answer.likelihood for answer in found.found} == {None}
-    nothing = np.zeros(len(photos), dtype=bool)
-    assert look_up_examples([Example(photos.images[0])], encoder, index, where=nothing).found == ()
+    index = OrdinalIndex(encoder.encode(photos), photos.keys, {"number": np.arange(len(photos))})
+    nothing = [Condition("number", "<", "0")]
+    assert search_by_examples([Example(photos.images[0])], Target(encoder, index), conditions=nothing).found == ()

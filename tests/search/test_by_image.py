@@ -6,7 +6,8 @@ from ordhash import Encoder, OrdinalIndex
 from ordhash.collection import Collection
 from ordhash.data import read_folder
 from ordhash.errors import InputError
-from ordhash.search.by_image import look_up
+from ordhash.search.by_image import search_by_images
+from ordhash.search.target import Target
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def index(photos, encoder):
 
 @pytest.mark.parametrize("asymmetric", [False, True])
 def test_answers_are_those_of_the_index_with_what_the_model_knows_of_them(asymmetric, photos, encoder, index):
-    answers, failures = look_up(photos.subset([4, 0]), encoder, index, top_k=18, asymmetric=asymmetric)
+    answers, failures = search_by_images(photos.subset([4, 0]), Target(encoder, index), top_k=18, asymmetric=asymmetric)
     scores = encoder.scores(photos.subset([4, 0]))
     if asymmetric:
         result, calibration = index.search_asymmetric(scores, top_k=18), encoder.info.asymmetric_calibration
@@ -45,8 +46,8 @@ def test_answers_are_those_of_the_index_with_what_the_model_knows_of_them(asymme
 @pytest.mark.parametrize("asymmetric", [False, True])
 def test_what_is_likely(asymmetric, photos, encoder, index):
     query, limit = photos.subset([0]), 0.02 if asymmetric else 1
-    everything = look_up(query, encoder, index, top_k=18, asymmetric=asymmetric)[0][0].found
-    likely = look_up(query, encoder, index, top_k=18, asymmetric=asymmetric, likely=True)[0][0].found
+    everything = search_by_images(query, Target(encoder, index), top_k=18, asymmetric=asymmetric)[0][0].found
+    likely = search_by_images(query, Target(encoder, index), top_k=18, asymmetric=asymmetric, likely=True)[0][0].found
     assert likely == tuple(answer for answer in everything if answer.distance <= limit)
     assert 0 < len(likely) < 18
 
@@ -54,10 +55,10 @@ def test_what_is_likely(asymmetric, photos, encoder, index):
 def test_a_model_that_is_not_calibrated_knows_no_likelihood(photos, tiny_model):
     encoder = Encoder(tiny_model)
     index = OrdinalIndex(encoder.encode(photos), photos.keys)
-    answers, _ = look_up(photos.subset([0]), encoder, index)
+    answers, _ = search_by_images(photos.subset([0]), Target(encoder, index))
     assert {answer.likelihood for answer in answers[0].found} == {None}
     with pytest.raises(InputError, match="train it again with labels"):
-        look_up(photos.subset([0]), encoder, index, likely=True)
+        search_by_images(photos.subset([0]), Target(encoder, index), likely=True)
 
 
 def test_a_collection_tells_the_same_picture_from_one_that_looks_alike(photo_folder, encoder, tmp_path):
@@ -65,13 +66,13 @@ def test_a_collection_tells_the_same_picture_from_one_that_looks_alike(photo_fol
     collection.sync(photo_folder, encoder)
     query = tmp_path / "small.png"
     Image.open(photo_folder / "apple/apple_3.jpg").resize((44, 36)).save(query)
-    answers, _ = look_up([query], encoder, collection.index(), collection=collection, top_k=18)
+    answers, _ = search_by_images([query], Target(encoder, collection.index(), collection), top_k=18)
     assert [answer.key for answer in answers[0].found if answer.near_duplicate] == ["apple/apple_3.jpg"]
     assert {answer.near_duplicate for answer in answers[0].found} == {True, False}
 
 
 def test_the_others_go_on_past_a_broken_image(photos, encoder, index, bad_files):
-    answers, failures = look_up([bad_files["text"], photos.images[1]], encoder, index, top_k=1)
+    answers, failures = search_by_images([bad_files["text"], photos.images[1]], Target(encoder, index), top_k=1)
     assert [one.query for one in answers] == [str(photos.images[1])]
     assert [failure.source for failure in failures] == [str(bad_files["text"])]
     assert answers[0].found[0].distance == 0

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from ordhash import Encoder
 from ordhash.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
-from ordhash.search.by_example import Example, look_up_examples
+from ordhash.search import Example, Target, search_by_examples
 from ordhash.service.app import create_app
 from ordhash.service.guard import COOKIE
 from ordhash.service.library import Library
@@ -134,17 +134,17 @@ def encoded(path):
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def test_a_search_finds_what_a_look_up_finds(client, library, photo_folder):
+def test_a_search_finds_what_the_library_finds(client, library, photo_folder):
     path = photo_folder / "banana/banana_2.jpg"
     answer = good(client.post("/v1/search", json={"examples": [{"image": encoded(path)}], "top_k": 7}))
-    expected = look_up_examples([Example(path)], library.encoder, library.collection.index(), top_k=7)
+    expected = search_by_examples([Example(path)], Target(library.encoder, library.collection.index()), top_k=7)
     assert [one["key"] for one in answer["results"]] == [one.key for one in expected.found]
     assert [one["distance"] for one in answer["results"]] == [one.distance for one in expected.found]
     assert [one["likelihood"] for one in answer["results"]] == [one.likelihood for one in expected.found]
     assert [one["metadata"]["folder"] for one in answer["results"]] == [
         one.metadata["folder"] for one in expected.found
     ]
-    np.testing.assert_allclose(answer["attention"][0]["values"], expected.attention[0], atol=1e-6)
+    np.testing.assert_allclose(answer["attention"][0]["values"], expected.attention[0][0], atol=1e-6)
     symbols = library.encoder.encode([photo_folder / one["key"] for one in answer["results"]]).symbols
     wanted = library.encoder.encode([path]).symbols
     assert [one["agreeing"] for one in answer["results"]] == (symbols == wanted).tolist()
@@ -199,13 +199,12 @@ def test_several_examples_boxes_and_what_is_not_wanted(client, library, photo_fo
         {"image": encoded(photo_folder / "banana/banana_0.jpg"), "wanted": False},
     ]
     answer = good(client.post("/v1/search", json={"examples": examples, "top_k": 18}))
-    expected = look_up_examples(
+    expected = search_by_examples(
         [
             Example(photo_folder / "apple/apple_0.jpg", (0.25, 0, 1, 0.5)),
             Example(photo_folder / "banana/banana_0.jpg", wanted=False),
         ],
-        library.encoder,
-        library.collection.index(),
+        Target(library.encoder, library.collection.index()),
         top_k=18,
     )
     assert [one["key"] for one in answer["results"]] == [one.key for one in expected.found]

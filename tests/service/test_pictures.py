@@ -43,7 +43,7 @@ def test_small_pictures_are_kept_by_content(photograph, tmp_path):
     assert Image.open(io.BytesIO(first)).size == (5, 10)
     photograph.unlink()
     assert thumbnails.of(photograph, digest, name="it") == first
-    with pytest.raises(ImageError, match="it: .*no such file"):
+    with pytest.raises(ImageError, match=r"it: .*no such file"):
         thumbnails.of(photograph, bytes(16), name="it")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,7 +17,7 @@ from ordhash.data import ImageSet
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.index import Condition, OrdinalIndex
 from ordhash.model import Encoder, recorded_model
-from ordhash.search import Answers, look_up
+from ordhash.search import Answer, Answers, Target, search_by_images
 from ordhash.support import without_password
 
 if TYPE_CHECKING:
@@ -177,11 +176,9 @@ def search(
         opened = OrdinalIndex.load(index) if collection is None else collection.index()
         facts = opened
     encoder = Encoder(model or recorded_model(place, facts.model_path, facts.model_id), progress=True)
-    answers, failures = look_up(
+    answers, failures = search_by_images(
         images,
-        encoder,
-        opened,
-        collection=collection,
+        Target(encoder, opened, collection),
         top_k=top_k,
         asymmetric=asymmetric,
         likely=likely,
@@ -190,7 +187,7 @@ def search(
     )
     for one in answers:
         if as_json:
-            results = [{"rank": rank, **dataclasses.asdict(answer)} for rank, answer in enumerate(one.found, start=1)]
+            results = [{"rank": rank, **_values(answer)} for rank, answer in enumerate(one.found, start=1)]
             print_json({"query": one.query, "results": results})
         elif one.found:
             _print_answers(one)
@@ -199,6 +196,17 @@ def search(
     report_failures(failures)
     if failures:
         raise typer.Exit(1)
+
+
+def _values(answer: Answer) -> dict[str, Any]:
+    """What a program wants to know of an answer; which segments agree is for pictures of it."""
+    return {
+        "key": answer.key,
+        "distance": answer.distance,
+        "likelihood": answer.likelihood,
+        "near_duplicate": answer.near_duplicate,
+        "metadata": answer.metadata,
+    }
 
 
 def _print_answers(answers: Answers) -> None:

@@ -61,14 +61,23 @@ def _facts(file: Path) -> dict[str, Any]:
 
 
 def _collection_facts(collection: Collection) -> dict[str, Any]:
-    facts = collection.info()
+    info = collection.info()
+    facts = {
+        "folder": str(info.folder),
+        "count": info.count,
+        "unusable": info.unusable,
+        "hidden": info.hidden,
+        **_code(info.spec),
+        "model_id": info.model_id,
+        "model_path": info.model_path,
+    }
     try:
         model = load_model(collection.model())
     except (InputError, DataError, ModelFileError):
         return facts  # whoever needs the model says what is wrong with it
     why = collection.staleness(model)
     if why:
-        return {**facts, "stale": f"{why}; `ordhash sync {facts['folder']} --relearn` learns another"}
+        return {**facts, "stale": f"{why}; `ordhash sync {info.folder} --relearn` learns another"}
     return {**facts, "stale": "no"} if {SYMBOL_SHARES, GENERAL} & model.info.training.keys() else facts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ordhash.codes.spec import CodeSpec
-from ordhash.errors import InputError
+from ordhash.errors import InputError, OtherModelError
 
 __all__ = ["Described", "check_comparable", "check_same_model"]
 
@@ -40,15 +40,15 @@ def check_same_model(
         hint: What to do about it, for the message.
 
     Raises:
-        InputError: The two models differ.
+        OtherModelError: The two models differ.
 
     >>> check_same_model("a1", "a1")
     >>> check_same_model("a1", "b2")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ordhash.errors.InputError: the model of the queries is 'a1', that of the index is 'b2'; ...
+    ordhash.errors.OtherModelError: the model of the queries is 'a1', that of the index is 'b2'; ...
     """
     if given is not None and wanted is not None and given != wanted:
-        raise InputError(
+        raise OtherModelError(
             f"the model of {what} is {given!r}, that of {of} is {wanted!r}; codes of two models cannot be compared: "
             f"{hint}"
         )
@@ -66,7 +66,8 @@ def check_comparable(
         of: As in check_same_model.
 
     Raises:
-        InputError: The specs differ, or both models are known and differ.
+        InputError: The specs differ.
+        OtherModelError: Both models are known and differ.
     """
     if given.spec != wanted.spec:
         raise InputError(

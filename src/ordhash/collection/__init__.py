@@ -1,6 +1,6 @@
 """A folder of images that stays searchable: a catalogue, what keeps it in step, and the index made of it."""
 
-from ordhash.collection.catalogue import Entry
+from ordhash.collection.catalogue import CollectionInfo, Entry
 from ordhash.collection.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
 from ordhash.collection.progress import SyncProgress
@@ -9,6 +9,7 @@ from ordhash.collection.sync import SyncReport, is_as_it_was
 __all__ = [
     "NEAR_DUPLICATE",
     "Collection",
+    "CollectionInfo",
     "Entry",
     "SyncProgress",
     "SyncReport",

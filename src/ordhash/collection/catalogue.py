@@ -18,7 +18,7 @@ from pathlib import Path
 from ordhash.codes import CodeFacts, CodeSpec
 from ordhash.errors import DataError
 
-__all__ = ["Catalogue", "Entry", "Failure"]
+__all__ = ["Catalogue", "CollectionInfo", "Entry", "Failure"]
 
 FORMAT = 2
 
@@ -86,6 +86,31 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class CollectionInfo:
+    """What is known of a collection.
+
+    Attributes:
+        folder: The folder of its images.
+        count: Its images.
+        unusable: Files of the folder that cannot be used.
+        hidden: Images that were deleted from the collection and not from the folder.
+        spec: Shape of its codes.
+        model_id: The model that made them.
+        model_path: Where its file was.
+        generation: A number that grows with every change of the images.
+    """
+
+    folder: Path
+    count: int
+    unusable: int
+    hidden: int
+    spec: CodeSpec
+    model_id: str | None
+    model_path: str | None
+    generation: int
+
+
 class Catalogue:
     """An open catalogue.
 
@@ -93,6 +118,10 @@ class Catalogue:
         path: The database.
         facts: What the codes mean, to make a catalogue where there is none; None only opens one.
         folder: The folder whose images it holds, for a new one.
+
+    Attributes:
+        path: The database.
+        read_only: Whether it may not be written to.
 
     Raises:
         DataError: There is none to open, it is none of ours, of a newer version, or damaged.
@@ -107,11 +136,13 @@ class Catalogue:
             )
         with self._reported():
             writable = new or all(os.access(place, os.W_OK, effective_ids=True) for place in (path, path.parent))
+            self.read_only = not writable
             self._db = sqlite3.connect(
                 f"{path.absolute().as_uri()}{'' if writable else self._read_only()}",
                 uri=True,
                 isolation_level=None,
                 timeout=60,
+                check_same_thread=False,  # a connection may go from thread to thread; never two at once
             )
             try:
                 if writable:
@@ -160,6 +191,20 @@ class Catalogue:
     def generation(self) -> int:
         """A number that grows with every change of the images."""
         return int(self._facts()["generation"])
+
+    def info(self) -> CollectionInfo:
+        """What is known of the collection."""
+        facts = self.facts
+        return CollectionInfo(
+            folder=self.folder,
+            count=len(self),
+            unusable=self.n_failures,
+            hidden=len(self.hidden()),
+            spec=facts.spec,
+            model_id=facts.model_id,
+            model_path=facts.model_path,
+            generation=self.generation,
+        )
 
     def entries(self) -> Iterator[Entry]:
         """All images in the order of their keys."""

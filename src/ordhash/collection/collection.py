@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ordhash.codes import CodeFacts, CodeTable, write_codes
-from ordhash.collection.catalogue import Catalogue, Entry
-from ordhash.collection.fingerprints import first_alike
+from ordhash.codes import CodeFacts, CodeTable, check_same_model, write_codes
+from ordhash.collection.catalogue import Catalogue, CollectionInfo, Entry
+from ordhash.collection.connections import Connections
 from ordhash.collection.keptindex import everything_in, index_path, kept_index
 from ordhash.collection.progress import LOCK, SyncProgress, forget_progress, progress_in, progress_teller
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
@@ -44,6 +43,17 @@ class Collection:
 
     def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
+        self._connections = Connections(self.path / CATALOGUE)
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the catalogue's connections; a later call opens it again. They are also closed with the process."""
+        self._connections.close()
 
     @staticmethod
     def is_one(path: StrPath) -> bool:
@@ -112,7 +122,7 @@ class Collection:
         """
         wanted = _existing(folder)
         if self.is_one(self.path):
-            with self._opened() as catalogue:
+            with self._connections.opened() as catalogue:
                 self._check_folder(catalogue, wanted)
         try:
             work = self.path / _LEARNING
@@ -139,7 +149,7 @@ class Collection:
             InputError: The collection does not say where it is.
             DataError: It is not there, there is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             facts = catalogue.facts
         return recorded_model(self.path, facts.model_path, facts.model_id)
 
@@ -157,7 +167,7 @@ class Collection:
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             return kept_index(self.path, catalogue)
 
     def duplicates(self, *, distance: int | None = None, progress: bool = False) -> list[list[str]]:
@@ -169,7 +179,7 @@ class Collection:
                 one of it. None asks for files that are equal byte for byte.
             progress: Whether to show a bar.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             entries = list(catalogue.entries())
         from ordhash.collection.duplicates import duplicate_groups  # loads SciPy, which no other command needs
 
@@ -183,13 +193,17 @@ class Collection:
             model_id: The model that should have made their codes; None stands for any.
 
         Raises:
-            InputError: Another model did.
+            OtherModelError: Another model did.
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
-            found = catalogue.facts.model_id
-            if model_id is not None and found != model_id:
-                raise InputError(f"{self.path} was encoded by model {found}, not by {model_id}; give that model")
+        with self._connections.opened() as catalogue:
+            check_same_model(
+                model_id,
+                catalogue.facts.model_id,
+                what="the query",
+                of=f"the collection {self.path}",
+                hint="search with the model of the collection",
+            )
             return catalogue.entries_of(keys)
 
     @property
@@ -199,7 +213,7 @@ class Collection:
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             return catalogue.generation
 
     def add(self, photograph: bytes, encoder: Encoder, *, max_pixels: int = MAX_PIXELS) -> str:
@@ -219,7 +233,7 @@ class Collection:
             SyncRunningError: A sync is running.
             DataError: There is no collection, its catalogue is damaged, or its folder is not there.
         """
-        with self._opened() as catalogue, self._locked(wait=False):
+        with self._connections.opened() as catalogue, self._locked(wait=False):
             self._check_model(catalogue, encoder)
             return add_photograph(catalogue, encoder, photograph, max_pixels)
 
@@ -230,7 +244,7 @@ class Collection:
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             return catalogue.facts.model_id
 
     def failures(self) -> list[ImageError]:
@@ -239,7 +253,7 @@ class Collection:
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             return [ImageError(failure.key, failure.reason) for failure in catalogue.failures()]
 
     @property
@@ -249,7 +263,7 @@ class Collection:
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             return catalogue.n_failures
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -265,22 +279,11 @@ class Collection:
             SyncRunningError: A sync is running.
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue, self._locked(wait=False):
+        with self._connections.opened() as catalogue, self._locked(wait=False):
             absent = [key for key, entry in zip(keys, catalogue.entries_of(keys), strict=True) if entry is None]
             if absent:
                 raise InputError(f"there is no image {absent[0]} in {self.path}; give keys that it has")
             catalogue.hide(keys)
-
-    def near_duplicates(self, picture: bytes | None, keys: Sequence[str]) -> list[bool]:
-        """Which images show the same picture as a fingerprint does, and not only one that looks alike.
-
-        Args:
-            picture: From [fingerprint][ordhash.collection.fingerprint].
-            keys: Images of the collection.
-        """
-        fingerprints = [None if entry is None else entry.fingerprint for entry in self.entries(keys)]
-        found = first_alike(fingerprints, [] if picture is None else [picture])
-        return [place is not None for place in found]
 
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; gives their number."""
@@ -294,7 +297,7 @@ class Collection:
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             return everything_in(catalogue)
 
     def verify(self, *, photographs: bool = False, progress: bool = False) -> list[str]:
@@ -305,7 +308,7 @@ class Collection:
                 their size and time have not: a sync does not see them.
             progress: Whether to show a bar while they are read.
         """
-        with self._opened() as catalogue:
+        with self._connections.opened() as catalogue:
             damages = catalogue.damages()
             if photographs:
                 damages += changed_photographs(catalogue, progress=progress)
@@ -323,21 +326,14 @@ class Collection:
                     return [f"{path} is not what the catalogue says; delete it, the next search makes it anew"]
         return []
 
-    def info(self) -> dict[str, Any]:
-        """What is known of the collection."""
-        with self._opened() as catalogue:
-            facts = catalogue.facts
-            return {
-                "folder": str(catalogue.folder),
-                "count": len(catalogue),
-                "unusable": catalogue.n_failures,
-                "hidden": len(catalogue.hidden()),
-                "code_bits": facts.spec.code_bits,
-                "segments": facts.spec.n_segments,
-                "arity": facts.spec.arity,
-                "model_id": facts.model_id,
-                "model_path": facts.model_path,
-            }
+    def info(self) -> CollectionInfo:
+        """What is known of the collection.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._connections.opened() as catalogue:
+            return catalogue.info()
 
     def staleness(self, model: Model) -> str | None:
         """Why the model, learned from this collection's photographs, should be learned anew; None if it should not.
@@ -359,14 +355,13 @@ class Collection:
             raise InputError(f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give that folder")
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
-        if catalogue.facts.model_id != encoder.model_id:
-            raise InputError(
-                f"{self.path} was encoded by model {catalogue.facts.model_id}, and {encoder.path} is "
-                f"{encoder.model_id}; give that model, or --reencode to encode all images with this one"
-            )
-
-    def _opened(self) -> Catalogue:
-        return Catalogue(self.path / CATALOGUE)
+        check_same_model(
+            encoder.model_id,
+            catalogue.facts.model_id,
+            what=str(encoder.path),
+            of=f"the collection {self.path}",
+            hint="give the model of the collection, or --reencode to encode all images with this one",
+        )
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[None]:

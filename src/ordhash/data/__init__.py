@@ -1,7 +1,7 @@
 """Images, data sets and protocols."""
 
 from ordhash.data.datasets import DATASETS
-from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb
+from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb, source_name
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.data.packages import take_from_pypi
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
@@ -43,6 +43,7 @@ __all__ = [
     "read_location",
     "read_manifest",
     "read_photographs",
+    "source_name",
     "take_from_pypi",
     "walk_images",
 ]

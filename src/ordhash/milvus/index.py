@@ -25,7 +25,7 @@ from ordhash.milvus.description import Description
 from ordhash.milvus.entities import CODE, DIGEST, DIGESTS, KEY, Columns, any_of, digests_of, entities_of
 from ordhash.milvus.requests import ask, one_sentence
 from ordhash.milvus.simplex import codes_of_simplex, ordinal_distances_of, simplex_bits, simplex_of
-from ordhash.search import Hits, values_of
+from ordhash.search import Answer, answers_of, values_of
 from ordhash.support import integer_at_least, progress_bar, without_password
 
 __all__ = ["MOST_ROWS", "ROWS_A_READ", "Consistency", "MilvusIndex", "PushReport", "collection_name"]
@@ -196,7 +196,9 @@ class MilvusIndex:
             self._ask(lambda: self._client.flush(self.name, timeout=self._timeout))
         return PushReport(len(new), len(held), len(table) - len(new))
 
-    def nearest(self, codes: OrdinalCodes, *, top_k: int = 10, conditions: Sequence[Condition] = ()) -> list[Hits]:
+    def nearest(
+        self, codes: OrdinalCodes, *, top_k: int = 10, conditions: Sequence[Condition] = ()
+    ) -> list[tuple[Answer, ...]]:
         """The nearest rows of every query by ordinal distance, nearest first, equally far ones in the order of keys.
 
         Args:
@@ -230,7 +232,7 @@ class MilvusIndex:
                 timeout=self._timeout,
             )
             found = list(self._ask(search)) or [[] for _ in some]  # of nothing it finds no lists either
-            hits += [self._hits(rows, columns, facts) for rows in found]
+            hits += [self._answers(rows, columns, facts) for rows in found]
         return hits
 
     def pull(self, *, progress: bool = False) -> CodeTable:
@@ -364,13 +366,13 @@ class MilvusIndex:
         yield from self._between(first, middle, fields)
         yield from self._between(middle + 1, last, fields)
 
-    def _hits(self, rows: Iterable[dict[str, Any]], columns: Columns, facts: CodeFacts) -> Hits:
+    def _answers(self, rows: Iterable[dict[str, Any]], columns: Columns, facts: CodeFacts) -> tuple[Answer, ...]:
         ordered = sorted(rows, key=lambda row: (row["distance"], row["entity"][KEY]))
         entities = [dict(row["entity"]) for row in ordered]
         metadata = columns.metadata(entities)
         distances = ordinal_distances_of([row["distance"] for row in ordered], facts.spec)
         rows_of_metadata = [{} for _ in entities] if metadata is None else values_of(metadata)
-        return Hits([entity[KEY] for entity in entities], distances, rows_of_metadata)
+        return answers_of([entity[KEY] for entity in entities], distances, rows_of_metadata)
 
 
 def _blocks(items: Any, size: int) -> Iterator[Any]:

@@ -37,6 +37,7 @@ class Encoded:
         attention: float32 (m, h, w), sums to 1 over (h, w).
         failures: The images that could not be used, and why.
         model_id: The model.
+        pixels: uint8 (m, size, size, 3), what the network saw; None where nobody asked for it.
     """
 
     rows: npt.NDArray[np.intp]
@@ -44,6 +45,7 @@ class Encoded:
     attention: npt.NDArray[np.float32]
     failures: list[ImageError]
     model_id: str
+    pixels: npt.NDArray[np.uint8] | None = None
 
     @property
     def codes(self) -> OrdinalCodes:
@@ -120,27 +122,47 @@ class Encoder:
     def __repr__(self) -> str:
         return f"Encoder({self.path}: {self.spec.code_bits} bits, {self.info.backbone} at {self.info.form.size} px)"
 
-    def run(self, images: Images) -> Encoded:
+    def run(self, images: Images, *, pixels: bool = False) -> Encoded:
         """Scores and attention of every usable image; the others are reported, not raised.
 
         Args:
             images: An ImageSet, a list of paths, file contents or open pictures, or uint8 (n, h, w, 3).
+            pixels: Whether to keep what the network saw.
         """
         wanted = as_image_set(images)
         rows: list[npt.NDArray[np.intp]] = [np.zeros(0, np.intp)]
         parts: list[list[npt.NDArray[Any]]] = []
         failures: list[ImageError] = []
+        size = self.info.form.size
+        seen = [np.zeros((0, size, size, 3), np.uint8)]
         for batch in self.stream(wanted):
             rows.append(batch.rows)
             failures += batch.failures
             if len(batch.rows):
                 parts.append(batch.outputs)
+                if pixels:
+                    seen.append(self.pixels_of(batch, wanted))
+        kept = np.concatenate(seen) if pixels else None
         if not parts:
             no_scores = np.zeros((0, self.spec.n_segments, self.spec.arity), np.float32)
             no_attention = np.zeros((0, *self._attention_shape()), np.float32)
-            return Encoded(rows[0], no_scores, no_attention, failures, self.model_id)
+            return Encoded(rows[0], no_scores, no_attention, failures, self.model_id, kept)
         scores, attention = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return Encoded(np.concatenate(rows), scores, attention, failures, self.model_id)
+        return Encoded(np.concatenate(rows), scores, attention, failures, self.model_id, kept)
+
+    def pixels_of(self, batch: Batch, images: ImageSet) -> npt.NDArray[np.uint8]:
+        """What the network saw of the images of a batch; decoded again where feature maps took their place.
+
+        Args:
+            batch: From ``stream``.
+            images: What it was streamed from.
+
+        Returns:
+            uint8 (len(batch.rows), size, size, 3).
+        """
+        if batch.pixels is not None:
+            return batch.pixels
+        return np.stack([self.info.form.read(images, row) for row in batch.rows.tolist()])
 
     def _attention_shape(self) -> tuple[int, ...]:
         # With a cache of features the session is of the head alone, which takes no pictures.

@@ -168,7 +168,7 @@ def learn_labels(
 
         report, trained, unknown = learn_labels(Collection("photos.ordhash"), read_manifest("labels.csv"))
     """
-    folder = collection.info()["folder"]
+    folder = collection.info().folder
     _check_names(labels)
     images, unknown = _with_labels(read_photographs(folder), labels)
     if len(unknown) == len(labels):

@@ -6,23 +6,21 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import symbol_probabilities
 from ordhash.collection import fingerprint
-from ordhash.data import MAX_PIXELS, Fit, ImageSource, open_rgb, prepare
+from ordhash.data import MAX_PIXELS, Fit, ImageSource, open_rgb, prepare, source_name
 from ordhash.errors import InputError
-from ordhash.index import OrdinalIndex, Where
-from ordhash.model import Encoder, ImageInput
-from ordhash.search.by_image import Answer, metadata_at
+from ordhash.index import Condition, OrdinalIndex, rows_that_meet
+from ordhash.model import ImageInput
+from ordhash.search.answer import Answers, Box, answers_of, metadata_at, with_likelihoods, with_pictures
+from ordhash.search.target import Target
 
-__all__ = ["Box", "Example", "Likeness", "combined_scores", "look_up_examples", "seen_part"]
-
-Box: TypeAlias = tuple[float, float, float, float]
-"""Left, top, right and bottom of a part of a picture, as shares of its width and height."""
+__all__ = ["Example", "combined_scores", "search_by_examples", "seen_part"]
 
 # Of what is not wanted, against what is: above 1 an unwanted example would count more than a wanted one.
 _UNWANTED = 0.5
@@ -50,78 +48,63 @@ class Example:
     max_pixels: int = MAX_PIXELS
 
 
-@dataclass(frozen=True, eq=False)
-class Likeness:
-    """What was found for some examples together, nearest first.
-
-    Attributes:
-        found: The answers; whether they are near-duplicates is not looked up.
-        scores: What was searched with, float32 (n_segments, arity): its winners are the symbols that count.
-        attention: A map (h, w) of every example, of what the network saw of it.
-        seen: Which part of its picture that is, for every example.
-        fingerprints: Of the wanted examples without a box, to look up near-duplicates with.
-        encode_seconds: What decoding and the network took.
-    """
-
-    found: tuple[Answer, ...]
-    scores: npt.NDArray[np.float32]
-    attention: npt.NDArray[np.float32]
-    seen: tuple[Box, ...]
-    fingerprints: tuple[bytes, ...]
-    encode_seconds: float
-
-
-def look_up_examples(
-    examples: Sequence[Example],
-    encoder: Encoder,
-    index: OrdinalIndex,
-    *,
-    top_k: int = 10,
-    where: Where | None = None,
-) -> Likeness:
+def search_by_examples(
+    examples: Sequence[Example], target: Target, *, top_k: int = 10, conditions: Sequence[Condition] = ()
+) -> Answers:
     """Search with several examples at once, by asymmetric distance to their combined scores.
 
-    The likelihood of an answer is the mean of what the model says of it and each wanted example.
+    The likelihood of an answer is the mean of what the model says of it and each wanted example. Answers of a
+    collection are compared with the wanted examples without a box.
 
     Args:
         examples: At least one wanted.
-        encoder: The model of the index.
-        index: Where to search.
+        target: What to search; not an engine.
         top_k: How many answers.
-        where: As [OrdinalIndex.search][ordhash.index.OrdinalIndex.search] takes it.
+        conditions: Conditions on metadata columns, all of which an answer must meet.
 
     Raises:
-        InputError: No example is wanted, a box is no part of a picture, or the index is of another model.
+        InputError: No example is wanted, a box is not inside its picture, the index is of another model, or a condition
+            does not fit its columns.
         ImageError: An example cannot be used.
+        OtherModelError: The collection was encoded anew by another model.
+
+    Example::
+
+        search_by_examples([Example("cat.jpg"), Example("dog.jpg", wanted=False)], target).found
     """
+    encoder, index, started = target.encoder, target.index, time.perf_counter()
+    if not isinstance(index, OrdinalIndex):
+        raise InputError("other engines have no asymmetric distance; search with single images instead")
     wanted = np.array([example.wanted for example in examples], dtype=np.bool_)
     if not wanted.any():
-        raise InputError("no example says what is wanted; give at least one that results should be like")
-    started = time.perf_counter()
-    form = encoder.info.form
+        raise InputError("no example is wanted; give at least one that results should be like")
+    where = rows_that_meet(index, conditions)
+    encoding = time.perf_counter()
     # One after the other, and no more of each is kept than the network sees: a few uploads can be very many pixels.
-    parts = [_part(example, form) for example in examples]
+    parts = [_part(example, encoder.info.form) for example in examples]
     encoded = encoder.run(np.stack([pixels for pixels, _ in parts]))
-    encode_seconds = time.perf_counter() - started
+    encode_seconds = time.perf_counter() - encoding
     if encoded.failures:  # none is known: these pictures are decoded
         raise encoded.failures[0]
     scores = combined_scores(encoded.scores[wanted], encoded.scores[~wanted])
     result = index.search_asymmetric(scores[None], top_k=top_k, model_id=encoder.model_id, where=where)
-    keys, rows = result.keys[0].tolist(), result.rows[0]
-    likelihoods: list[float | None] = [None] * len(rows)
+    rows = result.rows[0]
+    found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, rows))
     calibration = encoder.info.asymmetric_calibration
-    if calibration is not None and len(rows):
-        each = calibration.likelihood(_distances_to(encoded.scores[wanted], index, rows))
-        likelihoods = [*each.mean(axis=0).tolist()]
-    unknown = [None] * len(rows)
-    found = map(Answer, keys, result.distances[0].tolist(), likelihoods, unknown, metadata_at(index, rows))
-    whole = [
-        fingerprint(pixels)
-        for example, (pixels, _) in zip(examples, parts, strict=True)
-        if example.wanted and example.box is None
-    ]
-    seen = tuple(part for _, part in parts)
-    return Likeness(tuple(found), scores, encoded.attention, seen, tuple(filter(None, whole)), encode_seconds)
+    if calibration is not None:
+        each = calibration.likelihood(index.distances(encoded.scores[wanted], rows))
+        found = with_likelihoods(found, each.mean(axis=0))
+    if target.collection is not None:
+        whole = [
+            fingerprint(pixels)
+            for example, (pixels, _) in zip(examples, parts, strict=True)
+            if example.wanted and example.box is None
+        ]
+        found = with_pictures(found, target, [*filter(None, whole)], scores.argmax(axis=1))
+    attention = tuple(zip(encoded.attention, (seen for _, seen in parts), strict=True))
+    name = ", ".join(example.name or source_name(example.image) for example in examples)
+    seconds = time.perf_counter() - started - encode_seconds
+    return Answers(name, found, attention, encode_seconds, seconds)
 
 
 def seen_part(size: tuple[int, int], fit: Fit, box: Box | None = None) -> Box:
@@ -192,17 +175,3 @@ def _part(example: Example, form: ImageInput) -> tuple[npt.NDArray[np.uint8], Bo
         corner = math.floor(left * width), math.floor(top * height)
         picture = picture.crop((*corner, math.ceil(right * width), math.ceil(bottom * height)))
     return prepare(picture, form.size, form.fit), seen_part(picture.size, form.fit, example.box)
-
-
-def _distances_to(
-    scores: npt.NDArray[np.float32], index: OrdinalIndex, rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
-    """Asymmetric distances of some queries to some rows, (len(scores), len(rows))."""
-    among = np.zeros(index.n_rows, dtype=np.bool_)
-    among[rows] = True
-    result = index.search_asymmetric(scores, top_k=len(rows), where=among)
-    places = np.argsort(result.rows, axis=1)  # both in the order of rows
-    by_row = np.take_along_axis(result.distances, places, axis=1)
-    distances = np.empty_like(by_row)
-    distances[:, np.argsort(rows)] = by_row
-    return distances

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,19 +13,28 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ordhash.codes import OrdinalCodes
-from ordhash.collection import Collection, Entry, SyncProgress, first_alike, is_as_it_was
+from ordhash.codes import check_same_model
+from ordhash.collection import Collection, Entry, SyncProgress, is_as_it_was
 from ordhash.data import open_rgb
-from ordhash.errors import DataError, ImageError, InputError, OrdhashError, SyncRunningError
+from ordhash.errors import DataError, ImageError, OrdhashError, OtherModelError, SyncRunningError
 from ordhash.index import Condition, rows_that_meet
 from ordhash.model import Encoder
-from ordhash.search import Answer, Box, Example, look_up_examples, metadata_at, seen_part
+from ordhash.search import (
+    Answers,
+    Box,
+    Example,
+    Target,
+    metadata_at,
+    search_by_examples,
+    search_by_photograph,
+    seen_part,
+)
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
 from ordhash.service.syncing import SyncProcess
-from ordhash.service.view import View, version_of
+from ordhash.service.view import View
 from ordhash.support import StrPath
 
-__all__ = ["Found", "Library", "Match", "Order", "UnknownKeyError"]
+__all__ = ["Library", "Order", "UnknownKeyError"]
 
 Order = Literal["name", "newest"]
 
@@ -37,43 +46,6 @@ _OTHER_MODEL = "the collection was encoded anew by another model; start the serv
 
 class UnknownKeyError(OrdhashError):
     """There is no photograph of that key."""
-
-
-@dataclass(frozen=True)
-class Match:
-    """An image that was found, and why.
-
-    Attributes:
-        answer: What a look-up says of it.
-        near_duplicate: Whether it shows the picture of an example.
-        version: Changes when its file does.
-        group: The same number for images that show the same picture.
-        agreeing: For every segment, whether its symbol is the wanted one.
-    """
-
-    answer: Answer
-    near_duplicate: bool
-    version: str
-    group: int
-    agreeing: tuple[bool, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a search found.
-
-    Attributes:
-        matches: Nearest first.
-        attention: Maps (h, w) of the examples, and the part of its picture that each of them covers; none where no
-            network was asked.
-        encode_seconds: Time of decoding and of the network.
-        search_seconds: Time of the rest.
-    """
-
-    matches: tuple[Match, ...]
-    attention: tuple[tuple[npt.NDArray[np.float32], Box], ...]
-    encode_seconds: float
-    search_seconds: float
 
 
 class Library:
@@ -93,15 +65,17 @@ class Library:
         self.collection = Collection(Path(path).absolute())
         self._problem: str | None = None
         self._pixels = pixels
-        facts = self.collection.info()
-        self.folder = Path(facts["folder"])
+        info = self.collection.info()
+        self.folder = info.folder
         chosen = Path(model) if model else self.collection.model()
         self.encoder = Encoder(chosen)
-        if self.encoder.model_id != facts["model_id"]:
-            raise InputError(
-                f"{path} was encoded by model {facts['model_id']}, and {chosen} is {self.encoder.model_id}; give that "
-                "model"
-            )
+        check_same_model(
+            self.encoder.model_id,
+            info.model_id,
+            what=str(chosen),
+            of=f"the collection {path}",
+            hint="give the model of the collection",
+        )
         self._writing = threading.Lock()  # one change of the collection at a time: its own lock refuses a second
         self._looking = threading.Lock()
         self._thumbnails = Thumbnails(self.collection.path / "thumbnails")
@@ -154,7 +128,7 @@ class Library:
         grey[:32] = 64
         self._view.index.warm_up(_SEARCHES)
         self._warm = True
-        look_up_examples([Example(grey)], self.encoder, self._view.index, top_k=1)
+        search_by_examples([Example(grey)], Target(self.encoder, self._view.index), top_k=1)
 
     def __len__(self) -> int:
         return len(self._view.index)
@@ -260,7 +234,7 @@ class Library:
         """
         return Example(self.folder / self._entry(key).key, name=key, **settings)
 
-    def search(self, examples: Sequence[Example], top_k: int, conditions: Sequence[Condition] = ()) -> Found:
+    def search(self, examples: Sequence[Example], top_k: int, conditions: Sequence[Condition] = ()) -> Answers:
         """Photographs that are like some examples, by asymmetric distance.
 
         Args:
@@ -269,25 +243,15 @@ class Library:
             conditions: On their metadata.
 
         Raises:
-            InputError: As [look_up_examples][ordhash.search.look_up_examples], or a condition does not go with the
-                metadata.
+            InputError: As [search_by_examples][ordhash.search.search_by_examples].
             ImageError: An example cannot be used.
+            DataError: The collection was encoded anew by another model.
         """
-        view, started = self._view, time.perf_counter()
-        likeness = look_up_examples(
-            examples,
-            self.encoder,
-            view.index,
-            top_k=top_k,
-            where=rows_that_meet(view.index, conditions),
-        )
-        matches = self._matches(likeness.found, likeness.scores.argmax(axis=1), likeness.fingerprints)
-        all_seconds = time.perf_counter() - started
-        attention = tuple(zip(likeness.attention, likeness.seen, strict=True))
-        return Found(matches, attention, likeness.encode_seconds, all_seconds - likeness.encode_seconds)
+        with _same_model():
+            return search_by_examples(examples, self._target(), top_k=top_k, conditions=conditions)
 
-    def search_like(self, key: str, top_k: int, conditions: Sequence[Condition] = ()) -> Found:
-        """Photographs that are like one of the collection, by ordinal distance, without asking the network.
+    def search_like(self, key: str, top_k: int, conditions: Sequence[Condition] = ()) -> Answers:
+        """Photographs that are like one of the collection, by ordinal distance, without the network.
 
         Args:
             key: Of the photograph.
@@ -295,20 +259,15 @@ class Library:
             conditions: On their metadata.
 
         Raises:
-            UnknownKeyError: There is none of that key.
-            InputError: A condition does not go with the metadata.
+            UnknownKeyError: There is no photograph of that key.
+            InputError: A condition does not fit the metadata.
+            DataError: The collection was encoded anew by another model.
         """
-        view, started, entry = self._view, time.perf_counter(), self._entry(key)
-        code = self._codes([entry])
-        result = view.index.search(code, top_k=top_k, where=rows_that_meet(view.index, conditions))
-        keys, distances = result.keys[0].tolist(), result.distances[0]
-        calibration = self.encoder.info.calibration
-        likely = [None] * len(keys) if calibration is None else calibration.likelihood(distances).tolist()
-        unknown = [None] * len(keys)
-        answers = tuple(map(Answer, keys, distances.tolist(), likely, unknown, metadata_at(view.index, result.rows[0])))
-        pictures = () if entry.fingerprint is None else (entry.fingerprint,)
-        matches = self._matches(answers, code.symbols[0], pictures)
-        return Found(matches, (), 0.0, time.perf_counter() - started)
+        with _same_model():
+            return search_by_photograph(self._entry(key), self._target(), top_k=top_k, conditions=conditions)
+
+    def _target(self) -> Target:
+        return Target(self.encoder, self._view.index, self.collection)
 
     def add(self, photograph: bytes) -> str:
         """Put a photograph into the folder and the collection; gives its key.
@@ -368,54 +327,27 @@ class Library:
             self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
 
     def close(self) -> None:
-        """Stop a sync that was started here; it loses nothing, and the next one goes on."""
+        """Stop a sync that was started here, which the next one continues, and close the collection."""
         if self._sync is not None:
             self._sync.stop()
-
-    def _entries(self, keys: Sequence[str]) -> list[Entry | None]:
-        try:
-            return self.collection.entries(keys, model_id=self.encoder.model_id)
-        except InputError:
-            raise DataError(_OTHER_MODEL) from None
+        self.collection.close()
 
     def _entry(self, key: str) -> Entry:
         try:
             key.encode()
-            entry = self._entries([key])[0]
+            with _same_model():
+                entry = self.collection.entries([key], model_id=self.encoder.model_id)[0]
         except UnicodeEncodeError:
             entry = None
         if entry is None:
             raise UnknownKeyError(_UNKNOWN.format(repr(key)))
         return entry
 
-    def _codes(self, entries: Sequence[Entry]) -> OrdinalCodes:
-        packed = np.frombuffer(b"".join(entry.code for entry in entries), dtype=np.uint8)
-        spec = self.encoder.spec
-        return OrdinalCodes.from_packed(
-            packed.reshape(len(entries), spec.packed_bytes), spec, model_id=self.encoder.model_id
-        )
 
-    def _matches(
-        self, answers: Sequence[Answer], wanted: npt.NDArray[np.integer[Any]], pictures: Sequence[bytes]
-    ) -> tuple[Match, ...]:
-        """Answers with what the catalogue knows of them; those that have gone meanwhile are left out.
-
-        Args:
-            answers: Nearest first.
-            wanted: Symbols (n_segments,).
-            pictures: Fingerprints of examples.
-        """
-        pairs = zip(answers, self._entries([answer.key for answer in answers]), strict=True)
-        there = [(answer, entry) for answer, entry in pairs if entry is not None]
-        if not there:
-            return ()
-        agreeing = self._codes([entry for _, entry in there]).symbols == wanted
-        fingerprints = [entry.fingerprint for _, entry in there]
-        same = [place is not None for place in first_alike(fingerprints, pictures)]
-        groups: list[int] = []
-        for place, earlier in enumerate(first_alike(fingerprints)):
-            groups.append(place if earlier is None else groups[earlier])
-        return tuple(
-            Match(answer, near_duplicate, version_of(entry.modified // 1000), group, tuple(row))
-            for (answer, entry), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
-        )
+@contextlib.contextmanager
+def _same_model() -> Iterator[None]:
+    """Around what needs the model that the service was started with."""
+    try:
+        yield
+    except OtherModelError:
+        raise DataError(_OTHER_MODEL) from None

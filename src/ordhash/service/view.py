@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import datetime
 import functools
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex
 
 __all__ = ["View", "version_of"]
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 _FEW_VALUES = 200  # of a column of texts, to choose from
 
@@ -71,14 +74,16 @@ class View:
 
     def versions(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """For some rows a text that changes when the file does."""
-        times = self.metadata["modified"].take(pa.array(rows)).cast(pa.int64())
-        return [version_of(value) for value in times.to_pylist()]
+        return [version_of(modified) for modified in self.metadata["modified"].take(rows).to_pylist()]
 
 
-def version_of(modified: int) -> str:
-    """A text that changes when a file does, by the microseconds since 1970 when it was last written.
+def version_of(modified: datetime.datetime) -> str:
+    """A text that changes when a file does.
 
-    >>> version_of(255)
+    Args:
+        modified: When the file was last written.
+
+    >>> version_of(datetime.datetime(1970, 1, 1, microsecond=255, tzinfo=datetime.UTC))
     'ff'
     """
-    return f"{modified:x}"
+    return f"{(modified - _EPOCH) // datetime.timedelta(microseconds=1):x}"

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Body, Query
 
 from ordhash.errors import InputError
 from ordhash.index import Condition
-from ordhash.search import Box
+from ordhash.search import Answers, Box
 from ordhash.service import messages
 from ordhash.service.guard import Numbers
-from ordhash.service.library import Found, Library
+from ordhash.service.library import Library
 from ordhash.service.served import Served, failures
+from ordhash.service.view import version_of
 
 __all__ = ["search"]
 
@@ -32,7 +33,7 @@ async def by_examples(served: Served, wanted: messages.SearchRequest) -> message
         found = await served.searching(library.search_like, first.key, wanted.top_k, conditions)
     else:
         found = await served.searching(_search, library, wanted, conditions)
-    return _answer(found, served.numbers)
+    return _message(found, served.numbers)
 
 
 @search.post("/v1/search/image", responses=failures(408, 413, 422, 429, 503))
@@ -48,10 +49,10 @@ async def by_image(
     """Photographs that are like an image, or like a part of it: ``curl --data-binary @cat.jpg``."""
     box = (left, top, right, bottom)
     example = served.library.own_example(image, None if box == (0, 0, 1, 1) else box, name="the image")
-    return _answer(await served.searching(served.library.search, [example], top_k), served.numbers)
+    return _message(await served.searching(served.library.search, [example], top_k), served.numbers)
 
 
-def _search(library: Library, wanted: messages.SearchRequest, conditions: list[Condition]) -> Found:
+def _search(library: Library, wanted: messages.SearchRequest, conditions: list[Condition]) -> Answers:
     examples = []
     for number, one in enumerate(wanted.examples, start=1):
         box: Box | None = None
@@ -72,24 +73,24 @@ def _from_base64(text: str | None, name: str) -> bytes:
         raise InputError(f"{name} is not base64; encode the content of the file") from None
 
 
-def _answer(found: Found, numbers: Numbers) -> messages.SearchAnswer:
-    numbers.encode_seconds.observe(found.encode_seconds)
-    numbers.search_seconds.observe(found.search_seconds)
+def _message(answers: Answers, numbers: Numbers) -> messages.SearchAnswer:
+    numbers.encode_seconds.observe(answers.encode_seconds)
+    numbers.search_seconds.observe(answers.search_seconds)
     return messages.SearchAnswer(
         results=[
             messages.Result(
-                key=match.answer.key,
-                version=match.version,
-                distance=match.answer.distance,
-                likelihood=match.answer.likelihood,
-                near_duplicate=match.near_duplicate,
-                group=match.group,
-                agreeing=list(match.agreeing),
-                metadata=match.answer.metadata,
+                key=answer.key,
+                version=version_of(answer.metadata["modified"]),
+                distance=answer.distance,
+                likelihood=answer.likelihood,
+                near_duplicate=bool(answer.near_duplicate),
+                group=answer.group or 0,
+                agreeing=list(answer.agreeing or ()),
+                metadata=answer.metadata,
             )
-            for match in found.matches
+            for answer in answers.found
         ],
-        attention=[messages.attention_map(*one) for one in found.attention],
-        encode_milliseconds=1000 * found.encode_seconds,
-        search_milliseconds=1000 * found.search_seconds,
+        attention=[messages.attention_map(*one) for one in answers.attention],
+        encode_milliseconds=1000 * answers.encode_seconds,
+        search_milliseconds=1000 * answers.search_seconds,
     )

@@ -1,0 +1,173 @@
+"""The one kind of answer that every search gives, and the functions that make it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes import OrdinalCodes
+from ordhash.collection import first_alike
+from ordhash.index import OrdinalIndex
+from ordhash.search.target import Target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "Answer",
+    "Answers",
+    "Box",
+    "answers_of",
+    "metadata_at",
+    "values_of",
+    "with_likelihoods",
+    "with_pictures",
+]
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, as shares of its width and height."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An image that a search found.
+
+    Attributes:
+        key: Its key in the index.
+        distance: Ordinal distance, or asymmetric distance where that was asked for.
+        metadata: Its columns.
+        likelihood: Share of pairs at that distance that were of the same kind, on the validation images of the model;
+            None where the model is not calibrated.
+        near_duplicate: Whether it shows the same picture as the query; None where that is not known: only collections
+            keep fingerprints.
+        group: The same number for answers that show the same picture; None as above.
+        agreeing: For every segment, whether its symbol is the query's; None as above.
+    """
+
+    key: Any
+    distance: float
+    metadata: dict[str, Any]
+    likelihood: float | None = None
+    near_duplicate: bool | None = None
+    group: int | None = None
+    agreeing: tuple[bool, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a search found, nearest first.
+
+    Attributes:
+        query: Name of what was searched with.
+        found: The answers.
+        attention: For every example a map (h, w) of where the network looked, and the part of the picture that the map
+            covers; empty where no network ran or nobody asked.
+        encode_seconds: Time of decoding and of the network.
+        search_seconds: Time of the rest.
+    """
+
+    query: str
+    found: tuple[Answer, ...]
+    attention: tuple[tuple[npt.NDArray[np.float32], Box], ...] = ()
+    encode_seconds: float = 0.0
+    search_seconds: float = 0.0
+
+
+def answers_of(
+    keys: Sequence[Any], distances: npt.NDArray[Any], metadata: Sequence[dict[str, Any]]
+) -> tuple[Answer, ...]:
+    """Answers to one query, as an index gives them.
+
+    Args:
+        keys: k keys, nearest first.
+        distances: Their distances, (k,).
+        metadata: Their columns.
+
+    >>> answers_of(["cat.jpg"], np.array([2]), [{}])[0].distance
+    2
+    """
+    return tuple(map(Answer, keys, distances.tolist(), metadata))
+
+
+def with_likelihoods(answers: Sequence[Answer], likelihoods: npt.NDArray[np.floating[Any]]) -> tuple[Answer, ...]:
+    """Answers with the likelihood of each.
+
+    Args:
+        answers: k answers.
+        likelihoods: (k,).
+    """
+    pairs = zip(answers, likelihoods.tolist(), strict=True)
+    return tuple(dataclasses.replace(answer, likelihood=likelihood) for answer, likelihood in pairs)
+
+
+def with_pictures(
+    answers: Sequence[Answer],
+    target: Target,
+    fingerprints: Sequence[bytes],
+    symbols: npt.NDArray[np.integer[Any]],
+) -> tuple[Answer, ...]:
+    """Answers with what the target's collection knows of their pictures; those deleted meanwhile are left out.
+
+    Args:
+        answers: Nearest first.
+        target: What was searched; without a collection the answers stay as they are.
+        fingerprints: Of the query's pictures.
+        symbols: Of the query, (n_segments,).
+
+    Raises:
+        OtherModelError: The collection was encoded anew by another model.
+    """
+    if target.collection is None:
+        return tuple(answers)
+    entries = target.collection.entries([answer.key for answer in answers], model_id=target.encoder.model_id)
+    there = [(answer, entry) for answer, entry in zip(answers, entries, strict=True) if entry is not None]
+    if not there:
+        return ()
+    packed = np.frombuffer(b"".join(entry.code for _, entry in there), dtype=np.uint8)
+    agreeing = OrdinalCodes.from_packed(packed.reshape(len(there), -1), target.encoder.spec).symbols == symbols
+    own = [entry.fingerprint for _, entry in there]
+    same = [place is not None for place in first_alike(own, fingerprints)]
+    groups: list[int] = []
+    for place, earlier in enumerate(first_alike(own)):
+        groups.append(place if earlier is None else groups[earlier])
+    return tuple(
+        dataclasses.replace(answer, near_duplicate=near_duplicate, group=group, agreeing=tuple(row))
+        for (answer, _), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
+    )
+
+
+def metadata_at(index: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Metadata of some rows, as Python values by the name of the column; empty where the index has none.
+
+    Args:
+        index: The index.
+        rows: Of the items, (k,).
+    """
+    if index.metadata is None:
+        return [{} for _ in rows]
+    return values_of(index.metadata.take(rows))
+
+
+def values_of(metadata: pa.Table) -> list[dict[str, Any]]:
+    """Rows of metadata as Python values by the name of the column.
+
+    Args:
+        metadata: A table of k rows.
+
+    >>> import pyarrow as pa
+    >>> values_of(pa.table({"size": [1, None]}))
+    [{'size': 1}, {'size': None}]
+    """
+    import pyarrow as pa
+
+    for place, field in enumerate(metadata.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":  # Python's times have no nanoseconds
+            coarser = metadata.column(place).cast(pa.timestamp("us", field.type.tz), safe=False)
+            metadata = metadata.set_column(place, field.name, coarser)
+    values: list[dict[str, Any]] = metadata.to_pylist()
+    return values
