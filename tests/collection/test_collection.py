@@ -40,7 +40,7 @@ def collection(tmp_path):
 
 def contents(collection):
     """What the catalogue says, but for the times of the files."""
-    with collection._opened() as catalogue:
+    with Catalogue(collection.path / "catalogue.sqlite") as catalogue:
         return [(entry.key, entry.content, entry.code, entry.fingerprint) for entry in catalogue.entries()]
 
 
@@ -264,7 +264,7 @@ def test_groups_of_duplicates_are_those_of_all_pairs(tmp_path):
     expected = sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})
     assert 5 < len(expected) < 20
     assert collection.duplicates(distance=38) == [list(group) for group in expected]
-    with collection._opened() as catalogue:
+    with Catalogue(collection.path / "catalogue.sqlite") as catalogue:
         catalogue.update(gone=keys)
     assert collection.duplicates() == collection.duplicates(distance=256) == []
 
@@ -343,7 +343,7 @@ def test_a_collection_that_may_only_be_read_while_somebody_writes(collection, ph
     collection.sync(photo_folder, encoder)
     for path in collection.path.iterdir():
         path.chmod(0o644)
-    with collection._opened():  # a reader that does not close keeps the write-ahead log
+    with Catalogue(collection.path / "catalogue.sqlite"):  # a reader that does not close keeps the write-ahead log
         shutil.copy(photo_folder / "apple/apple_0.jpg", photo_folder / "new.jpg")
         collection.sync(photo_folder, encoder)
         assert (collection.path / "catalogue.sqlite-wal").stat().st_size > 0
