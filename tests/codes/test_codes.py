@@ -51,7 +51,7 @@ def test_scores_of_another_shape_or_with_nan_are_refused():
 
 def test_symbols_that_do_not_fit_are_refused():
     spec = CodeSpec(8, 4)
-    with pytest.raises(InputError, match="range from 0 to 4; with arity 4 allowed is 0 to 3"):
+    with pytest.raises(InputError, match=r"from 0 to 4; .* 0 to 3"):
         pack([[0, 1, 2, 4]], spec)
     with pytest.raises(InputError, match="range from -1 to 2"):
         pack([[0, 1, 2, -1]], spec)

@@ -68,7 +68,7 @@ def test_shards_without_any_code(tmp_path):
 
 def test_damage_is_named(folder, tmp_path):
     (tmp_path / shard_name(2)).write_bytes(b"nothing of that kind")
-    with pytest.raises(DataError, match=r"part-00000002\.parquet is damaged.*delete it and encode again"):
+    with pytest.raises(DataError, match=r"part-00000002\.parquet damaged.*encode again"):
         read_shards(folder)
     with pytest.raises(DataError, match=r"part-00000002\.parquet is damaged"):
         read_failures(folder, 2, PLAN)
@@ -84,17 +84,17 @@ def test_a_shard_of_another_encoding_is_refused(folder):
     rows = range(8, 15)
     other = OrdinalCodes(table(rows).codes.symbols, table(rows).codes.spec, "model-b")
     write_shard(folder, 1, CodeTable(other, [str(row) for row in rows]), [ImageError("15.jpg", "empty")])
-    with pytest.raises(DataError, match=r"part-00000001\.parquet is of another encoding"):
+    with pytest.raises(DataError, match=r"part-00000001\.parquet .* another encoding"):
         read_shards(folder)
     write_shard(folder, 1, table(rows), [])  # a row is missing
-    with pytest.raises(DataError, match=r"part-00000001\.parquet is of another encoding"):
+    with pytest.raises(DataError, match=r"part-00000001\.parquet .* another encoding"):
         read_failures(folder, 1, PLAN)
 
 
 def test_a_folder_of_something_else(tmp_path):
     location = Location(str(tmp_path))
     assert Plan.of(location) is None
-    with pytest.raises(DataError, match="is no folder that `ordhash encode --engine ray` wrote"):
+    with pytest.raises(DataError, match="`ordhash encode --engine ray`"):
         read_shards(location)
 
 

@@ -86,13 +86,13 @@ def test_bad_file_is_refused_with_its_name_and_a_remedy(bad_files: dict[str, Pat
 
 def test_missing_file(tmp_path: Path) -> None:
     for work in (open_rgb, content_id):
-        with pytest.raises(ImageError, match=r"nowhere\.jpg: there is no such file; check the path"):
+        with pytest.raises(ImageError, match=r"nowhere\.jpg: .*no such file"):
             work(tmp_path / "nowhere.jpg")
 
 
 def test_file_used_as_folder(tmp_path: Path) -> None:
     (tmp_path / "cat.jpg").write_bytes(WHOLE_JPEG)
-    with pytest.raises(ImageError, match="there is no such file"):
+    with pytest.raises(ImageError, match="no such file"):
         open_rgb(tmp_path / "cat.jpg" / "tail.jpg")
 
 
@@ -117,7 +117,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Path, "open", refuse)  # chmod does not stop root, as whom tests may run
     for work in (open_rgb, content_id):
-        with pytest.raises(ImageError, match="no permission to read the file; allow it"):
+        with pytest.raises(ImageError, match="permission"):
             work(tmp_path / "secret.jpg")
 
 

@@ -180,7 +180,7 @@ def test_numbered_items_go_on_being_numbered(tmp_path):
     assert index.keys.tolist() == [0, 1, 2, 3, 4]
     index.delete([1, 3])
     assert sorted(index.search(random_codes(1), top_k=9).keys[0].tolist()) == [0, 2, 4]
-    with pytest.raises(InputError, match="no item with the key 3"):
+    with pytest.raises(InputError, match="key 3"):
         index.delete([0, 3])
     assert len(index) == 3
     index.save(tmp_path / "numbered.index")
@@ -205,7 +205,7 @@ def test_a_where_that_does_not_fit_is_refused(index):
     query = random_codes(1)
     for where, sentence in (
         (np.ones(39, dtype=bool), r"the mask has shape \(39,\); the index needs \(40,\)"),
-        (["img1", "dog"], "no item with the key 'dog'"),
+        (["img1", "dog"], "key 'dog'"),
         ([1.5], "allowed are all strings or all integers"),
         (pc.field("labels") == 1, "the columns are label"),
         (pc.field("label") == "cat", "the columns are label"),

@@ -194,9 +194,7 @@ def test_a_server_that_goes_away_in_the_middle_of_a_push(milvus, monkeypatch):
         sent.append(send(client, *arguments, **named))
 
     monkeypatch.setattr(MilvusClient, "upsert", upsert)
-    with pytest.raises(
-        ServerError, match=r"4096 of 10000 rows were written: the Milvus server at .* then run the same"
-    ):
+    with pytest.raises(ServerError, match=r"4096 of 10000 rows were written: .*Milvus server at"):
         index.push(table)
     index.close()
     monkeypatch.undo()
@@ -306,7 +304,7 @@ def test_codes_that_do_not_belong_there_are_refused_and_nothing_is_lost(index):
     index.push(table)
     with pytest.raises(InputError, match=r"has CodeSpec.*48.*and these codes CodeSpec.*96.*--replace"):
         index.push(made_up(100, segments=48))
-    with pytest.raises(InputError, match="is of model 'model-a' and these codes of 'model-b'"):
+    with pytest.raises(InputError, match=r"'model-a' .* 'model-b'"):
         index.push(made_up(100, model_id="model-b"))
     with pytest.raises(InputError, match=r"has the columns size \(int64\).* and these codes none"):
         index.push(CodeTable(table.codes, table.keys))
@@ -319,9 +317,7 @@ def test_codes_that_do_not_belong_there_are_refused_and_nothing_is_lost(index):
     # Two folders of one name, both with the general model, would else delete each other's photographs.
     general = made_up(100, model_id="general")
     assert index.push(general, replace=True, source="/a/photos.ordhash").upserted == 100
-    with pytest.raises(
-        InputError, match=r"was pushed from /a/photos.ordhash, not from /b/photos.ordhash; give another"
-    ):
+    with pytest.raises(InputError, match=r"/a/photos.ordhash, not from /b/photos.ordhash"):
         index.push(taken(general, range(10)), source="/b/photos.ordhash")
     assert index.push(general, source="/a/photos.ordhash").unchanged == 100
     other = made_up(50, segments=48, model_id="model-b")

@@ -190,11 +190,11 @@ def test_no_usable_image_gives_no_maps_and_every_failure(tmp_path, bad_files, ki
         maps = store.maps(ImageSet([path, b"x"]), BACKBONE)
         assert (len(maps), maps.rows.tolist(), maps.computed) == (0, [], 0)
         assert [failure.source for failure in maps.failures] == [str(path), "image 1"]
-        with pytest.raises(InputError, match=rf"none of the 2 images can be used \(.*{kind}\.jpg: .*\); give images"):
+        with pytest.raises(InputError, match=rf"none of the 2 images .* \(.*{kind}\.jpg: .*\)"):
             maps.at_least_one()
     maps = store.maps(ImageSet([]), BACKBONE)
     assert (len(maps), maps.failures) == (0, [])
-    with pytest.raises(InputError, match="none of the 0 images can be used; give images"):
+    with pytest.raises(InputError, match="none of the 0 images"):
         maps.at_least_one()
     assert store.maps(pictures(5), BACKBONE).computed == 5 - others
 
@@ -222,7 +222,7 @@ def test_maps_of_one_image_are_at_least_one(tmp_path):
 @pytest.mark.parametrize("weight", [1e3, np.nan, np.inf])
 def test_features_that_float16_cannot_hold_are_refused(tmp_path, weight):
     store = FeatureStore(tmp_path)
-    with pytest.raises(DataError, match="tiny gives features that float16 cannot hold; use another backbone"):
+    with pytest.raises(DataError, match=r"tiny .*float16"):
         store.maps(pictures(3), backbone(weight=weight))
     assert store.maps(pictures(3), BACKBONE).computed == 3  # and nothing of it was kept
 

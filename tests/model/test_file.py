@@ -167,7 +167,7 @@ def test_folders_are_made_and_nothing_else_is_left(tmp_path):
 
 
 def test_a_name_that_does_not_end_in_onnx_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"model\.pt is no name for a model; it must end in \.onnx"):
+    with pytest.raises(InputError, match=r"model\.pt .*must end in \.onnx"):
         save_model(tmp_path / "model.pt", backbone(), head(), INFO)
     assert list(tmp_path.iterdir()) == []
 
@@ -201,9 +201,7 @@ def rewritten(path, value):
 
 
 def test_files_that_are_no_models_are_refused(tmp_path, path):
-    with pytest.raises(
-        ModelFileError, match=r"missing\.onnx is not a file; give a model\.onnx that `ordhash train` wrote"
-    ):
+    with pytest.raises(ModelFileError, match=r"missing\.onnx is not a file"):
         load_model(tmp_path / "missing.onnx")
     with pytest.raises(ModelFileError, match="is not a file"):
         load_model(tmp_path)
@@ -227,9 +225,7 @@ def test_a_truncated_model_is_refused(path):
 
 def test_a_newer_format_is_refused(path):
     values = INFO.to_json() | {"format_version": FORMAT_VERSION + 1, "spec": "something new"}
-    with pytest.raises(
-        ModelFileError, match=r"has format 2 and this version of ordhash reads up to 1; upgrade ordhash"
-    ):
+    with pytest.raises(ModelFileError, match=r"format 2 .* 1; upgrade"):
         load_model(rewritten(path, json.dumps(values, default=str)))
 
 
@@ -242,9 +238,7 @@ CALIBRATIONS = ("calibration", "asymmetric_calibration")
 def test_a_missing_value_is_refused(path, name):
     values = INFO.to_json()
     del values[name]
-    with pytest.raises(
-        ModelFileError, match=rf"has damaged metadata \(KeyError\('{name}'\)\); train or export it again"
-    ):
+    with pytest.raises(ModelFileError, match=rf"damaged metadata \(KeyError\('{name}'\)\)"):
         load_model(rewritten(path, json.dumps(values, default=str)))
 
 

@@ -136,7 +136,7 @@ def test_pictures_are_read_only_a_few_batches_ahead(session):
 
 @pytest.mark.parametrize("content", [b"", b"hello", GRAPH[: len(GRAPH) // 2]])
 def test_what_is_no_model_is_refused(content, tmp_path):
-    with pytest.raises(ModelFileError, match=r"the model cannot be run by ONNX Runtime .*; write it again"):
+    with pytest.raises(ModelFileError, match=r"ONNX Runtime"):
         open_session(content)
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(ModelFileError, match=r"m\.onnx cannot be run by ONNX Runtime"):

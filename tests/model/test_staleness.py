@@ -1,4 +1,4 @@
-"""When a model that was learned from a collection's own photographs should be learned anew."""
+"""When a model that was learned from a collection's own photographs should be learned again."""
 
 import numpy as np
 import pytest
@@ -27,10 +27,8 @@ def test_photographs_of_the_same_kind_do_not_make_it_stale(n):
 def test_photographs_of_another_kind_do():
     training = trained_on(drawn(2000, [0.4, 0.3, 0.2, 0.1]))
     why = staleness(drawn(2000, [0.2, 0.3, 0.1, 0.4], 1), training)
-    assert why == (
-        "the photographs have changed: 31% of the symbols of their codes are others than those of the photographs that "
-        "the model was learned from"
-    )
+    assert why is not None
+    assert "changed: 31%" in why
 
 
 def test_growth_does_until_enough_were_learned_from():

@@ -53,7 +53,7 @@ def test_pictures_come_before_parquet_files(photo_folder):
         shutil.rmtree(photo_folder / folder)
     assert list_images(str(photo_folder)).n_images == 1
     pq.write_table(pa.table({"size": [1]}), photo_folder / "zzz.parquet")
-    with pytest.raises(DataError, match=r"zzz\.parquet has no column 'image', and others beside it have"):
+    with pytest.raises(DataError, match=r"zzz\.parquet has no column 'image'"):
         list_images(str(photo_folder))
 
 
@@ -77,7 +77,7 @@ def test_other_labels_are_another_list(photo_folder):
 
 
 def test_pictures_that_are_no_files(tmp_path):
-    with pytest.raises(InputError, match="3 images has pictures that are no files of their own; encode them with"):
+    with pytest.raises(InputError, match=r"3 images .* --engine local"):
         list_images(ImageSet(np.zeros((3, 8, 8, 3), np.uint8)))
     pq.write_table(pa.table({"image": pa.array([], pa.binary())}), tmp_path / "none.parquet")
     with pytest.raises(DataError, match="has no row"):

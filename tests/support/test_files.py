@@ -65,7 +65,7 @@ def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path, monkeyp
 
 
 def test_places_that_cannot_hold_a_file_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"cannot write .*nowhere.file: there is no folder .*nowhere; create it"):
+    with pytest.raises(InputError, match=r"cannot write .*nowhere.file: .*no folder .*nowhere"):
         replace_file(tmp_path / "nowhere" / "file", writing(b""))
     with pytest.raises(InputError, match="it is a folder; give the name of a file"):
         replace_file(tmp_path, writing(b""))

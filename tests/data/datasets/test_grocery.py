@@ -72,7 +72,7 @@ def test_grocery_that_is_not_there(tmp_path):
         with pytest.raises(DataError, match=r"your copy of grocery\.tar .*marcusklasson/GroceryStoreDataset"):
             attempt(tmp_path)
     (tmp_path / "grocery.tar").write_bytes(b"no archive")
-    with pytest.raises(DataError, match=r"grocery\.tar cannot be unpacked .*; put a whole copy there"):
+    with pytest.raises(DataError, match=r"grocery\.tar cannot be unpacked .*"):
         read_grocery(tmp_path)
 
 
@@ -91,16 +91,14 @@ def test_grocery_that_is_not_there(tmp_path):
 )
 def test_grocery_with_damaged_lists(tmp_path, changes, reason):
     tree(tmp_path, **changes)
-    with pytest.raises(
-        DataError, match=rf"lists in .* are incomplete or damaged \(.*{reason}.*; put a whole copy there"
-    ):
+    with pytest.raises(DataError, match=rf"lists in .* are incomplete or damaged \(.*{reason}.*"):
         read_grocery(tmp_path)
 
 
 def test_grocery_in_pieces(tmp_path):
     tree(tmp_path)
     (tmp_path / "train/Vegetables/Leek/Leek_001.jpg").unlink()
-    with pytest.raises(DataError, match=r"1 of 2 photographs of train\.txt are not there \(such as .*Leek_001\.jpg\)"):
+    with pytest.raises(DataError, match=r"1 of 2 photographs of train\.txt .* \(such as .*Leek_001\.jpg\)"):
         read_grocery(tmp_path)
     tree(tmp_path)
     (tmp_path / "val.txt").unlink()

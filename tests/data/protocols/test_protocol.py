@@ -188,9 +188,7 @@ def test_the_hash_is_the_same_for_ever_and_has_the_coarse_classes_in_it():
 
 
 def test_coarse_classes_that_do_not_fit_are_refused():
-    with pytest.raises(
-        DataError, match="protocol small: there are 2 coarse classes for 3 class names; give each class"
-    ):
+    with pytest.raises(DataError, match=r"protocol small: .*2 coarse classes for 3"):
         make(coarse=("mammal", "fish"))
-    with pytest.raises(DataError, match="protocol small has one grade of relevance; give it coarse classes for two"):
+    with pytest.raises(DataError, match="protocol small has one grade"):
         make().gains()

@@ -38,9 +38,7 @@ def test_data_that_are_not_the_published_data_are_refused(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     pinned = PROTOCOLS["corel5k"].pinned
-    with pytest.raises(
-        DataError, match=rf"corel5k has the hash [0-9a-f]{{16}} and not {pinned}: the data in .* is not"
-    ):
+    with pytest.raises(DataError, match=rf"corel5k .* hash [0-9a-f]{{16}}.* {pinned}"):
         load_protocol("corel5k", tmp_path)
 
 

@@ -73,7 +73,7 @@ def test_images_without_labels_cannot_be_split():
     with pytest.raises(InputError, match="images without labels cannot be divided by class"):
         split_by_class(ImageSet(thirty().images), {"query": 1}, salt="s")
     some = images_of(["a", "b", "c"], [[1, 0, 0], [0, 0, 0], [0, 0, 0]])
-    with pytest.raises(InputError, match=r"image b carries no label \(2 such images\); leave them out"):
+    with pytest.raises(InputError, match=r"image b .*no label \(2 such"):
         split_by_class(some, {"query": 1}, salt="s")
 
 
@@ -95,7 +95,7 @@ def test_a_split_by_digest_is_what_a_plain_loop_says():
     expected = {"query": sorted(keys[:4]), "train": sorted(keys[4:11]), "rest": sorted(keys[11:])}
     assert {name: part.keys.tolist() for name, part in parts.items()} == expected
     assert len(split_by_digest(images, {"query": 30}, salt="s")["rest"]) == 0
-    with pytest.raises(InputError, match="the parts need 31 images and there are 30; give more images"):
+    with pytest.raises(InputError, match=r"31 images .* 30"):
         split_by_digest(images, {"query": 30, "train": 1}, salt="s")
 
 
@@ -126,7 +126,7 @@ def test_a_split_by_concept_is_what_a_plain_loop_says(seed):
 
 def test_a_split_by_concept_that_needs_too_many_images():
     images = images_of(["a", "b", "c"], [[1, 0, 0], [1, 1, 0], [0, 0, 1]])
-    with pytest.raises(InputError, match="cat has 1 images left for the part query, which needs 2 of every class"):
+    with pytest.raises(InputError, match=r"cat has 1 .* query.* 2"):
         split_by_concept(images_of(["a", "b", "c", "d", "e"], [[1, 0, 0]] + [[0, 1, 1]] * 4), {"query": 2}, salt="s")
     assert len(split_by_concept(images, {"query": 1}, salt="s")["query"]) == 3
     with pytest.raises(InputError, match="images without labels"):
@@ -152,7 +152,7 @@ def test_classes_are_held_out_by_digests_of_their_names():
     other = hold_out_classes(names[::-1], 2, salt="s")[::-1]
     np.testing.assert_array_equal(other, hold_out_classes(names, 2, salt="s"))
     for count in (0, 5, -1):
-        with pytest.raises(InputError, match=rf"count is {count}; of 5 classes, 1 to 4 can be held out"):
+        with pytest.raises(InputError, match=rf"count is {count}; .* 1 to 4"):
             hold_out_classes(names, count, salt="s")
 
 
@@ -212,7 +212,7 @@ def test_noise_is_the_same_for_ever():
 
 def test_noise_needs_one_label_an_image():
     for labels, count in (([[1, 1, 0]], 2), ([[0, 0, 0]], 0)):
-        with pytest.raises(InputError, match=rf"image q carries {count} labels; wrong labels are for images with one"):
+        with pytest.raises(InputError, match=rf"image q carries {count} labels"):
             with_label_noise(images_of(["q"], labels), 0.5, salt="s")
     with pytest.raises(InputError, match="wrong labels need labels of at least two classes"):
         with_label_noise(ImageSet(many().images), 0.5, salt="s")
