@@ -68,7 +68,7 @@ def test_shards_without_any_code(tmp_path):
 
 def test_damage_is_named(folder, tmp_path):
     (tmp_path / shard_name(2)).write_bytes(b"nothing of that kind")
-    with pytest.raises(DataError, match=r"part-00000002\.parquet damaged.*encode again"):
+    with pytest.raises(DataError, match=r"part-00000002\.parquet is damaged.*encode again"):
         read_shards(folder)
     with pytest.raises(DataError, match=r"part-00000002\.parquet is damaged"):
         read_failures(folder, 2, PLAN)

@@ -61,7 +61,7 @@ def test_no_codes():
     [
         (np.zeros((1, 8), np.uint8), "needs uint8 .n, 9."),
         (np.zeros((1, 9)), "needs uint8 .n, 9."),
-        (np.full((1, 9), 1, np.uint8), "no simplex codes"),
+        (np.full((1, 9), 1, np.uint8), "simplex codes"),
     ],
 )
 def test_bits_that_are_no_simplex_codes_are_refused(given, why):

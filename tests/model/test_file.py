@@ -225,7 +225,7 @@ def test_a_truncated_model_is_refused(path):
 
 def test_a_newer_format_is_refused(path):
     values = INFO.to_json() | {"format_version": FORMAT_VERSION + 1, "spec": "something new"}
-    with pytest.raises(ModelFileError, match=r"format 2 .* 1; upgrade"):
+    with pytest.raises(ModelFileError, match=r"format 2\b.* 1; upgrade"):
         load_model(rewritten(path, json.dumps(values, default=str)))
 
 

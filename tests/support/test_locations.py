@@ -89,7 +89,7 @@ def test_addresses():
 @pytest.mark.parametrize(
     ("text", "error", "why"),
     [
-        ("s4://bucket/photos", InputError, "of no file system that is installed"),
+        ("s4://bucket/photos", InputError, "no installed file system"),
         ("hdfs://", InputError, "cannot be used"),
         ("ftp://me:secret@127.0.0.1:9/photos", DataError, "^ftp://127.0.0.1:9/photos cannot be reached"),
     ],

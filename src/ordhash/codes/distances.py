@@ -210,7 +210,7 @@ def top_k(distances: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
     if given.ndim != 2 or given.dtype.kind not in "iuf":
         raise InputError(f"distances are {given.dtype} {given.shape}; allowed are integers or floats of shape (q, n)")
     if given.dtype.kind == "f" and np.isnan(given).any():
-        raise InputError("distances hold NaN, which has no place in an order: check what made them")
+        raise InputError("distances hold NaN, which cannot be ordered: check what made them")
     n = given.shape[1]
     out = np.empty((len(given), min(wanted, n)), dtype=np.int64)
     for row, values in enumerate(given):

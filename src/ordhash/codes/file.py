@@ -90,7 +90,7 @@ class CodeFacts:
             spec = CodeSpec(int(ours["code_bits"]), int(ours["arity"]))
         except (KeyError, ValueError):
             raise DataError(
-                f"code_bits is {ours.get('code_bits')!r} and arity {ours.get('arity')!r}, which describe no code: "
+                f"code_bits is {ours.get('code_bits')!r} and arity {ours.get('arity')!r}, which is not a valid code: "
                 "the file is damaged, write it again"
             ) from None
         theirs = {name: value for name, value in entries.items() if not name.startswith(_PREFIX)}
@@ -107,7 +107,7 @@ def checked_table(table: pa.Table) -> pa.Table:
 
     try:
         table.validate(full=True)
-        table.column_names  # noqa: B018 - raises where a name is no text
+        table.column_names  # noqa: B018 - raises if a name is not text
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"the table is damaged ({first_line(error)}): write it again") from None
     return table
@@ -197,7 +197,8 @@ def table_to_codes(table: pa.Table, *, file_format: str = CODES_FORMAT) -> CodeT
             raise DataError(f"column {name!r} has {table[name].null_count} empty rows; every row needs a value")
     if table["code"].type != pa.binary(spec.packed_bytes):
         raise DataError(
-            f"column 'code' is {table['code'].type}; {spec} needs fixed_size_binary[{spec.packed_bytes}]: write again"
+            f"column 'code' is {table['code'].type}; {spec} needs fixed_size_binary[{spec.packed_bytes}]: "
+            "write it again"
         )
     codes = OrdinalCodes(_symbols(table["code"], spec), spec, facts.model_id)
     rest = table.drop_columns(list(RESERVED_COLUMNS))
@@ -288,7 +289,7 @@ def _check_format(found: str | None, wanted: str) -> None:
     if kind != wanted_kind:
         raise DataError(f"its format is {found!r}, and {wanted!r} is needed: give a file of kind {wanted_kind!r}")
     if not version.isdigit() or int(version) < 1:
-        raise DataError(f"its format is {found!r}, which is no version of {wanted_kind!r}: write it again")
+        raise DataError(f"its format is {found!r}, not a version of {wanted_kind!r}: write it again")
     if int(version) > int(wanted_version):
         raise DataError(f"its format {found!r} is newer than {wanted!r}, the newest known here: upgrade ordhash")
 

@@ -1,4 +1,4 @@
-"""Codes in a folder of shards: what many machines write at once, and one reads as a whole.
+"""Codes in a folder of shards, written by many machines at once and read as one table.
 
 A folder holds a plan (``_encoding.json``: of which images, by which model, in how many shards), the model, and a file
 of codes for each shard (``ordhash.codes.file``), with the images that could not be used in the metadata of its schema.
@@ -22,7 +22,7 @@ from ordhash.support import Location
 __all__ = ["LIST", "MODEL", "Plan", "is_leftover", "read_failures", "read_shards", "shard_name", "write_shard"]
 
 LIST = "_images.parquet"
-"""File with the list of the images, where they are files of their own."""
+"""File with the list of the images, if each is a separate file."""
 
 MODEL = "_model.onnx"
 """The model, which every machine reads from there."""
@@ -58,17 +58,17 @@ class Plan:
 
     @property
     def n_shards(self) -> int:
-        """How many shards there are to be."""
+        """How many shards the images make."""
         return -(-self.n_images // self.shard_size)
 
     def write(self, folder: Location) -> None:
-        """Keep it in its folder."""
+        """Write it into the folder."""
         values = {"format": _FORMAT, **dataclasses.asdict(self)}
         folder.below(_PLAN).write(json.dumps(values, indent=1).encode() + b"\n")
 
     @classmethod
     def of(cls, folder: Location) -> Plan | None:
-        """The plan of a folder; None where there is none.
+        """The plan of a folder; None if it has none.
 
         Raises:
             DataError: It is damaged or of a newer version.
@@ -85,7 +85,7 @@ class Plan:
             raise DataError(f"{location} is damaged ({first_line(error)}); encode into another folder") from error
 
     def missing(self, folder: Location) -> list[int]:
-        """Numbers of the shards that are not there yet."""
+        """Numbers of the shards that are missing."""
         there = set(folder.names() or ())
         return [number for number in range(self.n_shards) if shard_name(number) not in there]
 
@@ -100,7 +100,7 @@ def shard_name(number: int) -> str:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file is of an encoding that was not begun in earnest, or was to become a shard: nobody misses it.
+    """Whether a file is left over from an interrupted start or an unfinished shard, and can be overwritten.
 
     >>> is_leftover("_images.parquet"), is_leftover("part-00000007.parquet")
     (True, False)
@@ -118,7 +118,7 @@ def write_shard(
         number: Of the shard.
         table: Its codes.
         failures: The images of it that could not be used.
-        worker: Who encoded it, for whoever looks into it.
+        worker: Name of the process that encoded it, for debugging.
 
     Raises:
         OSError: It cannot be written.
@@ -137,7 +137,7 @@ def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]
     """The images of a shard that could not be used.
 
     Raises:
-        DataError: The shard cannot be read, or is none of the plan.
+        DataError: The shard cannot be read, or does not fit the plan.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -154,7 +154,7 @@ def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]
     images = min(plan.shard_size, plan.n_images - number * plan.shard_size)
     same = (facts.model_id, facts.spec) == (plan.model_id, CodeSpec(plan.code_bits, plan.arity))
     if not same or rows + len(failures) != images:
-        raise DataError(f"{location} is of another encoding than the folder's; delete it and encode again")
+        raise DataError(f"{location} belongs to another encoding than its folder; delete it and encode again")
     return failures
 
 
@@ -169,12 +169,12 @@ def read_shards(folder: Location) -> CodeTable:
 
     plan = Plan.of(folder)
     if plan is None:
-        raise DataError(f"{folder} is no folder that `ordhash encode --engine ray` wrote; check the path")
+        raise DataError(f"{folder} was not written by `ordhash encode --engine ray`; check the path")
     missing = plan.missing(folder)
     if missing:
         raise DataError(
             f"{folder} has {plan.n_shards - len(missing)} of {plan.n_shards} shards; run the same `ordhash encode` "
-            "again, which goes on there"
+            "again to write the rest"
         )
     tables = []
     for number in range(plan.n_shards):

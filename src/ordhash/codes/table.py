@@ -1,4 +1,4 @@
-"""Codes with what the user calls them and knows about them, checked."""
+"""Codes with their keys and metadata, checked."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ RESERVED_COLUMNS = ("key", "code")
 
 @dataclass(frozen=True, eq=False, init=False)
 class CodeTable:
-    """Codes of n items, with what the user calls them and knows about them.
+    """Codes of n items, with the user's keys and metadata.
 
     Args:
         codes: n codes.
         keys: n different strings or integers; None numbers them from 0.
-        metadata: Table of n rows, or n values by column name; the names ``key`` and ``code`` are taken. None is none.
+        metadata: Table of n rows, or n values by column name (``key`` and ``code`` are reserved); None for
+            no metadata.
         model_path: Where the file of the model was, a hint for programs that encode queries later.
 
     Raises:
@@ -171,7 +172,9 @@ def _table_of(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> pa.Tab
         try:
             arrays[str(name)] = pa.array(values)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"metadata column {name!r} is no Arrow column ({first_line(error)}): change it") from None
+            raise InputError(
+                f"metadata column {name!r} cannot become an Arrow column ({first_line(error)}): change it"
+            ) from None
     lengths = {len(array) for array in arrays.values()}
     if len(lengths) > 1:
         raise InputError(f"metadata columns have lengths {sorted(lengths)}; give every column one value for each code")

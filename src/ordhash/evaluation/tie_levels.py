@@ -70,7 +70,7 @@ def levels_of_queries(distances: Distances, values: npt.NDArray[Any]) -> list[Le
 
 
 def in_row_order(distances: Distances, relevance: npt.NDArray[np.bool_]) -> list[Levels]:
-    """Every item a level of its own, in the order of a stable sort.
+    """One level for every item, in the order of a stable sort.
 
     Args:
         distances: Integers or floats (q, n), without NaN.
@@ -98,5 +98,5 @@ def check_distances(distances: Distances) -> npt.NDArray[Any]:
     if distances.dtype.kind == "f":
         bad = np.flatnonzero(np.isnan(distances).any(axis=1))
         if len(bad):
-            raise InputError(f"distances of query row {bad[0]} hold NaN, which has no place in an order: remove it")
+            raise InputError(f"distances of query row {bad[0]} hold NaN, which cannot be ordered: remove it")
     return distances

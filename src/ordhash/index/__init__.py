@@ -1,4 +1,4 @@
-"""Search: an index of ordinal codes, exact, in memory or mapped from its file."""
+"""An exact index of ordinal codes, in memory or mapped from its file."""
 
 from ordhash.index.conditions import Comparison, Condition, rows_that_meet, typed_value
 from ordhash.index.index import OrdinalIndex

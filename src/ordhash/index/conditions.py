@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Condition", "rows_that_meet", "typed_value"]
 
 Comparison: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
-"""``~`` asks whether a text contains another, upper and lower case alike."""
+"""``~`` tests whether a text contains another, ignoring case."""
 
 _FUNCTIONS = {
     "=": "equal",
@@ -48,10 +48,10 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """The condition that a text says.
+        """Parse a condition.
 
         Raises:
-            InputError: It says none.
+            InputError: The text is not a condition.
 
         >>> Condition.parse("size>=100000")
         Condition(column='size', comparison='>=', value='100000')
@@ -69,7 +69,7 @@ def rows_that_meet(index: OrdinalIndex, conditions: Sequence[Condition]) -> npt.
     """Which rows of an index meet all conditions, bool (n_rows,); None without conditions.
 
     Raises:
-        InputError: A condition names no column of the index, or does not go with its values.
+        InputError: A condition names an unknown column, or does not fit its values.
 
     >>> from ordhash.codes import OrdinalCodes
     >>> codes = OrdinalCodes.from_symbols([[0, 1], [1, 1], [2, 2]], arity=4)
@@ -114,10 +114,10 @@ def _meets(index: OrdinalIndex, condition: Condition) -> npt.NDArray[np.bool_]:
 
 
 def typed_value(text: str, kind: pa.DataType) -> pa.Scalar:
-    """The value of a condition, as the type of its column reads it.
+    """The value of a condition, converted to the type of its column.
 
     Raises:
-        pyarrow.ArrowException: It reads no such text.
+        pyarrow.ArrowException: The text is not a value of this type.
 
     >>> import pyarrow as pa
     >>> typed_value("2024-01-01", pa.timestamp("s")).as_py().year

@@ -1,4 +1,4 @@
-"""Many may look at a thing at once, but nobody while it is changed."""
+"""A lock for many readers or one writer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Guard"]
 
 
 class Guard:
-    """A lock with two sides: those who look share it, whoever changes has it alone and waits for nobody new.
+    """A lock that readers share and a writer has alone; a waiting writer goes before new readers.
 
     >>> guard = Guard()
     >>> with guard.looking(), guard.looking():
@@ -25,9 +25,9 @@ class Guard:
 
     @contextmanager
     def looking(self) -> Iterator[None]:
-        """Together with others who look."""
+        """Hold the lock for reading, together with other readers."""
         with self._condition:
-            # A thread that waits to change goes first, or searches without end would keep it waiting.
+            # A waiting writer goes first; otherwise a steady stream of readers would keep it waiting.
             self._condition.wait_for(lambda: not self._changing and not self._waiting)
             self._looking += 1
         try:
@@ -39,7 +39,7 @@ class Guard:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Alone."""
+        """Hold the lock for writing, alone."""
         with self._condition:
             self._waiting += 1
             self._condition.wait_for(lambda: not self._changing and not self._looking)

@@ -1,7 +1,7 @@
 """OrdinalIndex: the codes of a collection, searched exactly, kept in one file.
 
-What is added later lies behind what was there, and what is deleted keeps its row until the index is saved, so a row
-once given stays the same. Saving packs what is left.
+Added items go behind those that exist, and deleted items keep their rows until the index is saved, so row numbers are
+stable. Saving packs the remaining items.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ __all__ = ["OrdinalIndex"]
 
 
 class OrdinalIndex:
-    """An exact index of ordinal codes. Threads may search it at once; a change waits for them, and they for it.
+    """An exact index of ordinal codes. Threads may search it at the same time; changes wait for running searches.
 
     Args:
         codes: n codes.
         keys: n different strings or integers, the user's names of the items; None numbers them from 0.
-        metadata: Table of n rows, or n values by column name (``key`` and ``code`` are taken); None is none.
-        model_path: Where the file of the model was, a hint for programs that encode queries later.
+        metadata: Table of n rows, or n values by column name (``key`` and ``code`` are reserved); None for no metadata.
+        model_path: Path of the model file, a hint for programs that encode queries later.
 
     Raises:
         InputError: Keys or metadata of another length, duplicate keys, or keys of another type.
@@ -85,7 +85,7 @@ class OrdinalIndex:
 
     @property
     def codes(self) -> OrdinalCodes:
-        """Codes of all rows, taken apart for the asking: n_segments bytes each."""
+        """Codes of all rows, unpacked on every access to n_segments bytes each."""
         return OrdinalCodes(self._engine.store.symbols(), self.spec, self.model_id)
 
     @property
@@ -94,7 +94,7 @@ class OrdinalIndex:
         return self._items.keys
 
     def keys_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Keys of some rows, in their shape: what is fast where ``keys`` of all would take long."""
+        """Keys of some rows, in their shape; faster than ``keys`` of all."""
         return self._items.keys_at(rows)
 
     @property
@@ -109,12 +109,12 @@ class OrdinalIndex:
 
     @property
     def model_path(self) -> str | None:
-        """Where the file of the model was; None if unknown."""
+        """Path of the model file; None if unknown."""
         return self._facts.model_path
 
     @property
     def n_rows(self) -> int:
-        """Rows, those of deleted items among them."""
+        """Number of rows, including those of deleted items."""
         return self._items.n
 
     @property
@@ -144,7 +144,7 @@ class OrdinalIndex:
 
         Args:
             queries: q codes of the model of the index.
-            top_k: How many of each query; more than there are gives all.
+            top_k: Results for each query, at most all items.
             where: Which items to search among: a mask, bool (n_rows,); some keys; or an expression over the metadata,
                 as ``pyarrow.compute.field("label") == "cat"``. None is all.
 
@@ -174,7 +174,7 @@ class OrdinalIndex:
 
         Args:
             scores: float (q, n_segments, arity), of the model of the index.
-            top_k: How many of each query; more than there are gives all.
+            top_k: Results for each query, at most all items.
             of: The scale on which losses add up, as in
                 [asymmetric_distances][ordhash.codes.asymmetric_distances].
             model_id: The model that made the scores; None is not checked.
@@ -246,7 +246,7 @@ class OrdinalIndex:
             where: As in [search][ordhash.index.OrdinalIndex.search].
 
         Returns:
-            One result for each query; an empty one where nothing is that near.
+            One result for each query, possibly empty.
 
         Raises:
             InputError: Codes of another model or spec, a radius that is not an integer of at least 0, or a ``where``
@@ -262,11 +262,11 @@ class OrdinalIndex:
         """Load the compiled scans now. The first time on a machine they are compiled, which takes about a minute.
 
         Args:
-            n_queries: Only if a search with so many queries will use them; None in any case.
+            n_queries: Load them only if a search with this many queries uses them; None always loads them.
             progress: Whether to show a bar.
 
         >>> index = OrdinalIndex(OrdinalCodes.from_symbols([[0, 1, 2]], arity=4))
-        >>> index.warm_up(1)  # a search of one code is over before they are loaded
+        >>> index.warm_up(1)  # searching one code takes less time than loading them
         """
         self._engine.warm_up(n_queries, progress=progress)
 
@@ -290,35 +290,35 @@ class OrdinalIndex:
                 self._engine.use_compiled()
 
     def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
-        """Add items behind those that are there; no code is moved.
+        """Add items behind the existing ones; no code is moved.
 
-        The first time that items with keys of their own are added or deleted, a dictionary of all keys is made.
+        The first change of an index with keys builds a dictionary of all keys.
 
         Args:
             codes: m codes of the model of the index.
-            keys: m new keys, of the type that the index has; None goes on numbering, where it numbers its items itself.
+            keys: m new keys, of the type that the index has; None continues the numbering of an index without keys.
             metadata: The columns that the index has, m rows.
 
         Raises:
-            InputError: Codes of another model or spec, keys that are there already or of another type, or other
+            InputError: Codes of another model or spec, existing keys or keys of another type, or other
                 columns.
         """
         check_comparable(codes, self._facts, what="the codes", of="the index")
         with self._guard.changing():
-            # Before the items: without room for the codes, nothing is changed.
+            # Before the items, so that nothing changes if memory runs out.
             store = Grown.of(self._engine.store, codes)
             self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
             self._engine.put(store)
             self._facts = dataclasses.replace(self._facts, model_id=self.model_id or codes.model_id)
 
     def delete(self, keys: Keys) -> None:
-        """Delete items: they are found no more, and a saved index is without them.
+        """Delete items: searches no longer find them, and saving leaves them out.
 
         Args:
             keys: Their keys.
 
         Raises:
-            InputError: A key that is not there; then nothing is deleted.
+            InputError: A key does not exist; then nothing is deleted.
         """
         with self._guard.changing():
             self._items.delete(keys)
@@ -345,7 +345,7 @@ class OrdinalIndex:
                 rows = self._items.live_rows()
                 store = store_of(self.codes[rows])
                 if self._items.deleted:
-                    keys = key_column(self.keys[rows])  # numbers, too: they are the items' names by now
+                    keys = key_column(self.keys[rows])  # also if they are numbers: rows will change, keys must not
                     metadata = None if metadata is None else metadata.take(rows)
             write_index(path, IndexContents(store, self._facts, keys, metadata))
 

@@ -2,12 +2,12 @@
 
 Columns: ``count`` (int64), how many codes; ``planes`` (large_binary), the codes as
 [PlaneCodes][ordhash.index.planes.PlaneCodes] holds them; ``offsets`` (large_list of int64) and ``rows`` (large_list of
-uint32), the rows of every distinct code, empty where every row has a code of its own; ``items`` (large_list of a
-struct), ``key`` and the metadata of every row, without a key where items are numbered, and left out where there are
-neither. What a code means (length, arity, model) is in the metadata of the schema. Nothing is pickled.
+uint32), the rows of every distinct code, empty if codes are stored row by row; ``items`` (large_list of a
+struct), ``key`` and the metadata of every row, without ``key`` if items are numbered, and left out without
+either. What a code means (length, arity, model) is in the metadata of the schema. Nothing is pickled.
 
-Opening it checks what compiled code and Arrow trust, so it reads the keys, the metadata and the rows of distinct codes
-once; the planes, which are most of it, it does not read.
+Opening it checks what compiled code and Arrow rely on, so keys, metadata and the rows of distinct codes are read once.
+The planes, most of the file, are not read.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _contents(table: pa.Table, facts: CodeFacts, theirs: dict[bytes, bytes]) -> 
         raise DataError(f"it holds {table.num_rows} rows of {', '.join(names) or 'nothing'}: build the index again")
     for name, kind in _COLUMNS.items():
         if table[name].type != kind or table[name].null_count:
-            raise DataError(f"column {name!r} is {table[name].type}, and {kind} is needed: build the index again")
+            raise DataError(f"column {name!r} is {table[name].type} and must be {kind}: build the index again")
     n, offsets, rows = table["count"][0].as_py(), _array(table["offsets"]), _array(table["rows"])
     store = _store(n, table["planes"], offsets.to_numpy(), rows.to_numpy(), facts.spec)
     if "items" not in names:

@@ -1,4 +1,4 @@
-"""What an index knows of its items besides their codes: keys, metadata, and which were deleted."""
+"""The items of an index besides their codes: keys, metadata, and which are deleted."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Where: TypeAlias = "npt.NDArray[np.bool_] | Keys | pc.Expression"
 
 
 class Items:
-    """Items by row. A deleted one keeps its row, so that a row once given stays the same.
+    """Items by row. Deleted items keep their rows, so that row numbers are stable.
 
     Args:
-        n: How many.
+        n: Number of items.
         column: Their keys, large_string or int64 (n,); None where keys are row numbers.
         metadata: Table of n rows, or None.
     """
@@ -41,10 +41,10 @@ class Items:
         self._rows: dict[Any, int] | None = None
 
     def add(self, table: CodeTable, *, numbered: bool) -> None:
-        """More items; ``numbered`` are those without keys of their own.
+        """Add items; ``numbered`` if no keys were given for them.
 
         Raises:
-            InputError: They do not go with those that are here; then nothing is added.
+            InputError: They do not fit the existing ones; then nothing is added.
         """
         column, metadata = self._column_with(table.keys, numbered=numbered), self._metadata_with(table)
         first, self.n = self.n, self.n + len(table)
@@ -60,10 +60,10 @@ class Items:
         self._keys = None
 
     def delete(self, keys: Keys) -> None:
-        """Some items fewer.
+        """Delete items.
 
         Raises:
-            InputError: A key that is not there; then nothing is deleted.
+            InputError: A key does not exist; then nothing is deleted.
         """
         rows = np.unique(self.rows_of(keys))
         if self._live is None:
@@ -106,11 +106,11 @@ class Items:
         return np.asarray(found).reshape(rows.shape)
 
     def live_rows(self) -> npt.NDArray[np.int64]:
-        """Rows of the items that are there, rising."""
+        """Rows of the items that are not deleted, rising."""
         return np.arange(self.n) if self._live is None else np.flatnonzero(bools_of(self._live, self.n))
 
     def allowed(self, where: Where | None) -> Bytes | None:
-        """One bit for each row, the lowest of a byte first: whether it is there and meets ``where``; None for all.
+        """One bit for each row, the lowest of a byte first: 1 for live items that meet ``where``; None for all rows.
 
         Raises:
             InputError: ``where`` does not fit the items.
@@ -147,14 +147,14 @@ class Items:
         return rows
 
     def rows_of(self, keys: Keys) -> npt.NDArray[np.int64]:
-        """Rows of some items that are there."""
+        """Rows of some items, by key."""
         names = typed_keys(keys).tolist()
         if self.column is None:
             missing = [key for key in names if not isinstance(key, int) or not self._is_live(key)]
         else:
             missing = [key for key in names if key not in self._row_of()]
         if missing:
-            raise InputError(f"there is no item with the key {missing[0]!r} in the index; give keys that it has")
+            raise InputError(f"the index has no item with key {missing[0]!r}; give keys that it has")
         return np.array(names if self.column is None else [self._row_of()[key] for key in names], dtype=np.int64)
 
     def _row_of(self) -> dict[Any, int]:
@@ -172,7 +172,7 @@ class Items:
         """The key column with some more keys, which must be new."""
         if numbered:
             if self.column is not None:
-                raise InputError("the index has keys of its own and none are given; give a key for each code")
+                raise InputError("the index has keys, and none are given; give a key for each code")
             return None
         import pyarrow as pa
 

@@ -49,8 +49,8 @@ class PlaneCodes:
     def extended(self, codes: OrdinalCodes) -> PlaneCodes:
         """These codes and some more of the same spec behind them.
 
-        Room is made for later codes too where there is none, and taken from what these planes left over where there
-        is; so to extend the same planes twice is wrong, and to extend what this gives is cheap.
+        The new planes share memory with these and have room for later codes, so extending the result again is cheap.
+        Extending the same planes twice is wrong: both results would share the same room.
         """
         n, owner = self.n + len(codes), self.blocks.base
         # Of blocks that were cut from a larger array, the rest; a map of a file has another shape, and no room.

@@ -1,4 +1,4 @@
-"""What an index answers."""
+"""Results of searches, and statistics of an index."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class IndexStats:
         count: Items.
         deleted: Rows whose items were deleted since the index was built or opened.
         method: ``scan`` where a search looks at every code, ``distinct`` where it looks at every distinct code and the
-            rows that share it, ``tables`` where tables find the near ones and a scan what is far.
+            rows that share it, ``tables`` where tables find near codes and a scan the others.
         distinct: Distinct codes, where they are told apart; None otherwise. Added items are not among them.
         nbytes: Bytes of the codes in memory, or in the file that is mapped; keys and metadata come on top.
     """

@@ -1,4 +1,4 @@
-"""How a collection of Milvus is described: an Arrow schema in its description, and a field for what is searched."""
+"""The description of a Milvus collection, which holds an Arrow schema, and its fields."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Description:
 
     @classmethod
     def of_text(cls, text: str, place: str) -> Description:
-        """What a text of ``to_text`` says; ``place`` is what messages call the collection.
+        """Parse a text of ``to_text``; ``place`` names the collection in messages.
 
         Raises:
-            InputError: Somebody else made the collection.
+            InputError: ordhash did not make the collection.
             DataError: A newer version did, or the text is damaged.
         """
         if not text.startswith(_ABOUT):

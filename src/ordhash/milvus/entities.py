@@ -49,7 +49,7 @@ LONGEST_TEXT = 65_535
 
 _ROWS_AT_ONCE = 2_048  # taken apart into Python's values
 
-# Names that Milvus' expressions give a meaning of their own; those of Python are among them.
+# Words that are reserved in Milvus' expressions, Python's among them.
 _TAKEN = {*map(str.lower, keyword.kwlist), "like", "exists", "array", "json_contains", "count", KEY, CODE, DIGEST}
 
 
@@ -67,7 +67,7 @@ class Columns:
 
     @classmethod
     def of(cls, metadata: pa.Table | None) -> Columns:
-        """The columns of a table that is to be kept.
+        """The columns of a table.
 
         Raises:
             InputError: A column of a type that Milvus has no field for.
@@ -101,7 +101,7 @@ class Columns:
                 elif field.name in self.scalars:
                     raise InputError(
                         f"column {field.name!r} has rows without a value, and had none when the collection was made; "
-                        "make it anew with --replace"
+                        "rebuild it with --replace"
                     )
         return rows
 
@@ -120,7 +120,7 @@ class Columns:
         """Milvus' boolean expression of conditions, all of which must hold; empty for none.
 
         Raises:
-            InputError: A condition names no column, does not go with its values, or asks what Milvus cannot answer.
+            InputError: A condition names an unknown column, does not fit its values, or cannot be expressed in Milvus.
 
         >>> columns = Columns.of(pa.table({"size": [1], "place": [None]}, schema=pa.schema(
         ...     [("size", pa.int64()), ("place", pa.string())])))
@@ -237,7 +237,7 @@ def _plain(name: str, kind: pa.DataType) -> pa.DataType:
 
 
 def _stored(kind: pa.DataType) -> pa.DataType | None:
-    """The integers that times are kept as; None for what is kept as it is."""
+    """The integers that times are stored as; None for other types."""
     if kinds.is_timestamp(kind) or kinds.is_duration(kind) or kinds.is_date64(kind) or kinds.is_time64(kind):
         return pa.int64()
     return pa.int32() if kinds.is_date32(kind) or kinds.is_time32(kind) else None

@@ -63,12 +63,12 @@ class MilvusIndex:
     """Codes in a collection of a Milvus server.
 
     The server looks at every code (BIN_FLAT), so what it finds is exact, as in an
-    [OrdinalIndex][ordhash.index.OrdinalIndex]; only which of equally far items are left out at the end is its own.
+    [OrdinalIndex][ordhash.index.OrdinalIndex]; only the choice among equally distant items at the end may differ.
 
     Args:
         uri: Of the server, as http://localhost:19530.
         name: Of the collection: letters, digits and underscores.
-        token: For servers that ask who calls: "user:password", or a key.
+        token: "user:password" or a key, for servers that require one.
         consistency: Which writes a search sees: "strong" all that were acknowledged before it, "bounded" all but those
             of the last seconds, "session" at least those of this process, "eventually" what has arrived. The last ones
             wait for less.
@@ -106,7 +106,7 @@ class MilvusIndex:
         self.uri, self.name = uri, name
         self._level = consistency.capitalize()
         self._timeout = timeout
-        # What it logs, it raises too, and that becomes one sentence.
+        # It also raises what it logs.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         with one_sentence(self._shown):
             self._client = MilvusClient(uri=uri, token=token, timeout=timeout)
@@ -124,7 +124,7 @@ class MilvusIndex:
         """What the codes mean.
 
         Raises:
-            InputError: There is no such collection, or it is none of ours.
+            InputError: The collection does not exist, or was not made by ordhash.
             ServerError: The server cannot be reached.
         """
         return self._described().facts
@@ -136,21 +136,21 @@ class MilvusIndex:
     def push(
         self, table: CodeTable, *, source: str | None = None, replace: bool = False, progress: bool = False
     ) -> PushReport:
-        """Make the collection hold just these codes: new and changed rows are written, those that are gone deleted.
+        """Make the collection hold exactly these codes: new and changed rows are written, missing ones deleted.
 
-        Whatever interrupts it, the next push goes on from there: rows that arrived are recognised and not sent again.
+        After an interruption the next push continues: rows that arrived are recognised and not sent again.
 
         Args:
             table: The codes.
             source: Where they are from. A collection that was pushed from elsewhere is refused, since everything in it
                 would be deleted; None is not compared.
-            replace: Whether to make the collection anew where these codes cannot become part of it; not where a push
-                did not make it.
+            replace: Whether to rebuild the collection if these codes do not fit it; one that
+                ordhash did not make is never replaced.
             progress: Whether to show a bar.
 
         Raises:
-            InputError: The collection is of another model or source, has other columns or is none of ours, or a value
-                does not fit into Milvus.
+            InputError: The collection is of another model or source, has other columns or was not made by
+                ordhash, or a value does not fit into Milvus.
             ServerError: The server cannot be reached, or went away; what it acknowledged stays.
         """
         key_array(table.keys, pa.string())  # refuses what is not valid Unicode
@@ -159,7 +159,7 @@ class MilvusIndex:
         there = self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout))
         self._known = None
         if there:
-            self._described()  # refuses what somebody else made
+            self._described()  # refuses collections that ordhash did not make
             try:
                 held_columns = self._check_same(wanted, table.keys.dtype)
                 digests = digests_of(table, held_columns)
@@ -231,7 +231,7 @@ class MilvusIndex:
                 consistency_level=self._level,
                 timeout=self._timeout,
             )
-            found = list(self._ask(search)) or [[] for _ in some]  # of nothing it finds no lists either
+            found = list(self._ask(search)) or [[] for _ in some]  # an empty collection gives no lists
             hits += [self._answers(rows, columns, facts) for rows in found]
         return hits
 
@@ -242,8 +242,8 @@ class MilvusIndex:
             progress: Whether to show a bar.
 
         Raises:
-            InputError: There is no such collection, or it is none of ours.
-            DataError: A code in it is none.
+            InputError: The collection does not exist, or was not made by ordhash.
+            DataError: It holds an invalid code.
             ServerError: The server cannot be reached.
         """
         known = self._described()
@@ -261,7 +261,7 @@ class MilvusIndex:
                 simplex.reshape(len(rows), simplex_bits(facts.spec) // 8), facts.spec, model_id=facts.model_id
             )
         except InputError as error:
-            raise DataError(f"{self._place} holds codes that are none ({error}); push them again") from None
+            raise DataError(f"{self._place} holds invalid codes ({error}); push them again") from None
         return CodeTable(codes, [row[KEY] for row in rows] if rows else None, columns.metadata(rows), facts.model_path)
 
     @property
@@ -291,7 +291,7 @@ class MilvusIndex:
         self._ask(lambda: create(self.name, timeout=self._timeout))
 
     def _load(self) -> None:
-        """Make sure that the collection can be searched, whatever interrupted the making of it."""
+        """Make the collection searchable, also if its creation was interrupted."""
         indexed = self._ask(lambda: self._client.list_indexes(self.name))
         for field, kind, more in ((CODE, "BIN_FLAT", {"metric_type": "HAMMING"}), (DIGEST, "STL_SORT", {})):
             if field not in indexed:
@@ -316,12 +316,12 @@ class MilvusIndex:
     def _check_same(self, wanted: Description, keys: np.dtype[Any]) -> Columns:
         """The columns of the collection that is there, if these codes can be part of it."""
         held = self._described()
-        otherwise = "give another name, or --replace to make the collection anew"
+        otherwise = "give another name, or --replace to rebuild the collection"
         if None not in (wanted.source, held.source) and wanted.source != held.source:
             raise InputError(f"{self._place} was pushed from {held.source}, not from {wanted.source}; {otherwise}")
         if held.facts.spec != wanted.facts.spec:
             raise InputError(f"{self._place} has {held.facts.spec} and these codes {wanted.facts.spec}; {otherwise}")
-        if held.facts.model_id != wanted.facts.model_id:  # an unknown model too: later pushes could not tell any more
+        if held.facts.model_id != wanted.facts.model_id:  # unknown models too: later pushes could not check
             raise InputError(
                 f"{self._place} is of model {held.facts.model_id!r} and these codes of {wanted.facts.model_id!r}; "
                 f"{otherwise}"
@@ -383,12 +383,12 @@ def _is_server(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         return False
 
 
 def collection_name(text: str) -> str:
-    """The name of a Milvus collection for a file or a folder: what is no letter, digit or underscore becomes one.
+    """The name of a Milvus collection for a file or a folder, in letters, digits and underscores.
 
     >>> collection_name("runs/my photos.ordhash"), collection_name("2024")
     ('my_photos_ordhash', '_2024')

@@ -38,13 +38,13 @@ def one_sentence(server: str) -> Iterator[None]:
     except (MilvusException, RpcError) as error:
         if _is_away(error):
             raise ServerError(
-                f"the Milvus server at {server} cannot be reached or has stopped answering; look whether it runs, then "
-                "run the same again: what arrived stays"
+                f"the Milvus server at {server} cannot be reached or has stopped answering; check that it runs, then "
+                "run the same again: what was written stays"
             ) from error
         if _rpc_code(error) in (StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED):
             raise ServerError(f"the Milvus server at {server} refuses the token; give another one") from error
         raise ServerError(
-            f"the Milvus server at {server} refused ({_reason(error)}); correct that, then try again"
+            f"the Milvus server at {server} refused the request ({_reason(error)}); correct that, then try again"
         ) from error
 
 
@@ -89,7 +89,7 @@ def _is_away(error: BaseException | None) -> bool:
 
 
 def _rpc_code(error: BaseException | None) -> StatusCode | None:
-    """What gRPC said, where it is what failed."""
+    """The message of gRPC, if that failed."""
     inner, code = error, None
     while inner is not None and code is None:
         if isinstance(inner, RpcError):
@@ -100,7 +100,7 @@ def _rpc_code(error: BaseException | None) -> StatusCode | None:
 
 
 def _reason(error: MilvusException | RpcError) -> str:
-    """What the server says; where it is a trace of its own, only what that ends with."""
+    """The message of the server; of a stack trace only the end."""
     said = error.details() if isinstance(error, RpcError) else error.message
     lines = str(said).splitlines() or [type(error).__name__]
     return lines[-1].rpartition(" github.com/")[2]

@@ -60,7 +60,7 @@ def codes_of_simplex(simplex: npt.ArrayLike, spec: CodeSpec, *, model_id: str | 
         model_id: The model that made them.
 
     Raises:
-        InputError: Wrong shape or dtype, or bits that are no simplex code.
+        InputError: Wrong shape or dtype, or bits that are not a simplex code.
 
     >>> codes_of_simplex(np.array([[194, 176]], np.uint8), CodeSpec(8, 4)).symbols
     array([[3, 0, 1, 2]], dtype=uint8)
@@ -77,7 +77,7 @@ def codes_of_simplex(simplex: npt.ArrayLike, spec: CodeSpec, *, model_id: str | 
     symbols: Symbols = (words[:, :, columns] @ weights).astype(np.uint8)
     codes = OrdinalCodes(symbols, spec, model_id)
     if not np.array_equal(simplex_of(codes), given):
-        raise InputError(f"the bits are no simplex codes of {spec}; give what simplex_of made of such codes")
+        raise InputError(f"the bits are not simplex codes of {spec}; give what simplex_of made of such codes")
     return codes
 
 

@@ -199,7 +199,7 @@ class Encoder:
         """Scores float32 (n, n_segments, arity).
 
         Raises:
-            ImageError: An image cannot be used; ``run`` goes on past it.
+            ImageError: An image cannot be used; ``run`` skips it.
         """
         return self._all(images).scores
 
@@ -207,7 +207,7 @@ class Encoder:
         """Ordinal codes of n images.
 
         Raises:
-            ImageError: An image cannot be used; ``run`` goes on past it.
+            ImageError: An image cannot be used; ``run`` skips it.
         """
         return self._all(images).codes
 
@@ -215,7 +215,7 @@ class Encoder:
         """Attention maps float32 (n, h, w), each summing to 1.
 
         Raises:
-            ImageError: An image cannot be used; ``run`` goes on past it.
+            ImageError: An image cannot be used; ``run`` skips it.
         """
         return self._all(images).attention
 

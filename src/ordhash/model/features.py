@@ -77,7 +77,7 @@ class FeatureMaps:
         return depth, height, width
 
     def at_least_one(self) -> FeatureMaps:
-        """These maps, for those who can do nothing without one.
+        """These maps, if there is at least one.
 
         Raises:
             InputError: None of the images can be used.

@@ -146,7 +146,7 @@ def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = 
 
     Raises:
         InputError: It does not say where.
-        DataError: It is not there.
+        DataError: It is missing.
     """
     if recorded is None:
         raise InputError(f"{owner} does not say where its model is; give --model")
@@ -180,7 +180,7 @@ def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInf
         info: Metadata.
     """
     if path.suffix != ".onnx":
-        raise InputError(f"{path} is no name for a model; it must end in .onnx")
+        raise InputError(f"{path} cannot be a model file; its name must end in .onnx")
     joined = onnx.compose.merge_models(
         onnx.load_from_string(backbone.graph),
         onnx.compose.add_prefix(
@@ -217,7 +217,8 @@ def load_model(path: str | Path) -> Model:
         version = int(values["format_version"])
         if version > FORMAT_VERSION:
             raise ModelFileError(
-                f"{path} has format {version} and this version of ordhash reads up to {FORMAT_VERSION}; upgrade ordhash"
+                f"{path} has format {version}, and this version of ordhash reads formats up to {FORMAT_VERSION}; "
+                "upgrade ordhash"
             )
         info = ModelInfo.from_json(values)
     except (KeyError, TypeError, ValueError) as error:

@@ -1,9 +1,9 @@
-"""A model file in whole numbers: the backbone in 8 bits, by ONNX Runtime's own quantisation.
+"""A variant of a model whose backbone computes in 8 bits, by ONNX Runtime's quantisation.
 
-Weights and activations of the backbone become int8 and uint8, activations with the ranges that some pictures give, and
-the head stays as it is. Where the processor multiplies 8-bit numbers faster that saves time; symbols where two scores
-are nearly equal change. So its codes are another model's: they are never compared with those of the original. How
-likely images at a distance are alike is taken over from the original, where it was measured.
+Weights of the backbone become int8 and activations uint8, with ranges measured on some pictures; the head stays float.
+This saves time on processors that multiply 8-bit numbers faster. Symbols change where two scores are nearly equal, so
+the variant is another model, and its codes are never compared with those of the original. The calibration is copied
+from the original, where it was measured.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ordhash.support import StrPath, replace_file
 
 __all__ = ["MOST_PICTURES", "quantize"]
 
-MOST_PICTURES = 256  # more change the ranges no more
+MOST_PICTURES = 256  # more do not change the ranges
 _AT_ONCE = 8
-_KINDS = ("Conv", "Add", "Clip")  # what the time goes into, and what stands between
+_KINDS = ("Conv", "Add", "Clip")  # what takes the time, and what stands between
 
 
 def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
@@ -46,7 +46,7 @@ def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
     Raises:
         InputError: The model computes in 8 bits already, ``out`` is the model itself, or none of the images can be
             used.
-        ModelFileError: It is no model file.
+        ModelFileError: It is not a model file.
 
     Example::
 
@@ -56,16 +56,16 @@ def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
     if out.resolve() == original.path.resolve():
         raise InputError(f"{out} is the model itself; give the variant another name")
     if out.suffix != ".onnx":
-        raise InputError(f"{out} is no name for a model; it must end in .onnx")
+        raise InputError(f"{out} cannot be a model file; its name must end in .onnx")
     if "int8" in original.info.training:
-        raise InputError(f"{original.path} computes in 8 bits already; give the model that it was made of")
+        raise InputError(f"{original.path} computes in 8 bits already; give the model that it was made from")
     pictures = _pictures(original, images)
     with tempfile.TemporaryDirectory() as folder:
         graph = _quantized(original, pictures, Path(folder))
     backbone = onnx.utils.Extractor(graph).extract_model(["images"], ["features"]).SerializeToString()
     info = dataclasses.replace(
         original.info,
-        weights_id=hashlib.blake2b(backbone, digest_size=8).hexdigest(),  # its feature maps are others
+        weights_id=hashlib.blake2b(backbone, digest_size=8).hexdigest(),  # its feature maps differ
         training={**original.info.training, "int8": {"of": original.id, "pictures": len(pictures)}},
     )
     onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=str)})
@@ -80,7 +80,7 @@ def _pictures(model: Model, images: ImageSet) -> npt.NDArray[np.uint8]:
         try:
             found.append(model.info.form.read(images, row))
         except ImageError:
-            continue  # the others tell the ranges too
+            continue  # the other pictures give the ranges too
     if not found:
         raise InputError("none of the images can be used; give pictures of the kind that the model will see")
     return np.stack(found)
@@ -96,7 +96,7 @@ def _quantized(model: Model, pictures: npt.NDArray[np.uint8], folder: Path) -> o
     whole.opset_import.extend(versions.values())
     onnx.save(whole, folder / "float.onnx")
     level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # advice to those who write such code
+    logging.disable(logging.WARNING)  # its warnings advise developers, not users
     try:
         quant_pre_process(
             folder / "float.onnx", folder / "ready.onnx", skip_optimization=True, skip_symbolic_shape=True

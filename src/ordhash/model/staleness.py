@@ -51,12 +51,12 @@ def learned_from(available: int, shares: npt.NDArray[np.float64]) -> dict[str, A
 
 
 def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
-    """Why a model should be learned anew, in a sentence; None if it should not, or was not learned without labels.
+    """Why a model should be learned again, in a sentence; None if it should not, or was trained with labels.
 
-    The general model is stale where there are enough photographs for one of their own. Two things make another stale:
-    that the collection has grown to several times what the model was learned from, and that other symbols are common
-    now, which says that other things are in the photographs. The second is the total variation distance of symbols,
-    averaged over segments, less what is expected of it by chance.
+    The general model is stale as soon as the collection has enough photographs to learn its own. A learned model is
+    stale if the collection has grown to several times what it was learned from, or if the symbols of the codes are
+    distributed differently now, which means that the photographs show other things. The latter is measured by the total
+    variation distance of symbols, averaged over segments, minus its expectation by chance.
 
     Args:
         codes: Of all photographs of the collection, by the model.
@@ -76,7 +76,7 @@ def staleness(codes: OrdinalCodes, training: dict[str, Any]) -> str | None:
     by_chance = 0.5 * np.sqrt(2 * before * (1 - before) / (np.pi * n)).sum(axis=1).mean()
     if moved - by_chance > _MOVED:
         return (
-            f"the photographs have changed: {moved:.0%} of the symbols of their codes are others than those of the "
+            f"the photographs have changed: {moved:.0%} of the symbols of their codes differ from those of the "
             "photographs that the model was learned from"
         )
     return None

@@ -1,9 +1,8 @@
 """Encoding with Ray Data: a list of images in shards, actors that load the model once, a file of codes for each shard.
 
-A shard is encoded as a whole by one actor and written whole or not at all, so what is there is what is done: a worker
-that is killed costs the shard it was at, and a job that is started again does the shards that are missing. Which worker
-encodes a shard changes nothing in it: shards are cut at multiples of the encoder's batch, every batch is computed as on
-one machine, and the shards together are the file that one machine writes.
+One actor encodes a shard and writes it atomically, so every shard in the folder is finished: a killed worker loses the
+shard it was at, and a restarted job does the missing ones. The result does not depend on the workers: shards are cut at
+multiples of the encoder's batch, and together they hold what one machine would write.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-# Before it is loaded: it sends reports of its use to its makers unless it is told otherwise, and says of its actors to
-# stderr what only its makers can change.
+# Set before Ray is loaded: by default it reports its use to its makers, and logs internals of its actors to stderr.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
@@ -43,13 +41,13 @@ from ordhash.support import Location, name_of, progress_bar
 __all__ = ["SHARD_SIZE", "EncodeReport", "encode_on_ray"]
 
 SHARD_SIZE = 1024
-"""Images of a shard: some seconds of a core, which is what a killed worker costs."""
+"""Images of a shard: some seconds of work, which are lost if a worker is killed."""
 
-_BATCH = 8  # of Encoder; a shard of another multiple would be cut into other batches than on one machine
+_BATCH = 8  # of Encoder; other shard sizes would give other batches than on one machine
 _MOST_BLOCKS = 10_000  # Ray keeps each in its head's memory
-_NOT_THERE = r"(?i)not found|no such|access.?denied|forbidden|^550 "  # what file systems say of one file
+_NOT_THERE = r"(?i)not found|no such|access.?denied|forbidden|^550 "  # how file systems report one unusable file
 _PATIENCE = 10  # seconds to wait for a connection
-_READERS = 16  # files that are on their way at once, where they come over a network
+_READERS = 16  # files read at once over a network
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ class EncodeReport:
         failures: The images that could not be used.
         shards: How many files of codes there are.
         encoded: How many of them this run made.
-        of_then: How many images the list has that an earlier run began with, where there are others now; None where
-            there are none.
+        of_then: Number of images in the list of the run that began the folder, if the images have changed since; else
+            None.
     """
 
     written: int
@@ -83,7 +81,7 @@ def encode_on_ray(
     force: bool = False,
     progress: bool = False,
 ) -> EncodeReport:
-    """Encode images on a Ray cluster into a folder of shards; goes on where an earlier run of the same stopped.
+    """Encode images on a Ray cluster into a folder of shards; continues an earlier run that was interrupted.
 
     Every machine needs this version of the package, and the folders of images and shards under the same name: a file
     system that they share, or an address.
@@ -102,7 +100,7 @@ def encode_on_ray(
     Raises:
         InputError: Wrong arguments, or a folder of another encoding.
         DataError: The images cannot be listed, or the folder cannot be written.
-        ServerError: There is no cluster at the address, or it failed.
+        ServerError: The cluster cannot be reached, or failed.
     """
     if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
@@ -170,8 +168,8 @@ class _ShardEncoder:
     def __init__(self, job: _Job) -> None:
         if ordhash.__version__ != job.version:
             raise ServerError(
-                f"a machine of the cluster has ordhash {ordhash.__version__}, the one that asks {job.version}; install "
-                "the same"
+                f"a machine of the cluster has ordhash {ordhash.__version__}, and this one {job.version}; install the "
+                "same version"
             )
         self._job = job
         with tempfile.TemporaryDirectory() as folder:
@@ -201,7 +199,7 @@ class _ShardEncoder:
 
 
 def _wanted(listed: Listed, model: Model, shard_size: int | None) -> Plan:
-    """The plan of what is asked for."""
+    """The plan of this call."""
     return Plan(
         source=listed.name,
         images=listed.digest(),
@@ -240,8 +238,8 @@ def _plan(
         )
     if found.images != wanted.images and not (found.missing(folder) and listed.table is not None):
         raise InputError(
-            f"{folder} holds codes of the {found.n_images} images that were in {found.source} then, and there are "
-            f"{wanted.n_images} now, others among them; give another folder, or --force to start again"
+            f"{folder} was begun with the {found.n_images} images that {found.source} had then; it now has "
+            f"{wanted.n_images}, and not the same ones; give another folder, or --force to start again"
         )
     return found, found
 
@@ -286,7 +284,7 @@ def _cluster(address: str | None) -> Iterator[None]:
         ) from error
     except ray.exceptions.RayError as error:  # one that wants another token, for example
         raise ServerError(
-            f"the Ray cluster at {address or 'this machine'} does not let us in ({_reason(error)})"
+            f"the Ray cluster at {address or 'this machine'} refused the connection ({_reason(error)})"
         ) from error
     try:
         with _failures_as_one_sentence():
@@ -301,7 +299,7 @@ def _failures_as_one_sentence() -> Iterator[None]:
         yield
     except ray.exceptions.RayError as error:
         raise ServerError(
-            f"the Ray cluster failed ({_reason(error)}); what is written stays: correct that, then run the same again"
+            f"the Ray cluster failed ({_reason(error)}); what was written stays: correct that, then run the same again"
         ) from error
 
 

@@ -1,6 +1,6 @@
 """Which images a job encodes: listed once, so that every worker, and every later run, means the same ones.
 
-Images that are files of their own are listed in a Parquet file of path, key and metadata; Parquet files that hold the
+Images that are separate files are listed in a Parquet file of path, key and metadata; Parquet files that hold the
 images themselves are their own list.
 """
 
@@ -43,7 +43,7 @@ class ImageRows:
         """The rows of some files, of which the footers alone are read.
 
         Raises:
-            DataError: A file is no Parquet file, or holds no images and is not a list of such.
+            DataError: A file is not a Parquet file, or holds neither images nor a list of them.
         """
         groups = []
         for location in files:
@@ -130,7 +130,7 @@ def list_images(source: str | ImageSet) -> Listed:
     """The images of a source, as [encode_on_ray][ordhash.ray.encode_on_ray] takes it.
 
     Raises:
-        InputError: It has pictures that are no files.
+        InputError: It holds images that are not files.
         DataError: It cannot be read.
     """
     if isinstance(source, ImageSet):
@@ -141,14 +141,14 @@ def list_images(source: str | ImageSet) -> Listed:
     if files:
         rows = ImageRows.of(files)
         if not len(rows):
-            raise DataError(f"{location} has no row; add one row per image")
+            raise DataError(f"{location} has no rows; add one row per image")
         return Listed(name, None, rows, None, len(rows))
     return _of_set(read_images(location.path) if location.is_local else read_location(location), name, location)
 
 
 def _of_set(images: ImageSet, name: str, location: Location) -> Listed:
     if not all(isinstance(image, str | Path) for image in images.images):
-        raise InputError(f"{name} has pictures that are no files of their own; encode them with --engine local")
+        raise InputError(f"{name} holds images that are not files; encode them with --engine local")
     paths = [str(Path(str(image)).absolute()) if location.is_local else str(image) for image in images.images]
     metadata = images.metadata_with_labels()
     try:

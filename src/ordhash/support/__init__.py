@@ -1,4 +1,4 @@
-"""What every room may use and none is about: checks, cores, files, locations, progress."""
+"""Shared by every room, without domain knowledge: checks, cores, files, locations, progress."""
 
 from ordhash.support.checks import integer_at_least, some_usable
 from ordhash.support.cores import available_cores

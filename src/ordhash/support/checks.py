@@ -1,4 +1,4 @@
-"""Checks that several modules make of what they are given, with one sentence each."""
+"""Checks of arguments that several rooms share, with one message each."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["integer_at_least", "some_usable"]
 
 
 def integer_at_least(value: object, least: int, name: str) -> int:
-    """``value`` as an int, if it is an integer (of Python or NumPy) of at least ``least``.
+    """``value`` as an int; it must be an integer (of Python or NumPy) of at least ``least``.
 
     Args:
         value: What a caller gave.
         least: The smallest that is allowed.
-        name: What the caller knows it as.
+        name: Its name in the message.
 
     Raises:
-        InputError: It is no integer, or is smaller.
+        InputError: It is not an integer, or smaller.
 
     >>> integer_at_least(3, 1, "k")
     3
     """
     try:
-        number = operator.index(value)  # type: ignore[arg-type]  # what has no index is what is looked for
+        number = operator.index(value)  # type: ignore[arg-type]  # values without an index raise TypeError
     except TypeError:
         raise InputError(f"{name} is {value!r}; allowed are integers of at least {least}") from None
     if number < least:
@@ -34,7 +34,7 @@ def integer_at_least(value: object, least: int, name: str) -> int:
 
 
 def some_usable(n_usable: int, failures: Sequence[ImageError]) -> None:
-    """Nothing, if one image at least can be used.
+    """Raise unless at least one image can be used.
 
     Args:
         n_usable: Images that can be used.

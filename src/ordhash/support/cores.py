@@ -1,4 +1,4 @@
-"""How many cores there are to share work among."""
+"""How many cores this process may use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["available_cores"]
 
 
 def available_cores() -> int:
-    """Cores that this process may use: fewer than the machine has where it is confined to some.
+    """Cores that this process may use: fewer than the machine has if it is restricted (taskset, containers).
 
     >>> available_cores() >= 1
     True

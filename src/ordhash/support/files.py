@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever interrupts the writing."""
+"""Files that are written atomically: an interrupted write leaves what was there."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _PATIENCE = 20  # attempts to get a lock
 
 @contextmanager
 def locked(path: Path, refused: Callable[[str], Exception], *, wait: bool) -> Iterator[None]:
-    """Hold a lock that one process has at a time; the system lets go of it when the process ends, however it ends.
+    """Hold a lock that one process has at a time; the system releases it when the process ends, even if killed.
 
     Args:
-        path: File of the lock; it stays.
-        refused: Makes the error to raise, from the number of the process that has the lock.
-        wait: Whether to wait for the lock instead.
+        path: File of the lock; it is not deleted.
+        refused: Makes the error to raise, given the number of the process that holds the lock.
+        wait: Whether to wait for the lock instead of raising.
     """
     with path.open("a+") as file:
-        # Whoever only looks holds the lock for a moment, so the first refusal may mean nothing.
+        # A process that only reads holds the lock for a moment, so the first refusal may mean nothing.
         for patience in range(_PATIENCE, -1, -1):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,7 +52,7 @@ def locked(path: Path, refused: Callable[[str], Exception], *, wait: bool) -> It
 def replace_file(path: StrPath, write: Callable[[BinaryIO], object]) -> None:
     """Write a file whole or not at all: beside its place first, then moved over what is there.
 
-    Several processes may write the same file at once: each writes beside it under a name of its own, and the last one
+    Several processes may write the same file at once: each writes beside it under a random name, and the last one
     to finish stays.
 
     Args:
@@ -87,7 +87,7 @@ def replace_file(path: StrPath, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_csv(path: StrPath, rows: Iterable[Sequence[str]]) -> None:
-    """Write a table whole or not at all; names of files that are no UTF-8 keep their bytes.
+    """Write a table whole or not at all; file names that are not UTF-8 keep their bytes.
 
     Args:
         path: The file.
@@ -99,7 +99,7 @@ def write_csv(path: StrPath, rows: Iterable[Sequence[str]]) -> None:
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write values whole or not at all, sorted by name, in a folder that is made if it is not there.
+    """Write values whole or not at all, sorted by name, and create the folder if needed.
 
     Args:
         path: The file.

@@ -26,7 +26,7 @@ class Location:
         text: A path, or an address as s3://bucket/photos or ftp://host/photos.
 
     Raises:
-        InputError: No file system is known for such addresses, or what it needs is not installed.
+        InputError: No installed file system opens such addresses.
         DataError: The file system cannot be reached.
 
     >>> str(Location("photos").below("a.jpg"))
@@ -38,15 +38,15 @@ class Location:
         self.filesystem, self.path = _resolved(text)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self._root, self.path, self._text)  # a worker makes connections of its own
+        return _rebuilt, (self._root, self.path, self._text)  # each worker opens its own connections
 
     def __str__(self) -> str:
-        """What messages call it: without what an address may hold of passwords and keys."""
+        """Its name in messages, without passwords and keys."""
         return without_password(self._text)
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a path of the machine."""
+        """Whether it is a path on this machine."""
         import pyarrow.fs as pafs
 
         return isinstance(self.filesystem, pafs.LocalFileSystem)
@@ -72,7 +72,7 @@ class Location:
         return f"{self.path.rstrip('/')}/{name}"
 
     def names(self, *, recursive: bool = False) -> list[str] | None:
-        """Paths of the files in this folder, below it; None where there is no folder.
+        """Paths of the files in this folder, relative to it; None if the folder does not exist.
 
         Raises:
             DataError: It cannot be read.
@@ -95,7 +95,7 @@ class Location:
         """Whether there is a file.
 
         Raises:
-            DataError: The file system cannot be asked.
+            DataError: The file system does not answer.
         """
         import pyarrow.fs as pafs
 
@@ -103,10 +103,10 @@ class Location:
             return bool(self.filesystem.get_file_info(self.path).type == pafs.FileType.File)
 
     def state(self) -> str:
-        """Size and time of the file as text: another one where it was written again.
+        """Size and time of the file as text, which changes when the file is rewritten.
 
         Raises:
-            DataError: The file system cannot be asked.
+            DataError: The file system does not answer.
         """
         with self._reported():
             info = self.filesystem.get_file_info(self.path)
@@ -139,7 +139,7 @@ class Location:
             return bytes(stream.read())
 
     def write(self, content: bytes) -> None:
-        """Make the file hold ``content``, whole or not at all: beside its place first, then moved there.
+        """Replace the file by ``content``, atomically: written beside it, then moved over it.
 
         Raises:
             OSError: It cannot be written.
@@ -148,7 +148,7 @@ class Location:
             replace_file(self.path, lambda file: file.write(content))
             return
         folder, _, name = self.path.rpartition("/")
-        beside = f"{folder}/.{name}.{secrets.token_hex(4)}.tmp"  # its own, since two may write the same file
+        beside = f"{folder}/.{name}.{secrets.token_hex(4)}.tmp"  # random, since two may write the same file
         with _as_os_error():
             with self.filesystem.open_output_stream(beside) as stream:
                 stream.write(content)
@@ -164,7 +164,7 @@ class Location:
             self.filesystem.delete_file(self.path)
 
     def make(self) -> None:
-        """Make the folder, if it is not there.
+        """Create the folder unless it exists.
 
         Raises:
             OSError: It cannot be made.
@@ -182,7 +182,7 @@ class Location:
 
 
 def name_of(location: Location) -> str:
-    """The name by which a location is known again, however it was given."""
+    """One name for a location, however it was written."""
     return location.path.rstrip("/") if location.is_local else str(location).rstrip("/")
 
 
@@ -233,7 +233,7 @@ def _local_names(folder: Path, *, recursive: bool) -> list[str] | None:
 
 @contextmanager
 def _as_os_error() -> Iterator[None]:
-    """Around calls of file systems, of which each has errors of its own (an FTP server's are no OSError)."""
+    """Turn the errors of any file system into OSError; those of FTP, for one, are not."""
     try:
         yield
     except OSError:
@@ -258,11 +258,11 @@ def _resolved(text: str) -> tuple[pafs.FileSystem, str]:
     try:
         import fsspec
     except ImportError:
-        raise InputError(f"{shown!r} is of no file system that Arrow knows; install fsspec for more of them") from None
+        raise InputError(f"Arrow has no file system for {shown!r}; install fsspec, which has more") from None
     try:
         filesystem, path = fsspec.core.url_to_fs(text)
-    except (ValueError, ImportError) as error:  # no such protocol, or a package that it needs
-        raise InputError(f"{shown!r} is of no file system that is installed ({first_line(error)})") from None
-    except Exception as error:  # each has its own
+    except (ValueError, ImportError) as error:  # unknown protocol, or a missing package
+        raise InputError(f"no installed file system opens {shown!r} ({first_line(error)})") from None
+    except Exception as error:  # each file system has its own errors
         raise DataError(f"{shown} cannot be reached ({first_line(error)}); check the address") from error
     return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, for whatever takes longer than a moment."""
+"""Progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def progress_bar(description: str, total: int, *, show: bool) -> Iterator[Advanc
     Args:
         description: What is going on.
         total: Steps in all.
-        show: False shows nothing (the default of every library call); nor is anything shown where stderr is no screen.
+        show: Whether to show it; library calls default to False. Nothing is shown if stderr is not a terminal.
 
     >>> with progress_bar("Counting", 3, show=False) as advance:
     ...     advance(3)

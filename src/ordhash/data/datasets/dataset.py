@@ -1,4 +1,4 @@
-"""What a public data set is: its parts, and who fetches and reads them."""
+"""A public data set: its parts, and the functions that fetch and read them."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ _NAME, _NUMBER, _COARSE = "Class Name (str)", "Class ID (int)", "Coarse Class Na
 
 def _get_grocery(folder: Path) -> NoReturn:
     raise DataError(
-        f"the grocery data set is in no package that could be fetched; put into {folder} your copy of grocery.tar or "
-        "what is in it, or the folder dataset/ of https://github.com/marcusklasson/GroceryStoreDataset"
+        f"the grocery data set cannot be fetched from a package registry; put into {folder} your copy of grocery.tar "
+        "or what is in it, or the folder dataset/ of https://github.com/marcusklasson/GroceryStoreDataset"
     )
 
 
@@ -41,7 +41,7 @@ def read_grocery(folder: Path) -> Parts:
         metadata ``coarse`` the name of one of 43 coarse classes.
 
     Raises:
-        DataError: A part is missing or damaged, or a photograph of the lists is not there.
+        DataError: A part is missing or damaged, or a listed photograph is missing.
     """
     archive = folder / "grocery.tar"
     place = next((folder / name for name in _PLACES if (folder / name / "classes.csv").exists()), None)
@@ -76,7 +76,7 @@ def _part(place: Path, part: str, names: tuple[str, ...], coarse: tuple[str, ...
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(paths)} photographs of {part}.txt are not there (such as {missing[0]}); put a "
+            f"{len(missing)} of {len(paths)} photographs of {part}.txt are missing (such as {missing[0]}); put a "
             "whole copy there"
         )
     import pyarrow as pa

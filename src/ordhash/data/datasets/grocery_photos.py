@@ -24,7 +24,7 @@ def read_grocery_photos(folder: Path) -> Parts:
     """Photographs of fruit and vegetables in a shop, de-duplicated by content.
 
     The package repeats photographs within and across its own splits, so those splits are not used. Where one
-    photograph is filed under two classes, both copies are left out: nobody knows which is right.
+    photograph is filed under two classes, both copies are left out, since either may be wrong.
 
     Args:
         folder: Holds ``images.parquet``.
@@ -34,7 +34,7 @@ def read_grocery_photos(folder: Path) -> Parts:
         ``Apple/Golden-Delicious/1a2b3c4d`` end in the content's digest.
 
     Raises:
-        DataError: It is not there, or damaged.
+        DataError: It is missing or damaged.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

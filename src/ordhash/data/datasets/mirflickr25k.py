@@ -19,7 +19,7 @@ CONCEPTS = (
     *("night", "people", "plant_life", "portrait", "river", "sea", "sky", "structures", "sunset", "transport"),
     *("tree", "water"),
 )
-"""The 24 potential concepts: whatever of them is to be seen."""
+"""The 24 potential concepts, annotated wherever they are visible."""
 
 RELEVANT_CONCEPTS = tuple(
     f"{concept}_r1"
@@ -43,7 +43,7 @@ _LABEL_FOLDERS = (
 
 def _get_mirflickr25k(folder: Path) -> NoReturn:
     raise DataError(
-        "MIRFLICKR-25K is in no package that could be fetched; unpack mirflickr25k.zip and "
+        "MIRFLICKR-25K cannot be fetched from a package registry; unpack mirflickr25k.zip and "
         f"mirflickr25k_annotations_v080.zip of https://press.liacs.nl/mirflickr/ in {folder}, so that it holds "
         "mirflickr/im1.jpg and mirflickr25k_annotations_v080/animals.txt"
     )

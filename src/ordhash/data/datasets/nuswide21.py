@@ -21,16 +21,16 @@ _IMAGE_FOLDERS = ("Flickr", "images", "image")
 
 def _get_nuswide21(folder: Path) -> NoReturn:
     raise DataError(
-        f"NUS-WIDE is in no package that could be fetched; put into {folder} the official ImageList/Imagelist.txt and "
-        f"Groundtruth/AllLabels/Labels_<concept>.txt ({_CONCEPTS} files), and your copy of the images as "
-        "Flickr/<word>/<file>.jpg or images/<file>.jpg"
+        f"NUS-WIDE cannot be fetched from a package registry; put into {folder} the official "
+        f"ImageList/Imagelist.txt and Groundtruth/AllLabels/Labels_<concept>.txt ({_CONCEPTS} files), and your copy "
+        "of the images as Flickr/<word>/<file>.jpg or images/<file>.jpg"
     )
 
 
 def read_nuswide21(folder: Path) -> Parts:
     r"""NUS-WIDE (Chua et al., "NUS-WIDE: a real-world web image database", CIVR 2009), 21 of its 81 concepts.
 
-    The images were links to Flickr, many of which have died, so copies differ. Those that are not there are left out,
+    The images were links to Flickr, many of which have died, so copies differ. Missing ones are left out,
     and counted. The concepts are the 21 that most images of the whole list carry, equal counts by name; thus they do
     not depend on the copy.
 
@@ -42,7 +42,7 @@ def read_nuswide21(folder: Path) -> Parts:
 
     Returns:
         ``all``: the images that carry one of the 21 concepts and are there, in the order of the list; keys are the
-        lines of the list with forward slashes. ``missing``: those that carry one and are not there.
+        lines of the list with forward slashes. ``missing``: those that carry one and are missing.
 
     Raises:
         DataError: A list is missing or does not fit the others, or no image is there.
@@ -77,7 +77,7 @@ def read_nuswide21(folder: Path) -> Parts:
         rows.append(row)
     if not parts["all"][0]:
         raise DataError(
-            f"none of the {len(parts['missing'][0]):,} images with one of the {_FREQUENT} concepts is there (such as "
+            f"none of the {len(parts['missing'][0]):,} images with one of the {_FREQUENT} concepts exists (such as "
             f"{parts['missing'][0][0]}); put them into {pictures}, named as in {lists.name}"
         )
     return {part: ImageSet(paths, keys[rows], labels[rows], classes) for part, (paths, rows) in parts.items()}

@@ -53,8 +53,8 @@ def load_protocol(name: str, root: str | Path = "data") -> Protocol:
         The protocol; its ``note`` says so where no hash vouches for all of it.
 
     Raises:
-        InputError: There is no such protocol.
-        DataError: Its data set is not there, or gives another protocol than the published one.
+        InputError: The protocol is unknown.
+        DataError: Its data set is missing, or gives another protocol than the published one.
     """
     if name not in PROTOCOLS:
         hint = did_you_mean(name, PROTOCOLS)
@@ -69,7 +69,7 @@ def load_protocol(name: str, root: str | Path = "data") -> Protocol:
     if info.pinned_split is not None and protocol.hash(contents=False) == info.pinned_split:
         return dataclasses.replace(protocol, note=_together(protocol.note, _OTHER_PICTURES))
     raise DataError(
-        f"protocol {name} has the hash {found} and not {info.pinned}: the data in {Path(root) / info.dataset} is "
+        f"protocol {name} has the hash {found} instead of {info.pinned}: the data in {Path(root) / info.dataset} is "
         "not the published data; fetch it again"
     )
 

@@ -35,7 +35,7 @@ def _corel5k_21(parts: Parts) -> Protocol:
         train,
         citation=(
             "Duygulu et al., ECCV 2002: official split, restricted to the 21 words that most training images have, as "
-            "NUS-WIDE is to its 21 most frequent concepts; images with none of them are left out"
+            "NUS-WIDE is to its 21 most frequent concepts; images without any of them are left out"
         ),
     )
 

@@ -42,8 +42,8 @@ def _of_24(parts: Parts) -> Protocol:
         together(split["train"], split["rest"]),
         cutoff=1000,
         citation=(
-            "Huiskes and Lew, MIR 2008: the 24 concepts; 2,000 queries, 5,000 training images, and all that are no "
-            "queries as database, as is usual with these classes; images that carry no label are left out"
+            "Huiskes and Lew, MIR 2008: the 24 concepts; 2,000 queries, 5,000 training images, and all other "
+            "images as database, as is usual with these classes; images that carry no label are left out"
         ),
     )
 

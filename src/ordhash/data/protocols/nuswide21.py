@@ -21,7 +21,7 @@ def _nuswide_21(parts: Parts) -> Protocol:
         cutoff=5000,
         citation=(
             "Chua et al., CIVR 2009: the 21 most frequent concepts; 100 queries and 500 training images a concept, "
-            "and all that are no queries as database, as in DPSH (Li et al., IJCAI 2016) and later work"
+            "and all other images as database, as in DPSH (Li et al., IJCAI 2016) and later work"
         ),
         note=f"{missing:,} of the {missing + len(images):,} images with one of the concepts are not in this copy"
         if missing
@@ -32,7 +32,7 @@ def _nuswide_21(parts: Parts) -> Protocol:
 PROTOCOLS: dict[str, ProtocolInfo] = {
     "nuswide-21": ProtocolInfo(
         "nuswide21",
-        "2,100 queries, 10,500 training images, database of all that are no queries, mAP over the first 5,000",
+        "2,100 queries, 10,500 training images, all other images as database, mAP over the first 5,000",
         _nuswide_21,
         None,
     ),

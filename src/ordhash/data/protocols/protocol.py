@@ -28,7 +28,7 @@ class Protocol:
         cutoff: Length of the ranking that counts for average precision; None means ALL.
         citation: Where the protocol is from.
         coarse: For relevance in two grades: of every class name, the coarse class it belongs to. None means one grade.
-        note: What whoever reads a result must know of this copy of the data.
+        note: What readers of a result must know about this copy of the data.
 
     Raises:
         DataError: A query is in the database or the training set, carries no label, or has no relevant image, or

@@ -208,7 +208,7 @@ def with_label_noise(images: ImageSet, fraction: float, *, salt: str) -> ImageSe
         salt: Another salt gives other wrong labels.
 
     Returns:
-        The images in their order, with labels of their own.
+        The images in their order, with a copy of the labels.
 
     Raises:
         InputError: A fraction outside 0..1, fewer than two classes, or an image that has not one label.
