@@ -35,8 +35,10 @@ def test_data_get(photo_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     fake = dataclasses.replace(DATASETS["cifar10"], get=fetched.append, read=read)
     monkeypatch.setitem(DATASETS, "cifar10", fake)
     first = good("data", "get", "cifar10", "--root", tmp_path)
-    assert first == f"cifar10: fetched into {tmp_path / 'cifar10'} (all 18 images)\n"
-    assert "complete already" in good("data", "get", "cifar10", "--root", tmp_path)
+    assert first.startswith("cifar10: fetched")
+    assert str(tmp_path / "cifar10") in first
+    assert "18 images" in first
+    assert "already" in good("data", "get", "cifar10", "--root", tmp_path)
     (entry,) = lines(good("data", "get", "cifar10", "--root", tmp_path, "--json"))
     assert entry == {"name": "cifar10", "folder": str(tmp_path / "cifar10"), "fetched": False, "images": {"all": 18}}
     assert fetched == [tmp_path / "cifar10"]
@@ -45,9 +47,9 @@ def test_data_get(photo_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("name", "status", "says"),
     [
-        ("cifar-10", 2, "did you mean cifar10?"),
-        ("cifar10-54k", 2, "is a protocol on cifar10"),
-        ("corel5k", 1, "may not be redistributed"),
+        ("cifar-10", 2, "cifar10?"),
+        ("cifar10-54k", 2, "protocol"),
+        ("corel5k", 1, "redistribut"),
     ],
 )
 def test_data_that_cannot_be_fetched(name: str, status: int, says: str, tmp_path: Path) -> None:

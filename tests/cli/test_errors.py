@@ -20,7 +20,9 @@ def test_without_the_extra_what_needs_it_names_it(
     command = [sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == f"error: {what} needs torch; run `pip install 'ordhash[learn]'`\n"
+    assert done.stderr.startswith(f"error: {what} needs torch")
+    assert "pip install 'ordhash[learn]'" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -46,7 +48,9 @@ def test_interrupting_is_status_130(photo_folder: Path, tmp_path: Path, monkeypa
 
     monkeypatch.setattr("ordhash.learn.train", interrupted)
     result = run("train", photo_folder, "--out", tmp_path / "run", *TINY)
-    assert (result.exit_code, result.stderr) == (130, "interrupted; run the same command again to go on\n")
+    assert result.exit_code == 130
+    assert result.stderr.startswith("interrupted; ")
+    assert "same command" in result.stderr
     monkeypatch.setattr("ordhash.cli.info.load_model", interrupted)
     (tmp_path / "x.onnx").write_bytes(b"x")
     result = run("info", tmp_path / "x.onnx")

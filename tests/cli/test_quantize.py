@@ -17,9 +17,9 @@ def test_a_variant_of_a_model_in_8_bits(
     assert facts["id"] == load_model(out).id
     assert facts["times_as_fast"] > 0
     assert facts["symbols_unchanged"] > 0.8
-    assert "give another name, or --force" in run("quantize", tiny_model, photo_folder, "--out", out).stderr
+    assert "--force" in run("quantize", tiny_model, photo_folder, "--out", out).stderr
     (photo_folder / "apple" / "broken.jpg").write_bytes(bad_files["truncated"].read_bytes())
     result = run("quantize", tiny_model, photo_folder, "--out", out, "--force")
     assert (result.exit_code, "broken.jpg: " in result.stderr) == (1, True)
     again = run("quantize", out, photo_folder, "--out", tmp_path / "again.onnx")
-    assert (again.exit_code, "computes in 8 bits already" in again.stderr) == (2, True)
+    assert (again.exit_code, "8 bits" in again.stderr) == (2, True)
