@@ -62,6 +62,8 @@ def bench(
 
     What is done is kept: the same command goes on after an interruption, and does only what a changed recipe adds.
     """
+    with needs_extra("figures", "a benchmark"):
+        import matplotlib  # noqa: F401  # asked for here, not after hours, when figures are drawn
     with needs_extra("learn", "a benchmark"):
         from ordhash.bench import draw_figures, markdown, read_recipe, read_results, rehearsal_of, run_recipe
     plan = read_recipe(recipe)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from ordhash.data import ImageSet, open_rgb
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["attention_overlay", "draw_curves", "draw_results"]
 
@@ -31,6 +31,8 @@ def attention_overlay(picture: Image.Image, attention: npt.NDArray[np.floating[A
     Returns:
         float64 (height, width, 3) in 0..1.
     """
+    import matplotlib as mpl  # here and below: an extra, which metrics do without
+
     rgb = np.asarray(picture, dtype=np.float64) / 255
     scaled = attention / max(float(attention.max()), 1e-12)
     layer = Image.fromarray(np.uint8(scaled * 255)).resize(picture.size, Image.Resampling.BICUBIC)
@@ -63,6 +65,8 @@ def draw_results(
         relevant: bool (q, k), whether what was found is right.
         title: Above the figure.
     """
+    from matplotlib.figure import Figure
+
     n, k = found.shape
     figure = Figure(figsize=(1.05 * (k + 2.3), 1.28 * n + 0.6), dpi=90, layout="constrained")
     axes: Any = figure.subplots(n, k + 2, squeeze=False, gridspec_kw={"width_ratios": [1.15, 1.15] + [1] * k})
@@ -101,6 +105,8 @@ def draw_curves(
         title: Above the figure.
         log: Whether both axes are logarithmic.
     """
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5.6, 3.8), dpi=110, layout="constrained")
     axis = figure.subplots()
     for (name, (positions, values, halves)), marker in zip(curves.items(), "osD^vP*X", strict=False):
