@@ -40,7 +40,8 @@ def photo_folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `model.onnx` (48 bits, arity 4, 64 px) that learned for two epochs from photographs like `photo_folder`'s."""
-    learn = pytest.importorskip("ordhash.learn", reason="needs ordhash[learn]", exc_type=ImportError)
+    pytest.importorskip("torch", reason="needs ordhash[learn]")
+    from ordhash import learn
     from ordhash.data import read_folder
 
     folder = tmp_path_factory.mktemp("tiny_model")

@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("ray", reason="needs ordhash[cluster]")
 pytest.importorskip("pymilvus", reason="needs ordhash[cluster]")
-pytest.importorskip("ordhash.learn", reason="needs ordhash[learn]", exc_type=ImportError)
+pytest.importorskip("torch", reason="needs ordhash[learn]")
 
 from ordhash.codes.shards import read_shards
 from ordhash.data import load_protocol, read_images

@@ -1,25 +1,35 @@
-"""The learning half: networks, objectives, training, shallow methods. Needs the extra ``ordhash[learn]``."""
+"""The learning half: networks, objectives, training, shallow methods. Needs the extra ``ordhash[learn]``.
 
-from ordhash.learn.backbones import Backbone, configured_backbone
-from ordhash.learn.batches import FeatureBatches, PictureBatches
-from ordhash.learn.checkpoint import TrainingState
-from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.correction import CORRECTED_FILE, correct_labels
-from ordhash.learn.devices import start_fabric
-from ordhash.learn.export import export_backbone, export_model, exported_backbone
-from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, looks_at_labels, scores_of
-from ordhash.learn.network import HashingHead, HeadOutput
-from ordhash.learn.preparation import Featured, TrainingData, feature_data
-from ordhash.learn.pseudolabels import pseudo_labels
-from ordhash.learn.trainer import DEFAULT_CACHE, TrainedNetwork, TrainResult, fit_network, train, train_network
-from ordhash.learn.validation import (
-    LEAST_UNLABELLED,
-    check_neighbourhoods,
-    held_out_mask,
-    labelled,
-    labels_of,
-    rows_of_neighbourhoods,
-)
+Names are loaded when they are first used: the settings are known without PyTorch, so the command line's help is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ordhash.learn.config import DEFAULT_CACHE, DOHConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from ordhash.learn.backbones import Backbone, configured_backbone
+    from ordhash.learn.batches import FeatureBatches, PictureBatches
+    from ordhash.learn.checkpoint import TrainingState
+    from ordhash.learn.correction import CORRECTED_FILE, correct_labels
+    from ordhash.learn.devices import start_fabric
+    from ordhash.learn.export import export_backbone, export_model, exported_backbone
+    from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, looks_at_labels, scores_of
+    from ordhash.learn.network import HashingHead, HeadOutput
+    from ordhash.learn.preparation import Featured, TrainingData, feature_data
+    from ordhash.learn.pseudolabels import pseudo_labels
+    from ordhash.learn.trainer import TrainedNetwork, TrainResult, fit_network, train, train_network
+    from ordhash.learn.validation import (
+        LEAST_UNLABELLED,
+        check_neighbourhoods,
+        held_out_mask,
+        labelled,
+        labels_of,
+        rows_of_neighbourhoods,
+    )
 
 __all__ = [
     "CORRECTED_FILE",
@@ -61,3 +71,47 @@ __all__ = [
     "train",
     "train_network",
 ]
+
+_HOMES = {
+    "Backbone": "backbones",
+    "CORRECTED_FILE": "correction",
+    "FeatureBatches": "batches",
+    "Featured": "preparation",
+    "HashingHead": "network",
+    "HeadOutput": "network",
+    "LEAST_UNLABELLED": "validation",
+    "Lesson": "loop",
+    "PictureBatches": "batches",
+    "TrainResult": "trainer",
+    "TrainedNetwork": "trainer",
+    "TrainingData": "preparation",
+    "TrainingRun": "loop",
+    "TrainingState": "checkpoint",
+    "Validation": "loop",
+    "check_neighbourhoods": "validation",
+    "configured_backbone": "backbones",
+    "configured_head": "loop",
+    "correct_labels": "correction",
+    "export_backbone": "export",
+    "export_model": "export",
+    "exported_backbone": "export",
+    "feature_data": "preparation",
+    "fit": "loop",
+    "fit_network": "trainer",
+    "held_out_mask": "validation",
+    "labelled": "validation",
+    "labels_of": "validation",
+    "looks_at_labels": "loop",
+    "pseudo_labels": "pseudolabels",
+    "rows_of_neighbourhoods": "validation",
+    "scores_of": "loop",
+    "start_fabric": "devices",
+    "train": "trainer",
+    "train_network": "trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ordhash.learn' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ordhash.learn.{_HOMES[name]}"), name)

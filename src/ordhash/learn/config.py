@@ -6,13 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
-from ordhash.learn.objectives import Objective, find_objective
 
-__all__ = ["DOHConfig", "TrainConfig"]
+if TYPE_CHECKING:
+    from ordhash.learn.objectives import Objective
+
+__all__ = ["DEFAULT_CACHE", "DOHConfig", "TrainConfig"]
+
+DEFAULT_CACHE = Path(".cache")
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class DOHConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", CodeSpec(self.code_bits, self.arity))
-        objective = find_objective(self.objective)
+        objective = _objective(self.objective)
         objective.check_spec(self.spec)  # here, and not only where the loss is built, after minutes of reading images
         object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
@@ -85,7 +89,7 @@ class DOHConfig:
     def to_json(self) -> dict[str, Any]:
         """Settings as JSON values; the objective with its name and settings."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
-        objective = find_objective(self.objective)
+        objective = _objective(self.objective)
         values["objective"] = {"name": objective.name, **dataclasses.asdict(objective)}  # type: ignore[call-overload]
         values["weights"] = None if self.weights is None else str(self.weights)
         return values
@@ -99,7 +103,7 @@ class DOHConfig:
         True
         """
         settings = dict(values["objective"])
-        objective = type(find_objective(settings.pop("name")))(**settings)
+        objective = type(_objective(settings.pop("name")))(**settings)
         weights = values["weights"]
         path = weights if weights in (None, "pretrained") else Path(weights)
         return cls(**{**values, "objective": objective, "weights": path})
@@ -204,6 +208,12 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Settings as JSON values."""
         return dataclasses.asdict(self)
+
+
+def _objective(objective: str | Objective) -> Objective:
+    from ordhash.learn.objectives import find_objective  # here: objectives load PyTorch, names of settings need not
+
+    return find_objective(objective)
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

@@ -22,7 +22,7 @@ from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.batches import FeatureBatches
 from ordhash.learn.checkpoint import TrainingState, training_digest
-from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.config import DEFAULT_CACHE, DOHConfig, TrainConfig
 from ordhash.learn.correction import CORRECTED_FILE, check_one_label, corrected, write_corrected
 from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
@@ -43,8 +43,6 @@ from ordhash.model import (
 )
 
 __all__ = ["TrainResult", "TrainedNetwork", "fit_network", "train", "train_network"]
-
-DEFAULT_CACHE = Path(".cache")
 
 
 @dataclass(frozen=True)

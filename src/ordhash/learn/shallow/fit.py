@@ -12,7 +12,7 @@ import torch
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet
 from ordhash.errors import InputError, did_you_mean
-from ordhash.learn.config import DOHConfig
+from ordhash.learn.config import DEFAULT_CACHE, DOHConfig
 from ordhash.learn.export import export_model, exported_backbone
 from ordhash.learn.shallow.base import ShallowMethod
 from ordhash.learn.shallow.itq import ITQ
@@ -20,7 +20,7 @@ from ordhash.learn.shallow.itq_cca import ITQCCA
 from ordhash.learn.shallow.lsh import LSH
 from ordhash.learn.shallow.sdh import SDH
 from ordhash.learn.shallow.spectral import SpectralHashing
-from ordhash.learn.trainer import DEFAULT_CACHE, TrainResult
+from ordhash.learn.trainer import TrainResult
 from ordhash.learn.validation import calibrations, labelled, labels_of
 from ordhash.model import MODEL_FILE, Calibration, FeatureStore, ModelInfo, learned_from, symbol_shares
 
