@@ -7,11 +7,30 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-__all__ = ["DEFAULT_ROOT", "Force", "Json", "Milvus", "Model", "Part", "Root", "Server", "Sources", "Token"]
+from ordhash.errors import InputError
+
+__all__ = [
+    "DEFAULT_CACHE",
+    "DEFAULT_ROOT",
+    "Cache",
+    "Force",
+    "Json",
+    "Milvus",
+    "Model",
+    "Part",
+    "Root",
+    "Server",
+    "Sources",
+    "Token",
+    "refuse_idle",
+    "was_given",
+]
 
 DEFAULT_ROOT = Path("data")
+DEFAULT_CACHE = Path(".cache")
 
 Root: TypeAlias = Annotated[Path, typer.Option(help="Folder of data sets, as `ordhash data get` fills it.")]
+Cache: TypeAlias = Annotated[Path, typer.Option(help="Folder for feature maps and exported backbones.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of text.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 Model: TypeAlias = Annotated[Path | None, typer.Option(help="A model.onnx that `ordhash train` wrote.")]
@@ -38,3 +57,33 @@ Sources: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+
+
+def was_given(ctx: typer.Context, name: str) -> bool:
+    """Whether the user typed an option; a value from the environment may be meant for other commands."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_idle(ctx: typer.Context, *names: str, unless: bool, why: str) -> None:
+    """Refuse options that would do nothing.
+
+    Args:
+        ctx: Of the command.
+        names: Parameters of the command.
+        unless: Whether they do something.
+        why: End of the sentence, as in "without --milvus".
+
+    Raises:
+        InputError: One of the options was given, and does nothing.
+    """
+    if unless:
+        return
+    idle = sorted(
+        (parameter.secondary_opts or parameter.opts if ctx.params[parameter.name] is False else parameter.opts)[0]
+        for parameter in ctx.command.params
+        if parameter.name in names and was_given(ctx, parameter.name)
+    )
+    if idle:
+        verb, them = ("has", "it") if len(idle) == 1 else ("have", "them")
+        raise InputError(f"{', '.join(idle)} {verb} no effect {why}; leave {them} out")

@@ -19,7 +19,7 @@ from ordhash.cli.info import info
 from ordhash.cli.methods import methods
 from ordhash.cli.quantize import quantize
 from ordhash.cli.serve import serve
-from ordhash.cli.train import TrainCommand, train
+from ordhash.cli.train import train
 
 __all__ = ["app", "main"]
 
@@ -38,7 +38,7 @@ _data = typer.Typer(help="Public data sets and the protocols on them.", no_args_
 _data.command("list")(data_list)
 _data.command("get")(data_get)
 app.add_typer(_data, name="data")
-app.command("train", cls=TrainCommand)(train)
+app.command()(train)
 app.command()(methods)
 app.command()(encode)
 app.command(short_help="Build an index of images or of a file of codes.")(index)
