@@ -78,7 +78,7 @@ def test_main_hides_notes_of_pillow(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     "command",
     [
         *("", "train", "methods", "bench", "encode", "index", "search", "evaluate", "info"),
-        *("sync", "serve", "duplicates", "export", "verify", "data", "data list", "data get"),
+        *("sync", "serve", "duplicates", "export", "verify", "push", "pull", "quantize", "data", "data list", "data get"),
     ],
 )
 def test_the_reference_page_shows_the_help(command):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import DEFAULT_ROOT, Json, Root
+from ordhash.cli.options import DEFAULT_CACHE, DEFAULT_ROOT, Cache, Json, Root
 from ordhash.cli.output import print_json, say
 
 __all__ = ["bench"]
@@ -55,7 +55,7 @@ def bench(
         ),
     ] = False,
     root: Root = DEFAULT_ROOT,
-    cache: Annotated[Path, typer.Option(help="Folder of feature maps and exported backbones.")] = Path(".cache"),
+    cache: Cache = DEFAULT_CACHE,
     as_json: Json = False,
 ) -> None:
     """Compare methods on protocols, on equal terms, and write tables and figures.

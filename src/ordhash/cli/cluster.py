@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import Force, Json, Server, Token
+from ordhash.cli.options import Force, Json, Server, Token, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say
 from ordhash.cli.sources import check_output, codes_of, images_of
 from ordhash.codes import write_codes
@@ -28,28 +28,28 @@ def push(
         str,
         typer.Argument(
             metavar="COLLECTION",
-            help="A collection of `ordhash sync`, an index, or codes of `ordhash encode`, also at an address.",
+            help="A collection, an index, or codes; also at an address.",
             show_default=False,
         ),
     ],
     milvus: Server,
     name: Annotated[
         str | None,
-        typer.Option(help="Its name there.  [default: that of the file or folder]", show_default=False),
+        typer.Option(help="Name on the server.  [default: name of the file or folder]", show_default=False),
     ] = None,
     token: Token = "",
     replace: Annotated[
         bool,
         typer.Option(
             "--replace",
-            help="Make it anew there, if what is there is of another model or folder, or has other columns.",
+            help="Replace what is there if it has another model, folder or columns.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring a Milvus server in step with a collection: new codes are sent, changed ones replaced, others deleted.
+    """Copy a collection to a Milvus server: send new codes, replace changed ones, delete the others.
 
-    An interrupted push goes on where it was when the same command is run again.
+    Run the same command again to continue an interrupted push.
     """
     table, location = codes_of(source), Location(source)
     index = milvus_index(milvus, name or Path(location.path).name, token=token)
@@ -63,42 +63,53 @@ def push(
 
 
 def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of what was pushed.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name given to `ordhash push`.", show_default=False)],
     out: Annotated[Path, typer.Argument(metavar="CODES.parquet", help="File for the codes.", show_default=False)],
     milvus: Server,
     token: Token = "",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Write codes, keys and metadata that a Milvus server holds to a Parquet file, as `ordhash encode` does."""
+    """Write codes, keys and metadata from a Milvus server to a Parquet file, like `ordhash encode`."""
     check_output(out, force=force)
     table = milvus_index(milvus, name, token=token).pull(progress=True)
     write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path)
     if as_json:
         print_json({"out": str(out), "written": len(table)})
     else:
-        print(f"{out}: written {len(table)} codes")
+        print(f"{out}: wrote {len(table)} codes")
 
 
 def encode_with_ray(
-    sources: list[str], part: str | None, root: Path, model: Path, out: str, *, as_json: bool, **options: Any
+    ctx: typer.Context,
+    sources: list[str],
+    part: str | None,
+    root: Path,
+    model: Path,
+    out: str,
+    *,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """What `ordhash encode --engine ray` does."""
     with needs_extra("cluster", "--engine ray"):
         from ordhash.ray import encode_on_ray
     alone = len(sources) == 1 and part is None
     named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or sources[0].endswith((".csv", ".parquet")))
+    if named:
+        refuse_idle(ctx, "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
+    images = sources[0] if named else images_of(ctx, sources, part, root)
     try:
         # Ray says to stdout what becomes of its nodes, where results go.
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-            report = encode_on_ray(sources[0] if named else images_of(sources, part, root), model, out, **options)
+            report = encode_on_ray(images, model, out, **options)
     except KeyboardInterrupt:
-        say(f"what is encoded stays in {without_password(out)}; run the same command again to go on")
+        say(f"finished shards stay in {without_password(out)}; run the same command again to continue")
         raise
     out = without_password(out)
     report_failures(report.failures)
     if report.of_then is not None:
-        say(f"{out}: the images are the {report.of_then} of when it was begun; for those of now, give another folder")
+        say(f"{out}: holds the {report.of_then} images listed when it was started; for a new list, give another folder")
     if as_json:
         facts = {"out": out, "written": report.written, "shards": report.shards, "encoded": report.encoded}
         print_json({**facts, "failures": failures_as_json(report.failures)})
@@ -106,14 +117,14 @@ def encode_with_ray(
         unusable = len(report.failures)
         bad = f"; {unusable} {'image' if unusable == 1 else 'images'} could not be used" if unusable else ""
         there = report.shards - report.encoded
-        before = f", {there} of them were there already" if there else ""
-        print(f"{out}: written {report.written} codes in {report.shards} shards{before}{bad}")
+        before = f" ({there} already there)" if there else ""
+        print(f"{out}: wrote {report.written} codes in {report.shards} shards{before}{bad}")
     if report.failures:
         raise typer.Exit(1)
 
 
 def milvus_index(uri: str, name: str, **options: Any) -> MilvusIndex:
-    """The collection of a Milvus server that is called as a file or folder is, or by its own name.
+    """A collection on a Milvus server, by its own name or by that of the file or folder that was pushed.
 
     Raises:
         MissingPartError: The client is not installed.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ordhash.cli.cluster import encode_with_ray, milvus_index
-from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Milvus, Model, Part, Root, Sources, Token
+from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Milvus, Model, Part, Root, Sources, Token, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures, visible
 from ordhash.cli.sources import check_output, codes_of, holds_codes, images_of
 from ordhash.codes import CodeFacts, CodeTable, write_codes
@@ -27,6 +27,7 @@ __all__ = ["encode", "index", "search"]
 
 
 def encode(
+    ctx: typer.Context,
     sources: Sources,
     model: Annotated[Path, typer.Option(help="A model.onnx that `ordhash train` wrote.", show_default=False)],
     out: Annotated[
@@ -66,21 +67,20 @@ def encode(
     """
     if engine == "ray":
         cluster = {"address": address, "workers": workers, "shard_size": shard_size, "force": force, "progress": True}
-        encode_with_ray(sources, part, root, model, out, as_json=as_json, **cluster)
+        encode_with_ray(ctx, sources, part, root, model, out, as_json=as_json, **cluster)
         return
-    for name, value in (("address", address), ("workers", workers), ("shard-size", shard_size)):
-        if value is not None:
-            raise InputError(f"--{name} {value} was given without --engine ray; add that, or leave it out")
+    refuse_idle(ctx, "address", "workers", "shard_size", unless=False, why="without --engine ray")
     path = Path(out)
     if path.suffix.lower() != ".parquet":
-        raise InputError(f"{out} is no name for codes; it must end in .parquet, or be a folder with --engine ray")
+        raise InputError(f"codes files must end in .parquet, not {path.name}; only --engine ray writes a folder")
     check_output(path, force=force)
-    table, failures = _encode(images_of(sources, part, root), model)
+    table, failures = _encode(images_of(ctx, sources, part, root), model)
     write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
     _finish(path, len(table), failures, as_json)
 
 
 def index(
+    ctx: typer.Context,
     sources: Sources,
     out: Annotated[Path, typer.Option(help="File for the index.", show_default=False)],
     model: Model = None,
@@ -96,27 +96,25 @@ def index(
     check_output(out, force=force)
     failures: list[ImageError] = []
     if len(sources) == 1 and holds_codes(sources[0]):
-        if part is not None:
-            raise InputError(f"--part {part} was given and {sources[0]} holds codes; leave it out")
+        refuse_idle(ctx, "part", "root", unless=False, why=f"on {sources[0]}, which holds codes")
         table = codes_of(sources[0])
         model_path = table.model_path
         if model is not None:
             encoder = Encoder(model)
             if table.codes.model_id not in (None, encoder.model_id):
-                raise InputError(
-                    f"{model} is not the model that made {sources[0]}; give that one, or leave --model out"
-                )
+                raise InputError(f"{sources[0]} was encoded by another model than {model}; leave --model out")
             model_path = str(encoder.path.absolute())
         table = CodeTable(table.codes, table.keys, table.metadata, model_path)
     else:
         if model is None:
-            raise InputError("--model is missing; give the model.onnx that shall encode the images")
-        table, failures = _encode(images_of(sources, part, root), model)
+            raise InputError("--model is missing; give the model.onnx to encode the images with")
+        table, failures = _encode(images_of(ctx, sources, part, root), model)
     OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path).save(out)
     _finish(out, len(table), failures, as_json)
 
 
 def search(
+    ctx: typer.Context,
     index: Annotated[
         Path,
         typer.Argument(
@@ -170,8 +168,7 @@ def search(
         opened = milvus_index(milvus, name, token=token, consistency=consistency or "strong")
         place, facts = f"{name} at {without_password(milvus)}", opened.facts
     else:
-        if consistency is not None:
-            raise InputError(f"--consistency {consistency} was given without --milvus; add that, or leave it out")
+        refuse_idle(ctx, "token", "consistency", unless=False, why="without --milvus")
         collection = Collection(index) if Collection.is_one(index) else None
         opened = OrdinalIndex.load(index) if collection is None else collection.index()
         facts = opened
@@ -192,7 +189,7 @@ def search(
         elif one.found:
             _print_answers(one)
         else:
-            print(f"{visible(one.query)}: nothing that is likely to be alike")
+            print(f"{visible(one.query)}: no likely matches")
     report_failures(failures)
     if failures:
         raise typer.Exit(1)
@@ -230,7 +227,7 @@ def _encode(images: ImageSet, model: Path) -> tuple[CodeTable, list[ImageError]]
     table, failures = Encoder(model, progress=True).tabulate(images)
     if not len(table):
         report_failures(failures)
-        raise DataError(f"none of the {len(images)} images can be used, so nothing was written; check the files")
+        raise DataError(f"none of the {len(images)} images can be used; nothing was written")
     return table, failures
 
 
@@ -240,6 +237,6 @@ def _finish(out: Path, written: int, failures: list[ImageError], as_json: bool) 
         print_json({"out": str(out), "written": written, "failures": failures_as_json(failures)})
     else:
         images = "1 image" if len(failures) == 1 else f"{len(failures)} images"
-        print(f"{out}: written {written} codes" + (f"; {images} could not be used" if failures else ""))
+        print(f"{out}: wrote {written} codes" + (f"; {images} could not be used" if failures else ""))
     if failures:
         raise typer.Exit(1)

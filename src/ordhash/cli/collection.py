@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import Force, Json
+from ordhash.cli.options import Force, Json, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
 from ordhash.cli.sources import check_output
 from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport
@@ -24,6 +24,7 @@ Existing: TypeAlias = Annotated[
 
 
 def sync(
+    ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the images.", show_default=False)],
     model: Annotated[
         Path | None,
@@ -65,7 +66,8 @@ def sync(
     if collection is None:
         collection = Path(f"{folder.resolve()}.ordhash")
     if model and relearn:
-        raise InputError("--relearn learns a model and --model gives one; leave one of them out")
+        raise InputError("--relearn trains a new model and --model gives one; use only one of them")
+    refuse_idle(ctx, "reencode", unless=model is not None, why="without --model")
     options = {"undelete": undelete, "wait": wait, "progress": True}
     made = Collection(collection)
     if model is None and (relearn or not Collection.is_one(collection)):

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from ordhash import evaluation
-from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Root
+from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Root, refuse_idle
 from ordhash.cli.output import print_facts, print_json, print_table, say, visible
 from ordhash.cli.sources import check_output, read_source
 from ordhash.data import ImageSet, Protocol
@@ -37,6 +37,7 @@ _CONVENTIONS: dict[Convention, str] = {
 
 
 def evaluate(
+    ctx: typer.Context,
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="A model.onnx that `ordhash train` wrote.", show_default=False)
     ],
@@ -76,10 +77,12 @@ def evaluate(
     be used are left out and reported, and the exit status is 1. --ap and --ties are for comparison with the numbers of
     other toolkits; the figures with their defaults are the ones to report.
     """
+    refuse_idle(ctx, "force", unless=out is not None, why="without --out")
     if out is not None:
         check_output(out, force=force)
     encoder = Encoder(model, features=None if cache is None else FeatureStore(cache / "features"), progress=True)
     found = read_source(source, root)
+    refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
     protocol, how = (found, "") if isinstance(found, Protocol) else _divided(found, source)
     report = evaluation.evaluate(encoder, protocol, ties=ties, convention=ap, progress=True)
     values = {**report.to_json(), "split": how or "as published"}

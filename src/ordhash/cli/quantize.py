@@ -23,6 +23,7 @@ _COMPARED, _ROUNDS = 128, 3
 
 
 def quantize(
+    ctx: typer.Context,
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="A model.onnx that `ordhash train` wrote.", show_default=False)
     ],
@@ -39,7 +40,7 @@ def quantize(
     of the variant are those of another model; encode everything by one of the two.
     """
     check_output(out, force=force)
-    images = images_of(sources, part, root)
+    images = images_of(ctx, sources, part, root)
     from ordhash.model import quantize as quantized  # whose imports no other command should wait for
 
     variant = quantized(model, images, out)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import typer
 
+from ordhash.cli.options import refuse_idle
 from ordhash.codes import CodeTable, Plan, read_codes, read_shards
 from ordhash.collection import Collection
 from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
@@ -30,26 +30,27 @@ def read_source(source: str, root: Path) -> ImageSet | Protocol:
     if source in PROTOCOLS:
         return load_protocol(source, root)
     raise InputError(
-        f"{source!r} is no folder, no file and no protocol; give images, or one of the protocols "
+        f"{source!r} is neither a file, nor a folder, nor a protocol; the protocols are "
         f"{', '.join(PROTOCOLS)}{did_you_mean(source, PROTOCOLS)}"
     )
 
 
-def images_of(sources: list[str], part: str | None, root: Path) -> ImageSet:
+def images_of(ctx: typer.Context, sources: list[str], part: str | None, root: Path) -> ImageSet:
     """Images to encode.
 
     Args:
+        ctx: Of a command with the options --part and --root.
         sources: One source, or several images.
         part: Part of a protocol.
         root: Folder of data sets.
 
     Raises:
-        InputError: No such source, several that are not all images, or a part of what has none.
+        InputError: No such source, several that are not all images, or options for protocols on something else.
         DataError: The source cannot be read.
     """
     folders = [source for source in sources if Path(source).is_dir()]
     if len(sources) > 1 and folders:
-        raise InputError(f"{folders[0]} is a folder among several sources; give one folder alone, or several images")
+        raise InputError(f"{folders[0]} is a folder; give either one folder or several images")
     if len(sources) > 1 or _is_image(Path(sources[0])):
         found: ImageSet | Protocol = ImageSet([Path(source) for source in sources], np.array(sources))
     else:
@@ -57,8 +58,7 @@ def images_of(sources: list[str], part: str | None, root: Path) -> ImageSet:
     if isinstance(found, Protocol):
         images: ImageSet = getattr(found, part or "database")
         return images
-    if part is not None:
-        raise InputError(f"--part {part} was given and {sources[0]} is no protocol; leave it out")
+    refuse_idle(ctx, "part", "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
     return found
 
 
@@ -90,6 +90,9 @@ def holds_codes(source: str) -> bool:
         return Plan.of(Location(source)) is not None
     if not path.is_file():
         return False
+    import pyarrow as pa  # here: most commands do without
+    import pyarrow.parquet as pq
+
     try:
         return b"ordhash.format" in (pq.read_schema(path).metadata or {})
     except (OSError, pa.ArrowException):
@@ -97,17 +100,17 @@ def holds_codes(source: str) -> bool:
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Meet before the work what would fail after it.
+    """Fail before the work, not after it.
 
     Raises:
-        InputError: The file exists and may not be replaced, or cannot exist.
+        InputError: The file exists and may not be replaced, or cannot be written.
     """
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file")
+        raise InputError(f"{path} is a folder; give a file name")
     if path.exists() and not force:
-        raise InputError(f"{path} exists already; give another name, or --force to replace it")
+        raise InputError(f"{path} already exists; give another name, or --force to replace it")
     if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.parent}; create it")
+        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it")
 
 
 def _is_image(path: Path) -> bool:
