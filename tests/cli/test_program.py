@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def test_version_and_help() -> None:
     for command in ("data", "train", "methods", "encode", "index", "search", "evaluate", "info"):
         assert f"\n  {command} " in text
     assert good("-h") == text
+
+
+def test_the_version_is_written_once() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "ordhash.__version__"}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,7 @@ def test_wrong_use_is_status_2(arguments: list[str], says: str) -> None:
 def test_the_search_half_loads_no_torch(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     runs = [
         ["--help"],
+        ["train", "--help"],
         ["data", "list"],
         ["encode", str(photo_folder), "--model", str(tiny_model), "--out", str(tmp_path / "codes.parquet")],
         ["index", str(tmp_path / "codes.parquet"), "--out", str(tmp_path / "photos.index")],
@@ -78,7 +86,19 @@ def test_main_hides_notes_of_pillow(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     "command",
     [
         *("", "train", "methods", "bench", "encode", "index", "search", "evaluate", "info"),
-        *("sync", "serve", "duplicates", "export", "verify", "push", "pull", "quantize", "data", "data list", "data get"),
+        *(
+            "sync",
+            "serve",
+            "duplicates",
+            "export",
+            "verify",
+            "push",
+            "pull",
+            "quantize",
+            "data",
+            "data list",
+            "data get",
+        ),
     ],
 )
 def test_the_reference_page_shows_the_help(command):
