@@ -137,6 +137,8 @@ def test_labels_for_photographs_of_a_collection(
         (["--collection", "c"], "--collection and --labels"),
         (["PHOTOS", "--labels", "l.csv"], "--collection and --labels"),
         (["--collection", "c", "--labels", "l.csv", "--epochs", "3"], "--epochs"),
+        (["--collection", "c", "--labels", "l.csv", "--keep-labels"], "--keep-labels"),
+        (["--collection", "c", "--labels", "l.csv", "--root", "data"], "--root"),
         (["--collection", "c", "--labels", "l.csv", "--no-augment", "--force"], "--force, --no-augment"),
     ],
 )
