@@ -1,7 +1,7 @@
 """The few exceptions a caller can catch.
 
-Everything that ``ordhash`` raises on purpose derives from [OrdhashError][ordhash.errors.OrdhashError]; its
-message is one sentence that says what was given, what is allowed and what to do.
+Every error that ``ordhash`` raises on purpose is an [OrdhashError][ordhash.errors.OrdhashError]. Its message is one
+sentence: what was given, what is allowed, what to do.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class InputError(OrdhashError, ValueError):
 
 
 class TooFewImagesError(InputError):
-    """There are too few images for what is asked."""
+    """There are too few images."""
 
 
 class DataError(OrdhashError):
-    """A data set, a manifest, an index or a protocol is missing, incomplete or contradicts itself."""
+    """A data set, manifest, index or protocol is missing, incomplete or inconsistent."""
 
 
 class ImageError(OrdhashError):
     """One image cannot be used.
 
     Args:
-        source: The name under which the user knows the image (a path, or ``image 17``).
-        reason: What is wrong with it and what to do, without the name.
+        source: The image's path, or another name such as ``image 17``.
+        reason: What is wrong and what to do, without the name.
 
     >>> str(ImageError("cat.jpg", "the file is empty; replace or remove it"))
     'cat.jpg: the file is empty; replace or remove it'
@@ -73,7 +73,7 @@ class SyncRunningError(InputError):
 
 
 class ServerError(OrdhashError):
-    """A server or a cluster of another engine cannot be reached, went away, or refused what it was asked."""
+    """A server or a cluster cannot be reached, disconnected, or refused a request."""
 
 
 class MissingPartError(OrdhashError, ImportError):
@@ -81,7 +81,7 @@ class MissingPartError(OrdhashError, ImportError):
 
 
 def first_line(error: BaseException) -> str:
-    r"""First line of another library's error, or its kind where it says nothing: a sentence quotes no more.
+    r"""First line of another library's error, or its class if it has no message; for use in a one-sentence message.
 
     >>> first_line(ValueError("no such column\nand a page about it")), first_line(KeyError())
     ('no such column', 'KeyError')
@@ -91,7 +91,7 @@ def first_line(error: BaseException) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """End of a sentence that refuses a name: the known one that is written most alike, or nothing.
+    """The known name that is spelled most like a wrong one, to end an error message with; or nothing.
 
     >>> did_you_mean("cifar", ["cifar10", "corel5k"]), did_you_mean("xyz", ["cifar10"])
     ('; did you mean cifar10?', '')

@@ -102,7 +102,7 @@ def test_the_command_goes_on_where_it_was(ray_cluster, sources, tiny_model, tmp_
     command = ("encode", sources["folder"], "--model", tiny_model, "--out", out, *options)
     first = run(*command)
     assert first.exit_code == 1, first.stderr  # one image cannot be used
-    assert "written 18 codes in 3 shards; 1 image could not be used" in first.stdout
+    assert "18 codes in 3 shards; 1 image could not be used" in first.stdout
     assert "banana_9.jpg: " in first.stderr
     whole = as_one_file(out, tmp_path / "whole.parquet")
 
@@ -133,7 +133,7 @@ def test_the_command_goes_on_where_it_was(ray_cluster, sources, tiny_model, tmp_
     assert "the images are the 19 of when it was begun" in completed.stderr
     assert as_one_file(out, tmp_path / "again.parquet") == whole
     # And --force starts again.
-    assert "written 19 codes in 3 shards" in run(*command, "--force").stdout
+    assert "19 codes in 3 shards" in run(*command, "--force").stdout
 
 
 def test_a_node_is_killed_in_the_middle(ray_cluster, tiny_model, tmp_path):
@@ -252,8 +252,8 @@ def test_an_encoding_of_another_model_is_refused(photo_folder, tiny_model, calib
 
 def test_options_of_a_cluster_without_one(photo_folder, tiny_model, tmp_path):
     said = run("encode", photo_folder, "--model", tiny_model, "--out", tmp_path / "c.parquet", "--address", "auto")
-    assert "--address auto was given without --engine ray" in said.stderr
+    assert "--address has no effect without --engine ray" in said.stderr
     said = run("encode", photo_folder, "--model", tiny_model, "--out", tmp_path / "c.parquet", "--workers", 2)
-    assert "--workers 2 was given without --engine ray" in said.stderr
+    assert "--workers has no effect without --engine ray" in said.stderr
     said = run("encode", "grocery-photos", "--model", tiny_model, "--out", Path("c"), "--engine", "local")
-    assert "must end in .parquet, or be a folder with --engine ray" in said.stderr
+    assert "must end in .parquet" in said.stderr

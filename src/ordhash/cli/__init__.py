@@ -1,6 +1,6 @@
-"""The command line: every command parses, calls one or two functions of the library, and prints.
+"""The command line: every command parses its options, calls one or two functions of the library, and prints.
 
-Exit status: 0 done; 1 failed, or done but for some images that could not be used; 2 wrong use; 130 interrupted.
+Exit status: 0 success; 1 failure, or some images could not be used; 2 wrong use; 130 interrupted.
 Results go to stdout, everything else to stderr.
 """
 

@@ -1,4 +1,4 @@
-"""``python -m ordhash.cli``, for where the command itself is not on the path."""
+"""``python -m ordhash.cli``, for when ``ordhash`` is not on the path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ordhash bench``: compare methods as a recipe says."""
+"""``ordhash bench``: run the comparison that a recipe describes."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _REHEARSED_IMAGES = 100
 def bench(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to compare.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results.  [default: runs/bench/RECIPE]", show_default=False)
+        Path | None, typer.Option(help="Folder for the results.  [default: runs/bench/RECIPE]", show_default=False)
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once.  [default: one for each core]", show_default=False)
+        int | None, typer.Option(min=1, help="Parallel runs.  [default: one per core]", show_default=False)
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help="Start no further run after so many minutes; with 0, none.", show_default=False),
+        typer.Option(min=0, help="Start no new run after this many minutes; 0 starts none.", show_default=False),
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="The runs of this seed alone: several machines can share --out so, or processes that share a GPU. "
-            "Without it the same command takes all together.",
+            help="Do only the runs of this seed, so that several machines can share --out, or several processes a GPU. "
+            "Then run the command without --seed to combine all runs.",
             show_default=False,
         ),
     ] = None,
@@ -42,8 +42,8 @@ def bench(
         Path | None,
         typer.Option(
             metavar="RESULTS.json",
-            help="Results of this recipe from another machine, such as those in benchmarks/results: what they hold is "
-            "not done again.",
+            help="Results of this recipe from another machine, such as those in benchmarks/results; runs they contain "
+            "are not repeated.",
             show_default=False,
         ),
     ] = None,
@@ -51,7 +51,7 @@ def bench(
         bool,
         typer.Option(
             "--rehearse",
-            help="Every method once, on a few small pictures, to see that it works; results go to rehearsal in --out.",
+            help="Try every method once on a few small images; results go to the folder rehearsal in --out.",
         ),
     ] = False,
     root: Root = DEFAULT_ROOT,
@@ -60,10 +60,11 @@ def bench(
 ) -> None:
     """Compare methods on protocols, on equal terms, and write tables and figures.
 
-    What is done is kept: the same command goes on after an interruption, and does only what a changed recipe adds.
+    Finished runs are kept: the same command continues after an interruption, and after a change of the recipe it does
+    only the new runs.
     """
     with needs_extra("figures", "a benchmark"):
-        import matplotlib  # noqa: F401  # asked for here, not after hours, when figures are drawn
+        import matplotlib  # noqa: F401  # fails now rather than hours later, when figures are drawn
     with needs_extra("learn", "a benchmark"):
         from ordhash.bench import draw_figures, markdown, read_recipe, read_results, rehearsal_of, run_recipe
     plan = read_recipe(recipe)
@@ -80,7 +81,7 @@ def bench(
         if as_json:
             print_json(results)
         else:
-            print(f"{folder}: {len(results['runs'])} runs of seed {seed}; without --seed they are taken together")
+            print(f"{folder}: {len(results['runs'])} runs of seed {seed}; run without --seed to combine all runs")
         _stop_unless_complete(results)
         return
     (folder / "tables.md").write_text(markdown(results))
@@ -95,5 +96,5 @@ def bench(
 
 def _stop_unless_complete(results: dict[str, Any]) -> None:
     if not results["complete"]:
-        say("time is up and runs are left; run the same command again to go on")
+        say("time is up, and some runs are left; run the same command again to continue")
         raise typer.Exit(1)

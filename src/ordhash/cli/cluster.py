@@ -1,4 +1,4 @@
-"""The commands of a Milvus server, push and pull, and encoding on a Ray cluster."""
+"""``ordhash push`` and ``pull``, and ``ordhash encode --engine ray``."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def encode_with_ray(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """What `ordhash encode --engine ray` does."""
+    """Run `ordhash encode --engine ray`."""
     with needs_extra("cluster", "--engine ray"):
         from ordhash.ray import encode_on_ray
     alone = len(sources) == 1 and part is None
@@ -100,7 +100,7 @@ def encode_with_ray(
         refuse_idle(ctx, "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
     images = sources[0] if named else images_of(ctx, sources, part, root)
     try:
-        # Ray says to stdout what becomes of its nodes, where results go.
+        # Ray reports on its nodes to stdout, which is for results.
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
             report = encode_on_ray(images, model, out, **options)
     except KeyboardInterrupt:
@@ -128,7 +128,7 @@ def milvus_index(uri: str, name: str, **options: Any) -> MilvusIndex:
 
     Raises:
         MissingPartError: The client is not installed.
-        InputError: A wrong address.
+        InputError: The address is not a valid URI.
         ServerError: The server cannot be reached.
     """
     with needs_extra("cluster", "a Milvus server"):

@@ -1,4 +1,4 @@
-"""``ordhash encode``, ``index`` and ``search``: images to codes, codes to an index, and questions to it."""
+"""``ordhash encode``, ``index`` and ``search``."""
 
 from __future__ import annotations
 
@@ -29,33 +29,35 @@ __all__ = ["encode", "index", "search"]
 def encode(
     ctx: typer.Context,
     sources: Sources,
-    model: Annotated[Path, typer.Option(help="A model.onnx that `ordhash train` wrote.", show_default=False)],
+    model: Annotated[Path, typer.Option(help="A model.onnx written by `ordhash train`.", show_default=False)],
     out: Annotated[
         str,
-        typer.Option(help="File for the codes, .parquet; with --engine ray a folder for shards.", show_default=False),
+        typer.Option(help="File for the codes, .parquet; with --engine ray, a folder for shards.", show_default=False),
     ],
     part: Part = None,
     root: Root = DEFAULT_ROOT,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(
-            help="Where to encode: on this machine, or on a Ray cluster, which also takes addresses, as "
-            "s3://bucket/photos, and goes on where it was when the same command is run again."
+            help="Where to encode: on this machine, or on a Ray cluster. Ray also reads and writes addresses such as "
+            "s3://bucket/photos, and continues an interrupted run."
         ),
     ] = "local",
     address: Annotated[
         str | None,
         typer.Option(
-            help="The Ray cluster, as 10.0.0.1:6379 or auto.  [default: one is started here]", show_default=False
+            help="Address of the Ray cluster, such as 10.0.0.1:6379, or auto.  [default: start one here]",
+            show_default=False,
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Most Ray workers.  [default: one for each core]", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Maximum number of Ray workers.  [default: one per core]", show_default=False),
     ] = None,
     shard_size: Annotated[
         int | None,
         typer.Option(
-            min=8, help="Images of a shard of --engine ray, a multiple of 8.  [default: 1024]", show_default=False
+            min=8, help="Images per shard with --engine ray, a multiple of 8.  [default: 1024]", show_default=False
         ),
     ] = None,
     force: Force = False,
@@ -63,7 +65,7 @@ def encode(
 ) -> None:
     """Encode images into a file of codes, or on a cluster into a folder of such files.
 
-    Images that cannot be used are reported, the others are written, and the exit status is 1.
+    Images that cannot be used are reported and skipped; the exit status is then 1.
     """
     if engine == "ray":
         cluster = {"address": address, "workers": workers, "shard_size": shard_size, "force": force, "progress": True}
@@ -89,9 +91,9 @@ def index(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Build an index of images, or of codes that `ordhash encode` wrote (then --model is optional).
+    """Build an index from images, or from codes written by `ordhash encode` (then --model is optional).
 
-    Images that cannot be used are reported, the others are indexed, and the exit status is 1.
+    Images that cannot be used are reported and skipped; the exit status is then 1.
     """
     check_output(out, force=force)
     failures: list[ImageError] = []
@@ -119,22 +121,23 @@ def search(
         Path,
         typer.Argument(
             metavar="INDEX",
-            help="An index of `ordhash index`, or a collection of `ordhash sync`; with --milvus the name of what was "
-            "pushed.",
+            help="An index made by `ordhash index`, or a collection made by `ordhash sync`; with --milvus, the name "
+            "given to `ordhash push`.",
             show_default=False,
         ),
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images to search with.", show_default=False)],
-    top_k: Annotated[int, typer.Option(min=1, help="How many results for each image.")] = 10,
+    top_k: Annotated[int, typer.Option(min=1, help="Results per image.")] = 10,
     asymmetric: Annotated[
-        bool, typer.Option("--asymmetric", help="Rank by asymmetric distance: finer, as it keeps the query's scores.")
+        bool,
+        typer.Option("--asymmetric", help="Rank by asymmetric distance, which is finer: it uses the query's scores."),
     ] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CONDITION",
-            help="Search only among items that meet a condition on a column, by = != < <= > >= or ~ (contains), as in "
-            "labels=cat, modified>=2024-01-01 or folder~beach; may be given several times, then all must hold.",
+            help="Search only items that meet a condition on a column: = != < <= > >= or ~ (contains), as in "
+            "labels=cat, modified>=2024-01-01 or folder~beach. If repeated, all conditions must hold.",
         ),
     ] = None,
     likely: Annotated[
@@ -155,9 +158,9 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find what looks like an image.
+    """Find images that look like a given one.
 
-    Images that cannot be used are reported, the others are searched with, and the exit status is 1.
+    Images that cannot be used are reported and skipped; the exit status is then 1.
     """
     collection = None
     opened: OrdinalIndex | MilvusIndex
@@ -207,7 +210,7 @@ def _values(answer: Answer) -> dict[str, Any]:
 
 
 def _print_answers(answers: Answers) -> None:
-    """A table with the columns of which something is known."""
+    """A table, without columns that are empty."""
     rows = [
         {
             "rank": rank,

@@ -1,4 +1,4 @@
-"""The commands of a collection: sync, duplicates, export, verify."""
+"""``ordhash sync``, ``duplicates``, ``export`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from ordhash.model import GENERAL, Encoder, load_model
 __all__ = ["duplicates", "export", "sync", "verify"]
 
 Existing: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="COLLECTION", help="A collection that `ordhash sync` made.", show_default=False)
+    Path, typer.Argument(metavar="COLLECTION", help="A collection made by `ordhash sync`.", show_default=False)
 ]
 
 
 def sync(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the images.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of images.", show_default=False)],
     model: Annotated[
         Path | None,
         typer.Option(
-            help="The model.onnx that encodes them.  [default: the one of the collection; for a new one, one that is "
-            "learned from the images, without labels, or the general one for fewer than 500]",
+            help="A model.onnx to encode the images with.  [default: the collection's; for a new collection, one "
+            "learned from the images without labels, or the general model if there are fewer than 500]",
             show_default=False,
         ),
     ] = None,
     collection: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the collection; made if it is not there.  [default: FOLDER.ordhash]", show_default=False
+            help="Folder of the collection, created if missing.  [default: FOLDER.ordhash]", show_default=False
         ),
     ] = None,
     reencode: Annotated[
-        bool, typer.Option("--reencode", help="Encode everything anew if the collection is of another model.")
+        bool, typer.Option("--reencode", help="Encode everything again if --model differs from the collection's model.")
     ] = False,
     relearn: Annotated[
         bool,
-        typer.Option(
-            "--relearn", help="Learn another model from the images as they are now, and encode everything anew."
-        ),
+        typer.Option("--relearn", help="Learn a new model from the current images, and encode everything again."),
     ] = False,
     undelete: Annotated[
         bool,
         typer.Option(
-            "--undelete", help="Take images again that were deleted from the collection, not from the folder."
+            "--undelete", help="Restore images that were deleted from the collection but are still in the folder."
         ),
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for another sync of the collection to end.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until no other process is changing the collection.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Keep a collection in step with a folder of images.
+    """Make a folder of images searchable, and keep its collection up to date.
 
-    New and changed images are encoded, those that are gone are forgotten. An interrupted sync goes on where it was.
-    Images that cannot be used are reported, and the exit status is 1.
+    New and changed images are encoded, missing ones are removed. Run the same command again to continue an interrupted
+    sync. Images that cannot be used are reported and skipped; the exit status is then 1.
     """
     if collection is None:
         collection = Path(f"{folder.resolve()}.ordhash")
@@ -81,8 +81,8 @@ def sync(
         print_json({"collection": str(collection), **values, "failures": failures_as_json(report.failures)})
     else:
         print(
-            f"{collection}: {report.encoded} encoded, {report.reused} known by content, {report.forgotten} forgotten, "
-            f"{report.unchanged} unchanged, {len(report.failures)} not usable"
+            f"{collection}: {report.encoded} encoded, {report.reused} known by content, {report.forgotten} removed, "
+            f"{report.unchanged} unchanged, {len(report.failures)} unusable"
             + (f", {report.hidden} deleted earlier" if report.hidden else "")
         )
     if report.failures:
@@ -90,35 +90,35 @@ def sync(
 
 
 def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> SyncReport:
-    with needs_extra("learn", "learning a model from the images, because no --model was given,"):
+    with needs_extra("learn", "learning a model (no --model was given)"):
         from ordhash.ownmodel import sync_without_model
     report, trained = sync_without_model(collection, folder, **options)
     if trained is not None and trained.general:
-        say(f"{collection.path}: its photographs are too few to learn from, so its model is the general one")
+        say(f"{collection.path}: too few photographs to learn from, so the general model is used")
     elif trained is not None:
-        say(f"{collection.path}: its model was learned from the photographs in {trained.seconds:.0f} s")
+        say(f"{collection.path}: learned a model from the photographs in {trained.seconds:.0f} s")
     return report
 
 
 def _say_if_stale(collection: Collection) -> None:
-    """Where there are photographs enough by now for a model of their own, instead of the general one."""
+    """Say so if there are now enough photographs to replace the general model by a learned one."""
     try:
         model = load_model(collection.model())
     except OrdhashError:
-        return  # whoever needs the model says what is wrong with it
+        return  # reported where the model is used
     why = collection.staleness(model) if GENERAL in model.info.training else None
     if why:
-        say(f"{collection.path}: {why}; --relearn learns another")
+        say(f"{collection.path}: {why}; use --relearn to learn a new one")
 
 
 def duplicates(
     collection: Existing,
     near: Annotated[
-        bool, typer.Option("--near", help="Name near-duplicates too: the same picture, scaled or compressed again.")
+        bool, typer.Option("--near", help="Include near-duplicates: the same picture, rescaled or recompressed.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Name images whose files are equal byte for byte, or that show the same picture."""
+    """List images with identical files, or that show the same picture."""
     groups = Collection(collection).duplicates(distance=NEAR_DUPLICATE if near else None, progress=True)
     for number, keys in enumerate(groups, start=1):
         if as_json:
@@ -126,7 +126,7 @@ def duplicates(
         else:
             print("\n".join(visible(key) for key in keys), end="\n\n")
     if not groups and not as_json:
-        print("no image is there twice")
+        print("no duplicates")
 
 
 def export(
@@ -135,7 +135,7 @@ def export(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Write codes, keys and metadata of a collection to a Parquet file, as `ordhash encode` does."""
+    """Write codes, keys and metadata of a collection to a Parquet file, like `ordhash encode`."""
     check_output(out, force=force)
     written = Collection(collection).export(out)
     if as_json:
@@ -148,15 +148,15 @@ def verify(
     collection: Existing,
     photographs: Annotated[
         bool,
-        typer.Option("--photographs", help="Also read every photograph, to find those whose content was damaged."),
+        typer.Option("--photographs", help="Also read every photograph and check its content."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check every row of a collection's catalogue, and its index; the exit status is 1 if something is damaged."""
+    """Check every row of a collection's catalogue, and its index; the exit status is 1 if anything is damaged."""
     damages = Collection(collection).verify(photographs=photographs, progress=True)
     if as_json:
         print_json({"collection": str(collection), "damages": damages})
     else:
-        print("\n".join(map(visible, damages)) or f"{collection} is in order")
+        print("\n".join(map(visible, damages)) or f"{collection}: no damage found")
     if damages:
         raise typer.Exit(1)

@@ -39,16 +39,16 @@ def data_list(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
 
 
 def data_get(
-    name: Annotated[str, typer.Argument(help="A data set of `ordhash data list`.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="A data set from `ordhash data list`.", show_default=False)],
     root: Root = DEFAULT_ROOT,
     as_json: Json = False,
 ) -> None:
-    """Fetch a data set into its folder below --root, unless it is there."""
+    """Fetch a data set into its folder in --root, unless it is already there."""
     if name not in DATASETS:
         hint = did_you_mean(name, DATASETS)
         if name in PROTOCOLS:
             hint = f"; {name} is a protocol on {PROTOCOLS[name].dataset}"
-        raise InputError(f"there is no data set {name!r}; allowed are {', '.join(DATASETS)}{hint}")
+        raise InputError(f"unknown data set {name!r}; the data sets are {', '.join(DATASETS)}{hint}")
     dataset, folder = DATASETS[name], root / name
     fetched = False
     try:
@@ -60,7 +60,7 @@ def data_get(
     if as_json:
         print_json({"name": name, "folder": str(folder), "fetched": fetched, "images": sizes})
         return
-    print(f"{name}: {'fetched into' if fetched else 'complete already in'} {folder} ({_in_words(parts)})")
+    print(f"{name}: {'fetched into' if fetched else 'already complete in'} {folder} ({_in_words(parts)})")
 
 
 def _in_words(parts: Parts) -> str:

@@ -1,4 +1,4 @@
-"""How an exception becomes a sentence on stderr and an exit status."""
+"""Exceptions become one sentence on stderr and an exit status."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ __all__ = ["Commands", "needs_extra"]
 
 
 class Commands(TyperGroup):
-    """The commands; errors that the package raises on purpose end without a traceback, others are bugs and keep it."""
+    """The commands. Errors raised on purpose are printed without a traceback; others are bugs and keep theirs."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # Typer's Context is a subclass
         """Run the command."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # here, so that a closed pipe is met where Typer ends quietly
+            sys.stdout.flush()  # here, where Typer handles a closed pipe quietly
             return result
         except OrdhashError as error:
             say(f"error: {visible(str(error))}")
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
         except BrokenPipeError:
             raise
-        except OSError as error:  # a full disk, a folder that may not be written
+        except OSError as error:  # a full disk, a read-only folder
             say(f"error: {visible(str(error))}")
             raise typer.Exit(1) from error
         except KeyboardInterrupt:
             resumes = ctx.invoked_subcommand in ("train", "sync", "bench", "push")
-            say("interrupted" + ("; run the same command again to go on" if resumes else ""))
+            say("interrupted" + ("; run the same command again to continue" if resumes else ""))
             raise typer.Exit(130) from None
 
 
 @contextmanager
 def needs_extra(extra: str, what: str) -> Iterator[None]:
-    """Around imports from a part that need not be installed: one that fails says what is missing and how to install it.
+    """Around imports of an optional part: if one fails, say what is missing and how to install it.
 
     Args:
-        extra: Name of the extra that brings the part.
-        what: What needs it, as the sentence begins.
+        extra: The extra that installs the part.
+        what: What needs it; begins the sentence.
 
     Raises:
-        MissingPartError: A package of the extra is not there.
+        MissingPartError: A package of the extra is not installed.
     """
     try:
         yield

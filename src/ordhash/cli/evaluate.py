@@ -1,4 +1,4 @@
-"""``ordhash evaluate``: how good a model is."""
+"""``ordhash evaluate``: measure a model."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["evaluate"]
 _QUERY_SHARE = 0.2
 _TIES: dict[Ties, str] = {
     "expected": "mean over tie orders",
-    "row": "ties in the order of rows",
-    "best": "best tie order, as asked",
-    "worst": "worst tie order, as asked",
+    "row": "ties in row order",
+    "best": "best tie order (--ties best)",
+    "worst": "worst tie order (--ties worst)",
 }
 _CONVENTIONS: dict[Convention, str] = {
-    "normal": "divided by the relevant images, or the cutoff if that is smaller",
+    "normal": "divided by the relevant images, or by the cutoff if smaller",
     "all-relevant": "divided by all relevant images",
     "hits-in-top-k": "divided by the relevant images found within the cutoff",
 }
@@ -39,43 +39,41 @@ _CONVENTIONS: dict[Convention, str] = {
 def evaluate(
     ctx: typer.Context,
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model.onnx that `ordhash train` wrote.", show_default=False)
+        Path, typer.Argument(metavar="MODEL", help="A model.onnx written by `ordhash train`.", show_default=False)
     ],
     source: Annotated[
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A protocol, a folder with one sub-folder a class, or a manifest (.csv or .parquet) with labels.",
+            help="A protocol, a folder with one sub-folder per class, or a manifest (.csv or .parquet) with labels.",
             show_default=False,
         ),
     ],
     root: Root = DEFAULT_ROOT,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder of feature maps, to skip the backbone next time; none if not given.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="File for the whole report, .json.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for feature maps, to skip the backbone next time.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the full report, .json.")] = None,
     ap: Annotated[
         Convention,
         typer.Option(
-            help="What average precision is divided by: the relevant images, or the cutoff if smaller (normal); all "
-            "relevant images; or those found within the cutoff."
+            help="Divisor of average precision: the relevant images, or the cutoff if smaller (normal); all "
+            "relevant images; or those within the cutoff."
         ),
     ] = "normal",
     ties: Annotated[
         Ties,
         typer.Option(
-            help="Order of equal distances in mAP: expected over all orders, by row as a stable sort has it, or with "
-            "the relevant images first (best) or last (worst)."
+            help="Order of equal distances in mAP: the mean over all orders (expected), row order as in a stable sort, "
+            "or relevant images first (best) or last (worst)."
         ),
     ] = "expected",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a model: every query of a protocol is searched in its database.
+    """Measure a model: search a protocol's database with each of its queries.
 
-    Of a folder or a manifest, a fifth of each class are the queries and the rest is the database. Images that cannot
-    be used are left out and reported, and the exit status is 1. --ap and --ties are for comparison with the numbers of
-    other toolkits; the figures with their defaults are the ones to report.
+    In a folder or a manifest, a fifth of each class are queries and the rest is the database. Images that cannot be
+    used are reported and skipped; the exit status is then 1. --ap and --ties are for comparison with other toolkits;
+    report the numbers of their defaults.
     """
     refuse_idle(ctx, "force", unless=out is not None, why="without --out")
     if out is not None:
@@ -106,25 +104,25 @@ def _write(out: Path, values: dict[str, Any]) -> None:
 
 
 def _divided(images: ImageSet, source: str) -> tuple[Protocol, str]:
-    """A protocol on a user's own images, and a sentence on how it was made."""
+    """A protocol on a user's own images, and one sentence on the split."""
     if images.labels is None:
         raise InputError(
-            f"{source} has no labels, so nothing says what should be found; give one sub-folder a class, or a manifest "
-            "with a column 'labels'"
+            f"{source} has no labels, which evaluation needs; give one sub-folder per class, or a manifest with a "
+            "column 'labels'"
         )
     labelled = images.subset(images.labels.any(axis=1))
     parts = split_by_class(labelled, {"query": _QUERY_SHARE}, salt="ordhash evaluate")
     query, database = parts["query"], parts["rest"]
     if len(query) == 0:
-        raise DataError(f"no class of {source} has 3 images, of which one could be a query; add images")
-    # Nobody says here which images the model learned from, so the protocol names none.
+        raise DataError(f"no class of {source} has 3 images, the minimum for a query; add images")
+    # It is not known which images the model learned from, so the protocol names none.
     nothing = labelled.subset(np.zeros(0, dtype=np.intp))
     how = (
         f"{_QUERY_SHARE:.0%} of each class are queries ({len(query)}), the rest is the database ({len(database)}); "
-        "whether the model learned from some of these images is not known here, and if it did the figures flatter it"
+        "if the model learned from some of these images, the numbers are too good"
     )
     if len(labelled) < len(images):
-        how += f"; {len(images) - len(labelled)} images without a label are left out"
+        how += f"; {len(images) - len(labelled)} images without labels are left out"
     return Protocol(source, nothing, query, database, citation=how), how
 
 

@@ -1,4 +1,4 @@
-"""``ordhash info``: what a file of this package is."""
+"""``ordhash info``: what a file contains."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def info(
     ],
     as_json: Json = False,
 ) -> None:
-    """Say what a model, a file of codes, an index or a collection holds."""
+    """Show what a model, a file of codes, an index or a collection contains."""
     facts = _facts(file)
     if as_json:
         print_json(facts)
@@ -53,7 +53,7 @@ def _facts(file: Path) -> dict[str, Any]:
     except ModelFileError as error:
         if file.suffix.lower() == ".onnx":
             raise
-        raise DataError(f"{file} is neither a model, nor a file of codes, nor an index; check the path") from error
+        raise DataError(f"{file} is not a model, a file of codes, an index or a collection; check the path") from error
     values = model.info.to_json()
     del values["spec"]
     values["training"].pop(SYMBOL_SHARES, None)  # a table for programs
@@ -74,10 +74,10 @@ def _collection_facts(collection: Collection) -> dict[str, Any]:
     try:
         model = load_model(collection.model())
     except (InputError, DataError, ModelFileError):
-        return facts  # whoever needs the model says what is wrong with it
+        return facts  # reported where the model is used
     why = collection.staleness(model)
     if why:
-        return {**facts, "stale": f"{why}; `ordhash sync {info.folder} --relearn` learns another"}
+        return {**facts, "stale": f"{why}; `ordhash sync {info.folder} --relearn` learns a new one"}
     return {**facts, "stale": "no"} if {SYMBOL_SHARES, GENERAL} & model.info.training.keys() else facts
 
 
@@ -103,9 +103,9 @@ def _code(spec: CodeSpec) -> dict[str, int]:
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, object]:
-    """Nested values as one level of names with dots; a list of plain values is one value.
+    """Nested values as one level of dotted names; a list of plain values is one value.
 
-    Lists in a list (images that could not be used, each with its reason) are numbered, and only the first are shown.
+    Lists in a list (unusable images with their reasons) are numbered, and only the first are shown.
     """
     flat: dict[str, object] = {}
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""``ordhash methods``: what codes can be learned with, and the papers behind it."""
+"""``ordhash methods``: the objectives and shallow methods, with their papers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def methods(as_json: Json = False) -> None:
         for entry in (*objectives, *shallow):
             print_json(entry)
         return
-    _print(objectives, "Objectives: ordhash train --objective NAME (--arity 2 where the arity is 2)")
+    _print(objectives, "Objectives of the network: ordhash train --objective NAME (add --arity 2 where the arity is 2)")
     _print(shallow, "Shallow methods: ordhash train --method NAME")
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, with one name and one help text each."""
+"""Options that several commands share, and the check that none is given without effect."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ __all__ = [
 DEFAULT_ROOT = Path("data")
 DEFAULT_CACHE = Path(".cache")
 
-Root: TypeAlias = Annotated[Path, typer.Option(help="Folder of data sets, as `ordhash data get` fills it.")]
+Root: TypeAlias = Annotated[Path, typer.Option(help="Folder of data sets, filled by `ordhash data get`.")]
 Cache: TypeAlias = Annotated[Path, typer.Option(help="Folder for feature maps and exported backbones.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of text.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
-Model: TypeAlias = Annotated[Path | None, typer.Option(help="A model.onnx that `ordhash train` wrote.")]
+Model: TypeAlias = Annotated[Path | None, typer.Option(help="A model.onnx written by `ordhash train`.")]
 Part: TypeAlias = Annotated[
-    Literal["train", "query", "database"] | None, typer.Option(help="Part of a protocol; database if not given.")
+    Literal["train", "query", "database"] | None, typer.Option(help="Part of a protocol.  [default: database]")
 ]
-_MILVUS = typer.Option(metavar="URI", help="A Milvus server, as http://localhost:19530.", show_default=False)
+_MILVUS = typer.Option(metavar="URI", help="A Milvus server, such as http://localhost:19530.", show_default=False)
 Milvus: TypeAlias = Annotated[str | None, _MILVUS]
 Server: TypeAlias = Annotated[str, _MILVUS]
 Token: TypeAlias = Annotated[
     str,
     typer.Option(
         envvar="ORDHASH_MILVUS_TOKEN",
-        help="For a Milvus server that asks who calls: user:password, or a key. Other users of the machine see "
-        "arguments, so the variable is safer.",
+        help="Credentials for the Milvus server: user:password, or a key. Other users of this machine can see "
+        "arguments, so the environment variable is safer.",
         show_default=False,
     ),
 ]

@@ -16,7 +16,7 @@ from ordhash.errors import ImageError
 
 __all__ = ["failures_as_json", "print_facts", "print_json", "print_table", "report_failures", "say", "visible"]
 
-_WIDE = 10_000  # columns where stdout is no terminal: a table in a file or a pipe is never cut or folded
+_WIDE = 10_000  # columns when stdout is not a terminal: tables in files and pipes are never cut or folded
 
 
 def say(message: str) -> None:
@@ -25,12 +25,12 @@ def say(message: str) -> None:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One line of JSON to stdout; what JSON has no word for becomes null (NaN) or a string (dates, for example)."""
+    """One line of JSON to stdout; NaN becomes null, and types that JSON lacks (such as dates) become strings."""
     print(json.dumps(_without_nan(value), default=str, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """A table to stdout; columns whose values are all numbers stand at the right."""
+    """A table to stdout; columns of numbers are aligned right."""
     rows = [list(row) for row in rows]
     table = Table(box=box.SIMPLE_HEAD)
     for position, column in enumerate(columns):
@@ -65,7 +65,7 @@ def failures_as_json(failures: Sequence[ImageError]) -> list[dict[str, str]]:
 
 
 def visible(text: str) -> str:
-    r"""Text with escapes for what is not printable: a file name must not be able to steer a terminal.
+    r"""Text with escapes for what is not printable, so that a file name cannot control the terminal.
 
     >>> print(visible("cat\x1b[2J.jpg"))
     cat\x1b[2J.jpg
@@ -76,7 +76,7 @@ def visible(text: str) -> str:
 
 
 def _console() -> Console:
-    # Made anew, because it must write to what sys.stdout is now. Names of files are no markup.
+    # Created each time, to write to the current sys.stdout. File names are not markup.
     plain = Console(markup=False, highlight=False, emoji=False)
     return plain if plain.is_terminal else Console(markup=False, highlight=False, emoji=False, width=_WIDE)
 

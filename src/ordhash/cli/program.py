@@ -28,9 +28,9 @@ _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     cls=Commands,
     help="Image retrieval with learned ordinal hash codes.",
-    epilog="Exit status: 0 done, 1 failed or some images could not be used, 2 wrong use, 130 interrupted.",
+    epilog="Exit status: 0 success, 1 failure or unusable images, 2 wrong use, 130 interrupted.",
     no_args_is_help=True,
-    rich_markup_mode=None,  # plain help and errors: tables of options are cut and folded at 80 columns
+    rich_markup_mode=None,  # plain help and errors; Rich cuts and folds option tables at 80 columns
     pretty_exceptions_enable=False,
     context_settings=_HELP_NAMES,
 )
@@ -41,18 +41,18 @@ app.add_typer(_data, name="data")
 app.command()(train)
 app.command()(methods)
 app.command()(encode)
-app.command(short_help="Build an index of images or of a file of codes.")(index)
+app.command(short_help="Build an index from images or from a file of codes.")(index)
 app.command()(search)
 app.command(short_help="Measure a model on a protocol or on your own images.")(evaluate)
-app.command(short_help="Compare methods as a recipe says.")(bench)
-app.command(short_help="Write a variant of a model that computes in 8 bits.")(quantize)
+app.command(short_help="Run the comparison that a recipe describes.")(bench)
+app.command(short_help="Write an 8-bit variant of a model.")(quantize)
 app.command()(info)
 app.command()(sync)
 app.command(short_help="Serve a collection as a web page and an HTTP API.")(serve)
 app.command()(duplicates)
 app.command(short_help="Write the codes of a collection to a file.")(export)
-app.command(short_help="Bring a Milvus server in step with a collection.")(push)
-app.command(short_help="Write the codes that a Milvus server holds to a file.")(pull)
+app.command(short_help="Copy a collection to a Milvus server.")(push)
+app.command(short_help="Write codes from a Milvus server to a file.")(pull)
 app.command(short_help="Check a collection for damage.")(verify)
 
 
@@ -73,6 +73,6 @@ def _global_options(
 
 def main() -> None:
     """Entry point of the command ``ordhash``."""
-    # Pillow's own notes on odd EXIF blocks say nothing to a user; a picture that cannot be used is reported anyway.
+    # Pillow's warnings on odd EXIF blocks do not help a user; images that cannot be used are reported anyway.
     warnings.filterwarnings("ignore", module="PIL")
     app()

@@ -1,4 +1,4 @@
-"""``ordhash quantize``: a variant of a model that computes in 8 bits, and what that gains and costs."""
+"""``ordhash quantize``: an 8-bit variant of a model, compared with the original."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPARED, _ROUNDS = 128, 3
 def quantize(
     ctx: typer.Context,
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A model.onnx that `ordhash train` wrote.", show_default=False)
+        Path, typer.Argument(metavar="MODEL", help="A model.onnx written by `ordhash train`.", show_default=False)
     ],
     sources: Sources,
     out: Annotated[Path, typer.Option(help="File for the variant, .onnx.", show_default=False)],
@@ -36,12 +36,12 @@ def quantize(
 ) -> None:
     """Write a variant of a model whose backbone computes in 8 bits, and compare both on this machine.
 
-    SOURCE has pictures of the kind that the model will see: some hundreds tell which range the numbers take. The codes
-    of the variant are those of another model; encode everything by one of the two.
+    SOURCE: some hundred typical images, to calibrate value ranges. The variant's codes are not comparable with the
+    original's; encode everything with one of the two.
     """
     check_output(out, force=force)
     images = images_of(ctx, sources, part, root)
-    from ordhash.model import quantize as quantized  # whose imports no other command should wait for
+    from ordhash.model import quantize as quantized  # slow to import; other commands do without
 
     variant = quantized(model, images, out)
     some = images.subset(np.linspace(0, len(images) - 1, min(len(images), _COMPARED)).astype(int))
@@ -49,11 +49,11 @@ def quantize(
     found = whole.run(some)
     failures = found.failures
     if not len(found.rows):
-        raise DataError(f"{out} is written, but none of the images that it was to be compared with can be used")
+        raise DataError(f"wrote {out}, but could not compare it: none of the images can be used")
     measured = _compared(whole, Encoder(out), some.subset(found.rows))
     facts = {"model": str(out), "id": variant.id, "of": str(model), **measured}
     if measured["times_as_fast"] < 1:
-        say(f"the variant is slower on this machine; {model} is the better one here")
+        say(f"the variant is slower on this machine; use {model} here")
     if as_json:
         print_json({**facts, "failures": failures_as_json(failures)})
     else:
@@ -64,7 +64,7 @@ def quantize(
 
 
 def _compared(original: Encoder, variant: Encoder, some: ImageSet) -> dict[str, float]:
-    """Images a second of both, decoding included, in rounds that alternate; and how many symbols are the same."""
+    """Images per second of both, with decoding, in alternating rounds; and the share of equal symbols."""
     rates: dict[Encoder, list[float]] = {original: [], variant: []}
     codes = {}
     for _ in range(_ROUNDS):

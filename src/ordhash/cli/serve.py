@@ -17,32 +17,32 @@ __all__ = ["serve"]
 
 def serve(
     collection: Annotated[
-        Path, typer.Argument(metavar="COLLECTION", help="A collection that `ordhash sync` made.", show_default=False)
+        Path, typer.Argument(metavar="COLLECTION", help="A collection made by `ordhash sync`.", show_default=False)
     ],
     model: Model = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; with others than 127.0.0.1 a token is asked for.")
+        str, typer.Option(help="Address to listen on; any but a loopback address requires a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option(help="Port; 0 picks a free one.")] = 8765,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="ORDHASH_TOKEN",
-            help="What everybody has to know who asks, 16 characters or more; drawn if it is needed and not given.",
+            help="Token that clients must send, 16 characters or more; generated if required and not given.",
             show_default=False,
         ),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Let nobody add or delete photographs or start a sync.")
+        bool, typer.Option("--read-only", help="Disable adding and deleting photographs and starting a sync.")
     ] = False,
-    upload_mb: Annotated[int, typer.Option(help="Largest request in megabytes.")] = 32,
-    megapixels: Annotated[int, typer.Option(help="Largest image that is searched with, in millions of pixels.")] = 100,
-    waiting: Annotated[int, typer.Option(help="Requests that may wait for a processor; more are refused.")] = 64,
-    seconds: Annotated[float, typer.Option(help="After so long a request is given up.")] = 30.0,
+    upload_mb: Annotated[int, typer.Option(help="Largest request, in megabytes.")] = 32,
+    megapixels: Annotated[int, typer.Option(help="Largest query image, in millions of pixels.")] = 100,
+    waiting: Annotated[int, typer.Option(help="Longest queue of requests; more are refused.")] = 64,
+    seconds: Annotated[float, typer.Option(help="Time limit of a request.")] = 30.0,
 ) -> None:
-    """Serve a collection to a browser and to programs, until it is stopped with Ctrl-C.
+    """Serve a collection to browsers and programs; Ctrl-C stops it.
 
-    The page is at /, what programs can ask for at /v1/openapi.json. Nothing that the page does leaves this machine.
+    The page is at /, the API at /v1/openapi.json. The page loads nothing from other servers.
     """
     with needs_extra("serve", "serving"):
         from ordhash.service import Library, ServiceSettings, is_loopback, run
@@ -60,7 +60,7 @@ def serve(
     library = Library(collection, model, pixels=settings.pixels)
 
     def tell(address: str) -> None:
-        # A token of the user's own is not printed: what is printed ends in logs.
+        # The user's own token is not printed, since output ends up in logs.
         question = f"?token={drawn}" if drawn else ("?token=TOKEN" if token else "")
         print(f"{len(library):,} photographs of {collection} at {address}/{question} (Ctrl-C stops)", flush=True)
 

@@ -1,4 +1,4 @@
-"""What a user may name: a folder, a manifest, a protocol or images to encode, and what holds codes."""
+"""Sources that a user may name: folders, manifests, protocols, images; and what contains codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_output", "codes_of", "holds_codes", "images_of", "read_source"
 
 
 def read_source(source: str, root: Path) -> ImageSet | Protocol:
-    """Images of a folder or a manifest, or else the protocol of that name.
+    """The images of a folder or a manifest, or the protocol of that name.
 
     Raises:
         InputError: It is neither.
@@ -78,8 +78,8 @@ def codes_of(source: str) -> CodeTable:
         index = OrdinalIndex.load(path)
         return CodeTable(index.codes, index.keys, index.metadata, index.model_path)
     raise InputError(
-        f"{without_password(source)} is {'a folder without codes' if path.is_dir() else 'missing'}; give a collection "
-        "that `ordhash sync` made, an index, or codes that `ordhash encode` wrote"
+        f"{without_password(source)} {'has no codes' if path.is_dir() else 'does not exist'}; give a collection made "
+        "by `ordhash sync`, an index, or codes written by `ordhash encode`"
     )
 
 

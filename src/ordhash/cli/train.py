@@ -161,12 +161,12 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
         print_json({**values, "model": str(result.model), "failures": failures_as_json(result.failures)})
         return
     facts: dict[str, Any] = {"model": result.model}
-    if result.best_epoch:  # shallow methods have no epochs, and nothing to choose among
+    if result.best_epoch:  # shallow methods have no epochs
         quality = result.validation_map
-        facts["validation mAP"] = "not measured, no labelled images for it" if quality is None else quality
+        facts["validation mAP"] = "not measured (no labelled images)" if quality is None else quality
         facts["best epoch"] = result.best_epoch
     facts["time"] = f"{result.seconds:.1f} s"
-    facts["reused"] = "yes, this training was finished already" if result.reused else "no"
+    facts["reused"] = "yes, this training was already finished" if result.reused else "no"
     if result.wrong_labels is not None:
         corrected = f"; {result.corrected:,} corrected, see corrected.csv" if result.corrected else ""
         facts["labels that look wrong"] = f"about {100 * result.wrong_labels:.0f} %{corrected}"
