@@ -60,7 +60,7 @@ def test_validation_images_of_a_protocol_are_not_held_out(
     tiny_protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    with_validation = dataclasses.replace(tiny_protocol, validation=tiny_protocol.query)
+    with_validation = dataclasses.replace(tiny_protocol, validation=tiny_protocol.train)
     monkeypatch.setattr("ordhash.cli.sources.load_protocol", lambda name, root: with_validation)
     result = run("train", "cifar10", "--out", tmp_path / "run", "--validation-fraction", "0.2")
     assert (result.exit_code, "--validation-fraction has no effect" in result.stderr) == (2, True)

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 from commands import good, photo, run
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import ordhash
 from ordhash.cli import app, main
+
+_GROUP = get_command(app)
+COMMANDS = [*_GROUP.commands, *(f"data {name}" for name in _GROUP.commands["data"].commands)]
 
 
 def test_version_and_help() -> None:
@@ -82,26 +86,8 @@ def test_main_hides_notes_of_pillow(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert capsys.readouterr().out == f"ordhash {ordhash.__version__}\n"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("", "train", "methods", "bench", "encode", "index", "search", "evaluate", "info"),
-        *(
-            "sync",
-            "serve",
-            "duplicates",
-            "export",
-            "verify",
-            "push",
-            "pull",
-            "quantize",
-            "data",
-            "data list",
-            "data get",
-        ),
-    ],
-)
-def test_the_reference_page_shows_the_help(command):
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_the_reference_page_shows_the_help(command: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "cli.md"
     shown = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*command.split(), "--help"], prog_name="ordhash")
     assert shown.exit_code == 0
