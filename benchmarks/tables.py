@@ -44,8 +44,8 @@ PUBLISHED = {
 }
 
 COMMANDS = (
-    *("train", "methods", "bench", "encode", "index", "search", "evaluate", "quantize", "info"),
-    *("sync", "serve", "duplicates", "export", "verify", "push", "pull", "data", "data list", "data get"),
+    *("sync", "search", "serve", "duplicates", "verify", "export", "info", "train", "methods", "evaluate", "bench"),
+    *("quantize", "encode", "index", "push", "pull", "data", "data list", "data get"),
 )
 
 Runs = list[dict[str, Any]]

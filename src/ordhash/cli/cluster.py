@@ -13,7 +13,7 @@ import typer
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json, Server, Token, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say
-from ordhash.cli.sources import check_output, codes_of, images_of
+from ordhash.cli.sources import check_codes_output, codes_of, images_of
 from ordhash.codes import write_codes
 from ordhash.support import Location, is_address, name_of, without_password
 
@@ -71,7 +71,7 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Write codes, keys and metadata from a Milvus server to a Parquet file, like `ordhash encode`."""
-    check_output(out, force=force)
+    check_codes_output(out, force=force)
     table = milvus_index(milvus, name, token=token).pull(progress=True)
     write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path)
     if as_json:

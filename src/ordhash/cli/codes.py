@@ -10,7 +10,7 @@ import typer
 from ordhash.cli.cluster import encode_with_ray, milvus_index
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Milvus, Model, Part, Root, Sources, Token, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, print_table, report_failures, visible
-from ordhash.cli.sources import check_output, codes_of, holds_codes, images_of
+from ordhash.cli.sources import check_codes_output, check_output, codes_of, holds_codes, images_of
 from ordhash.codes import CodeFacts, CodeTable, write_codes
 from ordhash.collection import Collection
 from ordhash.data import ImageSet
@@ -73,9 +73,7 @@ def encode(
         return
     refuse_idle(ctx, "address", "workers", "shard_size", unless=False, why="without --engine ray")
     path = Path(out)
-    if path.suffix.lower() != ".parquet":
-        raise InputError(f"codes files must end in .parquet, not {path.name}; only --engine ray writes a folder")
-    check_output(path, force=force)
+    check_codes_output(path, force=force)
     table, failures = _encode(images_of(ctx, sources, part, root), model)
     write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
     _finish(path, len(table), failures, as_json)
@@ -173,6 +171,8 @@ def search(
     else:
         refuse_idle(ctx, "token", "consistency", unless=False, why="without --milvus")
         collection = Collection(index) if Collection.is_one(index) else None
+        if collection is None and index.is_dir():
+            raise DataError(f"{index} is a folder, not a collection; {_collection_beside(index)}")
         opened = OrdinalIndex.load(index) if collection is None else collection.index()
         facts = opened
     encoder = Encoder(model or recorded_model(place, facts.model_path, facts.model_id), progress=True)
@@ -199,7 +199,7 @@ def search(
 
 
 def _values(answer: Answer) -> dict[str, Any]:
-    """What a program wants to know of an answer; which segments agree is for pictures of it."""
+    """An answer for JSON, without the segments that agree."""
     return {
         "key": answer.key,
         "distance": answer.distance,
@@ -207,6 +207,12 @@ def _values(answer: Answer) -> dict[str, Any]:
         "near_duplicate": answer.near_duplicate,
         "metadata": answer.metadata,
     }
+
+
+def _collection_beside(folder: Path) -> str:
+    """What to do instead of searching a folder of images."""
+    usual = Path(f"{folder.resolve()}.ordhash")
+    return f"search {usual}" if Collection.is_one(usual) else f"run `ordhash sync {folder}`, then search {usual}"
 
 
 def _print_answers(answers: Answers) -> None:

@@ -11,7 +11,7 @@ import typer
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
-from ordhash.cli.sources import check_output
+from ordhash.cli.sources import check_codes_output
 from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport
 from ordhash.errors import InputError, OrdhashError
 from ordhash.model import GENERAL, Encoder, load_model
@@ -81,7 +81,7 @@ def sync(
         print_json({"collection": str(collection), **values, "failures": failures_as_json(report.failures)})
     else:
         print(
-            f"{collection}: {report.encoded} encoded, {report.reused} known by content, {report.forgotten} removed, "
+            f"{collection}: {report.encoded} encoded, {report.reused} moved or copied, {report.forgotten} removed, "
             f"{report.unchanged} unchanged, {len(report.failures)} unusable"
             + (f", {report.hidden} deleted earlier" if report.hidden else "")
         )
@@ -136,7 +136,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write codes, keys and metadata of a collection to a Parquet file, like `ordhash encode`."""
-    check_output(out, force=force)
+    check_codes_output(out, force=force)
     written = Collection(collection).export(out)
     if as_json:
         print_json({"out": str(out), "written": written})

@@ -15,7 +15,7 @@ from ordhash.errors import InputError, did_you_mean
 from ordhash.index import OrdinalIndex
 from ordhash.support import Location, is_address, without_password
 
-__all__ = ["check_output", "codes_of", "holds_codes", "images_of", "read_source"]
+__all__ = ["check_codes_output", "check_output", "codes_of", "holds_codes", "images_of", "read_source"]
 
 
 def read_source(source: str, root: Path) -> ImageSet | Protocol:
@@ -111,6 +111,17 @@ def check_output(path: Path, *, force: bool) -> None:
         raise InputError(f"{path} already exists; give another name, or --force to replace it")
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it")
+
+
+def check_codes_output(path: Path, *, force: bool) -> None:
+    """As `check_output`, for a file of codes.
+
+    Raises:
+        InputError: As there, or the name does not end in .parquet.
+    """
+    if path.suffix.lower() != ".parquet":
+        raise InputError(f"codes files must end in .parquet, not {path.name}")
+    check_output(path, force=force)
 
 
 def _is_image(path: Path) -> bool:

@@ -163,7 +163,7 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
     facts: dict[str, Any] = {"model": result.model}
     if result.best_epoch:  # shallow methods have no epochs
         quality = result.validation_map
-        facts["validation mAP"] = "not measured (no labelled images)" if quality is None else quality
+        facts["validation mAP"] = "not measured (no labelled validation images)" if quality is None else quality
         facts["best epoch"] = result.best_epoch
     facts["time"] = f"{result.seconds:.1f} s"
     facts["reused"] = "yes, this training was already finished" if result.reused else "no"
