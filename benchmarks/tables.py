@@ -117,7 +117,7 @@ def quality(results: dict[str, Any]) -> str:
         "Tie-aware mAP@ALL, ordinal distance unless said otherwise; "
         f"means of up to {seeds} seeds ± 95 % interval (Student's t); a number without an interval is a single run. "
         f"Protocol `{results['protocol']}` ({results['protocol_hash']}): 1,000 queries, 5,000 training images, "
-        f"database of the 59,000 that are no queries. {results['backbone']}, {results['stages']} feature maps joined"
+        f"database of the 59,000 that are not queries. {results['backbone']}, {results['stages']} feature maps joined"
         f"{', averaged over picture and mirror image' if results['mirror'] else ''} (ITQ, LSH and raw features: the "
         f"last map). Written by `{results['command']}`."
     )
