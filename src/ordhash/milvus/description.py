@@ -15,9 +15,9 @@ from ordhash.errors import DataError, InputError
 from ordhash.milvus.entities import CODE, DIGEST, KEY, LONGEST_TEXT, Columns
 from ordhash.milvus.simplex import simplex_bits
 
-__all__ = ["Description"]
+__all__ = ["FORMAT", "Description"]
 
-_FORMAT = "milvus/1"
+FORMAT = "milvus/1"
 _ABOUT = "Ordinal codes as simplex codes, by ordhash. "
 _SCALARS, _SOURCE = b"ordhash.scalars", b"ordhash.source"
 
@@ -41,7 +41,7 @@ class Description:
         more = {_SCALARS: "\n".join(sorted(self.columns.scalars)).encode()}
         if self.source is not None:
             more[_SOURCE] = self.source.encode(errors="surrogateescape")
-        stored = self.columns.schema.with_metadata({**self.facts.to_schema(_FORMAT), **more})
+        stored = self.columns.schema.with_metadata({**self.facts.to_schema(FORMAT), **more})
         return _ABOUT + base64.b64encode(stored.serialize().to_pybytes()).decode()
 
     @classmethod
@@ -56,7 +56,7 @@ class Description:
             raise InputError(f"{place} was not made by ordhash; give another name")
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text.removeprefix(_ABOUT))))
         try:
-            facts, _ = CodeFacts.of_schema(schema, _FORMAT)
+            facts, _ = CodeFacts.of_schema(schema, FORMAT)
         except DataError as error:
             raise DataError(f"{place}: {error}") from None
         source = schema.metadata.get(_SOURCE, b"").decode(errors="surrogateescape") or None
