@@ -29,9 +29,9 @@ class Watched(Scan):
         self.asked.append("asymmetric")
         return super().nearest_asymmetric(losses, k, allowed)
 
-    def within(self, query, radius, allowed):
+    def within(self, queries, radius, allowed):
         self.asked.append("within")
-        return super().within(query, radius, allowed)
+        return super().within(queries, radius, allowed)
 
 
 QUERY = random_codes(1, seed=1)
@@ -95,5 +95,8 @@ def test_blocks_of_queries_do_not_change_a_result():
         (whole.nearest(queries, 7, None), blocks.nearest(queries, 7, None)),
         (whole.nearest_asymmetric(losses, 7, None), blocks.nearest_asymmetric(losses, 7, None)),
     ):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+    for one, other in zip(whole.within(queries, 3, None), blocks.within(queries, 3, None), strict=True):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_array_equal(one[1], other[1])

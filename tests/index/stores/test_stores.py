@@ -67,9 +67,10 @@ def check(store, codes, seed, k, radius, share):
     every = asymmetric_distances(scores, codes)
     losses = symbol_losses(scores, codes.spec)
     check_found(store.nearest_asymmetric(losses, k, bits), every, rows[top_k(every[:, rows], k)].reshape(3, k))
-    every = ordinal_distances(queries[:1], codes)[0]
-    wanted = rows[np.argsort(every[rows], kind="stable")]
-    check_found(store.within(queries[:1], radius, bits), every, wanted[every[wanted] <= radius])
+    for found, every in zip(store.within(queries, radius, bits), ordinal_distances(queries, codes), strict=True):
+        wanted = rows[np.argsort(every[rows], kind="stable")]
+        check_found(found, every, wanted[every[wanted] <= radius])
+    assert store.within(queries[:0], radius, bits) == []
     np.testing.assert_array_equal(store.symbols(), codes.symbols)
     some = rng.integers(0, len(codes), 20)  # in any order, some twice
     np.testing.assert_array_equal(store.symbols_at(some), codes.symbols[some])

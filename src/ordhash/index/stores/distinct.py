@@ -97,8 +97,11 @@ class Distinct:
             allowed,
         )
 
-    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+    def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
         """As [Store][ordhash.index.stores.Store] says."""
+        return [self._within(queries[row : row + 1], radius, allowed) for row in range(len(queries))]
+
+    def _within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
         near, codes = kernels().within(self.planes, query, radius)
         counts = self.offsets[codes + 1] - self.offsets[codes]
         starts = np.repeat(self.offsets[codes] - (np.cumsum(counts) - counts), counts)

@@ -56,9 +56,8 @@ class Engine:
         return self._for(losses).nearest_asymmetric(losses, k, allowed)
 
     def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
-        """As [Store][ordhash.index.stores.Store] says, for every query."""
-        store = self._for(queries)
-        return [store.within(queries[row : row + 1], radius, allowed) for row in range(len(queries))]
+        """As [Store][ordhash.index.stores.Store] says."""
+        return self._for(queries).within(queries, radius, allowed)
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
         """Load the compiled scans, if a search with so many queries will use them; in any case if that is None."""

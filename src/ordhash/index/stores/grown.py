@@ -85,9 +85,10 @@ class Grown:
         """As [Store][ordhash.index.stores.Store] says."""
         return self._nearest(lambda store, few, bits: store.nearest_asymmetric(losses, few, bits), k, allowed)
 
-    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+    def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
         """As [Store][ordhash.index.stores.Store] says."""
-        return self._joined([store.within(query, radius, bits) for store, bits, _ in self._parts(allowed)])
+        found = [store.within(queries, radius, bits) for store, bits, _ in self._parts(allowed)]
+        return [self._joined(list(of_query)) for of_query in zip(*found, strict=True)]
 
     def _nearest(self, ask: Callable[[Store, int, Bytes | None], Found], k: int, allowed: Bytes | None) -> Found:
         distances, rows = self._joined([ask(store, min(k, n), bits) for store, bits, n in self._parts(allowed)])

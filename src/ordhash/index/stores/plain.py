@@ -71,13 +71,16 @@ class Plain:
         distances = np.empty((len(losses), k), dtype=np.float32)
         return self._nearest(lambda block, codes: sums_of_losses(losses[block], codes), distances, allowed)
 
-    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+    def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
         """As [Store][ordhash.index.stores.Store] says."""
         codes, among = self._allowed(allowed)
-        distances = ordinal_distances(query, codes)[0]
-        near = np.flatnonzero(distances <= radius)
-        near = near[np.argsort(distances[near], kind="stable")]
-        return distances[near], among[near]
+        found = []
+        for block in self._blocks(len(queries), len(codes)):
+            for distances in ordinal_distances(queries[block], codes):
+                near = np.flatnonzero(distances <= radius)
+                near = near[np.argsort(distances[near], kind="stable")]
+                found.append((distances[near], among[near]))
+        return found
 
     def _nearest(
         self,

@@ -67,7 +67,7 @@ class Scan:
         found: Found = kernels().nearest_asymmetric(self.planes, losses, k, allowed=allowed)
         return found
 
-    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+    def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
         """As [Store][ordhash.index.stores.Store] says."""
-        found: Found = kernels().within(self.planes, query, radius, allowed=allowed)
-        return found
+        within = kernels().within
+        return [within(self.planes, queries[row : row + 1], radius, allowed=allowed) for row in range(len(queries))]

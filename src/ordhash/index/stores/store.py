@@ -54,8 +54,8 @@ class Store(Protocol):
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
         """As nearest, by asymmetric distance, float32; losses (q, n_segments, arity)."""
 
-    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
-        """Distances and rows (m,) of everything at most ``radius`` from a query, ordered by (distance, row)."""
+    def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
+        """For each query, distances and rows (m,) of everything at most ``radius`` away, by (distance, row)."""
 
 
 def bools_of(bits: Bytes, n: int) -> npt.NDArray[np.bool_]:

@@ -91,11 +91,14 @@ class Tabled:
         """As [Store][ordhash.index.stores.Store] says; by a scan, because tables know no scores."""
         return self.base.nearest_asymmetric(losses, k, allowed)
 
-    def within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
+    def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
         """As [Store][ordhash.index.stores.Store] says."""
+        return [self._within(queries[row : row + 1], radius, allowed) for row in range(len(queries))]
+
+    def _within(self, query: OrdinalCodes, radius: int, allowed: Bytes | None) -> Found:
         budget = self._budget(1)
         found, done = kernels().walk(self.tables, query, max(1, self.n), radius, allowed=allowed, budget=budget)
-        result: Found = found[0] if done[0] else self.base.within(query, radius, allowed)
+        result: Found = found[0] if done[0] else self.base.within(query, radius, allowed)[0]
         return result
 
     def _budget(self, n_queries: int) -> int:
