@@ -5,29 +5,36 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MILVUS := .cache/milvus
 MINUTES ?= 20
+# Workers that run the tests, a core each. A worker needs more than a gigabyte of memory, hence eight at most.
+WORKERS ?= $(shell cores=$$(nproc) && echo $$((cores < 8 ? cores : 8)))
+# What `make test` leaves out: other tests take minutes, or need a GPU, a browser, servers or downloads.
+QUICK := not slow and not gpu and not browser and not cluster
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 bench-scale page-picture architecture results clean
 
 help:
+	@echo "make setup           create .venv with everything; other targets do so when they need it"
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
-	@echo "make test            the test suite (set-up included)"
-	@echo "make check           format, lint, types, import contracts, tests"
-	@echo "make milvus          install the Milvus server that tests start"
-	@echo "make milvus-server   start it, to try ordhash push with"
-	@echo "make test-all        the tests that make test leaves out, too (data sets, several processes, a browser)"
-	@echo "make bench-quality   CIFAR-10 quality, attention  -> benchmarks/results/"
-	@echo "make bench-methods   all methods on all protocols, MINUTES=20 a recipe -> docs/results.md"
-	@echo "make bench-encode    encoding speed               -> benchmarks/results/"
-	@echo "make bench-search    search speed, memory, recall -> benchmarks/results/"
-	@echo "make bench-serve     the HTTP API under load      -> benchmarks/results/"
-	@echo "make bench-few       folders of few photographs   -> benchmarks/results/"
-	@echo "make bench-int8      models in 8 bits             -> benchmarks/results/"
-	@echo "make bench-scale     Ray and Milvus, docs/scale.md -> benchmarks/results/"
-	@echo "make page-picture    the picture of the web page in README, after make demo; needs Chromium"
-	@echo "make architecture    the picture of docs/architecture.md, from the imports between rooms"
-	@echo "make results         tables of README and docs, and figures, from benchmarks/results/"
-	@echo "make format          format the code"
-	@echo "make clean           remove the environment and every cache"
+	@echo "make test            run the quick tests on all cores; WORKERS=1 for one core"
+	@echo "make check           run everything that must pass before a commit: ruff format, ruff check, mypy,"
+	@echo "                     lint-imports, the quick tests"
+	@echo "make test-all        run the slow tests too: data sets, several processes, Milvus, a browser"
+	@echo "make format          format the code and apply the fixes that ruff knows"
+	@echo "make milvus          install the Milvus server for the tests"
+	@echo "make milvus-server   start that server, for example to try ordhash push"
+	@echo "make bench-quality   measure quality on CIFAR-10 and the attention maps -> benchmarks/results/"
+	@echo "make bench-methods   compare all methods on all protocols; MINUTES=20 for each recipe -> docs/results.md"
+	@echo "make bench-encode    measure encoding speed -> benchmarks/results/"
+	@echo "make bench-search    measure search speed, memory and recall -> benchmarks/results/"
+	@echo "make bench-serve     measure the HTTP API under load -> benchmarks/results/"
+	@echo "make bench-few       measure folders of few photographs -> benchmarks/results/"
+	@echo "make bench-int8      measure models that compute in 8 bits -> benchmarks/results/"
+	@echo "make bench-scale     measure Ray and Milvus -> benchmarks/results/"
+	@echo "make page-picture    draw the web page for the README; needs Chromium, and make demo first"
+	@echo "make architecture    draw the picture of docs/architecture.md from the imports between rooms"
+	@echo "make results         update the tables and figures of README and docs from benchmarks/results/"
+	@echo "make clean           remove .venv and all caches"
 
 setup: $(READY)
 
@@ -39,7 +46,7 @@ $(READY): pyproject.toml constraints.txt
 
 milvus: $(MILVUS)/.ready
 
-# The server of the tests; its package is old and wants an environment of its own.
+# The package of the server needs older packages than ours, so it gets a separate environment.
 $(MILVUS)/.ready:
 	$(PYTHON) -m venv $(MILVUS)
 	$(MILVUS)/bin/python -m pip install --quiet 'milvus==2.3.5' 'setuptools<80'
@@ -52,7 +59,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not gpu and not browser and not cluster"
+	$(PYTEST) -m "$(QUICK)"
 
 test-all: $(READY) $(MILVUS)/.ready
 	$(BIN)/python -m pytest -m "not gpu"
@@ -62,7 +69,7 @@ check: $(READY)
 	$(BIN)/ruff check src tests benchmarks examples tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow and not gpu and not browser and not cluster"
+	$(PYTEST) -m "$(QUICK)"
 
 format: $(READY)
 	$(BIN)/ruff format src tests benchmarks examples tools

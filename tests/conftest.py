@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import shutil
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +19,41 @@ from PIL import Image
 
 pytest_plugins = ["engines"]  # tests/engines.py
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep each of several workers of pytest-xdist on one core: there, every library starts one thread.
+
+    On all cores, the threads of PyTorch, ONNX Runtime and Numba of one worker would wait for those of the others.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and worker["workercount"] > 1:
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker["workerid"].removeprefix("gw")) % len(cores)]})
+
+
 CLASS_COLOURS = {"apple": (200, 40, 40), "banana": (220, 200, 50), "carrot": (40, 90, 200)}
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A new folder that `make` fills, for all workers: the first that needs it makes it, the others wait."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # each worker has a folder inside the one of the run
+    folder, done = root / name, root / f"{name}.done"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process seems to have two cores, so that what shares work among its cores does so in every test run."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
 
 
 @pytest.fixture
@@ -25,12 +63,6 @@ def terminal(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Feature maps and exported backbones of all trainings, so that a backbone is exported once."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
     """Folder `photos` of three classes, one sub-folder each, with six JPEGs of 48x40 pixels that differ by colour."""
@@ -38,18 +70,25 @@ def photo_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Feature maps and exported backbones of all trainings of a test run, so that a backbone is exported once."""
+    return made_once(tmp_path_factory, "cache", lambda folder: None)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `model.onnx` (48 bits, arity 4, 64 px) that learned for two epochs from photographs like `photo_folder`'s."""
     pytest.importorskip("torch", reason="needs ordhash[learn]")
     from ordhash import learn
     from ordhash.data import read_folder
 
-    folder = tmp_path_factory.mktemp("tiny_model")
-    config = learn.DOHConfig(weights=None, image_size=64, hidden=16, local_hidden=16)
-    settings = learn.TrainConfig(epochs=2, batch_size=8, accelerator="cpu")
-    images = read_folder(_photos(folder / "photos"))
-    model: Path = learn.train(images, config, settings, out=folder / "run", cache=folder / "cache").model
-    return model
+    def make(folder: Path) -> None:
+        config = learn.DOHConfig(weights=None, image_size=64, hidden=16, local_hidden=16)
+        settings = learn.TrainConfig(epochs=2, batch_size=8, accelerator="cpu")
+        images = read_folder(_photos(folder / "photos"))
+        learn.train(images, config, settings, out=folder / "run", cache=cache)
+
+    return made_once(tmp_path_factory, "tiny_model", make) / "run" / "model.onnx"
 
 
 @pytest.fixture(scope="session")

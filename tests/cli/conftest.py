@@ -12,12 +12,6 @@ from ordhash.data.protocols import split_by_class
 
 
 @pytest.fixture
-def cache(tiny_model: Path) -> Path:
-    """Cache that knows the backbone of `tiny_model` already."""
-    return tiny_model.parent.parent / "cache"
-
-
-@pytest.fixture
 def photo_index(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> Path:
     good("index", photo_folder, "--model", tiny_model, "--out", tmp_path / "photos.index")
     return tmp_path / "photos.index"

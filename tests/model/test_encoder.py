@@ -19,7 +19,7 @@ from ordhash.model.inference import ImageInput, open_session
 
 @pytest.fixture(scope="module")
 def encoder(tiny_model):
-    return Encoder(tiny_model)
+    return Encoder(tiny_model, threads=2)
 
 
 @pytest.fixture
