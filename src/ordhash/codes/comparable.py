@@ -1,4 +1,4 @@
-"""Whether codes can be compared: they must have one shape and come from one model."""
+"""Whether codes can be compared: they need the same spec and the same model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Described", "check_comparable", "check_same_model"]
 
 
 class Described(Protocol):
-    """What tells whether codes can be compared: OrdinalCodes have it, and so have an index and the facts of a file."""
+    """What decides whether codes can be compared; OrdinalCodes, indexes and CodeFacts have it."""
 
     @property
     def spec(self) -> CodeSpec:

@@ -44,12 +44,12 @@ CODES_AT_ONCE = 1 << 16
 
 @dataclass(frozen=True)
 class CodeFacts:
-    """What a file says of its codes, in the metadata of its Arrow schema.
+    """The description of codes in the metadata of an Arrow schema.
 
     Attributes:
         spec: Shape of a code.
         model_id: The model that made them; None if unknown.
-        model_path: Where the file of the model was; None if unknown.
+        model_path: Path of the model file; None if unknown.
     """
 
     spec: CodeSpec

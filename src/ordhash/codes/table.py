@@ -32,7 +32,7 @@ class CodeTable:
         keys: n different strings or integers; None numbers them from 0.
         metadata: Table of n rows, or n values by column name (``key`` and ``code`` are reserved); None for
             no metadata.
-        model_path: Where the file of the model was, a hint for programs that encode queries later.
+        model_path: Path of the model file, a hint for programs that encode queries later.
 
     Raises:
         InputError: Keys or metadata of another length, duplicate keys, or keys of another type.

@@ -1,8 +1,8 @@
 """One image: decode it, bring it upright to RGB, and name its content.
 
 Every function takes an [ImageSource][ordhash.data.ImageSource] and raises
-[ImageError][ordhash.errors.ImageError] for whatever one bad file can do, so that a caller who reads a
-folder handles one exception. All of it may run in worker threads; no global switch is touched.
+[ImageError][ordhash.errors.ImageError] for whatever is wrong with one file, so callers that read a
+folder handle one exception. All functions may run in worker threads; no global state is changed.
 Colour profiles are not applied: RGB values are taken as they are stored.
 """
 
@@ -90,7 +90,7 @@ def open_rgb(
     """Decode an image to 8-bit RGB, upright; an animation gives its first frame.
 
     Transparency is laid on white. 16-bit greyscale keeps its high byte. Floating-point pixels, and integers
-    outside 0..65535, say nothing about what is black and white: their own range minimum..maximum becomes 0..255.
+    outside 0..65535, have no fixed black and white: their range minimum..maximum becomes 0..255.
 
     Args:
         source: The image; an open image is left as it is, at the frame where it stands.
@@ -133,7 +133,7 @@ def file_suffix(content: bytes, *, name: str = "image") -> str:
 
 
 def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
-    """Digest of what was given: the key of feature caches and of de-duplication.
+    """Digest of an image: the key of feature caches and of de-duplication.
 
     For a path or the content of a file it is the BLAKE2b digest of the file's bytes (``b2sum -l 128`` prints the
     same); for an array that of its dtype, shape and values; for an open image that of its mode, size and pixels

@@ -22,7 +22,7 @@ _RIGHT, _WRONG = "#1a7f5a", "#d1495b"
 
 
 def attention_overlay(picture: Image.Image, attention: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """A photograph with its attention map over it: what the network did not look at is dark and grey.
+    """A photograph with its attention map over it: places without attention are dark and grey.
 
     Args:
         picture: RGB.

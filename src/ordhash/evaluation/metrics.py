@@ -59,8 +59,8 @@ def average_precision(
     """Average precision of every query: the mean precision at the positions of its relevant items.
 
     The sum of precisions is divided by the number of relevant items, or by the cutoff if that is smaller, so that
-    a perfect ranking scores 1 at every cutoff. Other ties and conventions are there to meet the numbers of other
-    toolkits, and only for that: ``hits-in-top-k`` forgives what was not found, and the order of rows is chance.
+    a perfect ranking scores 1 at every cutoff. Other ties and conventions exist only to reproduce the numbers
+    of other toolkits: ``hits-in-top-k`` ignores relevant items that were not found, and the order of rows is arbitrary.
 
     Args:
         distances: Integers or floats (q, n).

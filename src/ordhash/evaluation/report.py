@@ -41,7 +41,7 @@ DistancesOf = Callable[[slice], npt.NDArray[Any]]
 class Quality:
     """Quality of one ranking: means over the queries, each the expectation over all orders of ties.
 
-    Where another order of ties or another convention of average precision was asked for, ``map`` has it.
+    ``map`` follows the order of ties and the convention of average precision that were chosen.
 
     Attributes:
         map: Mean average precision, at the protocol's cutoff.
@@ -72,12 +72,12 @@ class Report:
         protocol: Name of the protocol.
         protocol_hash: Its hash.
         model_id: Digest of the model file.
-        method: What made the codes.
+        method: Method that made the codes.
         code_bits: Length of a code.
         arity: K.
         cutoff: Positions that count for mAP; None is all.
-        n_queries: Queries that were searched.
-        n_database: Images that were searched in.
+        n_queries: Number of queries.
+        n_database: Number of images in the database.
         left_out: Images that could not be used.
         distinct_codes: Different codes in the database.
         ordinal: Ranking by ordinal distance.
@@ -131,7 +131,7 @@ def evaluate(
         progress: Whether to show a bar.
 
     Raises:
-        InputError: Ties or a convention that there are not.
+        InputError: Unknown ties or convention.
         DataError: No query or no database image can be used, or a query lost its last relevant image to broken files.
     """
     check_conventions(ties, convention)  # before the work, not after it

@@ -128,10 +128,10 @@ def check_conventions(ties: str, convention: str) -> None:
 
 
 def check_relevant(relevance: npt.NDArray[np.bool_]) -> None:
-    """Refuse queries for which nothing is relevant.
+    """Refuse queries without relevant items.
 
     Raises:
-        InputError: There is one in relevance (q, n).
+        InputError: A row of relevance (q, n) has none.
     """
     without = np.flatnonzero(~relevance.any(axis=1))
     if len(without):

@@ -1,4 +1,4 @@
-"""Levels of a ranking: a distinct distance of a query and the items that have it, the ground of every metric.
+"""Levels of a ranking: the distinct distances of a query and their items. Every metric is computed from these.
 
 Codes have few distinct distances, so a metric that is exact in ties needs only two numbers of each level: how many
 items it has, and how much they are worth together.

@@ -141,7 +141,7 @@ def _contents(table: pa.Table, facts: CodeFacts, theirs: dict[bytes, bytes]) -> 
 
 
 def _store(n: int, planes: pa.ChunkedArray, offsets: Any, rows: Any, spec: CodeSpec) -> Scan | Distinct:
-    """The codes, whose arrays are in order: compiled code trusts them."""
+    """The codes, after checking their arrays, which compiled code relies on."""
     m = n if not len(offsets) else len(offsets) - 1
     shape = (-(-m // BLOCK), width_of(spec), BLOCK)
     # Not the buffer of the value, which is a copy.

@@ -1,8 +1,8 @@
-"""How a row of codes, keys and metadata is kept by Milvus: its fields, its values, and conditions on them.
+"""How Milvus stores a row of codes, keys and metadata: fields, values, and conditions on them.
 
 A column becomes a scalar field where all its rows have a value and its name is one that expressions can name; any other
 becomes part of Milvus' dynamic field, where a row need not have a value. Times are whole numbers in the unit of their
-column, for Milvus 2.3 knows no times; the Arrow schema that is kept beside them says what they were.
+column, since Milvus 2.3 has no times; the Arrow schema that is kept beside them says what they were.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def entities_of(table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64])
 
 
 def digests_of(table: CodeTable, columns: Columns) -> npt.NDArray[np.int64]:
-    """Digests of all rows; also meets every value that could not be kept."""
+    """Digests of all rows; also refuses values that Milvus cannot store."""
     rows = np.arange(len(table))
     blocks = (rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE))
     found = [entity[DIGEST] for block in blocks for entity in entities_of(table, columns, block)]
@@ -180,7 +180,7 @@ def digests_of(table: CodeTable, columns: Columns) -> npt.NDArray[np.int64]:
 
 
 def digest_of(entity: Mapping[str, Any]) -> int:
-    """A number below DIGESTS that tells whether a row is as it was: of key, code and metadata.
+    """Digest of key, code and metadata of a row, below DIGESTS, by which changed rows are found.
 
     >>> digest_of({"key": "a", "code": b"1"}) == digest_of({"code": b"1", "key": "a"})
     True

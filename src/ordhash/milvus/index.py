@@ -1,4 +1,4 @@
-"""Serving from Milvus: codes as bits that its HAMMING distance ranks as the ordinal distance does, kept in step."""
+"""Serving from Milvus, with codes as bits whose Hamming distance ranks as the ordinal distance does."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class PushReport:
 
     Attributes:
         upserted: Rows that were new or had changed.
-        deleted: Rows that were gone.
-        unchanged: Rows that were there already.
+        deleted: Rows that were missing in the table.
+        unchanged: Rows that were up to date.
     """
 
     upserted: int
@@ -199,12 +199,12 @@ class MilvusIndex:
     def nearest(
         self, codes: OrdinalCodes, *, top_k: int = 10, conditions: Sequence[Condition] = ()
     ) -> list[tuple[Answer, ...]]:
-        """The nearest rows of every query by ordinal distance, nearest first, equally far ones in the order of keys.
+        """The nearest rows of every query by ordinal distance, nearest first, ties by key.
 
         Args:
             codes: q codes of the model of the collection.
             top_k: How many of each query, at most 16384.
-            conditions: Conditions on metadata columns, all of which must hold; the server sees to that.
+            conditions: Conditions on metadata columns, all of which must hold; the server applies them.
 
         Raises:
             InputError: Codes of another model or spec, a wrong top_k, or a condition that does not fit.

@@ -1,4 +1,4 @@
-"""Requests to a Milvus server: made again while it is away or coming up, and what fails becomes one sentence."""
+"""Requests to a Milvus server: retried while it is unreachable or starting; errors become one sentence."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _T = TypeVar("_T")
 
 @contextmanager
 def one_sentence(server: str) -> Iterator[None]:
-    """Around requests: what the client raises becomes a ServerError.
+    """Turn the errors of requests into a ServerError.
 
     Args:
-        server: What messages call the server.
+        server: Name of the server in messages.
     """
     try:
         yield
@@ -49,13 +49,13 @@ def one_sentence(server: str) -> Iterator[None]:
 
 
 def ask(request: Callable[[], _T], server: str, timeout: float, *, load: Callable[[], object]) -> _T:
-    """Make a request, and again while the server is away or just coming up, until the time-out.
+    """Make a request, and retry it while the server is unreachable or starting, until the time-out.
 
     Args:
         request: Makes it.
-        server: What messages call the server.
+        server: Name of the server in messages.
         timeout: Seconds.
-        load: Asks the server to load the collection: one that was started again does so in its time.
+        load: Asks the server to load the collection, which a restarted server does only after a while.
 
     Raises:
         ServerError: It failed.
@@ -78,7 +78,7 @@ def ask(request: Callable[[], _T], server: str, timeout: float, *, load: Callabl
 
 
 def _is_away(error: BaseException | None) -> bool:
-    """Whether it may pass: the server cannot be reached, or is coming up."""
+    """Whether to retry: the server is unreachable or starting."""
     code = _rpc_code(error)
     if code is not None:
         return code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED)

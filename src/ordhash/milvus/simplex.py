@@ -1,6 +1,6 @@
 """Simplex codes: ordinal codes as plain bits, whose Hamming distance ranks exactly as the ordinal distance.
 
-Engines that know bits and no symbols count how many bits differ. A symbol of K is written as K - 1 bits, the codeword
+Engines that compare bits count how many differ. A symbol of K is written as K - 1 bits, the codeword
 of the binary simplex code (the dual of a Hamming code; MacWilliams and Sloane, The Theory of Error-Correcting Codes,
 1977, chapter 1): any two of the K codewords differ in exactly K / 2 bits. So the Hamming distance of two codes is K / 2
 times their ordinal distance, and the rank is the same, ties included. K - 1 bits are the fewest in which K words can be

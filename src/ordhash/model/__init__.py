@@ -1,4 +1,4 @@
-"""Everything that is done with a `model.onnx`: its file, images through it, features, codes, variants."""
+"""Everything done with a `model.onnx`: its file, inference, features, codes, variants."""
 
 from ordhash.model.calibration import Calibration
 from ordhash.model.encoder import Encoded, Encoder

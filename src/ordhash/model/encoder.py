@@ -29,7 +29,7 @@ _MAPS_AT_ONCE = 16  # widened to float32 they stay in the processor's cache
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """What a model said about some images.
+    """The output of a model for some images.
 
     Attributes:
         rows: Positions of the usable images in what was given, int (m,), ascending.
@@ -37,7 +37,7 @@ class Encoded:
         attention: float32 (m, h, w), sums to 1 over (h, w).
         failures: The images that could not be used, and why.
         model_id: The model.
-        pixels: uint8 (m, size, size, 3), what the network saw; None where nobody asked for it.
+        pixels: uint8 (m, size, size, 3), what the network saw; None unless requested.
     """
 
     rows: npt.NDArray[np.intp]
@@ -97,7 +97,7 @@ class Encoder:
 
     @property
     def info(self) -> ModelInfo:
-        """What the model file says of itself."""
+        """Metadata of the model file."""
         return self._model.info
 
     @property

@@ -1,6 +1,6 @@
 """Spatial feature maps of a frozen backbone, computed once and kept on disk.
 
-A map is found again by what it was made from: the content of the image, the backbone (its weights too) and the
+A map is identified by what it was made from: the content of the image, the backbone (its weights too) and the
 preprocessing. Any set of images that shares pictures with an earlier one shares their maps.
 """
 
@@ -51,14 +51,14 @@ class FrozenBackbone:
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
-    """Feature maps of the images of a set that could be used, perhaps of none.
+    """Feature maps of the usable images of a set, possibly none.
 
     Attributes:
         store: float16 (m, D, h, w), on disk.
         positions: Row of ``store`` for each usable image.
         rows: Rows of the image set that could be used; ascending, unless ``subset`` has put them in another order.
         failures: The others.
-        computed: How many maps were computed now; the rest was on disk already.
+        computed: How many maps were computed in this call; the others were on disk.
     """
 
     store: npt.NDArray[np.float16]
@@ -133,10 +133,10 @@ class FeatureStore:
     def maps(
         self, images: ImageSet, backbone: FrozenBackbone, *, progress: bool = False, batch_size: int = 8
     ) -> FeatureMaps:
-        """Feature maps of ``images``, computed where they are not on disk yet.
+        """Feature maps of ``images``; those that are not on disk are computed.
 
-        Images that cannot be used are reported, not raised, even where no other is left. Of no maps, too, the shape is
-        known: that of the maps on disk, or else of what the backbone would give.
+        Images that cannot be used are reported, not raised, even if none is usable. The shape of zero maps is
+        that of the maps on disk, or else of the backbone's output.
 
         Args:
             images: n images.

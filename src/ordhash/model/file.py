@@ -43,7 +43,7 @@ INFO_FIELD = "ordhash"  # of the metadata
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says of itself.
+    """Metadata of a model file.
 
     Attributes:
         spec: Shape of the codes.
@@ -102,9 +102,9 @@ class Model:
 
     Attributes:
         graph: Content of the file.
-        info: What it says of itself.
+        info: Its metadata.
         id: Digest of the content: codes of two different ids are never compared.
-        path: Where it was.
+        path: Its path.
     """
 
     graph: bytes = field(repr=False)
@@ -141,11 +141,11 @@ def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = 
 
     Args:
         owner: The index or the collection. A collection may have been moved, with its model inside.
-        recorded: Where it says that its model is.
-        model_id: Which model that is, where it says so: another one of the same name is passed over.
+        recorded: The path of the model that it recorded.
+        model_id: The id of the model that it recorded; other models at the same path are skipped.
 
     Raises:
-        InputError: It does not say where.
+        InputError: It recorded no path.
         DataError: It is missing.
     """
     if recorded is None:
@@ -169,7 +169,7 @@ def _is_model(path: Path, model_id: str) -> bool:
 
 
 def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInfo) -> Path:
-    """Join two graphs at ``features`` and write them with what is known of them.
+    """Join two graphs at ``features`` and write them with their metadata.
 
     The file appears under its name only when it is complete.
 

@@ -1,4 +1,4 @@
-"""Images through an ONNX graph: several batches at once, in order, past images that cannot be used."""
+"""Run images through an ONNX graph: several batches at once, in order, skipping unusable images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Batch", "ImageInput", "open_session", "output_shape", "run_images"]
 
 @dataclass(frozen=True)
 class ImageInput:
-    """What a graph takes: uint8 (n, size, size, 3) under the name ``images``; normalisation is inside the graph.
+    """The input of a graph: uint8 (n, size, size, 3) under the name ``images``; normalisation is inside the graph.
 
     Attributes:
         size: Side of the square, in pixels.
@@ -49,14 +49,14 @@ class ImageInput:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a graph said about some images.
+    """The output of a graph for some images.
 
     Attributes:
         rows: Positions in the image set, ascending; broken images are left out.
         outputs: One array (len(rows), ...) for every output asked for.
         failures: Images of this batch that could not be used.
         size: Images of the batch, broken ones counted.
-        pixels: uint8 (len(rows), size, size, 3), what the graph saw; None where it saw feature maps.
+        pixels: uint8 (len(rows), size, size, 3), the input of the graph; None if it took feature maps.
     """
 
     rows: npt.NDArray[np.intp]
@@ -91,7 +91,7 @@ def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxrunt
 def output_shape(session: onnxruntime.InferenceSession, output: str, form: ImageInput) -> tuple[int, ...]:
     """Shape of an output for one image, without the axis of the images.
 
-    The graph says it where its shapes are fixed; where they are not, a black picture is run.
+    Taken from the graph if its shapes are fixed; otherwise a black picture is run.
 
     Args:
         session: A graph with the input ``images``.

@@ -28,7 +28,7 @@ _MOVED = 0.1  # share of symbols beyond what chance moves
 
 
 def symbol_shares(codes: OrdinalCodes) -> npt.NDArray[np.float64]:
-    """How often each symbol stands in each segment, (n_segments, arity); rows sum to 1.
+    """Share of each symbol in each segment, (n_segments, arity); rows sum to 1.
 
     >>> from ordhash.codes import CodeSpec
     >>> codes = OrdinalCodes(np.array([[0, 1], [0, 3]], np.uint8), CodeSpec(4, 4))
@@ -41,7 +41,7 @@ def symbol_shares(codes: OrdinalCodes) -> npt.NDArray[np.float64]:
 
 
 def learned_from(available: int, shares: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """What a model file keeps of photographs that it was learned from, for ``staleness``.
+    """The entries of a model file that ``staleness`` needs about the photographs it was learned from.
 
     Args:
         available: How many photographs there were; at most ``MOST_LEARNED_FROM`` of them were learned from.

@@ -127,7 +127,7 @@ def encode_on_ray(
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker has to know."""
+    """What a worker needs to know."""
 
     plan: Plan
     folder: Location
@@ -215,7 +215,7 @@ def _wanted(listed: Listed, model: Model, shard_size: int | None) -> Plan:
 def _plan(
     wanted: Plan, listed: Listed, folder: Location, shard_size: int | None, *, force: bool
 ) -> tuple[Plan, Plan | None]:
-    """The plan to go by, and the one that the folder has, if it is that: then there is nothing to begin."""
+    """The plan to follow, and that of the folder if the encoding is already begun."""
     if listed.name == name_of(folder):
         raise InputError(f"{folder} holds the images; give another folder for the codes")
     found = Plan.of(folder)
@@ -245,7 +245,7 @@ def _plan(
 
 
 def _begin(plan: Plan, listed: Listed, model: Model, folder: Location) -> None:
-    """Make a folder that holds a plan, and nothing of an encoding before it."""
+    """Prepare a folder: delete an earlier encoding and write the plan."""
     try:
         old = Plan.of(folder)
         shards = set() if old is None else set(map(shard_name, range(old.n_shards)))
@@ -262,7 +262,7 @@ def _begin(plan: Plan, listed: Listed, model: Model, folder: Location) -> None:
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
-    """Connected to a cluster; one that this process is connected to already is used and left as it is."""
+    """Connect to a cluster; an existing connection of this process is used and kept."""
     if ray.is_initialized():
         with _failures_as_one_sentence():
             yield
@@ -304,10 +304,10 @@ def _failures_as_one_sentence() -> Iterator[None]:
 
 
 def _look_for(address: str | None) -> None:
-    """Whether somebody listens at an address: Ray itself would try for minutes.
+    """Check that something listens at an address; Ray itself would try for minutes.
 
     Raises:
-        OSError: Nobody does.
+        OSError: Nothing listens there.
     """
     place = urlsplit(f"//{(address or '').removeprefix('ray://')}")
     if place.hostname and place.port:
@@ -340,7 +340,7 @@ def _encode_missing(job: _Job, missing: list[int], workers: int | None, *, progr
 
 
 def _content(location: Location, path: str) -> bytes | ImageError:
-    """Content of an image, or why it has none; where the network fails, the shard does."""
+    """Content of an image, or why it cannot be read; if the network fails, the shard fails."""
     try:
         return location.read_inside(path)
     except OSError as error:
@@ -350,6 +350,6 @@ def _content(location: Location, path: str) -> bytes | ImageError:
 
 
 def _reason(error: BaseException) -> str:
-    """What a worker raised: Ray gives its whole traceback, which ends with that."""
+    """The error of a worker: the last line of the traceback that Ray gives."""
     lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return re.sub(r"^ordhash\.errors\.\w+: ", "", lines[-1])

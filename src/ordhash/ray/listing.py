@@ -1,4 +1,4 @@
-"""Which images a job encodes: listed once, so that every worker, and every later run, means the same ones.
+"""The images of a job, listed once, so that every worker and every later run uses the same list.
 
 Images that are separate files are listed in a Parquet file of path, key and metadata; Parquet files that hold the
 images themselves are their own list.
@@ -90,7 +90,7 @@ class Listed:
     """The images of a job.
 
     Attributes:
-        name: What messages call the source.
+        name: Name of the source in messages.
         table: Path, key and metadata of every image; None where the images are in the files themselves.
         parquet: The files that hold the images themselves; None where a table says where they are.
         images: The file system of the paths.
@@ -104,7 +104,7 @@ class Listed:
     n_images: int
 
     def digest(self) -> str:
-        """Digest of which images they are."""
+        """Digest of the list of images."""
         digest = hashlib.blake2b(digest_size=8)
         if self.table is not None:
             for batch in self.table.to_batches(max_chunksize=_BATCH):
@@ -115,7 +115,7 @@ class Listed:
         return digest.hexdigest()
 
     def write(self, folder: Location, shard_size: int) -> None:
-        """Keep the list, a row group for each shard."""
+        """Write the list, with a row group for each shard."""
         if self.table is not None:
             content = io.BytesIO()
             pq.write_table(self.table, content, row_group_size=shard_size)

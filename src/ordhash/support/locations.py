@@ -113,7 +113,7 @@ class Location:
             return f"{info.size} {info.mtime_ns}"
 
     def open(self) -> pafs.NativeFile:
-        """The file, open for reading at any position; as a context it is closed at the end.
+        """The file, open for reading at any position; use it in a ``with`` block.
 
         Raises:
             OSError: It cannot be opened; reading from it may raise what its file system raises.

@@ -55,7 +55,7 @@ def read_mirflickr25k(folder: Path) -> Parts:
     Args:
         folder: Holds ``mirflickr/im1.jpg`` to ``im25000.jpg`` (or ``images/``), and in
             ``mirflickr25k_annotations_v080/`` (or ``annotations/``) one text file a concept, with the numbers of its
-            images, one a line. Other files there, such as ``README.txt``, are passed over.
+            images, one a line. Other files there, such as ``README.txt``, are ignored.
 
     Returns:
         ``all``: the images that carry a label, in the order of their numbers; keys ``im1`` to ``im25000``, labels the

@@ -1,4 +1,4 @@
-"""What is known of a published protocol before its data are read."""
+"""A published protocol, described before its data are read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ProtocolInfo:
         summary: One line for people.
         build: Makes it from the parts of the data set.
         pinned: Hash that the built protocol must have; None until it has been computed from the official files.
-        pinned_split: Hash without the contents of images, for a data set that is about in several sizes of picture: a
+        pinned_split: Hash without the contents of images, for a data set that circulates in several picture sizes: a
             protocol with this one is accepted too, and says so in its note.
     """
 

@@ -110,7 +110,7 @@ class Protocol:
         return (query @ database.T > 0).astype(np.uint8) + self.relevance(rows)
 
     def thinned(self, most: int) -> Protocol:
-        """The protocol with at most so many images in each part, evenly spread, for trying something out.
+        """The protocol with at most so many images in each part, evenly spread, for quick trials.
 
         Args:
             most: At least 1. Queries are taken from those that still find something.

@@ -1,4 +1,4 @@
-"""How images are divided where a source leaves it open: by digests of their keys, never by a random generator.
+"""Splits by digests of keys instead of a random generator, for sources without an official split.
 
 The same division on every machine, and with every version of NumPy.
 """
@@ -32,7 +32,7 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
 
     Args:
         images: Images with one label each.
-        counts: Part -> images a class, or (below 1) share of a class; what is left over goes to ``rest``.
+        counts: Part -> images a class, or (below 1) share of a class; the remaining images go to ``rest``.
         salt: Another salt gives another split.
 
     Returns:
@@ -66,7 +66,7 @@ def split_by_digest(images: ImageSet, counts: Mapping[str, int], *, salt: str) -
 
     Args:
         images: Images.
-        counts: Part -> images; what is left over goes to ``rest``.
+        counts: Part -> images; the remaining images go to ``rest``.
         salt: Another salt gives another split.
 
     Returns:
@@ -101,7 +101,7 @@ def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) 
 
     Args:
         images: Images with labels.
-        counts: Part -> images a class; what is left over goes to ``rest``.
+        counts: Part -> images a class; the remaining images go to ``rest``.
         salt: Another salt gives another split.
 
     Returns:
@@ -196,7 +196,7 @@ def of_classes(images: ImageSet, classes: npt.NDArray[np.bool_]) -> ImageSet:
 
 
 def with_label_noise(images: ImageSet, fraction: float, *, salt: str) -> ImageSet:
-    """The same images, some of them with a wrong label: symmetric noise, as careless people or machines would add it.
+    """The same images, some of them with a wrong label: symmetric noise.
 
     A label is replaced by one of the other classes, all equally likely. Which images and which classes is given by
     digests of the keys, so it is the same everywhere, and the wrong labels of a small fraction are among those of a

@@ -1,4 +1,4 @@
-"""A store with two ways to search it: plain NumPy at first, compiled scans as soon as these are worth loading."""
+"""Search a store in plain NumPy at first, and with compiled scans as soon as these are worth loading."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Engine:
 
     Args:
         store: n codes.
-        worth_loading: Compiled scans are loaded when as many distances have been computed in plain NumPy as take about
-            the time that loading takes, or would be computed at once.
-        many: Codes that are too many to be taken apart for plain NumPy.
+        worth_loading: Distances that take about as long in plain NumPy as loading compiled scans. These are loaded once
+            so many have been computed, or a search needs so many.
+        many: Number of codes above which they are not unpacked for plain NumPy.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Engine:
         return self._for(queries).within(queries, radius, allowed)
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
-        """Load the compiled scans, if a search with so many queries will use them; in any case if that is None."""
+        """Load the compiled scans if a search with this many queries uses them; None always loads them."""
         if n_queries is None or self._is_worth_loading(n_queries):
             kernels().warm_up(progress=progress)
             self.use_compiled()
@@ -73,7 +73,7 @@ class Engine:
         return self._computed + n_queries * self._store.n >= self._worth_loading or self._store.n >= self._many
 
     def _for(self, queries: Sized) -> Store:
-        """What to search with so many queries."""
+        """The store to search with so many queries."""
         if self._is_worth_loading(len(queries)):
             self.use_compiled()
             return self._store

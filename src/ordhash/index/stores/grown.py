@@ -1,4 +1,4 @@
-"""The rows of a store, and behind them those that were added later."""
+"""A store and, behind its rows, those that were added later."""
 
 from __future__ import annotations
 

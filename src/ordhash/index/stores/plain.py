@@ -1,4 +1,4 @@
-"""All codes taken apart, searched in plain NumPy: slow for many, and over before compiled scans are loaded for few."""
+"""All codes unpacked and searched in plain NumPy: for few distances, faster than loading compiled scans."""
 
 from __future__ import annotations
 

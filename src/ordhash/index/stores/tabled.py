@@ -88,7 +88,7 @@ class Tabled:
         return distances, rows
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
-        """As [Store][ordhash.index.stores.Store] says; by a scan, because tables know no scores."""
+        """As [Store][ordhash.index.stores.Store] says; by a scan, because tables ignore scores."""
         return self.base.nearest_asymmetric(losses, k, allowed)
 
     def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
@@ -102,5 +102,5 @@ class Tabled:
         return result
 
     def _budget(self, n_queries: int) -> int:
-        """What a query may cost until a scan is cheaper: one has all cores, a walk one of them."""
+        """Cost above which a scan is cheaper than a walk; a scan uses all cores, a walk one."""
         return self.n // max(1, available_cores() // max(1, n_queries))
