@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from ordhash.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -134,6 +137,26 @@ def test_make_targets_are_there(page):
     assert asked - targets() == set()
 
 
+def wrong_options(text):
+    """Options that a command line of `ordhash` gives, and its command does not have."""
+    known = get_command(app)
+    for words in re.findall(r"\bordhash ([a-z][^|)#]*)", text):
+        command, rest = known, words.split()
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command = command.commands[rest.pop(0)]
+        if command is not known:
+            there = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+            yield from (word for word in re.findall(r"(?<!\S)--[a-z][\w-]*", " ".join(rest)) if word not in there)
+
+
+@every_page
+def test_options_of_commands_are_there(page):
+    if page.name == "cli.md":
+        pytest.skip("written from the commands")
+    code = "\n".join(line for _, line, code in lines_of(page) if code).replace("\\\n", " ").splitlines()
+    assert [option for text in (*code, *spans(page)) for option in wrong_options(text)] == []
+
+
 def test_what_is_not_there_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A heading\n\n[good](#a-heading) [bad](#none) [worse](none.md)\n\n    [code](none.md)\n")
@@ -141,3 +164,4 @@ def test_what_is_not_there_is_found(tmp_path):
     assert is_there("ordhash.codes.CodeSpec")
     assert not is_there("ordhash.codes.Nothing")
     assert {"test", "demo"} <= targets()
+    assert list(wrong_options("ordhash search photos.index cat.jpg --top-k 3 --topk 3 | jq --raw")) == ["--topk"]
