@@ -18,7 +18,7 @@ help:
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
 	@echo "make test            run the quick tests on all cores; WORKERS=1 for one core"
 	@echo "make check           run everything that must pass before a commit: ruff format, ruff check, mypy,"
-	@echo "                     lint-imports, the quick tests"
+	@echo "                     lint-imports, the quick tests; COVERAGE=1 lists the lines that no test reaches"
 	@echo "make test-all        run the slow tests too: data sets, several processes, Milvus, a browser"
 	@echo "make format          format the code and apply the fixes that ruff knows"
 	@echo "make milvus          install the Milvus server for the tests"
@@ -69,7 +69,7 @@ check: $(READY)
 	$(BIN)/ruff check src tests benchmarks examples tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "$(QUICK)"
+	$(PYTEST) -m "$(QUICK)" $(if $(COVERAGE),--cov --cov-report=term-missing)
 
 format: $(READY)
 	$(BIN)/ruff format src tests benchmarks examples tools
@@ -131,4 +131,4 @@ results: $(READY)
 	$(BIN)/python benchmarks/tables.py
 
 clean:
-	rm -rf $(VENV) .cache build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .cache build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
