@@ -75,12 +75,13 @@ def test_other_rooms_are_entered_by_their_face(path):
         assert not [name for name in names if name.startswith("_")], f"{path} imports private names of {module}"
 
 
-LIGHT = ["ordhash", *(f"ordhash.{room}" for room in ("support", "codes", "data", "model", "evaluation", "index"))]
+LIGHT_ROOMS = ("support", "codes", "data", "model", "evaluation", "index", "collection", "search")
+LIGHT = ["ordhash", *(f"ordhash.{room}" for room in LIGHT_ROOMS)]
 
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_importing_a_room_loads_neither_torch_nor_arrow(name):
-    heavy = {"torch", "torchvision", "timm", "pyarrow", "scipy", "numba", "onnxruntime.quantization"}
+    heavy = {"torch", "torchvision", "timm", "pyarrow", "scipy", "numba", "matplotlib", "onnxruntime.quantization"}
     assert loaded(name) & heavy == set()
 
 

@@ -1,4 +1,4 @@
-"""A folder of images that stays searchable: a catalogue, what keeps it in step, and the index made of it."""
+"""A folder of images that stays searchable: its catalogue, sync, duplicates, fingerprints."""
 
 from ordhash.collection.catalogue import CollectionInfo, Entry
 from ordhash.collection.collection import Collection

@@ -1,8 +1,8 @@
-"""The catalogue of a collection: an SQLite database that says of every image what was encoded, and into which code.
+"""The catalogue of a collection: an SQLite database with a row for every image and its code.
 
-It is the truth; the index beside it is made of it. Writes are transactions in SQLite's write-ahead log, so whatever
-kills the process, an image is in the catalogue whole or not at all. Every row carries a digest of itself, so `verify`
-can say which rows a damaged disk has changed.
+It is the truth; the index beside it is built from it. Writes are transactions in SQLite's write-ahead log: an image is
+in the catalogue whole or not at all, however the process ends. Every row carries a digest of itself, so `verify` can
+name the rows that a bad disk has changed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 """
 
-# Not of the schema that a format stands for: catalogues without it are as good as those where it is empty.
+# Not part of the versioned schema: a catalogue without it is like one where it is empty.
 _HIDDEN = """
 CREATE TABLE IF NOT EXISTS hidden (key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID
 """
@@ -71,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that could not be used, and when: it is tried again when its file changes.
+    """An image that could not be used; it is tried again when its file changes.
 
     Attributes:
         key: Its path below the folder.
@@ -116,7 +116,7 @@ class Catalogue:
 
     Args:
         path: The database.
-        facts: What the codes mean, to make a catalogue where there is none; None only opens one.
+        facts: Shape and model of the codes, to create a catalogue where there is none; None only opens one.
         folder: The folder whose images it holds, for a new one.
 
     Attributes:
@@ -124,7 +124,7 @@ class Catalogue:
         read_only: Whether it may not be written to.
 
     Raises:
-        DataError: There is none to open, it is none of ours, of a newer version, or damaged.
+        DataError: There is none, it is not a catalogue, of a newer version, or damaged.
     """
 
     def __init__(self, path: Path, facts: CodeFacts | None = None, folder: Path | None = None) -> None:
@@ -132,7 +132,7 @@ class Catalogue:
         new = not path.exists()
         if new and facts is None:
             raise DataError(
-                f"{path.parent} is not a collection (it holds no {path.name}); make one with `ordhash sync`"
+                f"{path.parent} is not a collection (it holds no {path.name}); create one with `ordhash sync`"
             )
         with self._reported():
             writable = new or all(os.access(place, os.W_OK, effective_ids=True) for place in (path, path.parent))
@@ -157,7 +157,7 @@ class Catalogue:
                 raise
 
     def _read_only(self) -> str:
-        """How to open a database that may not be written to.
+        """URI parameters to open a database that may not be written to.
 
         A reader of a write-ahead log writes too, into the file through which processes share it. Where there is no log
         there is no writer either, and a database that nobody changes needs no such file.
@@ -172,19 +172,19 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._db.close()
 
     @property
     def facts(self) -> CodeFacts:
-        """What the codes mean: spec, model, and where its file was."""
+        """Shape and model of the codes."""
         facts = self._facts()
         spec = CodeSpec(int(facts["code_bits"]), int(facts["arity"]))
         return CodeFacts(spec, facts["model_id"] or None, facts["model_path"] or None)
 
     @property
     def folder(self) -> Path:
-        """The folder whose images these are."""
+        """The folder of the images."""
         return Path(self._facts()["folder"])
 
     @property
@@ -227,21 +227,21 @@ class Catalogue:
             return int(self._db.execute("SELECT count(*) FROM failures").fetchone()[0])
 
     def known(self, content: bytes) -> tuple[bytes, bytes | None] | None:
-        """Code and fingerprint of an image of this content, if there is one."""
+        """Code and fingerprint of an image with this content, if there is one."""
         query = "SELECT code, fingerprint FROM images WHERE content = ? LIMIT 1"
         with self._reported():
             row: tuple[bytes, bytes | None] | None = self._db.execute(query, (content,)).fetchone()
         return row
 
     def with_content(self, content: bytes) -> Entry | None:
-        """The image of this content, the first of several; None where there is none."""
+        """The first image with this content; None where there is none."""
         query = f"SELECT {_COLUMNS} FROM images WHERE content = ? ORDER BY key LIMIT 1"
         with self._reported():
             row = self._db.execute(query, (content,)).fetchone()
         return None if row is None else Entry(*row)
 
     def entries_of(self, keys: Iterable[str]) -> list[Entry | None]:
-        """Images of some keys, in that order; None where there is none."""
+        """Images by their keys, in that order; None for unknown keys."""
         query = f"SELECT {_COLUMNS} FROM images WHERE key = ?"
         with self._reported():
             rows = [self._db.execute(query, (key,)).fetchone() for key in keys]
@@ -252,7 +252,7 @@ class Catalogue:
             return int(self._db.execute("SELECT count(*) FROM images").fetchone()[0])
 
     def update(self, entries: Iterable[Entry] = (), failures: Iterable[Failure] = (), gone: Iterable[str] = ()) -> None:
-        """Write images, failures and what is gone, all of it or nothing."""
+        """Write images and failures, and forget keys, all in one transaction."""
         entries, failures, gone = list(entries), list(failures), list(gone)
         if not (entries or failures or gone):
             return
@@ -270,7 +270,7 @@ class Catalogue:
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
     def hidden(self) -> dict[str, tuple[int, int]]:
-        """Files that are left out although they lie in the folder: size and time by key."""
+        """Hidden files, which syncs skip: size and time by key."""
         with self._reported():
             if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'hidden'").fetchone():
                 return {}
@@ -278,7 +278,7 @@ class Catalogue:
             return {key: (size, modified) for key, size, modified in rows}
 
     def hide(self, keys: Iterable[str]) -> None:
-        """Forget images, and leave their files out from now on."""
+        """Forget images, and skip their files from now on."""
         rows = [(key,) for key in keys]
         with self._transaction():
             self._db.execute(_HIDDEN)
@@ -290,7 +290,7 @@ class Catalogue:
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
     def show(self, keys: Iterable[str]) -> None:
-        """Leave some files out no more; the next sync takes those that are there."""
+        """Stop skipping files; the next sync encodes those that exist."""
         rows = [(key,) for key in keys]
         if rows:
             with self._transaction():
@@ -298,7 +298,7 @@ class Catalogue:
                 self._db.executemany("DELETE FROM hidden WHERE key = ?", rows)
 
     def start_again(self, facts: CodeFacts) -> None:
-        """Forget all codes, for those of another model."""
+        """Forget all codes, to make room for those of another model."""
         with self._transaction():
             self._db.execute("DELETE FROM images")
             self._db.execute("DELETE FROM failures")
@@ -306,7 +306,7 @@ class Catalogue:
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
     def damages(self) -> list[str]:
-        """What is wrong with the database and with its rows, a sentence each; none is good."""
+        """What is wrong with the database and its rows, a sentence each."""
         found = []
         with self._reported():
             answers = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)")]
@@ -347,11 +347,11 @@ class Catalogue:
     def _check(self) -> None:
         found = self._facts().get("format", "")
         if not found.isdigit():
-            raise DataError(f"{self.path} is no catalogue of a collection; give another folder")
+            raise DataError(f"{self.path} is not the catalogue of a collection; give another folder")
         if int(found) < FORMAT:
             raise DataError(
-                f"{self.path} has format {found}, of an older version; delete it and sync again: the photographs are "
-                "untouched"
+                f"{self.path} has format {found}, of an older version; delete it and sync again (the photographs stay "
+                "untouched)"
             )
         if int(found) > FORMAT:
             raise DataError(
@@ -374,9 +374,9 @@ class Catalogue:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise DataError(f"{self.path} cannot be used ({error}); check the disk and the permissions") from error
+            raise DataError(f"{self.path} cannot be used ({error}); check disk and permissions") from error
         except sqlite3.DatabaseError as error:
             raise DataError(
-                f"{self.path} is damaged ({error}); `ordhash verify` says more; if it cannot be opened, delete it and "
-                "sync again: the photographs are untouched"
+                f"{self.path} is damaged ({error}); see `ordhash verify`, or delete it and sync again (the photographs "
+                "stay untouched)"
             ) from error

@@ -26,13 +26,13 @@ _LEARNING, _LEARNING_LOCK = "learning", "learning.lock"
 
 
 class Collection:
-    """A folder of images, a catalogue of their codes, and an index made of it.
+    """A folder of images, a catalogue of their codes, and an index built from it.
 
-    The catalogue is the truth. The index beside it carries the catalogue's generation in its name and is made anew when
-    that has gone on, or when the file is damaged. One process writes, any number read.
+    The catalogue is the truth. The index beside it carries the catalogue's generation in its name, and is rebuilt when
+    the generation has changed or the file is damaged. One process writes; any number read.
 
     Args:
-        path: Folder of the catalogue; not that of the images.
+        path: Folder of the catalogue, not of the images.
 
     Example::
 
@@ -57,7 +57,7 @@ class Collection:
 
     @staticmethod
     def is_one(path: StrPath) -> bool:
-        """Whether there is a collection."""
+        """Whether a folder is a collection."""
         return (Path(path) / CATALOGUE).is_file()
 
     def sync(
@@ -70,15 +70,15 @@ class Collection:
         wait: bool = False,
         progress: bool = False,
     ) -> SyncReport:
-        """Encode what is new or changed in a folder, and forget what is gone.
+        """Encode new and changed images of a folder, and forget deleted ones.
 
-        An interrupted sync loses no image that it has written down, and the next one goes on from there.
+        An interrupted sync keeps every chunk that it has written, and the next one continues from there.
 
         Args:
-            folder: The folder of the images, always the same one.
+            folder: The folder of the images; always the same one.
             encoder: The model.
-            reencode: Whether to encode everything anew if the catalogue is of another model.
-            undelete: Whether to take images again that were deleted from the collection and not from the folder.
+            reencode: Whether to encode all images again if the catalogue is of another model.
+            undelete: Whether to restore images that were deleted from the collection but not from the folder.
             wait: Whether to wait for another sync of this collection to end.
             progress: Whether to show a bar.
 
@@ -88,7 +88,7 @@ class Collection:
         Raises:
             InputError: The collection is of another folder or model.
             SyncRunningError: Another sync is running.
-            DataError: The folder is not there, or the catalogue is damaged.
+            DataError: The folder is missing, or the catalogue is damaged.
         """
         facts = CodeFacts(encoder.spec, encoder.model_id, str(encoder.path.absolute()))
         wanted = _existing(folder)
@@ -109,16 +109,16 @@ class Collection:
 
     @contextmanager
     def learning(self, folder: StrPath, *, wait: bool = False) -> Iterator[Path]:
-        """Keep others from learning a model for this collection meanwhile; gives a folder for what comes up on the way.
+        """Lock the learning of a model for this collection; yields a folder for intermediate files.
 
         Args:
             folder: The folder of the images.
-            wait: Whether to wait for another process that is learning one.
+            wait: Whether to wait for another process that is learning a model.
 
         Raises:
-            InputError: The collection is of another folder, or its own cannot be made.
-            SyncRunningError: Another process is learning one.
-            DataError: The folder is not there, or the catalogue is damaged.
+            InputError: The collection is of another folder, or cannot be created.
+            SyncRunningError: Another process is learning a model.
+            DataError: The folder is missing, or the catalogue is damaged.
         """
         wanted = _existing(folder)
         if self.is_one(self.path):
@@ -129,32 +129,32 @@ class Collection:
             work.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"{self.path} cannot be made ({error.strerror}); name another with --collection"
+                f"{self.path} cannot be created ({error.strerror}); name another with --collection"
             ) from error
 
         def busy(process: str) -> SyncRunningError:
             return SyncRunningError(
-                f"a model for {self.path} is being learned by process {process}; wait for it to end, or give --wait"
+                f"process {process} is learning a model for {self.path}; wait for it, or give --wait"
             )
 
         with locked(self.path / _LEARNING_LOCK, busy, wait=wait):
             yield work
-            with suppress(OSError):  # what it holds, the next learning goes on with
+            with suppress(OSError):  # not empty: the next training resumes from it
                 work.rmdir()
 
     def model(self) -> Path:
         """The file of the model that made the codes.
 
         Raises:
-            InputError: The collection does not say where it is.
-            DataError: It is not there, there is no collection, or its catalogue is damaged.
+            InputError: The collection does not know where it is.
+            DataError: It is missing, there is no collection, or its catalogue is damaged.
         """
         with self._connections.opened() as catalogue:
             facts = catalogue.facts
         return recorded_model(self.path, facts.model_path, facts.model_id)
 
     def progress(self) -> SyncProgress | None:
-        """How far the sync is that is running now, in whatever process; None where there is none.
+        """Progress of the sync that is running now, in whatever process; None where none is.
 
         >>> Collection("nowhere").progress() is None
         True
@@ -176,7 +176,7 @@ class Collection:
         Args:
             distance: Bits of 256 in which the fingerprints of two images may differ, for instance
                 [NEAR_DUPLICATE][ordhash.collection.NEAR_DUPLICATE]; every image of a group is that near to another
-                one of it. None asks for files that are equal byte for byte.
+                of it. None asks for files that are equal byte for byte.
             progress: Whether to show a bar.
         """
         with self._connections.opened() as catalogue:
@@ -186,11 +186,11 @@ class Collection:
         return duplicate_groups(entries, distance, progress=progress)
 
     def entries(self, keys: Sequence[str], *, model_id: str | None = None) -> list[Entry | None]:
-        """What the catalogue says of some images, in the order of the keys; None of those that it does not hold.
+        """Rows of the catalogue, in the order of the keys; None for keys that it does not hold.
 
         Args:
             keys: Of the images.
-            model_id: The model that should have made their codes; None stands for any.
+            model_id: The model that must have made their codes; None allows any.
 
         Raises:
             OtherModelError: Another model did.
@@ -217,7 +217,7 @@ class Collection:
             return catalogue.generation
 
     def add(self, photograph: bytes, encoder: Encoder, *, max_pixels: int = MAX_PIXELS) -> str:
-        """Put one photograph into the folder, below ``added``, and into the collection.
+        """Write a photograph into the folder, below ``added``, and encode it.
 
         Args:
             photograph: Content of an image file.
@@ -225,13 +225,13 @@ class Collection:
             max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
 
         Returns:
-            Its key; that of an image of the same content, if there is one.
+            Its key, or that of an image with the same content.
 
         Raises:
-            ImageError: It cannot be used; then nothing is written.
+            ImageError: It cannot be used; nothing is written.
             InputError: The collection is of another model.
             SyncRunningError: A sync is running.
-            DataError: There is no collection, its catalogue is damaged, or its folder is not there.
+            DataError: There is no collection, its catalogue is damaged, or its folder is missing.
         """
         with self._connections.opened() as catalogue, self._locked(wait=False):
             self._check_model(catalogue, encoder)
@@ -267,26 +267,26 @@ class Collection:
             return catalogue.n_failures
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete images from the collection; their files stay where they are, and a sync leaves them out.
+        """Delete images from the collection; their files stay, and later syncs skip them.
 
-        ``sync(undelete=True)`` takes them again.
+        ``sync(undelete=True)`` restores them.
 
         Args:
             keys: Of the images.
 
         Raises:
-            InputError: A key that is not there; then nothing is deleted.
+            InputError: An unknown key; nothing is deleted.
             SyncRunningError: A sync is running.
             DataError: There is no collection, or its catalogue is damaged.
         """
         with self._connections.opened() as catalogue, self._locked(wait=False):
             absent = [key for key, entry in zip(keys, catalogue.entries_of(keys), strict=True) if entry is None]
             if absent:
-                raise InputError(f"there is no image {absent[0]} in {self.path}; give keys that it has")
+                raise InputError(f"{self.path} has no image {absent[0]}; give a key that it has")
             catalogue.hide(keys)
 
     def export(self, path: StrPath) -> int:
-        """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; gives their number."""
+        """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; returns their number."""
         table = self.codes()
         write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
         return len(table)
@@ -301,11 +301,11 @@ class Collection:
             return everything_in(catalogue)
 
     def verify(self, *, photographs: bool = False, progress: bool = False) -> list[str]:
-        """What is damaged, a sentence each; an empty list is good.
+        """What is damaged, a sentence each; an empty list means nothing.
 
         Args:
-            photographs: Whether to read every photograph again, and name those whose content has changed although
-                their size and time have not: a sync does not see them.
+            photographs: Whether to read every photograph again, and report those whose content has changed although
+                size and time have not: a sync does not notice them.
             progress: Whether to show a bar while they are read.
         """
         with self._connections.opened() as catalogue:
@@ -320,10 +320,10 @@ class Collection:
                 try:
                     index = OrdinalIndex.load(path)
                 except DataError as error:
-                    return [f"{error}; the next search makes it anew"]
+                    return [f"{error}; the next search rebuilds it"]
                 same = np.array_equal(index.codes.symbols, held.codes.symbols)
                 if not same or index.keys.tolist() != held.keys.tolist():
-                    return [f"{path} is not what the catalogue says; delete it, the next search makes it anew"]
+                    return [f"{path} differs from the catalogue; delete it, and the next search rebuilds it"]
         return []
 
     def info(self) -> CollectionInfo:
@@ -336,9 +336,9 @@ class Collection:
             return catalogue.info()
 
     def staleness(self, model: Model) -> str | None:
-        """Why the model, learned from this collection's photographs, should be learned anew; None if it should not.
+        """Why this collection's own model should be learned again, in a sentence; None if it should not.
 
-        Nothing is said of a model that is not kept in the collection: it was learned from other images.
+        None also for a model outside the collection, which was learned from other images.
 
         Args:
             model: The model of the collection.
@@ -352,7 +352,7 @@ class Collection:
 
     def _check_folder(self, catalogue: Catalogue, wanted: Path) -> None:
         if catalogue.folder.resolve() != wanted:
-            raise InputError(f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give that folder")
+            raise InputError(f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give {catalogue.folder}")
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         check_same_model(
@@ -365,7 +365,7 @@ class Collection:
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[None]:
-        """The only writer."""
+        """Lock the collection against other writers."""
         with locked(self.path / LOCK, self._busy, wait=wait):
             forget_progress(self.path)  # of a sync that was killed
             try:
@@ -374,7 +374,7 @@ class Collection:
                 forget_progress(self.path)
 
     def _busy(self, process: str) -> SyncRunningError:
-        return SyncRunningError(f"{self.path} is being synced by process {process}; wait for it to end, or give --wait")
+        return SyncRunningError(f"process {process} is syncing {self.path}; wait for it, or give --wait")
 
 
 def _existing(folder: StrPath) -> Path:

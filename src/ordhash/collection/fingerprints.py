@@ -1,6 +1,6 @@
-"""Fingerprints tell the same picture from one that looks alike: perceptual hashes, compared bit by bit.
+"""Fingerprints: perceptual hashes, which tell the same picture from one that looks alike.
 
-Copies of a photograph that were scaled, compressed again or made a little brighter have nearly equal fingerprints;
+Copies of a photograph that were scaled, recompressed or brightened a little have nearly equal fingerprints; different
 photographs of the same thing do not, however near their ordinal codes are.
 """
 
@@ -17,9 +17,9 @@ from ordhash.codes import CodeSpec
 
 __all__ = ["FINGERPRINT", "NEAR_DUPLICATE", "fingerprint", "fingerprint_distance", "first_alike"]
 
-# A fingerprint is a code of arity 2, so an index finds near ones like any other codes.
+# A fingerprint is a code of arity 2, so an index finds near ones.
 FINGERPRINT = CodeSpec(256, 2)
-# benchmarks/likeness.py measures what this catches and what it mistakes.
+# Chosen with benchmarks/likeness.py: copies found, and different pictures mistaken for copies.
 NEAR_DUPLICATE = 32
 _LEAST_CONTRAST = 2.0  # grey levels; below it the bits are noise
 
@@ -45,7 +45,7 @@ def fingerprint(pixels: npt.NDArray[np.uint8]) -> bytes | None:
 
 
 def fingerprint_distance(one: bytes, other: bytes) -> int:
-    """Bits that differ, 0 to 256; up to ``NEAR_DUPLICATE`` two pictures pass for the same one.
+    """Bits that differ, 0 to 256; up to ``NEAR_DUPLICATE`` two pictures count as the same.
 
     >>> fingerprint_distance(bytes(32), bytes([3]) + bytes(31))
     2
@@ -54,10 +54,10 @@ def fingerprint_distance(one: bytes, other: bytes) -> int:
 
 
 def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | None = None) -> list[int | None]:
-    """For each picture the place of the first of some others that shows the same; None where none does.
+    """For each picture the position of the first of some others that shows the same; None where none does.
 
     Args:
-        fingerprints: Of the pictures.
+        fingerprints: Of n pictures.
         others: Of the others; None compares each picture with those before it.
 
     >>> first_alike([bytes(32), bytes([255]) * 32, bytes([1]) + bytes(31)])

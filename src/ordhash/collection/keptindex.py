@@ -1,11 +1,10 @@
-"""The index of a collection, kept beside its catalogue, whose generation its name carries."""
+"""The index of a collection, a file beside its catalogue that is named by the generation."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from ordhash.codes import CodeTable, OrdinalCodes
 from ordhash.collection.catalogue import Catalogue
@@ -18,12 +17,12 @@ _INDEX = "{}.index"
 
 
 def index_path(folder: Path, catalogue: Catalogue) -> Path:
-    """Where the index of the catalogue's generation is, or would be."""
+    """Path of the index of the catalogue's generation."""
     return folder / _INDEX.format(catalogue.generation)
 
 
 def kept_index(folder: Path, catalogue: Catalogue) -> OrdinalIndex:
-    """The index of all images of a catalogue; made anew, and kept, where there is none of its generation.
+    """The index of all images of a catalogue; built and saved where there is none of its generation.
 
     Args:
         folder: Of the collection.
@@ -39,7 +38,7 @@ def kept_index(folder: Path, catalogue: Catalogue) -> OrdinalIndex:
     try:
         index.save(path)
     except OSError:
-        return index  # a full disk or a folder that cannot be written to: searching works all the same
+        return index  # a full disk or a read-only folder: searching works all the same
     for other in folder.glob(_INDEX.format("*")):
         if other != path:
             other.unlink(missing_ok=True)  # a process that has it open keeps it
@@ -55,11 +54,13 @@ def everything_in(catalogue: Catalogue) -> CodeTable:
     Raises:
         DataError: A row of it is damaged.
     """
+    import pyarrow as pa
+
     facts, entries = catalogue.facts, list(catalogue.entries())
     size = facts.spec.packed_bytes
     bad = next((entry.key for entry in entries if len(entry.code) != size), None)
     if bad is not None:
-        raise DataError(f"the row of {bad} in {catalogue.path} is damaged; `ordhash verify` names all such rows")
+        raise DataError(f"the row of {bad} in {catalogue.path} is damaged; `ordhash verify` lists all such rows")
     packed = np.frombuffer(b"".join(entry.code for entry in entries), dtype=np.uint8).reshape(len(entries), size)
     keys = np.array([entry.key for entry in entries], dtype=object)
     metadata = pa.table(

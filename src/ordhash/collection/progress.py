@@ -1,4 +1,4 @@
-"""How far a sync is, told to other processes by a file beside the catalogue."""
+"""Progress of a sync, told to other processes by a file beside the catalogue."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PROGRESS = "sync.json"
 
 @dataclass(frozen=True)
 class SyncProgress:
-    """How far a sync is that is running now, perhaps in another process.
+    """Progress of a sync that is running now, perhaps in another process.
 
     Attributes:
-        done: Files that are done, of those that are new or changed.
-        total: How many these are; 0 as long as the folder is being listed.
-        seconds: Since it began.
+        done: New and changed files that are done.
+        total: All new and changed files; 0 while the folder is being listed.
+        seconds: Since the start.
     """
 
     done: int = 0
@@ -34,7 +34,7 @@ class SyncProgress:
 
 
 def progress_in(folder: Path) -> SyncProgress | None:
-    """How far the sync of the collection in a folder is that is running now; None where there is none."""
+    """Progress of the running sync of the collection in a folder; None where none is running."""
     try:
         with (folder / LOCK).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -46,7 +46,7 @@ def progress_in(folder: Path) -> SyncProgress | None:
         return None
     try:
         told = json.loads((folder / _PROGRESS).read_bytes())
-    except FileNotFoundError:  # whoever holds the lock is no sync
+    except FileNotFoundError:  # the lock is not held by a sync
         return None
     except (OSError, ValueError):
         return SyncProgress()
@@ -54,17 +54,17 @@ def progress_in(folder: Path) -> SyncProgress | None:
 
 
 def progress_teller(folder: Path) -> Callable[[int, int], None]:
-    """What a sync calls with the files that are done and all of them, for whoever asks ``progress_in``."""
+    """Function that a sync calls with the files done and all files; ``progress_in`` reads what it writes."""
     started = time.time()
 
     def tell(done: int, total: int) -> None:
         values = json.dumps({"done": done, "total": total, "started": started}).encode()
-        with contextlib.suppress(OSError):  # on a full disk the sync has better sentences of its own
+        with contextlib.suppress(OSError):  # on a full disk the sync reports that better
             replace_file(folder / _PROGRESS, lambda file: file.write(values))
 
     return tell
 
 
 def forget_progress(folder: Path) -> None:
-    """Take back what a sync has told: it is over, or was killed."""
+    """Remove what a sync has told: it is over, or was killed."""
     (folder / _PROGRESS).unlink(missing_ok=True)

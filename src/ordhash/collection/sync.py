@@ -1,8 +1,8 @@
-"""Bring a catalogue into step with its folder: encode what is new or changed, forget what is gone.
+"""Bring a catalogue into step with its folder: encode new and changed files, forget deleted ones.
 
-A file is looked into only if its size or time differs from the catalogue's. Its bytes are read once; their digest
-decides whether anything is new, and the same bytes are encoded, so a catalogue never holds the code of one content
-under the digest of another. Every chunk is one transaction: whatever ends a sync, the next one goes on where it was.
+A file is read only if its size or time differs from the catalogue's. Its bytes are read once: their digest decides
+whether the content is new, and the same bytes are encoded, so a catalogue never holds the code of one content under the
+digest of another. Every chunk is one transaction: however a sync ends, the next one continues where it stopped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["SyncReport", "add_photograph", "changed_photographs", "is_as_it_was"
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 28
 
-_ADDED = "added"  # folder of what is added one by one
+_ADDED = "added"  # folder for photographs that are added one by one
 
 
 @dataclass
@@ -37,9 +37,9 @@ class SyncReport:
         encoded: Images that went through the network.
         reused: Images whose content was known under another name or time.
         forgotten: Images whose files are gone.
-        unchanged: Images that were as they are.
-        hidden: Images that were deleted from the collection, and whose files are still there.
-        failures: Images that cannot be used, those of earlier syncs too, and folders that cannot be read.
+        unchanged: Images as they were.
+        hidden: Images deleted from the collection whose files are still there.
+        failures: Images that cannot be used, of earlier syncs too, and folders that cannot be read.
         seconds: How long it took.
     """
 
@@ -71,12 +71,12 @@ def sync_folder(
 
     Args:
         catalogue: Of the encoder's model.
-        encoder: Encodes what is new.
+        encoder: The model.
         progress: Whether to show a bar.
-        tell: Is told how many of how many files are done, at the beginning and after each chunk.
+        tell: Called with the files done and all files, at the start and after each chunk.
 
     Raises:
-        DataError: The folder is not there, or holds no image while the catalogue holds some.
+        DataError: The folder is missing, or holds no image while the catalogue holds some.
     """
     started, report, folder = time.perf_counter(), SyncReport(), catalogue.folder
     files, unreadable = _files(folder, report, catalogue.path.parent.absolute())
@@ -84,11 +84,11 @@ def sync_folder(
     failed = {failure.key: failure for failure in catalogue.failures()}
     if known and not files and not unreadable:
         raise DataError(
-            f"{folder} holds no image and the collection {len(known)}: is a disk not there? If the images are gone for "
-            f"good, delete {catalogue.path.parent}"
+            f"{folder} holds no images, and the collection {len(known)}; mount the disk if it is missing, or delete "
+            f"{catalogue.path.parent} if the images are gone for good"
         )
     hidden = catalogue.hidden()
-    # Another file under the name of one that was deleted is a new photograph.
+    # A different file under the name of a deleted one is a new photograph.
     catalogue.show(file.key for file in files if file.key in hidden and hidden[file.key] != (file.size, file.modified))
     todo = []
     for file in files:
@@ -110,7 +110,7 @@ def sync_folder(
             advance(len(chunk))
             done += len(chunk)
             tell(done, len(todo))
-    # Last, so that a file that only moved has its code still in the catalogue.
+    # Last, so that the code of a file that only moved is still in the catalogue.
     there = {file.key for file in files}
     gone = [key for key in (*known, *failed) if key not in there and not key.startswith(unreadable)]
     catalogue.update(gone=gone)
@@ -120,26 +120,26 @@ def sync_folder(
 
 
 def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes, max_pixels: int) -> str:
-    """Write one photograph into the folder of a catalogue, and encode it; gives its key.
+    """Write a photograph into the folder of a catalogue and encode it; returns its key.
 
-    Its file is named by its content, so whatever is added twice is there once.
+    Its file is named by its content, so a photograph that is added twice is stored once.
 
     Args:
         catalogue: Of the encoder's model.
-        encoder: Encodes it.
+        encoder: The model.
         photograph: Content of an image file.
         max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
 
     Raises:
         ImageError: It cannot be used; then nothing is written.
-        DataError: The folder is not there.
+        DataError: The folder is missing.
     """
     digest = content_id(photograph)
     there = catalogue.with_content(digest)
     if there is not None and is_as_it_was(catalogue.folder / there.key, there):
         return there.key
     if not catalogue.folder.is_dir():
-        raise DataError(f"{catalogue.folder}, the folder of the collection, is not there; is a disk missing?")
+        raise DataError(f"{catalogue.folder}, the folder of the collection, is missing; mount its disk")
     open_rgb(photograph, name="the photograph", max_pixels=max_pixels)
     key = f"{_ADDED}/{digest.hex()}.{file_suffix(photograph)}"
     path = catalogue.folder / key
@@ -156,11 +156,11 @@ def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes, ma
 
 
 def is_as_it_was(path: Path, entry: Entry) -> bool:
-    """Whether a file is still the one that the catalogue speaks of, by its size and time.
+    """Whether a file is still the one in the catalogue, by size and time.
 
     Args:
-        path: Of the file.
-        entry: What the catalogue says.
+        path: The file.
+        entry: Its row of the catalogue.
     """
     try:
         status = path.stat()
@@ -170,7 +170,7 @@ def is_as_it_was(path: Path, entry: Entry) -> bool:
 
 
 def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list[str]:
-    """Photographs that are no longer what was encoded, a sentence each.
+    """Photographs that changed since they were encoded, a sentence each.
 
     Args:
         catalogue: Of any model.
@@ -186,8 +186,8 @@ def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list
                     changed.append(f"{path}: the file has changed since it was encoded; sync again")
                 elif content_id(path) != entry.content:
                     changed.append(
-                        f"{path}: its content has changed and its size and time have not; look at it and at the disk; "
-                        "if it is as it should be, touch it and sync again"
+                        f"{path}: its content has changed but not its size and time; check the file and the disk, then "
+                        "touch it and sync again"
                     )
             except FileNotFoundError:
                 changed.append(f"{path}: the file is gone; sync again")
@@ -195,19 +195,19 @@ def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list
                 changed.append(str(error))
             except OSError as error:
                 changed.append(
-                    f"{path}: the file cannot be read ({error.strerror}); check the disk and the permissions"
+                    f"{path}: the file cannot be read ({error.strerror}); check disk and permissions"
                 )
             advance(1)
     return changed
 
 
 def _files(folder: Path, report: SyncReport, own: Path) -> tuple[list[_File], tuple[str, ...]]:
-    """Images of a folder by key, and beginnings of the keys that lie in folders that cannot be read now.
+    """Images of a folder in the order of their keys, and key prefixes of folders that cannot be read now.
 
-    What lies in ``own``, the folder of the collection, is not the user's.
+    Skips ``own``, the folder of the collection.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}, the folder of the collection, is not there; is a disk missing?")
+        raise DataError(f"{folder}, the folder of the collection, is missing; mount its disk")
     unreadable: list[str] = []
 
     def pass_over(place: Path, reason: str) -> None:
@@ -248,7 +248,7 @@ def _chunks(files: list[_File]) -> list[list[_File]]:
 def _take(
     catalogue: Catalogue, encoder: Encoder, chunk: list[_File], known: dict[str, Entry], report: SyncReport
 ) -> None:
-    """Write what has become of some files into the catalogue."""
+    """Read and encode some files, and write the result into the catalogue."""
     failures: list[Failure] = []
     contents: dict[bytes, bytes] = {}  # digest -> file, of what has to be encoded
     found: dict[bytes, tuple[bytes, bytes | None] | None] = {}  # digest -> code and fingerprint
@@ -258,7 +258,7 @@ def _take(
             data = _read(file)
         except ImageError as error:
             report.failures.append(error)
-            # What changes or cannot be read just now is tried again by the next sync: no failure is written down.
+            # Not recorded as a failure: the next sync tries again.
             continue
         digest = content_id(data)
         read.append((file, digest))
@@ -277,8 +277,7 @@ def _take(
             if len(batch.rows) == 0:
                 continue
             codes = OrdinalCodes.from_scores(batch.outputs[0]).packed()
-            pictures = (encoder.info.form.read(images, row) for row in batch.rows.tolist())
-            pixels = pictures if batch.pixels is None else batch.pixels
+            pixels = encoder.pixels_of(batch, images)
             for row, code, picture in zip(batch.rows.tolist(), codes, pixels, strict=True):
                 found[digests[row]] = code.tobytes(), fingerprint(picture)
         unusable = [digest for digest in digests if found[digest] is None]
