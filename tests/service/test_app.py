@@ -291,7 +291,7 @@ def test_add_and_delete(client, photo_folder, library):
     assert "not an image" in problem(client.post("/v1/images", content=b"hello"), 422)
     with library.collection._locked(wait=False):
         sentence = problem(client.post("/v1/images", content=picture.getvalue()), 409)
-        assert sentence.startswith("photos.collection ")
+        assert " photos.collection;" in sentence  # not where on this machine it is
         assert "process" in sentence
         assert "process" in problem(client.delete("/v1/images", params={"key": "apple/apple_0.jpg"}), 409)
         assert good(client.get("/v1/status"))["sync"] is None  # whoever holds the lock, it is no sync
@@ -413,7 +413,7 @@ def test_what_another_process_changes_is_seen(client, photo_folder, photo_collec
     while good(client.get("/v1/status"))["problem"] is None:
         assert time.monotonic() < deadline, "the other model was not seen"
         time.sleep(0.1)
-    assert "another model; start the service again" in good(client.get("/v1/status"))["problem"]
+    assert "another model" in good(client.get("/v1/status"))["problem"]
 
 
 def test_too_many_requests_are_refused_and_the_others_answered(library, monkeypatch):

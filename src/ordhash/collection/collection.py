@@ -352,7 +352,9 @@ class Collection:
 
     def _check_folder(self, catalogue: Catalogue, wanted: Path) -> None:
         if catalogue.folder.resolve() != wanted:
-            raise InputError(f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give {catalogue.folder}")
+            raise InputError(
+                f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give {catalogue.folder}"
+            )
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         check_same_model(

@@ -194,9 +194,7 @@ def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list
             except ImageError as error:
                 changed.append(str(error))
             except OSError as error:
-                changed.append(
-                    f"{path}: the file cannot be read ({error.strerror}); check disk and permissions"
-                )
+                changed.append(f"{path}: the file cannot be read ({error.strerror}); check disk and permissions")
             advance(1)
     return changed
 

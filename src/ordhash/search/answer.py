@@ -120,7 +120,7 @@ def with_pictures(
         symbols: Of the query, (n_segments,).
 
     Raises:
-        OtherModelError: The collection was encoded anew by another model.
+        OtherModelError: The collection was encoded again by another model.
     """
     if target.collection is None:
         return tuple(answers)

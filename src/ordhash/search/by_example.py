@@ -1,4 +1,4 @@
-"""Searching with several examples at once, with parts of pictures, and with examples of what is not wanted."""
+"""Search with several examples at once: whole pictures, parts of them, and unwanted ones."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from ordhash.search.target import Target
 
 __all__ = ["Example", "combined_scores", "search_by_examples", "seen_part"]
 
-# Of what is not wanted, against what is: above 1 an unwanted example would count more than a wanted one.
+# Weight of the unwanted against the wanted; above 1 an unwanted example would count more than a wanted one.
 _UNWANTED = 0.5
 
-# A symbol that only the unwanted have is as bad as any that nobody has.
+# Least probability: a symbol that only the unwanted have is as bad as one that nobody has.
 _LEAST = 1e-6
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image that shows what is wanted, or what is not.
+    """An image that results should be like, or unlike.
 
     Attributes:
         image: The image, upright as it is shown.
         box: The part of it that counts; None is all of it.
-        wanted: Whether results should be like it, or unlike it.
-        name: How an error names it.
+        wanted: Whether results should be like it; otherwise unlike it.
+        name: Its name in errors.
         max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
     """
 
@@ -66,7 +66,7 @@ def search_by_examples(
         InputError: No example is wanted, a box is not inside its picture, the index is of another model, or a condition
             does not fit its columns.
         ImageError: An example cannot be used.
-        OtherModelError: The collection was encoded anew by another model.
+        OtherModelError: The collection was encoded again by another model.
 
     Example::
 

@@ -30,7 +30,7 @@ def search_by_photograph(
 
     Raises:
         InputError: The target is not a collection, or a condition does not fit its columns.
-        OtherModelError: The collection was encoded anew by another model.
+        OtherModelError: The collection was encoded again by another model.
     """
     encoder, index, started = target.encoder, target.index, time.perf_counter()
     if target.collection is None or not isinstance(index, OrdinalIndex):

@@ -1,4 +1,4 @@
-"""What every request passes: who may ask, from where, how much may be sent; and what is counted of it."""
+"""Middleware: who may connect, from where, how much may be sent; and counters of all that."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ __all__ = ["COOKIE", "Guard", "Numbers", "problem"]
 
 COOKIE = "ordhash_token"
 
-# What says no more than that the service is there, for those who watch over it; and the page without its photographs,
-# which asks for the token.
+# Open without a token: the health check, and the page itself, which holds no photographs and asks for the token.
 _OPEN = ("/v1/health", "/")
 
 _HEADERS = {
@@ -36,13 +35,13 @@ _HEADERS = {
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST"})
 
-_BODIES = 16  # times the largest body: so much may be on its way at once
+_BODIES = 16  # times the largest body may be in transit at once
 
 _NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Numbers:
-    """What is counted, for Prometheus."""
+    """Counters for Prometheus."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -72,22 +71,22 @@ class Numbers:
 
 
 class Guard:
-    """ASGI application around another one.
+    """ASGI middleware.
 
     Args:
-        app: The other one.
+        app: The application behind it.
         settings: What is allowed.
-        numbers: Where requests are counted.
+        numbers: Counters of requests.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings, numbers: Numbers) -> None:
         self._app = app
         self._settings = settings
         self._numbers = numbers
-        self._bodies = 0  # bytes of requests under way
+        self._bodies = 0  # bytes of bodies in transit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or have it answered."""
+        """Refuse the request, or pass it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -104,7 +103,7 @@ class Guard:
 
         refusal, room = self._refusal(scope), self._room_for(scope)
         if refusal is None and self._bodies + room > _BODIES * self._settings.upload_bytes:
-            refusal = problem(429, "too much is being sent at once; try again in a moment", {"retry-after": "1"})
+            refusal = problem(429, "too many bytes are being sent at once; try again in a moment", {"retry-after": "1"})
         self._bodies += room
         try:
             if refusal is not None:
@@ -113,7 +112,7 @@ class Guard:
                 await self._app(scope, self._counted(receive), answer)
         finally:
             self._bodies -= room
-            # The route is only known once it was found; a path that leads nowhere must not become a label.
+            # The route, if any: an unknown path must not become a label.
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._numbers.requests.labels(method, route, status).inc()
@@ -122,23 +121,23 @@ class Guard:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         host = _name_of(headers.get("host", ""))
-        # A page of the web can have its name lead to this machine, or post to it: the browser then says which page.
-        # Such a page does not know a token, so with one the name may be any, that of a proxy too.
+        # A page of the web can resolve its own name to this machine, or post to it; the Host and Origin headers give it
+        # away. It does not know the token, so with a token any name will do, that of a proxy too.
         if self._settings.token is None and host not in (*_NAMES_OF_THIS_MACHINE, self._settings.host):
-            return problem(421, f"this service answers at {self._settings.host}, not at {host or 'an empty name'}")
+            return problem(421, f"this service listens at {self._settings.host}, not at {host or 'an empty name'}")
         origin = headers.get("origin")
         if origin is not None and _place_of(origin) != headers.get("host"):
-            return problem(403, "this request comes from a page of another site; open the page of this service")
+            return problem(403, "this request comes from another site; open the page of this service")
         if not self._is_known(scope, headers):
             return problem(
                 401,
-                "this service wants its token; open the address that it printed when it started, or send the header "
+                "the token is missing or wrong; open the address that the service printed, or send the header "
                 "Authorization: Bearer TOKEN",
                 {"www-authenticate": "Bearer"},
             )
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
-            return problem(400, "the header Content-Length is no number; send the length of the body")
+            return problem(400, "the header Content-Length is not a number; send the length of the body")
         if int(length) > self._settings.upload_bytes:
             return problem(413, self._too_large(), {"connection": "close"})
         return None
@@ -150,12 +149,12 @@ class Guard:
             return True
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
-            # Not the standard library's, which stops at the first cookie of another program that it dislikes.
+            # The standard library's parser stops at the first malformed cookie, which may be another program's.
             given = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         return hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
 
     def _room_for(self, scope: Scope) -> int:
-        """Bytes that the body of a request may take in memory."""
+        """Bytes of memory that the body of a request may take."""
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit():
@@ -163,19 +162,19 @@ class Guard:
         return self._settings.upload_bytes if "transfer-encoding" in headers else 0
 
     def _counted(self, receive: Receive) -> Receive:
-        """The same, for a body of limited length that comes in limited time."""
+        """``receive`` with a limit on the body's length and time."""
         left, whole = self._settings.upload_bytes, False
         deadline = asyncio.get_running_loop().time() + self._settings.seconds
 
         async def counted() -> Message:
             nonlocal left, whole
-            if whole:  # what comes now is that the client has gone, and may come at any time
+            if whole:  # from now on only the disconnect comes, at any time
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, "the request did not arrive in time; send it again") from None
+                raise HTTPException(408, "the request body did not arrive in time; send it again") from None
             left -= len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if left < 0:  # a body without a length, or longer than that
@@ -186,17 +185,17 @@ class Guard:
 
     def _too_large(self) -> str:
         return (
-            f"the request is too large; allowed are {self._settings.upload_bytes:,} bytes in all: scale the image down"
+            f"the request is too large; at most {self._settings.upload_bytes:,} bytes are allowed: scale the image down"
         )
 
 
 def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer that says why a request failed, as [Problem][ordhash.service.messages.Problem] has it.
+    """Response for a failed request; its body is a [Problem][ordhash.service.messages.Problem].
 
     Args:
-        status: Of the answer.
+        status: HTTP status.
         sentence: What was given, what is allowed, what to do.
-        headers: More headers of the answer.
+        headers: More headers.
     """
     return JSONResponse({"detail": sentence}, status, headers)
 

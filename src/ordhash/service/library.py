@@ -1,4 +1,4 @@
-"""A collection as the service sees it: its index in memory, renewed when the collection changes, and its model."""
+"""A collection as the service sees it: its model, and its index in memory, reloaded when the collection changes."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ __all__ = ["Library", "Order", "UnknownKeyError"]
 
 Order = Literal["name", "newest"]
 
-_SEARCHES = 1000  # that a service is started for; where compiled scans serve so many better, they are loaded at once
-_REST = 10  # times the time that a look takes
+_SEARCHES = 1000  # expected of a service: compiled scans are loaded at once if they pay for so many
+_REST = 10  # times the duration of the last reload
 _UNKNOWN = "there is no photograph {} in the collection; it may have been deleted"
-_OTHER_MODEL = "the collection was encoded anew by another model; start the service again to search with that"
+_OTHER_MODEL = "the collection was encoded again by another model; restart the service"
 
 
 class UnknownKeyError(OrdhashError):
-    """There is no photograph of that key."""
+    """There is no such photograph."""
 
 
 class Library:
-    """A collection to look at and to search. Threads may use it at once.
+    """A collection to browse and to search; safe for threads.
 
     Args:
         path: The collection.
         model: Its model; None takes the file that the collection names.
-        pixels: Most pixels of an image that is searched with.
+        pixels: Most pixels of a query image.
 
     Raises:
-        DataError: There is no collection, or its model is not there.
-        InputError: It was encoded by another model.
+        DataError: There is no collection, or its model is missing.
+        OtherModelError: It was encoded by another model.
     """
 
     def __init__(self, path: StrPath, model: StrPath | None = None, *, pixels: int = 100_000_000) -> None:
@@ -76,7 +76,7 @@ class Library:
             of=f"the collection {path}",
             hint="give the model of the collection",
         )
-        self._writing = threading.Lock()  # one change of the collection at a time: its own lock refuses a second
+        self._writing = threading.Lock()  # one change at a time: the collection's lock refuses a second
         self._looking = threading.Lock()
         self._thumbnails = Thumbnails(self.collection.path / "thumbnails")
         self._warm = False
@@ -85,7 +85,7 @@ class Library:
 
     def _look(self) -> View:
         started = time.monotonic()
-        generation = self.collection.generation  # before the index: a change in between is seen the next time
+        generation = self.collection.generation  # before the index: a change in between is noticed the next time
         view = View(generation, self.collection.index())
         if self._warm:
             view.index.warm_up(_SEARCHES)
@@ -94,13 +94,13 @@ class Library:
         return view
 
     def refresh(self, *, soon: bool = False) -> None:
-        """See what has changed; what cannot be seen becomes the ``problem``, and the last state stays.
+        """Reload the index if the collection has changed; on failure keep the last state and set ``problem``.
 
         Args:
-            soon: Whether to do without when the last look took long and was not long ago: a sync changes the collection
-                all the time, and a service that looks all the time does nothing else.
+            soon: Whether to skip this if the last reload took long and was recent: during a sync the collection changes
+                all the time, and the service would do nothing but reload.
         """
-        with self._looking:  # or an older look could end after a newer one, and hide what that has seen
+        with self._looking:  # or an older reload could overwrite a newer one
             if soon and time.monotonic() - self._looked_at < _REST * self._look_seconds:
                 return
             try:
@@ -116,14 +116,14 @@ class Library:
             raise DataError(_OTHER_MODEL)
 
     def told(self, error: Exception) -> str:
-        """What an error says, without the paths of this machine."""
+        """Message of an error without this machine's paths."""
         sentence = str(error)
         for path in (self.collection.path, self.folder, self.encoder.path.absolute()):
             sentence = sentence.replace(str(path), path.name)
         return sentence
 
     def warm_up(self) -> None:
-        """Load what the first search would wait for."""
+        """Load what the first search needs."""
         grey = np.full((64, 64, 3), 128, dtype=np.uint8)
         grey[:32] = 64
         self._view.index.warm_up(_SEARCHES)
@@ -139,22 +139,25 @@ class Library:
         return self._view.generation
 
     def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
-        """Columns of the metadata: name, type, and the different texts where they are few."""
+        """Columns of the metadata: name, type, and the distinct texts if they are few."""
         return self._view.columns
 
     def images(
         self, offset: int, limit: int, order: Order = "name", conditions: Sequence[Condition] = ()
     ) -> tuple[list[tuple[str, str]], int, int]:
-        """Keys and versions of some photographs, how many there are, and of which generation that is.
+        """A page of photographs.
 
         Args:
-            offset: How many to pass over.
-            limit: How many at most.
-            order: ``name`` is that of the keys; ``newest`` has the file that was written last first.
-            conditions: On their metadata; the others do not count.
+            offset: Photographs to skip.
+            limit: Most photographs.
+            order: By key, or the newest file first.
+            conditions: On their metadata, all of which must hold.
+
+        Returns:
+            Keys with versions, the number of all that meet the conditions, and the generation.
 
         Raises:
-            InputError: A condition does not go with the metadata.
+            InputError: A condition does not fit the metadata.
         """
         view = self._view
         rows = view.newest if order == "newest" else np.arange(len(view.index))
@@ -172,7 +175,7 @@ class Library:
         """Version and metadata of a photograph.
 
         Raises:
-            UnknownKeyError: There is none of that key.
+            UnknownKeyError: There is no such photograph.
         """
         view = self._view
         row = view.row(key)
@@ -185,30 +188,30 @@ class Library:
         """Small picture of a photograph, as JPEG.
 
         Raises:
-            UnknownKeyError: There is none of that key.
-            ImageError: Its file cannot be read any more.
+            UnknownKeyError: There is no such photograph.
+            ImageError: Its file cannot be read.
         """
         entry = self._entry(key)
         path = self.folder / entry.key
         if not path.exists() or is_as_it_was(path, entry):
             return self._thumbnails.of(path, entry.content, name=key)
-        return self._thumbnails.make(path, name=key)  # another picture now, until the next sync
+        return self._thumbnails.make(path, name=key)  # it has changed since the last sync
 
     def picture(self, key: str, side: int) -> bytes:
         """Picture of a photograph as JPEG, its longer side at most ``side`` pixels.
 
         Raises:
-            UnknownKeyError: There is none of that key.
-            ImageError: Its file cannot be read any more.
+            UnknownKeyError: There is no such photograph.
+            ImageError: Its file cannot be read.
         """
         return scaled_jpeg(self.folder / self._entry(key).key, side, name=key)
 
     def attention(self, key: str) -> tuple[npt.NDArray[np.float32], Box]:
-        """Where the network looks in a photograph: float32 (h, w), adding up to 1; and the part that it sees.
+        """Attention map of a photograph, float32 (h, w) with sum 1, and the part of the picture that it covers.
 
         Raises:
-            UnknownKeyError: There is none of that key.
-            ImageError: Its file cannot be read any more.
+            UnknownKeyError: There is no such photograph.
+            ImageError: Its file cannot be read.
         """
         form = self.encoder.info.form
         picture = open_rgb(self.folder / self._entry(key).key, name=key, least_side=2 * form.size)
@@ -216,7 +219,7 @@ class Library:
         return attention, seen_part(picture.size, form.fit)
 
     def own_example(self, image: bytes, box: Box | None = None, *, wanted: bool = True, name: str) -> Example:
-        """An example for [search][ordhash.service.Library.search] that somebody sends.
+        """An uploaded example for [search][ordhash.service.Library.search].
 
         Args:
             image: Content of an image file.
@@ -230,7 +233,7 @@ class Library:
         """An example for [search][ordhash.service.Library.search] from the collection.
 
         Raises:
-            UnknownKeyError: There is none of that key.
+            UnknownKeyError: There is no such photograph.
         """
         return Example(self.folder / self._entry(key).key, name=key, **settings)
 
@@ -245,7 +248,7 @@ class Library:
         Raises:
             InputError: As [search_by_examples][ordhash.search.search_by_examples].
             ImageError: An example cannot be used.
-            DataError: The collection was encoded anew by another model.
+            DataError: The collection was encoded again by another model.
         """
         with _same_model():
             return search_by_examples(examples, self._target(), top_k=top_k, conditions=conditions)
@@ -259,9 +262,9 @@ class Library:
             conditions: On their metadata.
 
         Raises:
-            UnknownKeyError: There is no photograph of that key.
+            UnknownKeyError: There is no such photograph.
             InputError: A condition does not fit the metadata.
-            DataError: The collection was encoded anew by another model.
+            DataError: The collection was encoded again by another model.
         """
         with _same_model():
             return search_by_photograph(self._entry(key), self._target(), top_k=top_k, conditions=conditions)
@@ -270,7 +273,7 @@ class Library:
         return Target(self.encoder, self._view.index, self.collection)
 
     def add(self, photograph: bytes) -> str:
-        """Put a photograph into the folder and the collection; gives its key.
+        """Add a photograph to the folder and the collection; returns its key.
 
         Raises:
             ImageError: It cannot be used.
@@ -285,7 +288,7 @@ class Library:
         """Delete a photograph from the collection, not from the folder.
 
         Raises:
-            UnknownKeyError: There is none of that key.
+            UnknownKeyError: There is no such photograph.
             SyncRunningError: A sync is running.
         """
         with self._writing:
@@ -295,13 +298,13 @@ class Library:
 
     @property
     def problem(self) -> str | None:
-        """What somebody should know and do; None where all is well."""
+        """What is wrong and what to do; None if nothing is."""
         failed = None if self._sync is None else self._sync.error()
         return self._problem or (failed and f"the last sync failed: {self.told(DataError(failed))}")
 
     @property
     def n_failures(self) -> int:
-        """How many files of the folder cannot be used."""
+        """Number of files that cannot be used."""
         return self.collection.n_failures
 
     def failures(self) -> list[ImageError]:
@@ -309,21 +312,21 @@ class Library:
         return self.collection.failures()
 
     def progress(self) -> SyncProgress | None:
-        """How far the sync is that is running, whoever started it."""
+        """Progress of the running sync, whoever started it."""
         running = self.collection.progress()
         if running is None and self._sync is not None and self._sync.running():
-            return SyncProgress()  # it is only starting, or has just ended
+            return SyncProgress()  # it is starting, or has just ended
         return running
 
     def start_sync(self) -> None:
-        """Bring the collection into step with its folder, in a process of its own.
+        """Start a sync in another process.
 
         Raises:
             SyncRunningError: A sync is running.
         """
         with self._writing:
             if self.progress() is not None:
-                raise SyncRunningError("a sync is running already; wait for it to end")
+                raise SyncRunningError("a sync is already running; wait for it to end")
             self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
 
     def close(self) -> None:
@@ -346,7 +349,7 @@ class Library:
 
 @contextlib.contextmanager
 def _same_model() -> Iterator[None]:
-    """Around what needs the model that the service was started with."""
+    """Turn the error of a collection with another model into the service's."""
     try:
         yield
     except OtherModelError:

@@ -1,4 +1,4 @@
-"""What goes over the wire: requests and answers of version 1."""
+"""Requests and responses of version 1 of the API."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 Value = str | int | float | bool | datetime.datetime | None
 
 
-# Decoded where there is a thread for it: megabytes of it would stop all other requests.
+# Decoded later in a thread: decoding megabytes here would stop all other requests.
 Base64 = Annotated[str, WithJsonSchema({"type": "string", "format": "byte"})]
 
 
@@ -68,9 +68,9 @@ class Box(_Message):
 
 
 class ExampleImage(_Message):
-    """A photograph of the collection, by its key, or an image of one's own, in base64.
+    """A photograph of the collection, by its key, or an image that is sent, in base64.
 
-    ``name`` is how errors call an image of one's own.
+    ``name`` is the name of a sent image in errors.
     """
 
     key: str | None = None
@@ -95,7 +95,7 @@ class Filter(_Message):
 
 
 class SearchRequest(_Message):
-    """What to look for. Ordinal distance takes one photograph of the collection, whole, and needs no network."""
+    """A search. Ordinal distance takes one whole photograph of the collection and runs no network."""
 
     examples: Annotated[list[ExampleImage], Field(min_length=1, max_length=16)]
     top_k: Annotated[int, Field(ge=1, le=1000)] = 50
@@ -138,9 +138,9 @@ def attention_map(attention: npt.NDArray[np.float32], seen: Edges) -> AttentionM
 class Result(_Message):
     """An image that was found.
 
-    ``likelihood`` is the share of pairs at such a distance that were of the same kind when the model was measured, and
-    null where it was not. ``group`` is the same for results that show the same picture, and ``near_duplicate`` says
-    that it is the picture of an example. ``agreeing`` says of every segment of the code whether it is as wanted.
+    ``likelihood`` is the share of validation pairs at such a distance that were of the same kind; null where the model
+    is not calibrated. ``group`` is the same for results that show the same picture, and ``near_duplicate`` is true for
+    the picture of an example. ``agreeing`` tells for every segment of the code whether its symbol is the query's.
     """
 
     key: str
@@ -154,7 +154,7 @@ class Result(_Message):
 
 
 class SearchAnswer(_Message):
-    """What was found, nearest first; the maps are of the examples, in their order, and none for ordinal distance."""
+    """Results, nearest first; an attention map for every example, none for ordinal distance."""
 
     results: list[Result]
     attention: list[AttentionMap]
@@ -170,7 +170,7 @@ class Image(_Message):
 
 
 class Photograph(_Message):
-    """A photograph of the collection with what is known of it."""
+    """A photograph of the collection with its metadata."""
 
     key: str
     version: str
@@ -178,7 +178,7 @@ class Photograph(_Message):
 
 
 class Images(_Message):
-    """Some photographs of the collection, and how many there are."""
+    """A page of photographs of the collection, and how many there are."""
 
     total: int
     generation: int
@@ -186,7 +186,7 @@ class Images(_Message):
 
 
 class Column(_Message):
-    """A column that filters may name; ``values`` are those of a text, where they are few."""
+    """A column for filters; ``values`` are its distinct texts, if they are few."""
 
     name: str
     kind: Literal["text", "number", "time", "truth", "other"]
@@ -194,7 +194,7 @@ class Column(_Message):
 
 
 class Progress(_Message):
-    """A sync that is running; total is 0 while files are being listed."""
+    """Progress of a running sync; total is 0 while files are being listed."""
 
     done: int
     total: int
@@ -202,7 +202,7 @@ class Progress(_Message):
 
 
 class Status(_Message):
-    """What the service serves."""
+    """State of the service."""
 
     name: str
     version: str
@@ -234,18 +234,18 @@ class Failures(_Message):
 
 
 class Health(_Message):
-    """That the service answers."""
+    """The service answers."""
 
     status: Literal["ok"] = "ok"
 
 
 class Added(_Message):
-    """Key of a photograph that is in the collection now."""
+    """Key of the photograph that was added."""
 
     key: str
 
 
 class Deleted(_Message):
-    """Key of a photograph that is not in the collection any more; its file is where it was."""
+    """Key of the photograph that was deleted; its file stays."""
 
     key: str

@@ -1,4 +1,4 @@
-"""Pictures as a browser shows them: upright, scaled down, as JPEG, without the metadata of the photograph."""
+"""Pictures for a browser: upright, scaled down, JPEG, without the photograph's metadata."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Thumbnails", "scaled_jpeg"]
 
 
 def scaled_jpeg(path: Path, side: int, *, name: str, quality: int = 85) -> bytes:
-    """A photograph, scaled down so that its longer side has at most some pixels.
+    """A photograph as JPEG, scaled down to a longer side.
 
     Args:
         path: Its file.
-        side: Pixels.
-        name: How an error names it.
+        side: Most pixels of the longer side.
+        name: Its name in errors.
         quality: Of the JPEG, 1 to 95.
 
     Raises:
@@ -33,10 +33,10 @@ def scaled_jpeg(path: Path, side: int, *, name: str, quality: int = 85) -> bytes
 
 
 class Thumbnails:
-    """A folder of small pictures, by the content of the photographs; deleting it costs time and nothing else.
+    """A cache of small pictures, by the content of the photographs; it may be deleted at any time.
 
     Args:
-        folder: Made when the first picture is.
+        folder: Created with the first picture.
         side: Pixels of the longer side.
     """
 
@@ -50,7 +50,7 @@ class Thumbnails:
         Args:
             path: Its file.
             content: Digest of the file.
-            name: How an error names it.
+            name: Its name in errors.
 
         Raises:
             ImageError: It cannot be used.
@@ -58,21 +58,21 @@ class Thumbnails:
         kept = self._folder / content.hex()[:2] / f"{content.hex()}-{self._side}.jpg"
         try:
             return kept.read_bytes()
-        except OSError:  # none yet, or no folder to keep any
+        except OSError:  # not cached
             small = self.make(path, name=name)
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             replace_file(kept, lambda file: file.write(small))
         except OSError:
-            pass  # a full disk, or a collection that may only be read: made again the next time
+            pass  # a full disk or a read-only collection: made again the next time
         return small
 
     def make(self, path: Path, *, name: str) -> bytes:
-        """The small picture of a file, which is not kept.
+        """The small picture of a file, not cached.
 
         Args:
             path: The file.
-            name: How an error names it.
+            name: Its name in errors.
 
         Raises:
             ImageError: It cannot be used.

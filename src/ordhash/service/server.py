@@ -1,4 +1,4 @@
-"""The server process: a socket, the application, and a stop that answers what is under way."""
+"""The server: a socket, the application, and a stop that finishes running requests first."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ordhash.service.settings import ServiceSettings
 
 __all__ = ["run"]
 
-_CONNECTIONS = 512  # more are answered with status 503
+_CONNECTIONS = 512  # further ones get status 503
 
 
 def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; requests that are under way then are answered first.
+    """Serve until SIGINT or SIGTERM; running requests are finished first.
 
     Args:
         library: The collection.
         settings: Where to listen, and what is allowed.
-        tell: Is given the address once connections are accepted.
+        tell: Called with the address once connections are accepted.
 
     Raises:
-        InputError: The address cannot be listened at.
+        InputError: The address is in use or not allowed.
         KeyboardInterrupt: SIGINT ended it.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -38,8 +38,8 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
     except OSError as error:
         listener.close()
         raise InputError(
-            f"port {settings.port} of {settings.host} cannot be listened at ({error.strerror or error}); is the "
-            "service running already? Give another --port, or 0 for a free one"
+            f"cannot listen at port {settings.port} of {settings.host} ({error.strerror or error}); stop what uses it, "
+            "or give another --port (0 takes a free one)"
         ) from error
     config = uvicorn.Config(
         create_app(library, settings),

@@ -1,4 +1,4 @@
-"""What a service allows."""
+"""Settings of the service."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["ServiceSettings", "is_loopback"]
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """Where a service listens, whom it lets in, and how much it takes on.
+    """Where a service listens, who may connect, and limits.
 
     Attributes:
         host: Address to listen at.
         port: Port; 0 takes a free one.
-        token: Whoever asks must know it; None lets everybody in who reaches a loopback address.
+        token: Clients must send it; None lets in everybody who can reach a loopback address.
         changes: Whether photographs may be added and deleted, and syncs started.
         upload_bytes: Largest body of a request.
         pixels: Most pixels of an uploaded image.
-        concurrent: Requests that are worked on at once, of searches and of pictures each.
-        waiting: Requests that may wait for their turn, of each; more are refused with status 429.
-        seconds: After so long a request is given up with status 503.
+        concurrent: Requests that run at once, of searches and of pictures each.
+        waiting: Requests that may wait, of each; more are refused with status 429.
+        seconds: Time limit of a request; then status 503.
 
     Raises:
-        InputError: A value outside what is allowed, or no token where others than this machine can connect.
+        InputError: A value that is not allowed, or no token although other machines can connect.
 
     >>> ServiceSettings().loopback
     True
@@ -48,12 +48,9 @@ class ServiceSettings:
         if not 0 <= self.port <= 65535:
             raise InputError(f"port is {self.port}; allowed is 0 to 65535")
         if not self.loopback and not self.token:
-            raise InputError(
-                f"host is {self.host}, which other machines can reach; give a token that they must know, or listen at "
-                "127.0.0.1"
-            )
+            raise InputError(f"host {self.host} can be reached by other machines; set a token, or listen at 127.0.0.1")
         if self.token is not None and not re.fullmatch(r"[!-~]{16,}", self.token):
-            raise InputError("the token must have 16 or more characters, all of them printable ASCII and no space")
+            raise InputError("the token must have 16 or more printable ASCII characters and no space")
         for name in ("upload_bytes", "pixels", "concurrent", "seconds"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
@@ -67,7 +64,7 @@ class ServiceSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only the machine itself can connect to an address.
+    """Whether only this machine can connect to an address.
 
     >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
     (True, True, False)

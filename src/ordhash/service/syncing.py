@@ -1,4 +1,4 @@
-"""A sync in a process of its own, which may use all cores and be ended at any time."""
+"""A sync in another process, which may use all cores and can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["SyncProcess"]
 
 
 class SyncProcess:
-    """A sync that is running, or has ended.
+    """A sync, running or ended.
 
     Args:
-        folder: Of the photographs.
-        model: Its file.
+        folder: Folder of the photographs.
+        model: Model file.
         collection: The collection.
     """
 
@@ -28,21 +28,21 @@ class SyncProcess:
         )
 
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def error(self) -> str | None:
-        """Why it failed; None where it did not, or is not over."""
+        """Why it failed; None if it did not, or is still running."""
         if self.running() or not self._process.returncode:
             return None
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").splitlines()
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        # Files that cannot be used give status 1 too, and are no error.
+        # Status 1 without an error line: some files cannot be used.
         return errors[-1] if errors else None
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         if self.running():
             self._process.terminate()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""A state of a collection, and what is looked up in it again and again."""
+"""A snapshot of a collection, with cached look-ups."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["View", "version_of"]
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
-_FEW_VALUES = 200  # of a column of texts, to choose from
+_FEW_VALUES = 200  # distinct texts of a column, to choose from
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A state of a collection.
+    """A snapshot of a collection.
 
     Attributes:
-        generation: Of the catalogue that the index was made of.
-        index: Its index.
+        generation: Generation of the catalogue that the index was built from.
+        index: The index.
     """
 
     generation: int
@@ -36,7 +36,7 @@ class View:
 
     @functools.cached_property
     def newest(self) -> npt.NDArray[np.int64]:
-        """Rows by the time of their files, the last first."""
+        """Rows by the time of their files, newest first."""
         rows: npt.NDArray[np.int64] = pc.sort_indices(
             self.metadata["modified"], sort_keys=[("", "descending")]
         ).to_numpy()
@@ -44,7 +44,7 @@ class View:
 
     @functools.cached_property
     def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
-        """Columns of the metadata: name, type, and the different texts where they are few."""
+        """Columns of the metadata: name, type, and the distinct texts if they are few."""
         found = []
         for name in self.metadata.column_names:
             column, values = self.metadata[name], None
@@ -55,7 +55,7 @@ class View:
         return found
 
     def row(self, key: str) -> int | None:
-        """Row of a photograph; None where there is none of that key."""
+        """Row of a photograph; None for an unknown key."""
 
         def key_of(row: int) -> str:
             return str(self.index.keys_at(np.array([row]))[0])
@@ -66,14 +66,14 @@ class View:
 
     @property
     def metadata(self) -> pa.Table:
-        """Of a collection there always is some."""
+        """Metadata of the photographs; a collection always has some."""
         metadata = self.index.metadata
         if metadata is None:
-            raise DataError("the index of the collection has no metadata; delete it, and it is made anew")
+            raise DataError("the index of the collection has no metadata; delete it, and it is rebuilt")
         return metadata
 
     def versions(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """For some rows a text that changes when the file does."""
+        """Version of the file of some rows: a text that changes when the file does."""
         return [version_of(modified) for modified in self.metadata["modified"].take(rows).to_pylist()]
 
 
