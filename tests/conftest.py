@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import io
 import json
 import os
 import shutil
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -70,15 +71,26 @@ def photo_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def quick_export() -> Iterator[None]:
+    """The exporter's table of operators is built once; PyTorch builds it for every export, which doubles the time."""
+    registration = pytest.importorskip("torch.onnx._internal.exporter._registration", reason="needs ordhash[learn]")
+    registry, built = registration.ONNXRegistry, vars(registration.ONNXRegistry)["from_torchlib"]
+    registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
+    yield
+    registry.from_torchlib = built
+
+
+@pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Feature maps and exported backbones of all trainings of a test run, so that a backbone is exported once."""
     return made_once(tmp_path_factory, "cache", lambda folder: None)
 
 
 @pytest.fixture(scope="session")
-def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A `model.onnx` (48 bits, arity 4, 64 px) that learned for two epochs from photographs like `photo_folder`'s."""
     pytest.importorskip("torch", reason="needs ordhash[learn]")
+    request.getfixturevalue("quick_export")
     from ordhash import learn
     from ordhash.data import read_folder
 
