@@ -57,7 +57,7 @@ class _Common:
 _common: _Common | None = None
 
 
-def run_recipe(
+def run_recipe(  # one parameter for every option of `ordhash bench`, all by name and with a default
     recipe: Recipe,
     out: Path,
     *,
@@ -71,7 +71,7 @@ def run_recipe(
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> Values:
-    """Do what is not done yet, and write ``out/results.json`` after every run, or those of one seed and write none.
+    """Do the runs that are missing; ``out/results.json`` is written after each, but not where one seed is asked for.
 
     Args:
         recipe: The benchmark.
@@ -102,25 +102,7 @@ def run_recipe(
     config = _shared_backbone(recipe)
     own = [method.code_bits for method in recipe.methods if method.code_bits]
     lengths = list(dict.fromkeys(itertools.chain(recipe.code_bits, *own)))
-    results: Values = {
-        "recipe": recipe.name,
-        "title": recipe.title,
-        "version": ordhash.__version__,
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": available_cores()},
-        "torch": torch.__version__,
-        "tuning": dataclasses.asdict(recipe.tuning),
-        "code_bits": sorted(lengths),
-        "seeds": recipe.seeds,
-        "rows": [{"name": method.name, "method": method.method} for method in recipe.methods],
-        "published": [
-            {**dataclasses.asdict(entry), "values": {str(bits): value for bits, value in entry.values.items()}}
-            for entry in recipe.published
-        ],
-        "protocols": {},
-        "trials": [],
-        "runs": [],
-        "complete": False,
-    }
+    results = _nothing_yet(recipe, lengths)
     finetune = _finetunes(recipe)
     workers = 1 if finetune else processes or available_cores()
     complete = True
@@ -152,9 +134,7 @@ def run_recipe(
             if len(mine) == sum(job.row == method.name for job in trials):
                 ready.append(method)
             if mine:
-                # Where nothing validates, the defaults, which are the first trial.
-                best = max(mine, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
-                tuned[method.name] = list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
+                tuned[method.name] = _best_settings(method, recipe, mine)
         jobs = [job for method in ready for job in runs_of(method, *tuned[method.name], recipe, folder)]
         if seed is not None:
             jobs = [job for job in jobs if job.training.seed == seed]
@@ -176,6 +156,35 @@ def run_recipe(
     if seed is None:
         write_json(out / "results.json", results)
     return results
+
+
+def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Values:
+    """Results before anything is done."""
+    return {
+        "recipe": recipe.name,
+        "title": recipe.title,
+        "version": ordhash.__version__,
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": available_cores()},
+        "torch": torch.__version__,
+        "tuning": dataclasses.asdict(recipe.tuning),
+        "code_bits": sorted(lengths),
+        "seeds": recipe.seeds,
+        "rows": [{"name": method.name, "method": method.method} for method in recipe.methods],
+        "published": [
+            {**dataclasses.asdict(entry), "values": {str(bits): value for bits, value in entry.values.items()}}
+            for entry in recipe.published
+        ],
+        "protocols": {},
+        "trials": [],
+        "runs": [],
+        "complete": False,
+    }
+
+
+def _best_settings(method: Method, recipe: Recipe, trials: list[Values]) -> tuple[DOHConfig, TrainConfig]:
+    """Settings of the best trial; where nothing validates, the defaults, which are the first trial."""
+    best = max(trials, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
+    return list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
 
 
 def _shared_backbone(recipe: Recipe) -> DOHConfig:

@@ -161,6 +161,7 @@ class HashingHead(nn.Module):
         InputError: Both streams are switched off.
     """
 
+    # DOHConfig has all of these, but imports the objectives, which import this file.
     def __init__(
         self,
         in_dim: int,

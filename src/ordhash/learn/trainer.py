@@ -76,7 +76,7 @@ class TrainResult:
     history: tuple[dict[str, float], ...] = field(default=(), repr=False)
 
 
-def train(
+def train(  # the entry point: options by name, each with a default
     images: ImageSet,
     config: DOHConfig | None = None,
     settings: TrainConfig | None = None,

@@ -46,7 +46,7 @@ def find_shallow_method(method: str | ShallowMethod) -> ShallowMethod:
     return SHALLOW_METHODS[method]()
 
 
-def fit_shallow(
+def fit_shallow(  # as `train`: options by name, each with a default
     method: str | ShallowMethod,
     images: ImageSet,
     config: DOHConfig,
