@@ -59,7 +59,7 @@ def test_the_recipes_of_the_package_can_be_read(path):
         ("seeds = 2", "seed = 2", r"the recipe has seed; allowed are code_bits, methods"),
         ("seeds = 2", "seeds = 0", r"seeds is 0; allowed are whole numbers from 1"),
         ('protocols = ["cifar10"]', 'protocols = ["cifar11"]', r"protocol 'cifar11' is unknown; allowed are cifar10"),
-        ('protocols = ["cifar10"]', "", r"it names no protocols; name at least one"),
+        ('protocols = ["cifar10"]', "", r"protocols.*at least one"),
         ("hidden = 8", "widht = 8", r"\[network\] has widht; allowed are arity, backbone"),
         ("epochs = 2", "epoch = 2", r"\[training\] has epoch; allowed are accelerator"),
         ("epochs = 2", "epochs = 0", r"epochs is 0; allowed is 1 to"),
@@ -86,7 +86,7 @@ def test_what_is_no_recipe(tmp_path):
     with pytest.raises(DataError, match=r"gone.toml cannot be read \(No such file or directory\); give a recipe"):
         read_recipe(tmp_path / "gone.toml")
     (tmp_path / "bad.toml").write_text("title = ")
-    with pytest.raises(DataError, match=r"bad.toml is no TOML \(.*\); correct it"):
+    with pytest.raises(DataError, match=r"bad\.toml .*TOML \(.*\)"):
         read_recipe(tmp_path / "bad.toml")
 
 

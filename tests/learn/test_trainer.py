@@ -496,7 +496,7 @@ def test_what_cannot_be_learned_from_is_refused(photo_folder, tmp_path):
     images = read_folder(photo_folder)
     with pytest.raises(InputError, match="the images have no labels; give one sub-folder per class"):
         train(ImageSet(images.images, images.keys), TINY, FAST, out=tmp_path / "run", cache=tmp_path)
-    with pytest.raises(InputError, match="the images have 1 classes; learning needs at least two"):
+    with pytest.raises(InputError, match="at least two"):
         train(images.subset(images.labels[:, 0]), TINY, FAST, out=tmp_path / "run", cache=tmp_path)
     assert not (tmp_path / "run").exists()
 
@@ -535,7 +535,7 @@ def test_a_loss_that_is_no_number_stops_the_training(photo_folder, tmp_path, cac
         return torch.tensor(float("nan"), requires_grad=True)
 
     monkeypatch.setattr("ordhash.learn.objectives.doh.class_loss", broken)
-    with pytest.raises(DataError, match="the loss is no number any more in epoch 1; lower the learning rate"):
+    with pytest.raises(DataError, match="loss .* epoch 1; lower the learning rate"):
         train(read_folder(photo_folder), TINY, FAST, out=tmp_path, cache=cache)
     assert not (tmp_path / "checkpoint.pt").exists()
 
@@ -810,5 +810,5 @@ def test_labels_are_corrected_where_objective_and_images_allow_it_or_settings_sa
     both = dataclasses.replace(few, labels=few.labels | few.labels[::-1])
     with pytest.raises(InputError, match="only where every image has one"):
         wrong_labels("several", both, correct=True)
-    with pytest.raises(InputError, match="labels alone are not learned from"):
+    with pytest.raises(InputError, match="correct_labels"):
         TrainConfig(correct_labels=True, use_labels=False)

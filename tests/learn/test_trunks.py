@@ -95,7 +95,7 @@ def test_a_pickle_that_runs_a_command_is_refused(tmp_path, protocol, where):
     content = {"alone": command, "in a dictionary": {"a": {"b": command}}, "in an array": {"a": np.array([command])}}
     path = tmp_path / "arrays"
     path.write_bytes(pickle.dumps(content[where], protocol=protocol))
-    with pytest.raises(DataError, match=r"is no pickle of float32 arrays alone \(it asks for \w+\.\w+\)") as caught:
+    with pytest.raises(DataError, match=r"pickle of float32 arrays.* \(it asks for \w+\.\w+\)") as caught:
         read_arrays(path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
@@ -128,7 +128,7 @@ def test_a_pickle_that_runs_a_command_is_refused(tmp_path, protocol, where):
 def test_what_is_no_pickle_of_arrays_is_refused_in_a_sentence(tmp_path, content):
     path = tmp_path / "arrays"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"arrays is no pickle of float32 arrays alone \(.+\); give another file$"):
+    with pytest.raises(DataError, match=r"pickle of float32 arrays.* \(.+\); give another file$"):
         read_arrays(path)
 
 

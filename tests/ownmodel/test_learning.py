@@ -260,7 +260,7 @@ def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, fo
     before = inside(collection)
     with pytest.raises(InputError, match=r"no label is of a photograph in .*: the first is of 'nowhere\.jpg'"):
         learn_labels(collection, read_manifest(labels_file(tmp_path, [], more="nowhere.jpg,red")), config=TINY)
-    with pytest.raises(InputError, match="the images have 1 classes"):
+    with pytest.raises(InputError, match="at least two"):
         learn_labels(collection, read_manifest(labels_file(tmp_path, [0, 3])), config=TINY)
     with pytest.raises(InputError, match="have no labels"):
         learn_labels(collection, ImageSet(["a.jpg"], np.array(["00.jpg"])), config=TINY)
@@ -333,7 +333,7 @@ def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_p
         with pytest.raises(InputError, match=says):
             learn_labels(collection, labels, config=TINY)
     labels = ImageSet(["0", "1"], np.array(["00.jpg", "\udce4.jpg"]), np.eye(2, dtype=bool), ("a", "b"))
-    with pytest.raises(InputError, match="which no table can name"):
+    with pytest.raises(InputError, match=r"udce4\.jpg"):
         learn_labels(collection, labels, config=TINY)
 
 
