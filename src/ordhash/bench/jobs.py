@@ -63,7 +63,7 @@ class Job:
 
     @property
     def entry(self) -> Values | None:
-        """What came of it; None as long as it is not done."""
+        """The recorded result; None until it is done."""
         try:
             values: Values = json.loads(self.path.with_suffix(".json").read_text())
         except FileNotFoundError:
@@ -71,11 +71,11 @@ class Job:
         return values
 
     def finish(self, entry: Values) -> None:
-        """Write what came of it, with which it is done."""
+        """Record the result; the job is then done."""
         write_json(self.path.with_suffix(".json"), entry)
 
     def forget(self) -> None:
-        """Be not done any more."""
+        """Discard the recorded result."""
         self.path.with_suffix(".json").unlink(missing_ok=True)
 
 
@@ -119,7 +119,7 @@ def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path,
 
 
 def adopt(jobs: list[Job], entries: list[Values]) -> int:
-    """Keep what another machine has done of these jobs as if it had been done here; forget what is not known any more.
+    """Take over what another machine has done of these jobs; discard what was taken over and is no longer known.
 
     Args:
         jobs: What is to be done.

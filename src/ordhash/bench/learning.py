@@ -110,7 +110,7 @@ def learn_everything(
     """
     fabric = start_fabric(settings)
     if fabric.world_size > 1:
-        raise InputError(f"a benchmark trains in one process, and was given {fabric.world_size}; set devices to 1")
+        raise InputError(f"a benchmark trains in one process, not in {fabric.world_size}; set devices to 1")
     digest = protocol.hash()  # the folder's name tells settings apart
     trained = train_network(
         labelled(protocol.train),
@@ -121,7 +121,7 @@ def learn_everything(
     )
     if trained.failures:
         raise DataError(f"protocol {protocol.name}: {trained.failures[0]}; a benchmark needs every image")
-    # Codes are measured without the rounding of mixed precision, whatever the training had.
+    # Codes are measured without the rounding of mixed precision, even where the training used it.
     exact = start_fabric(dataclasses.replace(settings, precision="32-true"))
     device = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
     query, database = (

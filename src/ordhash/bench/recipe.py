@@ -142,7 +142,7 @@ def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe; docs/benchmark.md describes the file.
 
     Raises:
-        DataError: The file is missing or no TOML.
+        DataError: The file is missing or not valid TOML.
         InputError: Something in it is unknown, missing or not allowed.
     """
     path = Path(path)
@@ -151,7 +151,7 @@ def read_recipe(path: str | Path) -> Recipe:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give a recipe, a .toml file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no TOML ({first_line(error)}); correct it") from error
+        raise DataError(f"{path} is not valid TOML ({first_line(error)}); correct it") from error
     try:
         return _recipe(path.stem, values)
     except InputError as error:
@@ -162,7 +162,7 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
     _check_names("the recipe", values, _KEYS)
     for key in ("protocols", "code_bits"):
         if not values.get(key):
-            raise InputError(f"it names no {key}; name at least one")
+            raise InputError(f"{key} is missing or empty; name at least one")
     for protocol in values["protocols"]:
         if protocol not in PROTOCOLS:
             raise InputError(f"protocol {protocol!r} is unknown; allowed are {', '.join(PROTOCOLS)}")
@@ -191,13 +191,13 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
 def _check_labels(methods: list[Method], tuning: Tuning) -> None:
     """Where labels are hidden, nothing may see them."""
     if any(method.training.use_labels == "spread" for method in methods):
-        raise InputError("use_labels is 'spread', and all images of a protocol have labels; allowed are true and false")
+        raise InputError("use_labels is 'spread'; in a recipe, allowed are true and false")
     hidden = [method for method in methods if not method.training.use_labels]
     shallow = [method for method in hidden if method.method in SHALLOW_METHODS]
     if seeing := [method.name for method in shallow if SHALLOW_METHODS[method.method].supervision == "labels"]:
         raise InputError(f"{', '.join(seeing)} learns from labels, which use_labels = false hides; leave it out")
     if hidden and tuning.trials > 1:
-        raise InputError("without labels nothing compares trials; leave [tuning] out")
+        raise InputError("[tuning] compares trials by labels, which use_labels = false hides; leave it out")
 
 
 def _seeds(given: Any) -> int:
@@ -220,7 +220,7 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
     _check_names(f"the objective of {entry.get('name', method)}", settings, _fields(type(objective)))
     if method not in OBJECTIVES or objective.binary:
         network["arity"] = 2
-    if network.get("weights", "pretrained") != "pretrained":  # TOML has no word for nothing
+    if network.get("weights", "pretrained") != "pretrained":  # TOML has no null
         network["weights"] = None if network["weights"] == "none" else Path(network["weights"])
     chosen = dataclasses.replace(objective, **settings) if settings else objective  # type: ignore[type-var]
     config = DOHConfig(**{**network, "objective": "doh" if method not in OBJECTIVES else chosen})

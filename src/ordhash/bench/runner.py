@@ -48,7 +48,7 @@ class _Common:
 
     @property
     def features(self) -> Prepared:
-        """The features, for whatever needs a frozen backbone."""
+        """The features, for what needs a frozen backbone."""
         if self.prepared is None:
             raise InputError("trials, shallow methods and raw features need a frozen backbone; leave mode out")
         return self.prepared
@@ -236,7 +236,7 @@ def _suited(methods: Iterable[Method], images: ImageSet, prepared: Prepared | No
 class _Workers:
     """Processes that do jobs of one protocol; a single one is this process itself.
 
-    They are started anew and not forked: PyTorch forbids training in a fork of a process that has trained.
+    They are spawned, not forked: PyTorch forbids training in a fork of a process that has trained.
     """
 
     n: int
@@ -329,7 +329,7 @@ def _learned(job: Job) -> Learned:
 
 def _shared() -> _Common:
     if _common is None:
-        raise RuntimeError("what jobs share is loaded before the work starts")
+        raise RuntimeError("shared data must be loaded before jobs start")
     return _common
 
 

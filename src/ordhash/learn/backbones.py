@@ -278,7 +278,7 @@ def _pretrained_state(name: str) -> dict[str, Tensor]:
         return pretrained_trunk_state(name)
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # whatever the hub client and its transport raise
+    except Exception as error:  # the hub client and its transport raise many kinds
         raise MissingPartError(
             f"no pretrained weights of {name} are at hand and fetching them failed ({_first_line(error)}); "
             f"give a file of weights, or choose one of {', '.join(PACKAGED_WEIGHTS)}, which need no network"

@@ -35,7 +35,7 @@ class TrainingState:
         best_epoch: That epoch, from 1.
         seconds: Time so far.
         history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
-        wrong_labels: Estimated share of wrong labels among the training images; None where nobody looked, or
+        wrong_labels: Estimated share of wrong labels among the training images; None where it was not estimated, or
             features say too little.
         best: Weights of the best epoch.
     """

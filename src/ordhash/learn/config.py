@@ -176,13 +176,11 @@ class TrainConfig:
         if not isinstance(self.use_labels, bool) and self.use_labels != "spread":
             raise InputError(f"use_labels is {self.use_labels!r}; allowed are true, false and 'spread'")
         if self.mode == "finetune" and self.from_neighbourhoods:
-            raise InputError(
-                "learning from neighbourhoods needs a frozen backbone; set mode to 'frozen', or use labels alone"
-            )
+            raise InputError("mode 'finetune' needs labels of all images; set mode to 'frozen', or use_labels to true")
         if not isinstance(self.correct_labels, bool | None):
-            raise InputError(f"correct_labels is {self.correct_labels!r}; allowed are true and false; or leave it out")
+            raise InputError(f"correct_labels is {self.correct_labels!r}; allowed are true, false and None")
         if self.correct_labels and self.from_neighbourhoods:
-            raise InputError("correct_labels is on, and labels alone are not learned from; leave it out, or use labels")
+            raise InputError("correct_labels needs use_labels = true; set that, or leave correct_labels out")
         _check_range("seed", self.seed, 0, 2**31 - 1)
         _check_range("epochs", self.epochs, 1, 100_000)
         _check_range("batch_size", self.batch_size, 2, 1_000_000)

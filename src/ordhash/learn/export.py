@@ -124,8 +124,8 @@ def _to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: 
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     model = program.model_proto
-    # Where the layers stood in which source file, with the paths of this machine: nobody else's business, and it would
-    # make the identity of a model depend on where the package is installed.
+    # Drop the source lines of the layers: they hold paths of this machine, and a model's id must not depend on where
+    # the package is installed.
     for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer, *model.graph.input):
         del part.metadata_props[:]
     for function in model.functions:

@@ -1,4 +1,4 @@
-"""The training loop: one function that reads top to bottom, whatever the inputs are and whoever calls it."""
+"""The training loop: one function that reads top to bottom, for heads and for whole networks."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What was learned.
+    """What a training decided: objective and labels.
 
     Attributes:
         objective: What was trained for, suited to images and features.
@@ -140,7 +140,7 @@ def fit(
         What was trained for, and on which labels.
 
     Raises:
-        DataError: The loss is no number any more, or the checkpoint is damaged.
+        DataError: The loss became NaN or infinite, or the checkpoint is damaged.
         InputError: The checkpoint is another training's, or labels cannot be corrected.
     """
     settings, fabric, state = run.settings, run.fabric, run.state
@@ -188,7 +188,7 @@ def fit(
                     sums[name] = sums[name] + value.detach() if name in sums else value.detach()
             terms_of_epoch = {name: float(value) / len(order) for name, value in sums.items()}
             if not all(math.isfinite(value) for value in terms_of_epoch.values()):
-                raise DataError(f"the loss is no number any more in epoch {epoch}; lower the learning rate")
+                raise DataError(f"the loss became NaN or infinite in epoch {epoch}; lower the learning rate")
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:
                 quality = None
                 if len(validation.labels):
@@ -224,7 +224,7 @@ def _suited(
         if corrects or chooses:
             given = targets.argmax(dim=1).numpy()
             if not bool(features.isfinite().all()):
-                raise DataError("the backbone's features are no numbers; give it other weights")
+                raise DataError("the backbone gives NaN or infinite features; choose other weights")
             looked = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
             found = cast(Correction, fabric.broadcast(looked))
             if corrects:
@@ -278,7 +278,7 @@ def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_s
                 features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
             features[torch.from_numpy(rows).to(fabric.device)] = part.float()
         if features is None:
-            raise ValueError("there are training images for every process")
+            raise ValueError("every process needs training images")
         together = fabric.all_reduce(features, reduce_op="sum")  # rows of other processes are 0
         if not isinstance(together, Tensor):
             raise TypeError("a tensor is reduced to a tensor")  # for the type checker
@@ -321,7 +321,7 @@ class _Learner(nn.Module):
     def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
         output: HeadOutput = self.network(inputs)
         if output.features is None:
-            raise ValueError("a head says which features it was given")
+            raise ValueError("a head must return the features it was given")
         parts = [output.scores, *output.class_logits, output.attention, output.features.detach()]
         if self._fabric.world_size > 1:
             # Pairs are formed over the batch of all processes, so their number does not change what is learned.

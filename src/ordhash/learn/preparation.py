@@ -72,7 +72,7 @@ def prepare_pictures(
     *,
     progress: bool = False,
 ) -> TrainingData:
-    """Pictures that are decoded anew for every epoch, for a backbone that learns too.
+    """Pictures that are decoded in every epoch, for a backbone that learns too.
 
     Args:
         images: Training images with labels.

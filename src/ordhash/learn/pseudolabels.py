@@ -1,4 +1,4 @@
-"""Labels that nobody gave: clusters of the photographs themselves, found in the graph of their nearest neighbours.
+"""Pseudo labels: clusters of the photographs themselves, found in the graph of their nearest neighbours.
 
 Images without labels still say which of them belong together. Features of a pretrained backbone do so well between
 near neighbours and badly between far ones, so only nearest neighbours are believed, and what belongs together is
@@ -10,7 +10,7 @@ followed from neighbour to neighbour (diffusion; Zhou et al., NIPS 2003, and for
 whose leading eigenvectors u_1, u_2, ... with eigenvalues l_1 > l_2 > ... give every image coordinates
 u_d / sqrt(1 - a l_d), of length 1, so that their inner products are the diffused similarities. Clusters of these
 coordinates are the labels. They are soft: an image between two clusters belongs to both, and by how much is worth
-knowing. And they are of several scales, from few large clusters to many small ones, because nobody knows on which one
+knowing. And they are of several scales, from few large clusters to many small ones, because it is unknown on which one
 images will be called alike: together they rank better than any one of them (docs/experiments.md). A scale counts the
 more the clearer its clusters are,
 
@@ -48,7 +48,7 @@ _LEAST_MEMBERSHIP = 0.02
 
 @dataclass(frozen=True, eq=False)
 class PseudoLabels:
-    """Labels that nobody gave.
+    """Pseudo labels.
 
     Attributes:
         memberships: float32 (n, C) of length 1: inner products say how alike two images are, from 0 to 1.
@@ -73,7 +73,7 @@ def neighbour_graph(features: Floats, n_neighbours: int = _NEIGHBOURS) -> csr_ma
     centred = _unit(features - features.mean(axis=0))
     cosines, found = faiss.knn(centred, centred, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
     other = found != np.arange(n)[:, None]
-    other[other.all(axis=1), -1] = False  # where copies crowd an image out of its own neighbours, the last is left out
+    other[other.all(axis=1), -1] = False  # where copies push an image out of its neighbours, the last is left out
     weights = np.clip(cosines[other].reshape(n, k), 0, 1) ** _SHARPNESS
     graph = csr_matrix((weights.ravel(), (np.repeat(np.arange(n), k), found[other])), (n, n))
     graph = (graph + graph.T) / 2
@@ -152,7 +152,7 @@ def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool
     n = len(features)
     graph = neighbour_graph(features)
     if not graph.count_nonzero():
-        raise InputError("the images all look the same to the backbone, so nothing can be learned from them")
+        raise InputError("all images look the same to the backbone; give images that differ")
     coordinates = diffusion_coordinates(graph)
     scales = [scale for scale in _SCALES if scale * _LEAST_CLUSTER <= n] or [n // _LEAST_CLUSTER]
     found = [cluster_memberships(coordinates, scale, seed) for scale in scales]

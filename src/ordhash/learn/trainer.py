@@ -56,7 +56,7 @@ class TrainResult:
         best_epoch: The kept epoch, from 1.
         seconds: Time of the training loop.
         reused: Whether a finished model of exactly this training was there already.
-        wrong_labels: Estimated share of wrong labels among the training images; None where nobody looked, or
+        wrong_labels: Estimated share of wrong labels among the training images; None where it was not estimated, or
             features say too little.
         corrected: Images that were learned with another label; ``corrected.csv`` beside the model lists them.
         general: Whether nothing was learned, and the model is the one that comes with this package.
@@ -103,7 +103,7 @@ def train(  # the entry point: options by name, each with a default
             the last epoch is kept.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
-        overwrite: Whether to train anew where ``out`` holds a finished training, of these arguments or others, and to
+        overwrite: Whether to train again where ``out`` holds a finished training, of these arguments or others, and to
             give up another unfinished one. An unfinished one of these arguments still goes on. ``others`` gives up
             those of other arguments alone.
         progress: Whether to show bars.
@@ -317,7 +317,7 @@ def _described(
 def _write_model(path: Path, trained: TrainedNetwork, info: ModelInfo, cache: Path) -> None:
     network = trained.network.cpu().eval()
     if isinstance(network, HashingNetwork):
-        head, kept = network.head, None  # nobody will ask for a fine-tuned backbone again
+        head, kept = network.head, None  # a fine-tuned backbone is not needed again
     else:
         head, kept = network, cache / "backbones"
     frozen = export_backbone(trained.backbone, trained.form, info.backbone, kept)

@@ -161,19 +161,18 @@ def _torchvision_names(path: Path, name: str) -> dict[str, Tensor]:
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
-    """Pickle of nested dictionaries of float32 arrays; whatever else a pickle may ask for is refused, and not done.
+    """Pickle of nested dictionaries of float32 arrays; anything else in the pickle is refused without running it.
 
     Raises:
-        DataError: It is no such file, or cannot be read.
+        DataError: It is not such a file, or cannot be read.
     """
     try:
         with path.open("rb") as file:
             content = _ArrayUnpickler(file).load()
         _check(content)
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise DataError(f"{path} is no pickle of float32 arrays alone ({first_line(error)}); give another file") from (
-            error
-        )
+        problem = f"{path} is not a pickle of float32 arrays only ({first_line(error)})"
+        raise DataError(f"{problem}; give another file") from error
     return dict(content)
 
 

@@ -57,7 +57,7 @@ def labelled(images: ImageSet) -> ImageSet:
     labels = labels_of(images)
     classes = int(labels.any(axis=0).sum())
     if classes < 2:
-        raise InputError(f"the images have {classes} classes; learning needs at least two, with images in each")
+        raise InputError(f"learning needs images of at least two classes; there are images of {classes}")
     return images.subset(labels.any(axis=1))
 
 
@@ -83,7 +83,7 @@ def rows_of_neighbourhoods(n: int, seed: int, labels: npt.NDArray[np.bool_] | No
     Args:
         n: Number of images.
         seed: Of the draw.
-        labels: bool (n, n_classes); images that have any are drawn before the others. None where nobody looks at them.
+        labels: bool (n, n_classes); images that have any are drawn before the others. None draws from all alike.
 
     Raises:
         InputError: There are too few of them to have neighbourhoods.

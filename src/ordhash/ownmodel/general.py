@@ -1,7 +1,7 @@
 """The general model: ready for a collection of too few photographs to learn from.
 
-A rotation of the backbone's features (ITQ) that was fitted to photographs of others: groceries and CIFAR-10, which
-packages carry. It comes with this package as ``general.npz``, the weights as float16; the backbone is the user's own.
+A rotation of the backbone's features (ITQ) that was fitted to photographs that packages carry: groceries and
+CIFAR-10. It comes with this package as ``general.npz``, the weights as float16; the backbone is the user's own.
 With so few photographs a code may be long: 256 bits keep more of the features than what a small collection teaches
 (docs/experiments.md, "Few photographs"). ``benchmarks/general.py`` makes it.
 """
@@ -51,7 +51,7 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
         MissingPartError: The backbone's weights are not at hand.
     """
     if not suits(DOHConfig()):
-        raise RuntimeError("general.npz was made for another network; make it anew with benchmarks/general.py --fit")
+        raise RuntimeError("general.npz was made for another network; make it again with benchmarks/general.py --fit")
     started, config = time.perf_counter(), DOHConfig()
     backbone, frozen = exported_backbone(config, cache)
     with np.load(_KEPT) as kept:

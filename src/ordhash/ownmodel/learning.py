@@ -97,7 +97,7 @@ def sync_without_model(
         collection: The collection; made if it is not there.
         folder: The folder of the images.
         config: The network and the code, for a model that is learned; None takes those of the collection's own model.
-        relearn: Whether to learn another model and encode everything anew.
+        relearn: Whether to learn another model and encode everything again.
         undelete: As [Collection.sync][ordhash.collection.Collection.sync] takes it.
         wait: Whether to wait for other processes that learn a model for this collection or sync it.
         progress: Whether to show bars.
@@ -140,12 +140,12 @@ def learn_labels(
     progress: bool = False,
     plan: LearningPlan = LearningPlan(),
 ) -> tuple[SyncReport, TrainResult, list[str]]:
-    """Learn a collection's model anew, now that there are labels for photographs of it, and encode everything by it.
+    """Learn a collection's model again, with labels for some of its photographs, and encode everything with it.
 
     Where a quarter of the photographs has labels, or there are fewer than 50 photographs, they are what is learned.
     Where fewer have, labels are spread over the neighbourhoods of the photographs (``ordhash.learn.pseudolabels``). The
-    labels stay with the collection, in ``labels.csv``: whenever its model is learned anew they are learned too, until
-    others take their place, all of them.
+    labels stay with the collection, in ``labels.csv``: every later learning uses them too, until
+    other labels replace them all.
 
     Args:
         collection: The collection.
@@ -162,7 +162,7 @@ def learn_labels(
         InputError: Not one label is a photograph's, or they are of fewer than two classes.
         MissingPartError: The backbone's weights are not at hand.
         SyncRunningError: Another process learns a model for this collection or syncs it.
-        DataError: There is no collection, it is damaged, or its folder is not there.
+        DataError: The collection is missing or damaged, or its folder is missing.
 
     Example::
 
@@ -198,7 +198,7 @@ def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str
 
 
 def _with_kept_labels(images: ImageSet, kept: Path) -> ImageSet:
-    """Photographs with the labels that the collection keeps; without, where these are of no two classes any more."""
+    """Photographs with the labels that the collection keeps; without, where these no longer name two classes."""
     found, _ = _with_labels(images, read_manifest(kept))
     return found if len(found.class_names) > 1 else images
 
@@ -217,10 +217,14 @@ def _check_names(labels: ImageSet) -> None:
     """
     for name in labels.class_names:
         if ";" in name or name != name.strip():
-            raise InputError(f"a class is called {name!r}; names have no ; and no blanks around them: rename it")
+            raise InputError(
+                f"a class is called {name!r}; names must not contain ; or start or end with a blank: rename it"
+            )
     for key in labels.keys:
         if not str(key).isprintable():
-            raise InputError(f"a label is of {str(key)!r}, which no table can name; leave it out")
+            raise InputError(
+                f"the label of {str(key)!r} cannot be kept in a CSV file: its name is not printable; leave it out"
+            )
 
 
 def own_config(collection: Collection) -> DOHConfig:

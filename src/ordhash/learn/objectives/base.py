@@ -43,13 +43,13 @@ class Task:
         spec: Shape of the code.
         n_classes: Columns of the label matrix.
         multilabel: Whether images carry several labels.
-        seed: Seed of whatever the objective draws at random.
+        seed: Seed of what the objective draws at random.
         n_images: Images to learn from; None where that is not known.
-        soft: Whether nobody gave labels, and they are memberships in clusters on several scales
+        soft: Whether labels are memberships in clusters of several scales, since none were given
             (``ordhash.learn.pseudolabels``).
         fineness: By which share the clearest scale of soft labels is clearer than the coarsest.
         accuracy: Share of images whose class the frozen features of a pretrained backbone predict rightly, as
-            estimated; None where nobody looked, or the backbone learns too.
+            estimated; None where it was not estimated, or the backbone learns too.
         class_features: float (n_classes, D): the mean features of the images of every class, less those of all images
             (0 for a class without any), for an objective that asks for them (``wants_class_features``); else None.
     """

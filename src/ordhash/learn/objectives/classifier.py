@@ -2,7 +2,7 @@
 
 Ours, and no method of a paper: the index of an image's class is written in base K, and every segment learns one digit
 of it by cross entropy; the digits repeat until every segment has one. So images whose predicted classes are equal
-have equal codes, and those of different classes differ in some segments. A retrieval method that is no better than
+have equal codes, and those of different classes differ in some segments. A retrieval method that is not better than
 this has learned to classify and nothing of how images of one class, or doubtful ones, are to be ranked.
 """
 
@@ -56,7 +56,7 @@ class Classifier(Objective):
     """The classifier's predicted class as a code; for images with one label. It has no settings."""
 
     name: ClassVar[str] = "classifier"
-    citation: ClassVar[str] = "ordhash; a bound to compare with, no retrieval method"
+    citation: ClassVar[str] = "ordhash; a bound to compare with, not a retrieval method"
     supervision: ClassVar[str] = "classes"
     binary: ClassVar[bool] = False
     one_label: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""CSQ: every class has a code of its own from the start, and images learn the code of their class.
+"""CSQ: every class gets a fixed code, and images learn the code of their class.
 
 Central Similarity Quantization for Efficient Image and Video Retrieval (CSQ), Yuan, Wang, Zhang, Tay, Jie, Liu, Feng,
 CVPR 2020, arXiv:1908.00347. The paper fixes hash centres from a Hadamard matrix of Sylvester's construction and its

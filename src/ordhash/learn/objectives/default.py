@@ -6,7 +6,7 @@ Ours. Kinds of labels want different things (docs/experiments.md has the numbers
 - one label, many images a class: pairs of blended images, which rank doubtful images by their doubt; nothing is
   blended where features of a frozen backbone say too little;
 - one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to;
-- memberships in clusters, where nobody gave labels: pairs of whole images, and classes read from the symbols, the
+- memberships in clusters, without given labels: pairs of whole images, and classes read from the symbols, the
   more the clearer fine clusters are than coarse ones.
 """
 
@@ -31,7 +31,7 @@ _LEAST_ACCURACY = 0.78
 
 @dataclass(frozen=True)
 class Default(Objective):
-    """Choice among the objectives of this package; it has no settings of its own, theirs have theirs.
+    """Choice among the objectives of this package; it has no settings.
 
     >>> from ordhash.codes import CodeSpec
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=10, n_images=5000)).name
@@ -52,7 +52,7 @@ class Default(Objective):
     def suited(self, task: Task) -> Objective:
         """The objective for a task: several labels, few images a class, or many, which an unknown number counts as.
 
-        Features count as good where nobody has looked at them.
+        Features count as good until they have been looked at.
         """
         if task.soft:
             return DOHSymbols(symbol_weight=min(1.0, task.fineness**2))

@@ -10,7 +10,7 @@ the paper fixes the sum of four parts, in which the bits b_i are unknowns beside
 and an alternation: W is the ridge solution for fixed bits; the bits follow one position after the other for fixed W and
 u (discrete cyclic coordinate descent); then the network makes a step for fixed bits.
 
-Our reading: the paper has W and the bits of the whole training set; here both are found anew in every batch, starting
+Our reading: the paper has W and the bits of the whole training set; here both are found again in every batch, starting
 at b = sgn(u), in ``rounds`` turns, so W knows less and moves few bits. Pairs are those of a batch, i != j. Means over
 pairs and images stand where the paper sums. mu = eta = 0.01 are those of a public PyTorch re-implementation (which also
 divides the last part by the code length in the network's step), and the ridge is its nu / mu for 5,000 images; an

@@ -1,4 +1,4 @@
-"""The default objective: the paper's losses on mixed images.
+"""DOH on mixed images: what ``ordhash``, the default, trains for classes with many images.
 
 Ours: the losses of DOH (Jin et al., arXiv:1805.02459) on batches that are blended with themselves (mixup, Zhang et al.,
 arXiv:1710.09412), with s_ij = y_i . y_j graded accordingly. An image between two classes has to agree with both in part
@@ -26,7 +26,7 @@ __all__ = ["DOHMixup"]
 
 @dataclass(frozen=True)
 class DOHMixup(DOH):
-    """Settings of the default objective: those of DOH, and how images are mixed.
+    """Settings of DOH on mixed images: those of DOH, and how images are mixed.
 
     Attributes:
         pair_weight: Weight of the ranking loss.

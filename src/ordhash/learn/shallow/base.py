@@ -66,7 +66,7 @@ class ShallowMethod(ABC):
             features: float32 (n, D), rows of length 1; not changed.
             labels: bool (n, n_classes), or None; without a meaning where ``supervision`` is ``none``.
             code_bits: Length of the codes.
-            seed: Of whatever is drawn at random.
+            seed: Of random draws.
 
         Raises:
             InputError: There are too few images, or labels are needed and missing.
@@ -132,7 +132,7 @@ class LinearHead(PooledHead):
 
 
 def as_buffer(values: npt.ArrayLike) -> Tensor:
-    """A tensor of its own, float32."""
+    """Copy as a float32 tensor."""
     return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
 
 
@@ -170,7 +170,9 @@ def check_different(features: Features, name: str) -> None:
         InputError: There are no two different rows.
     """
     if len(features) < 2 or not np.ptp(features, axis=0).any():
-        raise InputError(f"{name} needs two images that look different to the backbone; none do of the {len(features)}")
+        raise InputError(
+            f"{name} needs two images that look different to the backbone; none do of the {len(features)} given"
+        )
 
 
 def check_at_least_one(method: ShallowMethod, *settings: str) -> None:

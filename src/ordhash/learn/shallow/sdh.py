@@ -107,7 +107,7 @@ class SDH(ShallowMethod):
         prediction_weight: nu, for bits that P does not predict.
         prediction_ridge: mu, for the squared length of P.
         turns: Of W, bits and P.
-        sweeps: Times that all bits are gone through in a turn, at most; fewer where none changes any more.
+        sweeps: Times that all bits are gone through in a turn, at most; it stops early when none changes.
 
     Raises:
         InputError: A value that is not above 0.

@@ -7,7 +7,7 @@ their principal components, with the sides [a, b]; on it the eigenfunctions of o
     lambda_j = 1 - exp(-epsilon^2 / 2 * (j pi / (b - a))^2)         j = 1, 2, ...
 
 over all components; and bits that are the signs of the code_bits eigenfunctions with the smallest eigenvalues. lambda
-grows with j / (b - a) for every epsilon, so epsilon is no setting.
+grows with j / (b - a) for every epsilon, so epsilon is not a setting.
 
 Our reading, as in the authors' code: the first code_bits components are looked at, and a and b are the smallest and the
 largest value of an image. Values outside, which other images may have, go on along the wave. u is Phi itself, so a
