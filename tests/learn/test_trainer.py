@@ -535,7 +535,7 @@ def test_a_loss_that_is_no_number_stops_the_training(photo_folder, tmp_path, cac
         return torch.tensor(float("nan"), requires_grad=True)
 
     monkeypatch.setattr("ordhash.learn.objectives.doh.class_loss", broken)
-    with pytest.raises(DataError, match="loss .* epoch 1; lower the learning rate"):
+    with pytest.raises(DataError, match=r"loss .* epoch 1; lower the learning rate"):
         train(read_folder(photo_folder), TINY, FAST, out=tmp_path, cache=cache)
     assert not (tmp_path / "checkpoint.pt").exists()
 
