@@ -12,7 +12,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from skimage import data as photographs
 
-from ordhash.data.images import prepare
+from ordhash.data import prepare
 from ordhash.errors import InputError, MissingPartError
 from ordhash.learn import backbones as module
 from ordhash.learn.backbones import PACKAGED_WEIGHTS, build_backbone, classifier_state, configured_backbone

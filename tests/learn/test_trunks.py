@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import data as photographs
 from torchvision import models
 
-from ordhash.data.images import prepare
+from ordhash.data import prepare
 from ordhash.errors import DataError, InputError, MissingPartError
 from ordhash.learn import trunks as module
 from ordhash.learn.backbones import build_backbone
