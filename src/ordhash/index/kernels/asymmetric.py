@@ -266,6 +266,7 @@ def _keep_nearest(near, where, size, k):  # type: ignore[no-untyped-def]
     return last
 
 
+# Many parameters: Numba takes arrays and numbers, not dataclasses.
 @_compiled
 def _nearest_of_part(  # type: ignore[no-untyped-def]
     blocks, n, allowed, places, widths, by_value, bounds, tile_size, first_block, end_block, k, near, where, sizes

@@ -209,6 +209,7 @@ def compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
     return kept
 
 
+# Many parameters: Numba takes arrays and numbers, not dataclasses.
 @_compiled
 def _nearest_of_part(  # type: ignore[no-untyped-def]
     blocks, n, allowed, whole, width, room, counter, queries, first_block, end_block, n_segments, k, near, where, sizes
@@ -275,6 +276,7 @@ def _merge(near, where, sizes, n_segments, distances, rows):  # type: ignore[no-
                     rows[q, place] = where[part, q, i]
 
 
+# Many parameters: Numba takes arrays and numbers, not dataclasses.
 @_compiled
 def _within_of_part(  # type: ignore[no-untyped-def]
     blocks, n, allowed, whole, width, room, counter, query, first_block, end_block, limit

@@ -82,6 +82,7 @@ def _has_allowed(offsets, rows, allowed, has):  # type: ignore[no-untyped-def]
                 break
 
 
+# Many parameters: Numba takes arrays and numbers, not dataclasses.
 @_compiled
 def _expand(near, codes, all_codes, offsets, rows, allowed, distances, found, done):  # type: ignore[no-untyped-def]
     n_queries, m = near.shape

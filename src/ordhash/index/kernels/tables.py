@@ -214,6 +214,7 @@ def _changed(key, other, n_segments, bits):  # type: ignore[no-untyped-def]
     return count
 
 
+# Many parameters: Numba takes arrays and numbers, not dataclasses.
 @_compiled
 def _walk(  # type: ignore[no-untyped-def]
     places, segments, offsets, rows, columns, masks, starts, allowed,
