@@ -140,17 +140,18 @@ def search(
     ] = None,
     likely: Annotated[
         bool,
-        typer.Option("--likely", help="Leave out what is more likely unlike than alike, by the model's calibration."),
+        typer.Option(
+            "--likely", help="Leave out results that are probably unlike the query, by the model's calibration."
+        ),
     ] = False,
-    model: Annotated[
-        Path | None, typer.Option(help="The model of the index, if it is no longer where the index says.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The model of the index, if it has moved.")] = None,
     milvus: Milvus = None,
     token: Token = "",
     consistency: Annotated[
         Literal["strong", "bounded", "session", "eventually"] | None,
         typer.Option(
-            help="Which writes a search in Milvus sees: all before it, or fewer and sooner.  [default: strong]",
+            help="Consistency level of a search in Milvus: strong sees all earlier writes, others are faster.  "
+            "[default: strong]",
             show_default=False,
         ),
     ] = None,

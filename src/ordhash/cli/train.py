@@ -178,7 +178,7 @@ def _options_of_shallow(method: str) -> set[str]:
     """The settings that a shallow method uses.
 
     Raises:
-        InputError: There is no such method; raised here, before images are looked for.
+        InputError: The method is unknown; raised before images are read.
     """
     with needs_extra("learn", "training"):
         from ordhash.learn.shallow import SHALLOW_METHODS
