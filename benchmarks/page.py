@@ -21,7 +21,7 @@ from ordhash.collection import Collection
 from ordhash.data import load_protocol, open_rgb
 
 FOLDER = Path("runs/page")
-MODEL = Path("runs/demo/doh/model.onnx")
+MODEL = Path("runs/demo/network/model.onnx")
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "page.jpg"
 WIDTH, HEIGHT = 1200, 760
 

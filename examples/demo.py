@@ -46,7 +46,7 @@ def main() -> None:
         protocol.train,
         config,
         TrainConfig(seed=0),
-        out=RUNS / "doh",
+        out=RUNS / "network",
         validation=protocol.validation,
         protocol=protocol.name,
         cache=CACHE,

@@ -16,6 +16,7 @@ from ordhash.learn.shallow import SHALLOW_METHODS
 
 __all__ = ["RAW_FEATURES", "Method", "Published", "Recipe", "Tuning", "read_recipe", "rehearsal_of"]
 
+_NO_OBJECTIVE = "doh"  # what results record where no network is trained
 RAW_FEATURES = "raw"  # the backbone's features and their cosine: no codes, a bound
 
 
@@ -25,7 +26,7 @@ class Method:
 
     Attributes:
         name: What the tables call it.
-        method: An objective, a shallow method, or ``raw``.
+        method: An objective (``doh`` is the paper's), a shallow method, or ``raw``.
         config: The network, for an objective; of a shallow method, the backbone.
         training: How it is trained, before it is tuned.
         code_bits: Its lengths; None stands for those of the recipe.
@@ -215,7 +216,7 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
     network, training = {**network, **entry.get("network", {})}, {**training, **entry.get("training", {})}
     _check_names("[network]", network, _fields(DOHConfig) - {"code_bits", "objective"})
     _check_names("[training]", training, _fields(TrainConfig) - {"seed"})
-    objective = find_objective(method) if method in OBJECTIVES else find_objective("doh")
+    objective = find_objective(method if method in OBJECTIVES else _NO_OBJECTIVE)
     settings = entry.get("objective", {})
     _check_names(f"the objective of {entry.get('name', method)}", settings, _fields(type(objective)))
     if method not in OBJECTIVES or objective.binary:
@@ -223,7 +224,7 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
     if network.get("weights", "pretrained") != "pretrained":  # TOML has no null
         network["weights"] = None if network["weights"] == "none" else Path(network["weights"])
     chosen = dataclasses.replace(objective, **settings) if settings else objective  # type: ignore[type-var]
-    config = DOHConfig(**{**network, "objective": "doh" if method not in OBJECTIVES else chosen})
+    config = DOHConfig(**{**network, "objective": chosen if method in OBJECTIVES else _NO_OBJECTIVE})
     return Method(
         entry.get("name", method),
         method,
