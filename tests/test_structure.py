@@ -14,6 +14,7 @@ import ordhash
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ordhash"
+TESTS = ROOT / "tests"
 MODULES = sorted(
     info.name
     for info in pkgutil.walk_packages(ordhash.__path__, "ordhash.", onerror=lambda _: None)
@@ -136,3 +137,80 @@ def test_every_public_class_and_function_has_a_docstring(name):
         for member, value in members.items():
             if inspect.isfunction(value) and not member.startswith("_") and value.__module__ == thing.__module__:
                 assert inspect.getdoc(getattr(thing, member)), f"{name}.{public}.{member} has no docstring"
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+LINES, LINES_OF_A_FUNCTION, PARAMETERS = 400, 80, 8  # at most; a function's without its docstring
+
+
+def functions_of(path):
+    """Every function and method of a file, those inside others too."""
+    tree = ast.parse(path.read_text())
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def length(function):
+    """Lines of a function from `def` to its end, without its docstring."""
+    first = function.body[0]
+    documented = ast.get_docstring(function, clean=False) is not None
+    return function.end_lineno - function.lineno + 1 - (first.end_lineno - first.lineno + 1 if documented else 0)
+
+
+def parameters(function):
+    """How many parameters a function has, without `self` and `cls`."""
+    given = function.args
+    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if one]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+def is_explained(path, function):
+    """Whether a comment stands directly above a function, or behind its `def`."""
+    lines = path.read_text().splitlines()
+    first = min(node.lineno for node in (function, *function.decorator_list))
+    behind = lines[function.lineno - 1].partition("  # ")[2].removeprefix("type: ignore[no-untyped-def]")
+    return lines[first - 2].lstrip().startswith("# ") or bool(behind)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_are_short(path):
+    assert len(path.read_text().splitlines()) <= LINES
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_are_short_or_a_comment_says_why_not(path):
+    long = {one.name: length(one) for one in functions_of(path) if not is_explained(path, one)}
+    assert {name: lines for name, lines in long.items() if lines > LINES_OF_A_FUNCTION} == {}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_have_few_parameters_or_a_comment_says_why_not(path):
+    if path.is_relative_to(PACKAGE / "cli"):
+        return  # an option of a command is a parameter
+    many = {one.name: parameters(one) for one in functions_of(path) if not is_explained(path, one)}
+    assert {name: count for name, count in many.items() if count > PARAMETERS} == {}
+
+
+def is_mirrored(path):
+    """Whether tests are of something: `tests/x/test_y.py` or `test_y_part.py` of `x/y`, `tests/x/test_x.py` of `x`."""
+    folder, words = PACKAGE / path.parent.relative_to(TESTS), path.stem.removeprefix("test_").split("_")
+    names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    modules = [folder / f"{name}.py" for name in names] + [folder / name for name in names]
+    return any(module.exists() for module in modules) or "_".join(words) == folder.name
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.glob("*/**/test_*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_tests_mirror_the_package(path):
+    assert is_mirrored(path), f"no module of ordhash goes with {path.relative_to(TESTS)}"
+
+
+def test_what_is_too_much_is_found(tmp_path):
+    path = tmp_path / "long.py"
+    body = '    """Two\n    lines."""\n' + "    pass\n" * 5
+    path.write_text(
+        f"def one(self, a, *b, c, **d):\n{body}\n# Why.\nasync def two():  # type: ignore[no-untyped-def]\n{body}"
+    )
+    one, two = functions_of(path)
+    assert (length(one), parameters(one), is_explained(path, one)) == (6, 4, False)
+    assert (length(two), parameters(two), is_explained(path, two)) == (6, 0, True)
+    assert is_mirrored(TESTS / "learn" / "test_trainer.py")
+    assert not is_mirrored(TESTS / "learn" / "test_nothing.py")
