@@ -126,7 +126,7 @@ def test_the_command_goes_on_where_it_was(ray_cluster, sources, tiny_model, tmp_
     changed = run(*command)
     assert changed.exit_code == 2
     assert "the 19 images" in changed.stderr
-    assert "20 now" in changed.stderr
+    assert "now has 20" in changed.stderr
     # An incomplete one is completed as it was begun.
     (out / shard_name(2)).unlink()
     completed = run(*command)
