@@ -113,7 +113,7 @@ def test_the_command_goes_on_where_it_was(ray_cluster, sources, tiny_model, tmp_
     assert "has 2 of 3 shards; run the same `ordhash encode` again" in incomplete.stderr
 
     second = run(*command)
-    assert "2 of them were there already; 1 image could not be used" in second.stdout
+    assert "(2 already there); 1 image could not be used" in second.stdout
     assert (out / shard_name(0)).stat().st_mtime_ns == untouched
     assert as_one_file(out, tmp_path / "again.parquet") == whole
 
@@ -130,7 +130,7 @@ def test_the_command_goes_on_where_it_was(ray_cluster, sources, tiny_model, tmp_
     # An incomplete one is completed as it was begun.
     (out / shard_name(2)).unlink()
     completed = run(*command)
-    assert "the images are the 19 of when it was begun" in completed.stderr
+    assert "holds the 19 images listed when it was started" in completed.stderr
     assert as_one_file(out, tmp_path / "again.parquet") == whole
     # And --force starts again.
     assert "19 codes in 3 shards" in run(*command, "--force").stdout
