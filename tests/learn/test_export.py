@@ -130,7 +130,7 @@ def test_an_exported_backbone_is_kept_and_used_again(backbone, frozen, tmp_path,
         exported.append(given)
         return frozen.graph
 
-    monkeypatch.setattr(module, "_to_onnx", count)
+    monkeypatch.setattr(module, "to_onnx", count)
     first = export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path / "backbones")
     (kept,) = (tmp_path / "backbones").iterdir()  # no partial file beside it
     written = kept.stat().st_mtime_ns
@@ -150,7 +150,7 @@ def test_an_interrupted_export_leaves_nothing_that_is_used(backbone, frozen, tmp
     def stopped(path, target):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_to_onnx", lambda *given: frozen.graph)
+    monkeypatch.setattr(module, "to_onnx", lambda *given: frozen.graph)
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", stopped)
         with pytest.raises(KeyboardInterrupt):

@@ -16,7 +16,7 @@ from ordhash.learn.config import DOHConfig
 from ordhash.model import FrozenBackbone, ImageInput, ModelInfo, save_model
 from ordhash.support import replace_file
 
-__all__ = ["export_backbone", "export_head", "export_model", "exported_backbone", "weights_digest"]
+__all__ = ["export_backbone", "export_head", "export_model", "exported_backbone", "to_onnx", "weights_digest"]
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -42,7 +42,7 @@ def export_backbone(backbone: Backbone, form: ImageInput, name: str, cache: Path
     if kept and kept.exists():
         return FrozenBackbone(kept.read_bytes(), form, name, weights_id)
     example = torch.zeros(2, form.size, form.size, 3, dtype=torch.uint8)
-    graph = _to_onnx(backbone, example, "images", ["features"])
+    graph = to_onnx(backbone, example, "images", ["features"])
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
         replace_file(kept, lambda file: file.write(graph))
@@ -84,7 +84,7 @@ def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
         head: A module that gives a HeadOutput, in evaluation mode.
         shape: (D, h, w) of its features.
     """
-    return _to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", ["scores", "attention"])
+    return to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", ["scores", "attention"])
 
 
 def export_model(
@@ -104,7 +104,15 @@ def export_model(
     return save_model(path, frozen, export_head(head, shape), info)
 
 
-def _to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: list[str]) -> bytes:
+def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: list[str]) -> bytes:
+    """Graph of a module, for any number of rows.
+
+    Args:
+        module: In evaluation mode.
+        example: An input; its first dimension may differ later.
+        input_name: Name of the input.
+        output_names: Names of the outputs.
+    """
     # The exporter logs its own housekeeping as warnings (a missing torchaudio, for one), which say nothing to a user.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
