@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,12 @@ def tiny_protocol(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Protoc
     protocol = Protocol("cifar10", parts["train"], parts["query"], parts["rest"])
     monkeypatch.setattr("ordhash.cli.sources.load_protocol", lambda name, root: protocol)
     return protocol
+
+
+@pytest.fixture
+def learns_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collections learn their models in two epochs, or sixty steps."""
+    ownmodel = pytest.importorskip("ordhash.ownmodel", reason="needs ordhash[learn]", exc_type=ImportError)
+    plan = ownmodel.LearningPlan(epochs=2, steps=60)
+    for name in ("learn_labels", "sync_without_model"):
+        monkeypatch.setattr(ownmodel, name, functools.partial(getattr(ownmodel, name), plan=plan))

@@ -41,11 +41,8 @@ def test_a_collection_from_sync_to_search(
 
 @pytest.mark.slow  # a real backbone looks at photographs
 @pytest.mark.timeout(600)
-def test_a_folder_needs_no_labels_and_no_model(
-    photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ordhash.ownmodel.learning._EPOCHS", 2)
-    monkeypatch.setattr("ordhash.ownmodel.learning._STEPS", 60)
+@pytest.mark.usefixtures("learns_briefly")
+def test_a_folder_needs_no_labels_and_no_model(photo_folder: Path, tmp_path: Path) -> None:
     first = run("sync", photo_folder)
     assert (first.exit_code, "18 encoded" in first.stdout) == (0, True)
     assert "general" in first.stderr

@@ -109,11 +109,8 @@ def test_wrong_settings_are_status_2(options: list[str], says: str, photo_folder
     assert not (tmp_path / "run").exists()
 
 
-def test_labels_for_photographs_of_a_collection(
-    photo_folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ordhash.ownmodel.learning._EPOCHS", 2)
-    monkeypatch.setattr("ordhash.ownmodel.learning._STEPS", 2)
+@pytest.mark.usefixtures("learns_briefly")
+def test_labels_for_photographs_of_a_collection(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     collection, table = tmp_path / "photos.collection", tmp_path / "labels.csv"
     good("sync", photo_folder, "--model", tiny_model, "--collection", collection)
     keys = [f"{label}/{label}_{number}.jpg" for label in ("apple", "banana", "carrot") for number in range(3)]
