@@ -45,7 +45,7 @@ def test_evaluate_by_the_conventions_of_others(
     graded = dataclasses.replace(tiny_protocol, coarse=("fruit", "fruit", "vegetable"), cutoff=2, note="a small copy")
     monkeypatch.setattr("ordhash.cli.sources.load_protocol", lambda name, root: graded)
     text = good("evaluate", tiny_model, "cifar10", "--ap", "hits-in-top-k", "--ties", "row")
-    for words in ("a small copy", "found within the cutoff", "mAP, ties in the order of rows", "NDCG, mean over tie"):
+    for words in ("a small copy", "found within the cutoff", "mAP, ties in row order", "NDCG, mean over tie"):
         assert words in text
     (values,) = lines(good("evaluate", tiny_model, "cifar10", "--ap", "all-relevant", "--ties", "worst", "--json"))
     assert (values["convention"], values["ties"], values["note"]) == ("all-relevant", "worst", "a small copy")
