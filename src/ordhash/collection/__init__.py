@@ -3,7 +3,7 @@
 from ordhash.collection.catalogue import CollectionInfo, Entry
 from ordhash.collection.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
-from ordhash.collection.progress import SyncProgress
+from ordhash.collection.syncprogress import SyncProgress
 from ordhash.collection.sync import SyncReport, is_as_it_was
 
 __all__ = [
