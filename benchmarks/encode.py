@@ -24,7 +24,7 @@ from ordhash.data import ImageSet, load_protocol
 from ordhash.learn import DOHConfig
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.network import HashingHead, HashingNetwork
-from ordhash.model import ImageInput
+from ordhash.model import Preprocessing
 from ordhash.support import write_json
 
 N_IMAGES, ROUNDS, EAGER_IMAGES = 10_000, 7, 256
@@ -40,13 +40,13 @@ def eager_network() -> HashingNetwork:
 
 def eager_speed(network: HashingNetwork, images: ImageSet, batch_size: int, channels_last: bool) -> float:
     """Images/s of decode, scale and run, batch after batch."""
-    form = ImageInput(CONFIG.image_size, CONFIG.fit)
+    preprocessing = Preprocessing(CONFIG.image_size, CONFIG.fit)
     network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
     started = time.perf_counter()
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
             rows = range(start, min(start + batch_size, len(images)))
-            pictures: Tensor = torch.from_numpy(np.stack([form.read(images, row) for row in rows]))
+            pictures: Tensor = torch.from_numpy(np.stack([preprocessing.read(images, row) for row in rows]))
             network(pictures)
     return len(images) / (time.perf_counter() - started)
 

@@ -171,7 +171,7 @@ def pooled_features(root: Path, cache: Path) -> Pooled:
     for way in (False, True):
         backbone, frozen = exported_backbone(dataclasses.replace(CIFAR_CONFIG, mirror=way), cache)
         for flipped in (False,) if way else (False, True):
-            view = dataclasses.replace(frozen, form=dataclasses.replace(frozen.form, mirror=flipped))
+            view = dataclasses.replace(frozen, preprocessing=dataclasses.replace(frozen.preprocessing, mirror=flipped))
             maps = FeatureStore(cache / "features").maps(images, view, progress=True).at_least_one()
             pooled[way, flipped] = maps.pooled()
     last = backbone.last_channels

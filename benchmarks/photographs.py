@@ -62,7 +62,7 @@ def plain_run(encoder: Encoder, paths: list[Path], pool: ThreadPoolExecutor) -> 
     """Codes, batch after batch; a batch is decoded on all cores, as Pillow lets go of Python's lock."""
     for start in range(0, len(paths), BATCH):
         chosen = paths[start : start + BATCH]
-        encoder.run(np.stack(list(pool.map(lambda path: plain(path, encoder.info.form.size), chosen))))
+        encoder.run(np.stack(list(pool.map(lambda path: plain(path, encoder.info.preprocessing.size), chosen))))
 
 
 def parts(paths: list[Path], side: int) -> dict[str, float]:
@@ -112,7 +112,7 @@ def main() -> None:
     large, small = made_photographs()
     if rehearsal:
         large, small = large[:2], small[:32]
-    side = encoder.info.form.size
+    side = encoder.info.preprocessing.size
     prepared = np.stack([plain(path, side) for path in small])
     results = {
         "command": "make bench-encode",

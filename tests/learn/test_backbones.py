@@ -17,7 +17,7 @@ from ordhash.errors import InputError, MissingPartError
 from ordhash.learn import backbones as module
 from ordhash.learn.backbones import PACKAGED_WEIGHTS, build_backbone, classifier_state, configured_backbone
 from ordhash.learn.config import DOHConfig
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 
 LITE = list(PACKAGED_WEIGHTS)
 
@@ -267,8 +267,8 @@ def test_a_size_that_the_network_cannot_take_is_refused():
 
 def test_a_configuration_says_which_backbone_and_how_its_pictures_are_prepared():
     config = DOHConfig(backbone="test_resnet", weights=None, image_size=96, fit="crop")
-    backbone, form = configured_backbone(config, seed=3)
-    assert form == ImageInput(96, "crop")
+    backbone, preprocessing = configured_backbone(config, seed=3)
+    assert preprocessing == Preprocessing(96, "crop")
     expected = build_backbone("test_resnet", weights=None, image_size=96, seed=3).state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in backbone.state_dict().items())
     with pytest.raises(InputError, match=r"gone\.pth does not exist"):

@@ -9,7 +9,7 @@ from ordhash.data import ImageSet, read_folder
 from ordhash.errors import InputError
 from ordhash.learn.batches import FeatureBatches, PictureBatches, Share, coloured, epoch_order
 from ordhash.model.features import FeatureMaps
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 
 
 def rows_of(order):
@@ -116,20 +116,20 @@ def all_pictures(batches, order, seed):
 
 
 def test_pictures_without_augmentation_are_those_that_an_encoder_sees(photo_folder):
-    images, form = read_folder(photo_folder), ImageInput(40)
-    batches = PictureBatches(images, form, crop=None, workers=0)
+    images, preprocessing = read_folder(photo_folder), Preprocessing(40)
+    batches = PictureBatches(images, preprocessing, crop=None, workers=0)
     order = epoch_order(len(images), 5, 0, Share())
     found = all_pictures(batches, order, 0)
     assert sorted(found) == list(range(18))
     for row, picture in found.items():
-        np.testing.assert_array_equal(picture, form.read(images, row))
+        np.testing.assert_array_equal(picture, preprocessing.read(images, row))
     np.testing.assert_array_equal(batches.labels.numpy(), images.labels)
 
 
 def test_augmented_pictures_depend_on_seed_and_image_alone(photo_folder):
-    images, form = read_folder(photo_folder), ImageInput(40)
-    here = PictureBatches(images, form, crop=0.4, workers=0)
-    elsewhere = PictureBatches(images, form, crop=0.4, workers=2)
+    images, preprocessing = read_folder(photo_folder), Preprocessing(40)
+    here = PictureBatches(images, preprocessing, crop=0.4, workers=0)
+    elsewhere = PictureBatches(images, preprocessing, crop=0.4, workers=2)
     order, another_order = epoch_order(18, 5, 0, Share()), epoch_order(18, 6, 1, Share())
     torch.manual_seed(0)
     before = torch.get_rng_state()
@@ -143,15 +143,15 @@ def test_augmented_pictures_depend_on_seed_and_image_alone(photo_folder):
             np.testing.assert_array_equal(again[row], picture)
     others = all_pictures(here, order, 8)
     assert all((others[row] != picture).any() for row, picture in found.items())
-    assert all((form.read(images, row) != picture).any() for row, picture in found.items())
+    assert all((preprocessing.read(images, row) != picture).any() for row, picture in found.items())
     torch.manual_seed(0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_epochs_follow_each_other_also_when_one_is_left_early(workers, photo_folder):
-    images, form = read_folder(photo_folder), ImageInput(40)
-    batches = PictureBatches(images, form, crop=0.4, workers=workers)
+    images, preprocessing = read_folder(photo_folder), Preprocessing(40)
+    batches = PictureBatches(images, preprocessing, crop=0.4, workers=workers)
     order = epoch_order(18, 5, 0, Share())
     first = all_pictures(batches, order, 1)
     begun = batches.epoch(order, 2)
@@ -180,7 +180,7 @@ def test_colours_change_as_torchvision_changes_them():
 
 def test_the_largest_seed_has_pictures_too(photo_folder):
     images = read_folder(photo_folder)
-    batches = PictureBatches(images, ImageInput(40), crop=0.4, workers=0)
+    batches = PictureBatches(images, Preprocessing(40), crop=0.4, workers=0)
     order = [np.array([0, 1])]
     large = 2**31 * 100_003
     assert all_pictures(batches, order, large)[0].shape == (40, 40, 3)
@@ -188,7 +188,7 @@ def test_the_largest_seed_has_pictures_too(photo_folder):
 
 def test_augmentation_keeps_the_class_recognisable(photo_folder):
     images = read_folder(photo_folder)  # classes differ by colour
-    batches = PictureBatches(images, ImageInput(40), crop=0.4, workers=0)
+    batches = PictureBatches(images, Preprocessing(40), crop=0.4, workers=0)
     found = all_pictures(batches, [np.arange(18)], 3)
     largest = {0: 0, 2: 2}  # apples are red, carrots (here) blue
     for row, picture in found.items():
@@ -205,7 +205,7 @@ def test_a_crop_keeps_at_least_its_share():
         picture.round().astype(np.uint8)[None].repeat(60, axis=0), labels=np.ones((60, 1), bool), class_names=("a",)
     )
     for crop in (0.1, 0.4, 0.8, 1.0):
-        batches = PictureBatches(images, ImageInput(64), crop=crop, workers=0)
+        batches = PictureBatches(images, Preprocessing(64), crop=crop, workers=0)
         for pictures, _ in batches.epoch([np.arange(60)], 5):  # colours are changed later
             spans = [
                 one[:, :, channel].astype(int).max() - one[:, :, channel].min()
@@ -219,9 +219,9 @@ def test_a_crop_keeps_at_least_its_share():
 
 def test_strong_augmentation_changes_pictures_more_and_erases_from_some(photo_folder):
     images, order = read_folder(photo_folder), [np.arange(18)]
-    light = PictureBatches(images, ImageInput(40), crop=0.6, workers=0)
-    strong = PictureBatches(images, ImageInput(40), crop=0.6, workers=0, strong=True)
-    elsewhere = PictureBatches(images, ImageInput(40), crop=0.6, workers=2, strong=True)
+    light = PictureBatches(images, Preprocessing(40), crop=0.6, workers=0)
+    strong = PictureBatches(images, Preprocessing(40), crop=0.6, workers=0, strong=True)
+    elsewhere = PictureBatches(images, Preprocessing(40), crop=0.6, workers=2, strong=True)
     changed, grey = 0, {light: 0, strong: 0}
     for seed in range(4):
         lightly, strongly = all_pictures(light, order, seed), all_pictures(strong, order, seed)

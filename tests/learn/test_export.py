@@ -15,7 +15,7 @@ from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, export_head, export_model, weights_digest
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.model.file import ModelInfo, load_model
-from ordhash.model.inference import ImageInput, open_session
+from ordhash.model.inference import Preprocessing, open_session
 
 SPEC = CodeSpec(12, 8)
 NAME, DEPTH, SIZE = "test_resnet", 96, 64
@@ -28,7 +28,7 @@ def backbone():
 
 @pytest.fixture(scope="module")
 def frozen(backbone):
-    return export_backbone(backbone, ImageInput(SIZE), NAME)
+    return export_backbone(backbone, Preprocessing(SIZE), NAME)
 
 
 def make_head(**switches):
@@ -69,7 +69,7 @@ def test_a_whole_model_computes_the_same_outside_pytorch(backbone, frozen, tmp_p
         head.local_stream.classes.weight.mul_(10)
     info = ModelInfo(
         SPEC,
-        ImageInput(SIZE),
+        Preprocessing(SIZE),
         backbone.normalisation,
         ("a", "b", "c"),
         True,
@@ -109,7 +109,7 @@ def test_a_backbone_computes_the_same_outside_pytorch(backbone, frozen):
             expected = backbone(torch.from_numpy(pictures)).numpy()
         (features,) = session.run(["features"], {"images": pictures})
         np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
-    assert frozen.form == ImageInput(SIZE)
+    assert frozen.preprocessing == Preprocessing(SIZE)
     assert frozen.name == NAME
     assert frozen.weights_id == weights_digest(backbone)
 
@@ -131,18 +131,18 @@ def test_an_exported_backbone_is_kept_and_used_again(backbone, frozen, tmp_path,
         return frozen.graph
 
     monkeypatch.setattr(module, "to_onnx", count)
-    first = export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path / "backbones")
+    first = export_backbone(backbone, Preprocessing(SIZE), NAME, tmp_path / "backbones")
     (kept,) = (tmp_path / "backbones").iterdir()  # no partial file beside it
     written = kept.stat().st_mtime_ns
-    second = export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path / "backbones")
+    second = export_backbone(backbone, Preprocessing(SIZE), NAME, tmp_path / "backbones")
     assert len(exported) == 1
     assert kept.stat().st_mtime_ns == written
     assert first == second == frozen
     assert second.graph == kept.read_bytes() == frozen.graph
-    export_backbone(build_backbone(NAME, weights=None, image_size=SIZE, seed=1), ImageInput(SIZE), NAME, kept.parent)
-    export_backbone(backbone, ImageInput(96), NAME, kept.parent)
+    export_backbone(build_backbone(NAME, weights=None, image_size=SIZE, seed=1), Preprocessing(SIZE), NAME, kept.parent)
+    export_backbone(backbone, Preprocessing(96), NAME, kept.parent)
     assert len(exported) == 3  # other weights, another size
-    export_backbone(backbone, ImageInput(SIZE, "crop"), NAME, kept.parent)
+    export_backbone(backbone, Preprocessing(SIZE, "crop"), NAME, kept.parent)
     assert len(exported) == 3  # the preprocessing is not in the graph
 
 
@@ -154,9 +154,9 @@ def test_an_interrupted_export_leaves_nothing_that_is_used(backbone, frozen, tmp
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", stopped)
         with pytest.raises(KeyboardInterrupt):
-            export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path)
+            export_backbone(backbone, Preprocessing(SIZE), NAME, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert export_backbone(backbone, ImageInput(SIZE), NAME, tmp_path).graph == frozen.graph
+    assert export_backbone(backbone, Preprocessing(SIZE), NAME, tmp_path).graph == frozen.graph
 
 
 def test_exporting_leaves_the_module_and_the_log_level_alone(backbone):

@@ -16,7 +16,7 @@ from ordhash.learn.loop import TrainingRun, Validation, class_means, features_of
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.model.features import FeatureMaps
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 
 
 def head(in_dim, n_classes):
@@ -50,11 +50,11 @@ def test_class_features_are_means_less_the_mean_of_all(batch_size, precision):
 
 def test_class_features_of_a_network_that_reads_pictures(photo_folder):
     images = read_folder(photo_folder)
-    backbone, form = build_backbone("test_resnet", weights=None, image_size=64), ImageInput(64)
-    batches = PictureBatches(images, form, crop=None, workers=0)
+    backbone, preprocessing = build_backbone("test_resnet", weights=None, image_size=64), Preprocessing(64)
+    batches = PictureBatches(images, preprocessing, crop=None, workers=0)
     network = HashingNetwork(backbone, head(backbone.last_channels, 3)).train()
     found = class_means(features_of(network, batches, 5, Fabric(accelerator="cpu", devices=1)), batches.labels)
-    pictures = torch.from_numpy(np.stack([form.read(images, row) for row in range(len(images))]))
+    pictures = torch.from_numpy(np.stack([preprocessing.read(images, row) for row in range(len(images))]))
     with torch.no_grad():
         features = backbone.eval()(pictures).mean(dim=(2, 3)).numpy()
     np.testing.assert_allclose(found.numpy(), means_slowly(features, images.labels), atol=1e-4)

@@ -29,7 +29,7 @@ from ordhash.learn.validation import calibrations, held_out, leave_one_out_map
 from ordhash.model.encoder import Encoder
 from ordhash.model.features import FeatureStore
 from ordhash.model.file import load_model
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 
 TINY = DOHConfig(
     code_bits=16, arity=4, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16, dropout=0.2
@@ -52,7 +52,9 @@ def graphs(cache):
     """A backbone and a head in ONNX, of the shapes that TINY gives."""
     backbone = build_backbone(TINY.backbone, weights=None, image_size=64)
     head = HashingHead(96, 3, TINY.spec, hidden=16, local_hidden=16).eval()
-    return export_backbone(backbone, ImageInput(64), TINY.backbone, cache / "backbones"), export_head(head, (96, 2, 2))
+    return export_backbone(backbone, Preprocessing(64), TINY.backbone, cache / "backbones"), export_head(
+        head, (96, 2, 2)
+    )
 
 
 @pytest.fixture
@@ -63,9 +65,9 @@ def learned(graphs, monkeypatch):
     """
     digests = []
 
-    def backbone(network, form, name, cache=None):
+    def backbone(network, preprocessing, name, cache=None):
         if cache is not None:
-            return export_backbone(network, form, name, cache)
+            return export_backbone(network, preprocessing, name, cache)
         digests.append(weights_digest(network))
         return dataclasses.replace(graphs[0], weights_id=digests[-1])
 

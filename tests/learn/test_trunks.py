@@ -19,7 +19,7 @@ from ordhash.learn import trunks as module
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, weights_digest
 from ordhash.learn.trunks import TRUNKS, make_trunk, pretrained_trunk_state, read_arrays, weights_path
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 
 DEPTHS = {"alexnet": (256, 192, 64), "vgg16": (512, 512, 256, 128, 64)}  # behind each pooling, the last one first
 
@@ -305,7 +305,7 @@ def test_pictures_that_are_too_small_are_refused(stages):
 
 def test_the_graph_gives_the_same_features():
     backbone = build_backbone("alexnet", weights=None, image_size=96, stages=2, mirror=True)
-    frozen = export_backbone(backbone, ImageInput(96), "alexnet")
+    frozen = export_backbone(backbone, Preprocessing(96), "alexnet")
     pictures = random_pictures(3, 96)
     session = onnxruntime.InferenceSession(frozen.graph, providers=["CPUExecutionProvider"])
     (found,) = session.run(["features"], {"images": pictures.numpy()})

@@ -14,7 +14,7 @@ from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.model.encoder import Encoder
 from ordhash.model.features import FeatureStore, FrozenBackbone
 from ordhash.model.file import ModelInfo, load_model, save_model
-from ordhash.model.inference import ImageInput, open_session
+from ordhash.model.inference import Preprocessing, open_session
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def assert_same(found, expected):
 
 def test_run_is_the_model_on_prepared_pictures(encoder, tiny_model, photos):
     found = encoder.run(photos)
-    form = load_model(tiny_model).info.form
-    pixels = np.stack([prepare(open_rgb(path), form.size, form.fit) for path in photos])
+    preprocessing = load_model(tiny_model).info.preprocessing
+    pixels = np.stack([prepare(open_rgb(path), preprocessing.size, preprocessing.fit) for path in photos])
     scores, attention = open_session(tiny_model).run(["scores", "attention"], {"images": pixels})
     assert found.rows.tolist() == list(range(18))
     assert (found.scores.dtype, found.attention.dtype) == (np.float32, np.float32)
@@ -130,9 +130,9 @@ def small_strides(path, shape):
         onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 18]> {text}').SerializeToString()
         for text in parts
     )
-    form = ImageInput(8)
-    info = ModelInfo(CodeSpec(3, 2), form, {"mean": [0.0], "std": [1.0]}, (), False, "tiny", "0", {}, "")
-    return save_model(path, FrozenBackbone(backbone, form, "tiny", "0"), head, info)
+    preprocessing = Preprocessing(8)
+    info = ModelInfo(CodeSpec(3, 2), preprocessing, {"mean": [0.0], "std": [1.0]}, (), False, "tiny", "0", {}, "")
+    return save_model(path, FrozenBackbone(backbone, preprocessing, "tiny", "0"), head, info)
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -17,15 +17,15 @@ from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.model.features import FeatureStore, FrozenBackbone
-from ordhash.model.inference import ImageInput, open_session
+from ordhash.model.inference import Preprocessing, open_session
 
 ROW_BYTES = 2 * 5 * 4 * 4
 
 
-FORM = ImageInput(16)
+PREPROCESSING = Preprocessing(16)
 
 
-def backbone(seed=0, weight=None, form=FORM):
+def backbone(seed=0, weight=None, preprocessing=PREPROCESSING):
     """A convolution, of random weights unless one is given: 5 channels on 4 x 4 locations."""
     model = onnx.parser.parse_model(
         """
@@ -41,7 +41,7 @@ def backbone(seed=0, weight=None, form=FORM):
         np.random.default_rng(seed).normal(0, 0.01, (5, 3, 4, 4)) if weight is None else np.full((5, 3, 4, 4), weight)
     )
     model.graph.initializer.append(onnx.numpy_helper.from_array(weights.astype(np.float32), "weight"))
-    return FrozenBackbone(model.SerializeToString(), form, "tiny", f"seed{seed}")
+    return FrozenBackbone(model.SerializeToString(), preprocessing, "tiny", f"seed{seed}")
 
 
 BACKBONE = backbone()
@@ -53,9 +53,9 @@ def pictures(n, seed=0):
 
 def direct(images, frozen=BACKBONE):
     """float32 maps straight from ONNX Runtime."""
-    form = frozen.form
-    pixels = np.stack([prepare(open_rgb(source), form.size, form.fit) for source in images.images])
-    pixels = pixels[:, :, ::-1] if form.mirror else pixels
+    preprocessing = frozen.preprocessing
+    pixels = np.stack([prepare(open_rgb(source), preprocessing.size, preprocessing.fit) for source in images.images])
+    pixels = pixels[:, :, ::-1] if preprocessing.mirror else pixels
     return open_session(frozen.graph).run(["features"], {"images": np.ascontiguousarray(pixels)})[0]
 
 
@@ -235,8 +235,8 @@ def test_features_that_float16_cannot_hold_are_refused(tmp_path, weight):
     [
         backbone(seed=1),
         dataclasses.replace(BACKBONE, name="other"),
-        backbone(form=ImageInput(16, mirror=True)),
-        backbone(form=ImageInput(16, "crop")),
+        backbone(preprocessing=Preprocessing(16, mirror=True)),
+        backbone(preprocessing=Preprocessing(16, "crop")),
     ],
     ids=["weights", "name", "mirror", "fit"],
 )
@@ -255,7 +255,7 @@ def test_whatever_gives_other_maps_has_a_folder_of_its_own(tmp_path, photo_folde
 
 def test_a_mirror_and_a_size_are_in_the_name_of_the_folder():
     assert BACKBONE.folder_name == "tiny-16-squash-seed0"
-    assert backbone(form=ImageInput(20, "crop", mirror=True)).folder_name == "tiny-20-crop-mirror-seed0"
+    assert backbone(preprocessing=Preprocessing(20, "crop", mirror=True)).folder_name == "tiny-20-crop-mirror-seed0"
 
 
 # --- interruptions ----------------------------------------------------------------------------------------------------
@@ -343,9 +343,9 @@ import numpy as np
 from pathlib import Path
 from ordhash.data.imageset import ImageSet
 from ordhash.model.features import FeatureStore, FrozenBackbone
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 root, seed = Path(sys.argv[1]), int(sys.argv[2])
-frozen = FrozenBackbone((root / "graph").read_bytes(), ImageInput(16), "tiny", "seed0")
+frozen = FrozenBackbone((root / "graph").read_bytes(), Preprocessing(16), "tiny", "seed0")
 own = np.random.default_rng(seed).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
 shared = np.random.default_rng(9).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
 images = ImageSet(np.concatenate([own, shared]))

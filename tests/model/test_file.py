@@ -16,12 +16,12 @@ from ordhash.errors import InputError, ModelFileError
 from ordhash.model.calibration import Calibration
 from ordhash.model.features import FrozenBackbone
 from ordhash.model.file import FORMAT_VERSION, ModelInfo, load_model, save_model
-from ordhash.model.inference import ImageInput, open_session
+from ordhash.model.inference import Preprocessing, open_session
 
-FORM = ImageInput(8, "crop")
+FORM = Preprocessing(8, "crop")
 INFO = ModelInfo(
     spec=CodeSpec(6, 4),
-    form=FORM,
+    preprocessing=FORM,
     normalisation={"mean": [127.0, 127.0, 127.0], "std": [128.0, 128.0, 128.0]},
     class_names=("Käse", "sea"),
     multilabel=True,
@@ -132,7 +132,7 @@ def test_the_parts_take_and_give_nothing_else(path):
         assert [value.name for value in session.get_inputs()] == inputs
         assert [value.name for value in session.get_outputs()] == outputs
     frozen = model.backbone()
-    assert (frozen.form, frozen.name, frozen.weights_id) == (FORM, "tiny", "00ff")
+    assert (frozen.preprocessing, frozen.name, frozen.weights_id) == (FORM, "tiny", "00ff")
     assert frozen.folder_name == backbone().folder_name
 
 
@@ -248,7 +248,7 @@ def test_a_missing_value_is_refused(path, name):
         {"spec": {"code_bits": 7, "arity": 4}},
         {"spec": {"bits": 7}},
         {"spec": None},
-        {"form": 3},
+        {"preprocessing": 3},
         {"class_names": None},
         {"format_version": "one"},
         {"format_version": None},

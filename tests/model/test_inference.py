@@ -9,7 +9,7 @@ from PIL import Image
 from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
-from ordhash.model.inference import ImageInput, open_session, output_shape, run_images
+from ordhash.model.inference import Preprocessing, open_session, output_shape, run_images
 
 # The mean colour of a picture, and the picture itself.
 GRAPH = onnx.parser.parse_model(
@@ -22,7 +22,7 @@ GRAPH = onnx.parser.parse_model(
     }
     """
 ).SerializeToString()
-FORM = ImageInput(8)
+FORM = Preprocessing(8)
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +81,15 @@ def test_a_batch_of_bad_images_alone_has_no_outputs(session):
 @pytest.mark.parametrize("fit", ["squash", "crop"])
 def test_a_mirrored_picture_is_mirrored_after_it_is_fitted(session, photo_folder, fit):
     images = ImageSet(sorted(photo_folder.rglob("*.jpg"))[:2])
-    (plain,) = run_images(session, ["same"], images, ImageInput(8, fit))
-    (mirrored,) = run_images(session, ["same"], images, ImageInput(8, fit, mirror=True))
+    (plain,) = run_images(session, ["same"], images, Preprocessing(8, fit))
+    (mirrored,) = run_images(session, ["same"], images, Preprocessing(8, fit, mirror=True))
     np.testing.assert_array_equal(mirrored.outputs[0], plain.outputs[0][:, :, ::-1])
     assert not np.array_equal(mirrored.outputs[0], plain.outputs[0])
 
 
 def test_one_picture_of_an_input_form(photo_folder):
     path = next(photo_folder.rglob("*.jpg"))
-    found = ImageInput(16, "crop").read(ImageSet([path]), 0)
+    found = Preprocessing(16, "crop").read(ImageSet([path]), 0)
     np.testing.assert_array_equal(found, prepare(Image.open(path), 16, "crop"))
     with pytest.raises(ImageError, match="image 0: the file is empty"):
         FORM.read(ImageSet([b""]), 0)
@@ -152,7 +152,7 @@ def test_a_session_of_a_file(tmp_path):
 def test_the_shape_of_an_output_is_read_where_it_is_fixed_and_tried_where_it_is_not(session):
     assert output_shape(session, "mean", FORM) == (3,)
     assert output_shape(session, "same", FORM) == (8, 8, 3)
-    assert output_shape(session, "same", ImageInput(5)) == (5, 5, 3)
+    assert output_shape(session, "same", Preprocessing(5)) == (5, 5, 3)
 
 
 def test_a_shape_that_is_fixed_costs_no_run():

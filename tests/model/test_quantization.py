@@ -48,7 +48,7 @@ def test_it_says_nearly_the_same_and_is_another_model(variant, tiny_model, photo
 
 def test_backbone_and_head_still_come_apart(variant, photo_folder_once):
     images = read_folder(photo_folder_once)
-    pictures = np.stack([variant.info.form.read(images, row) for row in range(4)])
+    pictures = np.stack([variant.info.preprocessing.read(images, row) for row in range(4)])
     maps = open_session(variant.backbone().graph).run(["features"], {"images": pictures})[0]
     scores = open_session(variant.head()).run(["scores"], {"features": maps})[0]
     whole = Encoder(variant.path).run(images.subset(range(4))).scores

@@ -125,7 +125,7 @@ def learn_everything(
     exact = start_fabric(dataclasses.replace(settings, precision="32-true"))
     device = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
     query, database = (
-        PictureBatches(images, trained.form, crop=None, workers=settings.workers)
+        PictureBatches(images, trained.preprocessing, crop=None, workers=settings.workers)
         for images in (protocol.query, protocol.database)
     )
     return _applied(trained.network, query, database, exact, {**_facts(trained.state), "device": device})

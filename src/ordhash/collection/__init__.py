@@ -3,8 +3,8 @@
 from ordhash.collection.catalogue import CollectionInfo, Entry
 from ordhash.collection.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
-from ordhash.collection.syncprogress import SyncProgress
 from ordhash.collection.sync import SyncReport, is_as_it_was
+from ordhash.collection.syncprogress import SyncProgress
 
 __all__ = [
     "NEAR_DUPLICATE",

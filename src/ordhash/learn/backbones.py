@@ -27,7 +27,7 @@ from torch.nn import functional
 from ordhash.errors import InputError, MissingPartError
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.trunks import TRUNKS, make_trunk, pretrained_trunk_state
-from ordhash.model import ImageInput
+from ordhash.model import Preprocessing
 
 __all__ = [
     "PACKAGED_WEIGHTS",
@@ -223,7 +223,7 @@ def _earlier_stages(network: Any, name: str, image_size: int) -> tuple[int, ...]
     return tuple(reversed(found))
 
 
-def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, ImageInput]:
+def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, Preprocessing]:
     """Backbone that a configuration asks for, in evaluation mode, and how its pictures are prepared.
 
     Args:
@@ -242,7 +242,7 @@ def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, 
         mirror=config.mirror,
         seed=seed,
     )
-    return backbone, ImageInput(config.image_size, config.fit)
+    return backbone, Preprocessing(config.image_size, config.fit)
 
 
 def _close_names(name: str) -> list[str]:

@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 
 from ordhash.data import ImageSet, open_rgb
 from ordhash.errors import InputError
-from ordhash.model import FeatureMaps, ImageInput
+from ordhash.model import FeatureMaps, Preprocessing
 
 Rows = npt.NDArray[np.intp]
 
@@ -120,15 +120,15 @@ class FeatureBatches:
 class _Pictures(Dataset[Tensor]):
     """Pictures by the seed of their epoch and their row."""
 
-    def __init__(self, images: ImageSet, form: ImageInput, crop: float | None, strong: bool) -> None:
+    def __init__(self, images: ImageSet, preprocessing: Preprocessing, crop: float | None, strong: bool) -> None:
         self.images = images
-        self.form = form
+        self.preprocessing = preprocessing
         self.transform = None
         if crop is not None:
-            self._least_side = math.ceil(max(2.0, crop**-0.5) * form.size)
+            self._least_side = math.ceil(max(2.0, crop**-0.5) * preprocessing.size)
             self.transform = v2.Compose(
                 [
-                    v2.RandomResizedCrop(form.size, scale=(crop, 1.0), antialias=True),
+                    v2.RandomResizedCrop(preprocessing.size, scale=(crop, 1.0), antialias=True),
                     v2.RandomHorizontalFlip(),
                     *([v2.TrivialAugmentWide(fill=[_GREY])] if strong else []),
                     v2.PILToTensor(),
@@ -142,7 +142,7 @@ class _Pictures(Dataset[Tensor]):
     def __getitem__(self, seed_and_row: tuple[int, int]) -> Tensor:
         seed, row = seed_and_row
         if self.transform is None:
-            return torch.from_numpy(np.ascontiguousarray(self.form.read(self.images, row)))
+            return torch.from_numpy(np.ascontiguousarray(self.preprocessing.read(self.images, row)))
         # Enough for the smallest crop to have as many pixels as the network sees.
         picture = open_rgb(self.images.images[row], name=self.images.name(row), least_side=self._least_side)
         # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
@@ -159,14 +159,14 @@ class PictureBatches:
 
     Args:
         images: n images with labels, all of them usable.
-        form: Preprocessing.
+        preprocessing: How pictures are prepared.
         crop: Pictures are changed at random, and a crop keeps at least this share of the area; None leaves them.
         workers: Processes that decode.
         strong: Whether to change them more than that, as ``TrainConfig.strong_augment`` has it.
     """
 
     def __init__(
-        self, images: ImageSet, form: ImageInput, *, crop: float | None, workers: int, strong: bool = False
+        self, images: ImageSet, preprocessing: Preprocessing, *, crop: float | None, workers: int, strong: bool = False
     ) -> None:
         if images.labels is None:
             raise ValueError("images need labels")  # the trainer has checked
@@ -175,7 +175,7 @@ class PictureBatches:
         self._augment = crop is not None
         self._batches: list[list[tuple[int, int]]] = []  # of the epoch at hand; the loader looks when an epoch begins
         self._loader: DataLoader[Any] = DataLoader(
-            _Pictures(images, form, crop, strong),
+            _Pictures(images, preprocessing, crop, strong),
             batch_sampler=self._batches,
             num_workers=workers,
             persistent_workers=workers > 0,  # starting them takes longer than a short epoch

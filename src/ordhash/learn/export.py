@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import ordhash
 from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.config import DOHConfig
-from ordhash.model import FrozenBackbone, ImageInput, ModelInfo, save_model
+from ordhash.model import FrozenBackbone, ModelInfo, Preprocessing, save_model
 from ordhash.support import replace_file
 
 __all__ = ["export_backbone", "export_head", "export_model", "exported_backbone", "to_onnx", "weights_digest"]
@@ -28,25 +28,27 @@ def weights_digest(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def export_backbone(backbone: Backbone, form: ImageInput, name: str, cache: Path | None = None) -> FrozenBackbone:
+def export_backbone(
+    backbone: Backbone, preprocessing: Preprocessing, name: str, cache: Path | None = None
+) -> FrozenBackbone:
     """Graph ``images`` -> ``features`` of a backbone.
 
     Args:
         backbone: In evaluation mode.
-        form: Preprocessing.
+        preprocessing: How pictures are prepared.
         name: Name of it.
         cache: Folder that keeps graphs, since tracing a backbone takes a quarter of a minute; None keeps none.
     """
     weights_id = weights_digest(backbone)
-    kept = cache / f"{name}-{form.size}-{weights_id}.onnx" if cache else None
+    kept = cache / f"{name}-{preprocessing.size}-{weights_id}.onnx" if cache else None
     if kept and kept.exists():
-        return FrozenBackbone(kept.read_bytes(), form, name, weights_id)
-    example = torch.zeros(2, form.size, form.size, 3, dtype=torch.uint8)
+        return FrozenBackbone(kept.read_bytes(), preprocessing, name, weights_id)
+    example = torch.zeros(2, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
     graph = to_onnx(backbone, example, "images", ["features"])
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
         replace_file(kept, lambda file: file.write(graph))
-    return FrozenBackbone(graph, form, name, weights_id)
+    return FrozenBackbone(graph, preprocessing, name, weights_id)
 
 
 def exported_backbone(config: DOHConfig, cache: Path, *, seed: int = 0) -> tuple[Backbone, FrozenBackbone]:
@@ -61,8 +63,8 @@ def exported_backbone(config: DOHConfig, cache: Path, *, seed: int = 0) -> tuple
         InputError: The configuration's backbone cannot be built.
         MissingPartError: Its weights are not at hand.
     """
-    backbone, form = configured_backbone(config, seed=seed)
-    return backbone, export_backbone(backbone, form, config.backbone, cache / "backbones")
+    backbone, preprocessing = configured_backbone(config, seed=seed)
+    return backbone, export_backbone(backbone, preprocessing, config.backbone, cache / "backbones")
 
 
 class _HeadForExport(nn.Module):

@@ -19,7 +19,7 @@ from ordhash.learn.config import TrainConfig
 from ordhash.learn.loop import Validation
 from ordhash.learn.pseudolabels import pseudo_labels
 from ordhash.learn.validation import check_neighbourhoods, held_out, held_out_mask, labels_of, usable
-from ordhash.model import FeatureMaps, FeatureStore, FrozenBackbone, ImageInput
+from ordhash.model import FeatureMaps, FeatureStore, FrozenBackbone, Preprocessing
 from ordhash.support import progress_bar
 
 __all__ = ["Featured", "TrainingData", "feature_data", "prepare_features", "prepare_pictures"]
@@ -68,7 +68,7 @@ def prepare_pictures(
     validation: ImageSet | None,
     settings: TrainConfig,
     backbone: Backbone,
-    form: ImageInput,
+    preprocessing: Preprocessing,
     *,
     progress: bool = False,
 ) -> TrainingData:
@@ -79,7 +79,7 @@ def prepare_pictures(
         validation: Images that choose the epoch; None holds some of ``images`` out.
         settings: How to train.
         backbone: Says which maps it gives.
-        form: Preprocessing.
+        preprocessing: How pictures are prepared.
         progress: Whether to show bars.
 
     Raises:
@@ -94,10 +94,12 @@ def prepare_pictures(
             validation, more = usable(validation, advance)
         failures = [*failures, *more]
     crop = settings.crop if settings.augment else None
-    batches = PictureBatches(images, form, crop=crop, workers=settings.workers, strong=settings.strong_augment)
-    held = PictureBatches(validation, form, crop=None, workers=settings.workers)
+    batches = PictureBatches(images, preprocessing, crop=crop, workers=settings.workers, strong=settings.strong_augment)
+    held = PictureBatches(validation, preprocessing, crop=None, workers=settings.workers)
     with torch.inference_mode():
-        depth, height, width = backbone(torch.zeros(1, form.size, form.size, 3, dtype=torch.uint8)).shape[1:]
+        depth, height, width = backbone(
+            torch.zeros(1, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
+        ).shape[1:]
     labels = labels_of(validation) if len(validation) else np.zeros((0, batches.labels.shape[1]), dtype=bool)
     return TrainingData(images, batches, Validation(held, labels), (depth, height, width), failures=failures)
 
@@ -131,7 +133,7 @@ def prepare_features(
     def mirror_images(images: ImageSet) -> FeatureMaps | None:
         if not settings.augment or backbone.mirror:  # with it both ways give the same
             return None
-        other_way = dataclasses.replace(frozen, form=dataclasses.replace(frozen.form, mirror=True))
+        other_way = dataclasses.replace(frozen, preprocessing=dataclasses.replace(frozen.preprocessing, mirror=True))
         mirrored = store.maps(images, other_way, progress=progress)
         if mirrored.failures:
             raise DataError(f"{mirrored.failures[0]}: it was readable a moment ago; run the training again")

@@ -35,8 +35,8 @@ from ordhash.model import (
     MODEL_FILE,
     Calibration,
     FeatureStore,
-    ImageInput,
     ModelInfo,
+    Preprocessing,
     learned_from,
     load_model,
     symbol_shares,
@@ -173,7 +173,7 @@ class TrainedNetwork:
         network: The head, or the whole network where the backbone learned too, with the weights of the kept epoch; it
             is where it was trained.
         backbone: The backbone, which is part of such a network.
-        form: How its pictures are prepared.
+        preprocessing: How its pictures are prepared.
         feature_shape: D, h, w of its feature maps.
         objective: What was trained for, after it was suited to images and features.
         state: Kept epoch, its quality, the history.
@@ -186,7 +186,7 @@ class TrainedNetwork:
 
     network: HashingHead | HashingNetwork
     backbone: Backbone
-    form: ImageInput
+    preprocessing: Preprocessing
     feature_shape: tuple[int, int, int]
     objective: Objective
     state: TrainingState
@@ -220,12 +220,12 @@ def train_network(
     """
     settings = run.settings
     if finetunes(settings, run.fabric):
-        backbone, form = configured_backbone(config, seed=settings.seed)
-        data = prepare_pictures(images, validation, settings, backbone, form, progress=run.progress)
+        backbone, preprocessing = configured_backbone(config, seed=settings.seed)
+        data = prepare_pictures(images, validation, settings, backbone, preprocessing, progress=run.progress)
         network, lesson = fit_network(data, config, run, backbone)
     else:
         backbone, frozen = exported_backbone(config, cache, seed=settings.seed)
-        store, form = FeatureStore(cache / "features"), frozen.form
+        store, preprocessing = FeatureStore(cache / "features"), frozen.preprocessing
         data = prepare_features(images, validation, settings, backbone, frozen, store, progress=run.progress)
         network, lesson = fit_network(data, config, run)
     shares = None
@@ -234,7 +234,7 @@ def train_network(
     return TrainedNetwork(
         network,
         backbone,
-        form,
+        preprocessing,
         data.shape,
         lesson.objective,
         run.state,
@@ -285,7 +285,7 @@ def _described(
     state, images = trained.state, trained.images
     return ModelInfo(
         spec=config.spec,
-        form=trained.form,
+        preprocessing=trained.preprocessing,
         normalisation=trained.backbone.normalisation,
         class_names=images.class_names,
         multilabel=images.multilabel,
@@ -320,7 +320,7 @@ def _write_model(path: Path, trained: TrainedNetwork, info: ModelInfo, cache: Pa
         head, kept = network.head, None  # a fine-tuned backbone is not needed again
     else:
         head, kept = network, cache / "backbones"
-    frozen = export_backbone(trained.backbone, trained.form, info.backbone, kept)
+    frozen = export_backbone(trained.backbone, trained.preprocessing, info.backbone, kept)
     info = dataclasses.replace(info, weights_id=frozen.weights_id)
     export_model(path, frozen, head, trained.feature_shape, info)
 

@@ -4,7 +4,7 @@ from ordhash.model.calibration import Calibration
 from ordhash.model.encoder import Encoded, Encoder
 from ordhash.model.features import FeatureMaps, FeatureStore, FrozenBackbone
 from ordhash.model.file import MODEL_FILE, Model, ModelInfo, load_model, recorded_model, save_model
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 from ordhash.model.quantization import quantize
 from ordhash.model.staleness import (
     GENERAL,
@@ -28,9 +28,9 @@ __all__ = [
     "FeatureMaps",
     "FeatureStore",
     "FrozenBackbone",
-    "ImageInput",
     "Model",
     "ModelInfo",
+    "Preprocessing",
     "learned_from",
     "load_model",
     "quantize",

@@ -120,7 +120,8 @@ class Encoder:
         return self._model.backbone()
 
     def __repr__(self) -> str:
-        return f"Encoder({self.path}: {self.spec.code_bits} bits, {self.info.backbone} at {self.info.form.size} px)"
+        size = self.info.preprocessing.size
+        return f"Encoder({self.path}: {self.spec.code_bits} bits, {self.info.backbone} at {size} px)"
 
     def run(self, images: Images, *, pixels: bool = False) -> Encoded:
         """Scores and attention of every usable image; the others are reported, not raised.
@@ -133,7 +134,7 @@ class Encoder:
         rows: list[npt.NDArray[np.intp]] = [np.zeros(0, np.intp)]
         parts: list[list[npt.NDArray[Any]]] = []
         failures: list[ImageError] = []
-        size = self.info.form.size
+        size = self.info.preprocessing.size
         seen = [np.zeros((0, size, size, 3), np.uint8)]
         for batch in self.stream(wanted):
             rows.append(batch.rows)
@@ -162,12 +163,12 @@ class Encoder:
         """
         if batch.pixels is not None:
             return batch.pixels
-        return np.stack([self.info.form.read(images, row) for row in batch.rows.tolist()])
+        return np.stack([self.info.preprocessing.read(images, row) for row in batch.rows.tolist()])
 
     def _attention_shape(self) -> tuple[int, ...]:
         # With a cache of features the session is of the head alone, which takes no pictures.
         session = self._session if self._features is None else open_session(self._model.graph)
-        return output_shape(session, "attention", self.info.form)
+        return output_shape(session, "attention", self.info.preprocessing)
 
     def stream(self, images: ImageSet) -> Iterator[Batch]:
         """Batches of (scores, attention), in order, for sets that do not fit in memory."""
@@ -178,9 +179,9 @@ class Encoder:
         # One batch takes all threads, so that a query waits shortly; many batches take one each.
         many = len(images) > self._batch_size
         session, workers = (self._one_thread, self._threads) if many else (self._session, 1)
-        form, batch_size = self.info.form, self._batch_size
+        preprocessing, batch_size = self.info.preprocessing, self._batch_size
         with progress_bar("Encoding", len(images), show=self._progress) as advance:
-            for batch in run_images(session, outputs, images, form, batch_size=batch_size, workers=workers):
+            for batch in run_images(session, outputs, images, preprocessing, batch_size=batch_size, workers=workers):
                 yield batch
                 advance(batch.size)
 

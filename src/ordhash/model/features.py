@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ordhash.data import ImageSet
 from ordhash.errors import DataError, ImageError
-from ordhash.model.inference import ImageInput, open_session, output_shape, run_images
+from ordhash.model.inference import Preprocessing, open_session, output_shape, run_images
 from ordhash.support import available_cores, progress_bar, replace_file, some_usable
 
 __all__ = ["FeatureMaps", "FeatureStore", "FrozenBackbone"]
@@ -32,21 +32,21 @@ class FrozenBackbone:
 
     Attributes:
         graph: The graph.
-        form: Preprocessing.
+        preprocessing: How pictures are prepared.
         name: Name of it.
         weights_id: Digest of its weights: with the name and the preprocessing it names the maps on disk.
     """
 
     graph: bytes = field(repr=False)
-    form: ImageInput
+    preprocessing: Preprocessing
     name: str
     weights_id: str
 
     @property
     def folder_name(self) -> str:
         """Where its maps are kept: readable, and different for whatever gives different maps."""
-        mirror = "-mirror" if self.form.mirror else ""
-        return f"{self.name}-{self.form.size}-{self.form.fit}{mirror}-{self.weights_id}"
+        mirror = "-mirror" if self.preprocessing.mirror else ""
+        return f"{self.name}-{self.preprocessing.size}-{self.preprocessing.fit}{mirror}-{self.weights_id}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +184,7 @@ class FeatureStore:
             (folder / "digests").open("ab") as digests,
         ):
             batches = run_images(
-                session, ["features"], images, backbone.form, batch_size=batch_size, workers=available_cores()
+                session, ["features"], images, backbone.preprocessing, batch_size=batch_size, workers=available_cores()
             )
             for batch in batches:
                 if len(batch.rows):
@@ -214,7 +214,7 @@ def _open(folder: Path, n: int, backbone: FrozenBackbone) -> npt.NDArray[np.floa
     if n:
         return np.memmap(folder / "maps.f16", dtype=np.float16, mode="r", shape=(n, *_read_shape(folder)))
     # An empty file cannot be mapped, and there may never have been a map to take the shape from.
-    return np.zeros((0, *output_shape(open_session(backbone.graph), "features", backbone.form)), np.float16)
+    return np.zeros((0, *output_shape(open_session(backbone.graph), "features", backbone.preprocessing)), np.float16)
 
 
 def _read_shape(folder: Path) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from ordhash.codes import CodeSpec
 from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.model.calibration import Calibration
 from ordhash.model.features import FrozenBackbone
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 from ordhash.support import StrPath, replace_file
 
 __all__ = [
@@ -47,7 +47,7 @@ class ModelInfo:
 
     Attributes:
         spec: Shape of the codes.
-        form: How pictures are prepared.
+        preprocessing: How pictures are prepared.
         normalisation: ``mean`` and ``std`` in pixel values; the graph applies them itself.
         class_names: Classes of the training set.
         multilabel: Whether training images carried several labels.
@@ -62,7 +62,7 @@ class ModelInfo:
     """
 
     spec: CodeSpec
-    form: ImageInput
+    preprocessing: Preprocessing
     normalisation: dict[str, list[float]]
     class_names: tuple[str, ...]
     multilabel: bool
@@ -91,7 +91,7 @@ class ModelInfo:
             found = values.get(name)
             parts[name] = found and Calibration(tuple(found["distances"]), tuple(found["likelihoods"]), found["pairs"])
         parts["spec"] = CodeSpec(**values["spec"])
-        parts["form"] = ImageInput(**values["form"])
+        parts["preprocessing"] = Preprocessing(**values["preprocessing"])
         parts["class_names"] = tuple(values["class_names"])
         return cls(**parts)
 
@@ -133,7 +133,7 @@ class Model:
         """The backbone alone, from ``images`` to ``features``."""
         extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
         graph = extractor.extract_model(["images"], ["features"]).SerializeToString()
-        return FrozenBackbone(graph, self.info.form, self.info.backbone, self.info.weights_id)
+        return FrozenBackbone(graph, self.info.preprocessing, self.info.backbone, self.info.weights_id)
 
 
 def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = None) -> Path:

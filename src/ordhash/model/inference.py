@@ -18,11 +18,11 @@ from ordhash.data import ImageSet, open_rgb, prepare
 from ordhash.errors import ImageError, ModelFileError
 from ordhash.support import available_cores
 
-__all__ = ["Batch", "ImageInput", "open_session", "output_shape", "run_images"]
+__all__ = ["Batch", "Preprocessing", "open_session", "output_shape", "run_images"]
 
 
 @dataclass(frozen=True)
-class ImageInput:
+class Preprocessing:
     """The input of a graph: uint8 (n, size, size, 3) under the name ``images``; normalisation is inside the graph.
 
     Attributes:
@@ -88,7 +88,7 @@ def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxrunt
         raise ModelFileError(f"{name} cannot be run by ONNX Runtime ({str(error)[:200]}); write it again") from error
 
 
-def output_shape(session: onnxruntime.InferenceSession, output: str, form: ImageInput) -> tuple[int, ...]:
+def output_shape(session: onnxruntime.InferenceSession, output: str, preprocessing: Preprocessing) -> tuple[int, ...]:
     """Shape of an output for one image, without the axis of the images.
 
     Taken from the graph if its shapes are fixed; otherwise a black picture is run.
@@ -96,12 +96,12 @@ def output_shape(session: onnxruntime.InferenceSession, output: str, form: Image
     Args:
         session: A graph with the input ``images``.
         output: Name of the output.
-        form: What the graph takes.
+        preprocessing: What the graph takes.
     """
     declared = next(value.shape for value in session.get_outputs() if value.name == output)
     if len(declared) > 1 and all(isinstance(side, int) for side in declared[1:]):
         return tuple(declared[1:])
-    black = np.zeros((1, form.size, form.size, 3), np.uint8)
+    black = np.zeros((1, preprocessing.size, preprocessing.size, 3), np.uint8)
     return tuple(session.run([output], {"images": black})[0].shape[1:])
 
 
@@ -109,7 +109,7 @@ def run_images(
     session: onnxruntime.InferenceSession,
     outputs: Sequence[str],
     images: ImageSet,
-    form: ImageInput,
+    preprocessing: Preprocessing,
     *,
     batch_size: int = 8,
     workers: int = 1,
@@ -127,7 +127,7 @@ def run_images(
         session: From ``open_session``.
         outputs: Names of outputs.
         images: n images.
-        form: Preprocessing.
+        preprocessing: How pictures are prepared.
         batch_size: Images a run.
         workers: Batches under way at once.
     """
@@ -137,7 +137,7 @@ def run_images(
         rows, pixels, failures = [], [], []
         for row in range(start, stop):
             try:
-                pixels.append(form.read(images, row))
+                pixels.append(preprocessing.read(images, row))
                 rows.append(row)
             except ImageError as error:
                 failures.append(error)

@@ -78,7 +78,7 @@ def _pictures(model: Model, images: ImageSet) -> npt.NDArray[np.uint8]:
     found = []
     for row in np.linspace(0, len(images) - 1, min(len(images), MOST_PICTURES)).astype(int).tolist():
         try:
-            found.append(model.info.form.read(images, row))
+            found.append(model.info.preprocessing.read(images, row))
         except ImageError:
             continue  # the other pictures give the ranges too
     if not found:

@@ -59,7 +59,7 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
         facts: dict[str, Any] = json.loads(str(kept["facts"]))
     info = ModelInfo(
         spec=CodeSpec(GENERAL_BITS, 2),
-        form=frozen.form,
+        preprocessing=frozen.preprocessing,
         normalisation=backbone.normalisation,
         class_names=(),
         multilabel=False,

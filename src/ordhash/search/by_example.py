@@ -16,7 +16,7 @@ from ordhash.collection import fingerprint
 from ordhash.data import MAX_PIXELS, Fit, ImageSource, open_rgb, prepare, source_name
 from ordhash.errors import InputError
 from ordhash.index import Condition, OrdinalIndex, rows_that_meet
-from ordhash.model import ImageInput
+from ordhash.model import Preprocessing
 from ordhash.search.answer import Answers, Box, answers_of, metadata_at, with_likelihoods, with_pictures
 from ordhash.search.target import Target
 
@@ -81,7 +81,7 @@ def search_by_examples(
     where = rows_that_meet(index, conditions)
     encoding = time.perf_counter()
     # One after the other, and no more of each is kept than the network sees: a few uploads can be very many pixels.
-    parts = [_part(example, encoder.info.form) for example in examples]
+    parts = [_part(example, encoder.info.preprocessing) for example in examples]
     encoded = encoder.run(np.stack([pixels for pixels, _ in parts]))
     encode_seconds = time.perf_counter() - encoding
     if encoded.failures:  # none is known: these pictures are decoded
@@ -155,7 +155,7 @@ def combined_scores(
     return np.asarray(np.log(np.maximum(mean, _LEAST)), dtype=np.float32)
 
 
-def _part(example: Example, form: ImageInput) -> tuple[npt.NDArray[np.uint8], Box]:
+def _part(example: Example, preprocessing: Preprocessing) -> tuple[npt.NDArray[np.uint8], Box]:
     """The part of an example's picture that counts, as the network sees it, and which part of the picture that is."""
     whole, box = example.box is None, example.box or (0.0, 0.0, 1.0, 1.0)
     left, top, right, bottom = box
@@ -168,10 +168,11 @@ def _part(example: Example, form: ImageInput) -> tuple[npt.NDArray[np.uint8], Bo
         example.image,
         name=example.name,
         max_pixels=example.max_pixels,
-        least_side=2 * form.size if whole else None,
+        least_side=2 * preprocessing.size if whole else None,
     )
     if not whole:
         width, height = picture.size
         corner = math.floor(left * width), math.floor(top * height)
         picture = picture.crop((*corner, math.ceil(right * width), math.ceil(bottom * height)))
-    return prepare(picture, form.size, form.fit), seen_part(picture.size, form.fit, example.box)
+    seen = seen_part(picture.size, preprocessing.fit, example.box)
+    return prepare(picture, preprocessing.size, preprocessing.fit), seen

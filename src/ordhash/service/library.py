@@ -213,10 +213,10 @@ class Library:
             UnknownKeyError: There is no such photograph.
             ImageError: Its file cannot be read.
         """
-        form = self.encoder.info.form
-        picture = open_rgb(self.folder / self._entry(key).key, name=key, least_side=2 * form.size)
+        preprocessing = self.encoder.info.preprocessing
+        picture = open_rgb(self.folder / self._entry(key).key, name=key, least_side=2 * preprocessing.size)
         attention: npt.NDArray[np.float32] = self.encoder.attention([picture])[0]
-        return attention, seen_part(picture.size, form.fit)
+        return attention, seen_part(picture.size, preprocessing.fit)
 
     def own_example(self, image: bytes, box: Box | None = None, *, wanted: bool = True, name: str) -> Example:
         """An uploaded example for [search][ordhash.service.Library.search].

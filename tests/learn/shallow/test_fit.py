@@ -14,7 +14,7 @@ from ordhash.learn.config import DOHConfig
 from ordhash.learn.shallow import SDH, SHALLOW_METHODS, find_shallow_method, fit_shallow
 from ordhash.learn.validation import calibrations
 from ordhash.model.encoder import Encoder
-from ordhash.model.inference import ImageInput
+from ordhash.model.inference import Preprocessing
 
 TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
 SUPERVISED = [name for name, method in SHALLOW_METHODS.items() if method.supervision == "labels"]
@@ -34,10 +34,10 @@ def test_a_shallow_method_writes_a_model_that_an_encoder_reads(method, photo_fol
     assert encoded.scores.shape == (18, 8, 2)
     np.testing.assert_allclose(encoded.attention, 1 / 4, rtol=1e-6)
 
-    form = ImageInput(64)
+    preprocessing = Preprocessing(64)
     backbone = build_backbone("test_resnet", weights=None, image_size=64, seed=0)
     with torch.no_grad():
-        maps = backbone(torch.from_numpy(np.stack([form.read(images, row) for row in range(18)]))).numpy()
+        maps = backbone(torch.from_numpy(np.stack([preprocessing.read(images, row) for row in range(18)]))).numpy()
     pooled = maps.mean(axis=(2, 3))
     pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
     expected = scores_of(SHALLOW_METHODS[method]().fit(pooled, images.labels, 8, 2), pooled)

@@ -107,7 +107,7 @@ def fit_shallow(  # as `train`: options by name, each with a default
         measured = calibrations(scores, truth[some])
     info = ModelInfo(
         spec=CodeSpec(config.code_bits, 2),
-        form=frozen.form,
+        preprocessing=frozen.preprocessing,
         normalisation=backbone.normalisation,
         class_names=images.class_names,
         multilabel=images.multilabel,
