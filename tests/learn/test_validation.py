@@ -50,7 +50,7 @@ def test_labelled_images_are_those_with_a_label():
     ("labels", "classes"), [([[1, 0], [1, 0]], 1), ([[0, 0], [0, 0]], 0), (np.zeros((0, 2)), 0), ([[1], [1]], 1)]
 )
 def test_fewer_than_two_classes_are_refused(labels, classes):
-    with pytest.raises(InputError, match=f"^the images have {classes} classes; learning needs at least two"):
+    with pytest.raises(InputError, match=f"at least two classes.* {classes}$"):
         labelled(make_set(labels))
 
 
