@@ -26,8 +26,8 @@ from ordhash.codes import (
     symbol_losses,
 )
 from ordhash.errors import InputError
-from ordhash.index.guard import Guard
 from ordhash.index.items import Items, Where, key_column
+from ordhash.index.lock import SharedLock
 from ordhash.index.planes import Bytes
 from ordhash.index.results import IndexStats, RadiusResult, SearchResult
 from ordhash.index.stores import Distinct, Engine, Found, Grown, Scan, Tabled, bools_of, store_of, with_tables
@@ -76,7 +76,7 @@ class OrdinalIndex:
         self._facts = facts
         self._engine = Engine(store)
         self._items = Items(store.n, column, metadata)
-        self._guard = Guard()
+        self._lock = SharedLock()
 
     @property
     def spec(self) -> CodeSpec:
@@ -157,7 +157,7 @@ class OrdinalIndex:
         """
         check_comparable(queries, self._facts, of="the index")
         k = integer_at_least(top_k, 0, "top_k")
-        with self._guard.looking():
+        with self._lock.looking():
             allowed, n = self._allowed(where)
             return self._result(self._engine.nearest(queries, min(k, n), allowed))
 
@@ -189,7 +189,7 @@ class OrdinalIndex:
         check_same_model(model_id, self.model_id)
         losses = symbol_losses(scores, self.spec, of=of)
         k = integer_at_least(top_k, 0, "top_k")
-        with self._guard.looking():
+        with self._lock.looking():
             allowed, n = self._allowed(where)
             return self._result(self._engine.nearest_asymmetric(losses, min(k, n), allowed))
 
@@ -229,7 +229,7 @@ class OrdinalIndex:
         wanted = np.asarray(rows)
         if wanted.ndim != 1 or (wanted.size and not np.issubdtype(wanted.dtype, np.integer)):
             raise InputError(f"rows are {wanted.dtype} {wanted.shape}; allowed are integers of shape (r,)")
-        with self._guard.looking():
+        with self._lock.looking():
             if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.n_rows:
                 raise InputError(
                     f"rows range from {wanted.min()} to {wanted.max()}; the index has rows 0 to {self.n_rows - 1}"
@@ -254,7 +254,7 @@ class OrdinalIndex:
         """
         check_comparable(queries, self._facts, of="the index")
         limit = integer_at_least(radius, 0, "radius")
-        with self._guard.looking():
+        with self._lock.looking():
             found = self._engine.within(queries, limit, self._items.allowed(where))
             return [RadiusResult(self._items.keys_at(rows), distances, rows) for distances, rows in found]
 
@@ -283,7 +283,7 @@ class OrdinalIndex:
         Raises:
             InputError: More items than tables can number, 4 294 967 295.
         """
-        with self._guard.changing():
+        with self._lock.changing():
             store = with_tables(self._engine.store)
             if store is not self._engine.store:
                 self._engine.put(store)
@@ -304,7 +304,7 @@ class OrdinalIndex:
                 columns.
         """
         check_comparable(codes, self._facts, what="the codes", of="the index")
-        with self._guard.changing():
+        with self._lock.changing():
             # Before the items, so that nothing changes if memory runs out.
             store = Grown.of(self._engine.store, codes)
             self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
@@ -320,7 +320,7 @@ class OrdinalIndex:
         Raises:
             InputError: A key does not exist; then nothing is deleted.
         """
-        with self._guard.changing():
+        with self._lock.changing():
             self._items.delete(keys)
 
     def save(self, path: StrPath) -> None:
@@ -337,7 +337,7 @@ class OrdinalIndex:
         """
         from ordhash.index.indexfile import IndexContents, write_index
 
-        with self._guard.looking():
+        with self._lock.looking():
             store, keys, metadata = self._engine.store, self._items.column, self._items.metadata
             if isinstance(store, Tabled):
                 store = store.base

@@ -6,16 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Guard"]
+__all__ = ["SharedLock"]
 
 
-class Guard:
+class SharedLock:
     """A lock that readers share and a writer has alone; a waiting writer goes before new readers.
 
-    >>> guard = Guard()
-    >>> with guard.looking(), guard.looking():
+    >>> lock = SharedLock()
+    >>> with lock.looking(), lock.looking():
     ...     pass
-    >>> with guard.changing():
+    >>> with lock.changing():
     ...     pass
     """
 
