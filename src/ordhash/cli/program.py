@@ -10,7 +10,7 @@ import typer
 import ordhash
 from ordhash.cli.bench import bench
 from ordhash.cli.cluster import pull, push
-from ordhash.cli.codes import encode, index, search
+from ordhash.cli.codes import encode, index
 from ordhash.cli.collection import duplicates, export, sync, verify
 from ordhash.cli.data import data_get, data_list
 from ordhash.cli.errors import Commands
@@ -18,6 +18,7 @@ from ordhash.cli.evaluate import evaluate
 from ordhash.cli.info import info
 from ordhash.cli.methods import methods
 from ordhash.cli.quantize import quantize
+from ordhash.cli.search import search
 from ordhash.cli.serve import serve
 from ordhash.cli.train import train
 

@@ -1,0 +1,144 @@
+"""``ordhash search``: find what looks like an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ordhash.cli.cluster import milvus_index
+from ordhash.cli.options import Json, Milvus, Token, refuse_idle
+from ordhash.cli.output import print_json, print_table, report_failures, visible
+from ordhash.codes import CodeFacts
+from ordhash.collection import Collection
+from ordhash.errors import DataError
+from ordhash.index import Condition, OrdinalIndex
+from ordhash.model import Encoder, recorded_model
+from ordhash.search import Answer, Answers, Target, search_by_images
+from ordhash.support import without_password
+
+if TYPE_CHECKING:
+    from ordhash.milvus import MilvusIndex
+
+__all__ = ["search"]
+
+
+def search(
+    ctx: typer.Context,
+    index: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INDEX",
+            help="An index made by `ordhash index`, or a collection made by `ordhash sync`; with --milvus, the name "
+            "given to `ordhash push`.",
+            show_default=False,
+        ),
+    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images to search with.", show_default=False)],
+    top_k: Annotated[int, typer.Option(min=1, help="Results per image.")] = 10,
+    asymmetric: Annotated[
+        bool,
+        typer.Option("--asymmetric", help="Rank by asymmetric distance, which is finer: it uses the query's scores."),
+    ] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Search only items that meet a condition on a column: = != < <= > >= or ~ (contains), as in "
+            "labels=cat, modified>=2024-01-01 or folder~beach. If repeated, all conditions must hold.",
+        ),
+    ] = None,
+    likely: Annotated[
+        bool,
+        typer.Option(
+            "--likely", help="Leave out results that are probably unlike the query, by the model's calibration."
+        ),
+    ] = False,
+    model: Annotated[Path | None, typer.Option(help="The model of the index, if it has moved.")] = None,
+    milvus: Milvus = None,
+    token: Token = "",
+    consistency: Annotated[
+        Literal["strong", "bounded", "session", "eventually"] | None,
+        typer.Option(
+            help="Consistency level of a search in Milvus: strong sees all earlier writes, others are faster.  "
+            "[default: strong]",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find images that look like a given one.
+
+    Images that cannot be used are reported and skipped; the exit status is then 1.
+    """
+    collection = None
+    opened: OrdinalIndex | MilvusIndex
+    facts: OrdinalIndex | CodeFacts
+    place = str(index)
+    if milvus is not None:
+        name = index.absolute().name
+        opened = milvus_index(milvus, name, token=token, consistency=consistency or "strong")
+        place, facts = f"{name} at {without_password(milvus)}", opened.facts
+    else:
+        refuse_idle(ctx, "token", "consistency", unless=False, why="without --milvus")
+        collection = Collection(index) if Collection.is_one(index) else None
+        if collection is None and index.is_dir():
+            raise DataError(f"{index} is a folder, not a collection; {_collection_beside(index)}")
+        opened = OrdinalIndex.load(index) if collection is None else collection.index()
+        facts = opened
+    encoder = Encoder(model or recorded_model(place, facts.model_path, facts.model_id), progress=True)
+    answers, failures = search_by_images(
+        images,
+        Target(encoder, opened, collection),
+        top_k=top_k,
+        asymmetric=asymmetric,
+        likely=likely,
+        conditions=[Condition.parse(text) for text in where or []],
+        progress=True,
+    )
+    for one in answers:
+        if as_json:
+            results = [{"rank": rank, **_values(answer)} for rank, answer in enumerate(one.found, start=1)]
+            print_json({"query": one.query, "results": results})
+        elif one.found:
+            _print_answers(one)
+        else:
+            print(f"{visible(one.query)}: no likely matches")
+    report_failures(failures)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _values(answer: Answer) -> dict[str, Any]:
+    """An answer for JSON, without the segments that agree."""
+    return {
+        "key": answer.key,
+        "distance": answer.distance,
+        "likelihood": answer.likelihood,
+        "near_duplicate": answer.near_duplicate,
+        "metadata": answer.metadata,
+    }
+
+
+def _collection_beside(folder: Path) -> str:
+    """What to do instead of searching a folder of images."""
+    usual = Path(f"{folder.resolve()}.ordhash")
+    return f"search {usual}" if Collection.is_one(usual) else f"run `ordhash sync {folder}`, then search {usual}"
+
+
+def _print_answers(answers: Answers) -> None:
+    """A table, without columns that are empty."""
+    rows = [
+        {
+            "rank": rank,
+            "distance": answer.distance,
+            "likely": None if answer.likelihood is None else f"{100 * answer.likelihood:.0f} %",
+            "same picture": "yes" if answer.near_duplicate else None,
+            "key": answer.key,
+            "labels": answer.metadata.get("labels"),
+        }
+        for rank, answer in enumerate(answers.found, start=1)
+    ]
+    columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    print_table(columns, [[row[name] for name in columns] for row in rows], title=answers.query)
