@@ -22,7 +22,7 @@ from recall_results import draw_recall, recall
 from scale_results import costs, encoding_rates, serving_rates
 from typer.testing import CliRunner
 
-from ordhash.bench import condense, draw_figures, markdown
+from ordhash.bench import Results, condense, draw_figures, markdown
 from ordhash.cli import app
 from ordhash.evaluation import draw_curves
 
@@ -353,15 +353,22 @@ def take_over(name: str) -> None:
     ran = ROOT / "runs" / "bench" / name / "results.json"
     if not ran.exists():
         return
-    results = json.loads(ran.read_text())
-    if not results["runs"]:
+    results = Results.from_json(json.loads(ran.read_text()))
+    if not results.runs:
         return
     pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
     for figure in draw_figures(results, IMAGES):
         if figure.name not in pages:
             figure.unlink()
-    text = json.dumps(condense(results), sort_keys=True, separators=(",", ":")).replace('{"arity"', '\n{"arity"')
+    text = json.dumps(condense(results).to_json(), sort_keys=True, separators=(",", ":")).replace(
+        '{"arity"', '\n{"arity"'
+    )
     (RESULTS / f"bench-{name}.json").write_text(text + "\n")
+
+
+def bench_tables(results: dict[str, Any]) -> str:
+    """Tables of a recipe."""
+    return markdown(Results.from_json(results))
 
 
 # Of every table the files of results that it is drawn from.
@@ -383,7 +390,7 @@ TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
     "scale-encoding": ("scale.json", encoding_rates),
     "scale-serving": ("scale.json", serving_rates),
     "scale-costs": ("scale.json", costs),
-    **{f"bench-{name}": (f"bench-{name}.json", markdown) for name in RECIPES},
+    **{f"bench-{name}": (f"bench-{name}.json", bench_tables) for name in RECIPES},
 }
 
 

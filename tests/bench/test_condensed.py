@@ -2,13 +2,27 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 
 import ordhash
-from ordhash.bench.condensed import condense, identity, known_entries, read_results
+from ordhash.bench import condensed
+from ordhash.bench.condensed import read_results
+from ordhash.bench.results import Results
 from ordhash.errors import InputError
 from ordhash.learn.config import DOHConfig, TrainConfig
+
+RANKING = {"map": 0.5, "map_best": 0.5, "map_worst": 0.5, "ndcg": None, "precision_at": {}, "precision_within": {}}
+COMMITTED = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("bench-*.json"))
+
+
+def condense(values):
+    return condensed.condense(Results.from_json(values)).to_json()
+
+
+def known_entries(values, protocol, protocol_hash):
+    return [entry.to_json() for entry in condensed.known_entries(Results.from_json(values), protocol, protocol_hash)]
 
 
 def entry(seed=0, code_bits=16, trial=None, **training):
@@ -17,12 +31,37 @@ def entry(seed=0, code_bits=16, trial=None, **training):
         "protocol": "cifar10", "version": ordhash.__version__,
         "config": DOHConfig(code_bits=code_bits, hidden=32).to_json(),
         "training": TrainConfig(seed=seed, **training).to_json(),
-        "ordinal": {"map": 0.5, "precision": [1.0, 0.5]},
+        "seconds": 1.0,
+        "ordinal": {**RANKING, "precision": [1.0, 0.5]},
     }  # fmt: skip
 
 
 def results(*runs, trials=()):
-    return {"protocols": {"cifar10": {"hash": "1234"}}, "trials": list(trials), "runs": list(runs)}
+    facts = {
+        "hash": "1234", "citation": "", "note": "", "cutoff": None, "graded": False, "train": 9, "query": 3,
+        "database": 6, "backbone": "a net",
+    }  # fmt: skip
+    return {
+        "recipe": "tiny", "title": "", "version": ordhash.__version__, "machine": {}, "torch": "2", "seeds": 2,
+        "tuning": {"trials": 1, "code_bits": 48, "validation_fraction": 0.2}, "code_bits": [16, 32],
+        "rows": [{"name": "doh", "method": "doh"}], "published": [], "complete": True,
+        "protocols": {"cifar10": facts}, "trials": list(trials), "runs": list(runs),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_results_of_the_repository_come_back_as_they_were(path):
+    again = json.dumps(read_results(path).to_json(), sort_keys=True, separators=(",", ":"))
+    assert again == path.read_text().replace("\n", "")
+
+
+def test_the_repository_has_results():
+    assert COMMITTED
+
+
+def test_whole_results_come_back_as_they_were():
+    whole = results({**entry(), "adopted": True}, entry(1), trials=[entry(trial=0)])
+    assert Results.from_json(whole).to_json() == whole
 
 
 def test_what_runs_have_in_common_is_said_once():
@@ -30,7 +69,7 @@ def test_what_runs_have_in_common_is_said_once():
     before = copy.deepcopy(full)
     small = condense(full)
     assert full == before
-    assert [run["ordinal"] for run in small["runs"]] == [{"map": 0.5}, {"map": 0.5}]
+    assert [run["ordinal"] for run in small["runs"]] == [RANKING, RANKING]
     assert not any("config" in run or "training" in run for run in small["runs"])
     assert small["settings"]["cifar10"]["doh"]["config"]["hidden"] == 32
     assert "seed" not in small["settings"]["cifar10"]["doh"]["training"]
@@ -43,9 +82,9 @@ def test_runs_of_a_row_that_differ_in_more_are_refused():
 
 def test_entries_have_their_settings_again():
     full = results(entry(0, 16), entry(1, 32), trials=[entry(0, 16, trial=0, learning_rate=0.003)])
-    expected = [identity(one) for one in (*full["trials"], *full["runs"])]
+    expected = [condensed.identity(one) for one in (*full["trials"], *full["runs"])]
     for known in (full, condense(full), json.loads(json.dumps(condense(full)))):
-        assert [identity(one) for one in known_entries(known, "cifar10", "1234")] == expected
+        assert [condensed.identity(one) for one in known_entries(known, "cifar10", "1234")] == expected
 
 
 def test_entries_of_other_images_protocols_and_versions_are_left_out():
@@ -59,7 +98,7 @@ def test_a_setting_younger_than_an_entry_has_its_default():
     old = entry()
     del old["training"]["crop"], old["config"]["mirror"]
     (one,) = known_entries(results(old), "cifar10", "1234")
-    assert identity(one) == identity(entry())
+    assert condensed.identity(one) == condensed.identity(entry())
 
 
 def test_an_entry_from_before_labels_were_corrected_is_left_out_where_they_are_now():
@@ -72,10 +111,10 @@ def test_an_entry_from_before_labels_were_corrected_is_left_out_where_they_are_n
 
 def test_raw_features_are_the_same_at_every_length():
     short, long = entry(code_bits=16), entry(code_bits=32)
-    assert identity(short) != identity(long)
+    assert condensed.identity(short) != condensed.identity(long)
     for one in (short, long):
         one["code_bits"] = None
-    assert identity(short) == identity(long)
+    assert condensed.identity(short) == condensed.identity(long)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +123,12 @@ def test_raw_features_are_the_same_at_every_length():
         ("{", "cannot be read"),
         ("[]", "not the results of a benchmark"),
         ('{"runs": []}', "not the results"),
-        ('{"protocols": [], "runs": [], "trials": []}', "not the results"),
-        ('{"protocols": {"cifar10": {}}, "runs": [], "trials": []}', "not the results"),
-        ('{"protocols": {}, "runs": [{}], "trials": []}', "not the results"),
-        ('{"protocols": {}, "runs": [], "trials": null}', "not the results"),
+        (json.dumps({**results(), "protocols": []}), "not the results"),
+        (json.dumps({**results(), "protocols": {"cifar10": {}}}), "not the results"),
+        (json.dumps({**results(), "runs": [{}]}), "not the results"),
+        (json.dumps({**results(), "trials": None}), "not the results"),
     ],
+    ids=["half", "list", "little", "protocols", "facts", "run", "trials"],
 )
 def test_a_file_that_is_no_results(tmp_path, text, message):
     path = tmp_path / "results.json"

@@ -2,17 +2,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordhash.bench.report import _shown, draw_figures, markdown, markdown_table, mean_interval
+from ordhash.bench import report
+from ordhash.bench.report import markdown_table, mean_interval
+from ordhash.bench.results import Results
+
+
+def markdown(values):
+    return report.markdown(Results.from_json(values))
+
+
+def draw_figures(values, folder):
+    return report.draw_figures(Results.from_json(values), folder)
 
 
 def quality(value):
-    return {"map": value, "ndcg": value / 2, "precision": np.linspace(1, value, 101).tolist()}
+    return {
+        **{"map": value, "map_best": value, "map_worst": value, "ndcg": value / 2},
+        **{"precision_at": {}, "precision_within": {}, "precision": np.linspace(1, value, 101).tolist()},
+    }
+
+
+MADE = {"method": "doh", "arity": 4, "trial": None, "version": "0.1.0", "seconds": 2.0}
 
 
 @pytest.fixture
 def results():
     runs = [
         {
+            **MADE,
             **{"protocol": "cifar10", "row": row, "code_bits": bits, "seed": seed, "train_seconds": 1.0 + seed},
             **{"ordinal": quality(value + 0.01 * seed), "asymmetric": quality(value + 0.02)},
         }
@@ -21,14 +38,16 @@ def results():
         for seed in (0, 1)
         if (row, bits) != ("dpsh", 24)
     ]
-    runs.append({"protocol": "cifar10", "row": "raw", "code_bits": None, "seed": 0, "ordinal": quality(0.5)})
+    raw = {"protocol": "cifar10", "row": "raw", "code_bits": None, "seed": 0, "ordinal": quality(0.5)}
+    runs.append({**MADE, **raw})
     names = ("raw", "classifier", "dpsh", "near", "ordhash")
     return {
-        "recipe": "ours",
+        **{"recipe": "ours", "title": "", "version": "0.1.0", "machine": {}, "torch": "2"},
         "code_bits": [12, 24],
         "seeds": 2,
         "tuning": {"trials": 1, "code_bits": 24},
         "rows": [{"name": name, "method": "doh" if name == "near" else name} for name in names],
+        "trials": [],
         "runs": runs,
         "published": [{"protocol": "cifar10", "name": "SRE", "source": "a paper", "values": {"24": 0.817}}],
         "protocols": {
@@ -112,7 +131,13 @@ def test_a_variant_of_the_default_is_not_the_default(results, tmp_path):
     text = markdown(results)
     assert "Our default is first at 12, 24 bits." in text
     # A row that alone is measured at the greatest length does not drive the others out of the figures.
-    assert _shown(results, "cifar10", most=9) == ["ordhash", "K = 16", "classifier", "near", "dpsh"]
+    assert report._shown(Results.from_json(results), "cifar10", most=9) == [
+        "ordhash",
+        "K = 16",
+        "classifier",
+        "near",
+        "dpsh",
+    ]
 
 
 def test_figures(results, tmp_path):

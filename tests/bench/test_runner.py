@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ordhash.bench import read_recipe, rehearsal_of, run_recipe, runner
-from ordhash.bench.condensed import condense
+from ordhash.bench import condensed, read_recipe, rehearsal_of, report, runner
 from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
-from ordhash.bench.report import draw_figures
+from ordhash.bench.results import Results
 from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.data import ImageSet, Protocol, read_folder
@@ -22,6 +21,15 @@ from ordhash.errors import DataError, InputError
 from ordhash.evaluation.metrics import mean_average_precision
 from ordhash.learn.batches import PictureBatches
 from ordhash.learn.objectives import DOHMixup
+
+
+def run_recipe(*args, known=None, **options):
+    """Results as JSON values."""
+    return runner.run_recipe(*args, known=None if known is None else Results.from_json(known), **options).to_json()
+
+
+def condense(values):
+    return condensed.condense(Results.from_json(values)).to_json()
 
 
 @pytest.fixture
@@ -76,7 +84,7 @@ def test_what_another_machine_has_done_is_not_done_again(results, recipe_file, t
     assert again["complete"]
     assert all(entry["adopted"] for entry in (*again["trials"], *again["runs"]))
     assert condense(again) == known
-    draw_figures(again, tmp_path)  # no curves, so no figure of them
+    report.draw_figures(Results.from_json(again), tmp_path)  # no curves, so no figure of them
     assert {path.name for path in tmp_path.glob("*.png")} == {"tiny-cifar10-bits.png", "tiny-cifar10-time.png"}
     # It was somebody's word: who does not give it any more does the runs.
     forgotten = run_recipe(recipe, tmp_path / "again", cache=cache, processes=1, minutes=0)
@@ -111,7 +119,7 @@ def test_codes_and_scores_are_kept_and_say_what_the_metrics_are(results, tiny_pr
         codes = OrdinalCodes.from_scores(scores)
         assert run["ordinal"]["map"] == mean_average_precision(ordinal_distances(codes, database), relevance)
         assert run["asymmetric"]["map"] == mean_average_precision(asymmetric_distances(scores, database), relevance)
-        again = json.loads(json.dumps(measure(path, tiny_protocol)))
+        again = json.loads(json.dumps(measure(path, tiny_protocol).to_json()))
         assert again["ordinal"] == run["ordinal"]
 
 

@@ -3,10 +3,12 @@
 from ordhash.bench.condensed import condense, read_results
 from ordhash.bench.recipe import Recipe, read_recipe, rehearsal_of
 from ordhash.bench.report import draw_figures, markdown, markdown_table, mean_interval
+from ordhash.bench.results import Results
 from ordhash.bench.runner import run_recipe
 
 __all__ = [
     "Recipe",
+    "Results",
     "condense",
     "draw_figures",
     "markdown",

@@ -14,6 +14,7 @@ from typing import Any
 import ordhash
 from ordhash.bench.condensed import identity
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
+from ordhash.bench.results import Entry
 from ordhash.bench.tuning import trial_settings
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.support import write_json
@@ -62,17 +63,17 @@ class Job:
         return self.path.with_suffix(".npz")
 
     @property
-    def entry(self) -> Values | None:
+    def entry(self) -> Entry | None:
         """The recorded result; None until it is done."""
         try:
-            values: Values = json.loads(self.path.with_suffix(".json").read_text())
+            text = self.path.with_suffix(".json").read_text()
         except FileNotFoundError:
             return None
-        return values
+        return Entry.from_json(json.loads(text))
 
-    def finish(self, entry: Values) -> None:
+    def finish(self, entry: Entry) -> None:
         """Record the result; the job is then done."""
-        write_json(self.path.with_suffix(".json"), entry)
+        write_json(self.path.with_suffix(".json"), entry.to_json())
 
     def forget(self) -> None:
         """Discard the recorded result."""
@@ -118,7 +119,7 @@ def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path,
     return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{training.seed}-{digest}")
 
 
-def adopt(jobs: list[Job], entries: list[Values]) -> int:
+def adopt(jobs: list[Job], entries: list[Entry]) -> int:
     """Take over what another machine has done of these jobs; discard what was taken over and is no longer known.
 
     Args:
@@ -128,13 +129,13 @@ def adopt(jobs: list[Job], entries: list[Values]) -> int:
     Returns:
         How many are kept.
     """
-    known = {identity(entry): entry for entry in entries}
+    known = {identity(entry.to_json()): entry for entry in entries}
     adopted = 0
     for job in jobs:
         done, entry = job.entry, known.get(identity(job.to_json()))
-        own = done is not None and not done.get("adopted")
+        own = done is not None and not done.adopted
         if entry is not None and not own:  # written over, and never gone: other processes may look
-            job.finish({**entry, "adopted": True})
+            job.finish(dataclasses.replace(entry, adopted=True))
             adopted += 1
         elif not own:
             job.forget()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from ordhash.bench.prepared import Part, Prepared
+from ordhash.bench.results import Outcome
 from ordhash.codes import OrdinalCodes
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
@@ -48,12 +48,12 @@ class Learned:
     Attributes:
         database: Codes of the database.
         scores: Scores of the queries, float32 (q, n_segments, arity).
-        facts: Validation mAP, best epoch, seconds of the training loop.
+        facts: What is known before codes are measured: validation mAP, best epoch, seconds of the training loop.
     """
 
     database: OrdinalCodes
     scores: npt.NDArray[np.float32]
-    facts: dict[str, Any]
+    facts: Outcome
 
 
 def _one_processor() -> Fabric:
@@ -128,7 +128,7 @@ def learn_everything(
         PictureBatches(images, trained.preprocessing, crop=None, workers=settings.workers)
         for images in (protocol.query, protocol.database)
     )
-    return _applied(trained.network, query, database, exact, {**_facts(trained.state), "device": device})
+    return _applied(trained.network, query, database, exact, dataclasses.replace(_facts(trained.state), device=device))
 
 
 def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
@@ -143,18 +143,18 @@ def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) ->
     shallow, train = find_shallow_method(method), prepared.train
     features = shallow.seen(train.averages(), prepared.last_channels)
     head = shallow.fit(features, train.labels if shallow.supervision == "labels" else None, code_bits, seed)
-    return _applied(head, prepared.query.pooled, prepared.database.pooled, _one_processor(), {})
+    return _applied(head, prepared.query.pooled, prepared.database.pooled, _one_processor(), Outcome())
 
 
-def _facts(state: TrainingState) -> dict[str, Any]:
-    return {
-        **({} if state.wrong_labels is None else {"wrong_labels": round(state.wrong_labels, 4)}),
-        "validation_map": state.best_map,
-        "best_epoch": state.best_epoch,
-        "train_seconds": round(state.seconds, 2),
-    }
+def _facts(state: TrainingState) -> Outcome:
+    return Outcome(
+        validation_map=state.best_map,
+        best_epoch=state.best_epoch,
+        train_seconds=round(state.seconds, 2),
+        wrong_labels=None if state.wrong_labels is None else round(state.wrong_labels, 4),
+    )
 
 
-def _applied(network: nn.Module, query: Inputs, database: Inputs, fabric: Fabric, facts: dict[str, Any]) -> Learned:
+def _applied(network: nn.Module, query: Inputs, database: Inputs, fabric: Fabric, facts: Outcome) -> Learned:
     scores = scores_of(network, query, fabric)
     return Learned(OrdinalCodes.from_scores(scores_of(network, database, fabric)), scores, facts)

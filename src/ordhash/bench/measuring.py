@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ordhash.bench.learning import Learned
 from ordhash.bench.prepared import Prepared
+from ordhash.bench.results import Outcome, Ranking
 from ordhash.codes import CodeSpec, OrdinalCodes, asymmetric_distances, ordinal_distances
 from ordhash.data.protocols import Protocol
-from ordhash.evaluation import Quality, cosine_distances, rank_quality
+from ordhash.evaluation import cosine_distances, rank_quality
 from ordhash.support import replace_file
 
 __all__ = ["keep", "measure", "measure_raw_features"]
@@ -36,13 +36,13 @@ def keep(path: Path, learned: Learned, *, seconds: float) -> None:
             database=learned.database.packed(),
             scores=learned.scores,
             spec=np.array([spec.code_bits, spec.arity]),
-            facts=np.array(json.dumps({**learned.facts, "seconds": seconds})),
+            facts=np.array(json.dumps(dataclasses.replace(learned.facts, seconds=seconds).to_json())),
         ),
     )
 
 
-def measure(path: Path, protocol: Protocol) -> dict[str, Any]:
-    """Facts of a run and the quality of both distances, as JSON values.
+def measure(path: Path, protocol: Protocol) -> Outcome:
+    """Facts of a run and the quality of both distances.
 
     Args:
         path: What ``keep`` wrote.
@@ -55,15 +55,15 @@ def measure(path: Path, protocol: Protocol) -> dict[str, Any]:
     queries = OrdinalCodes.from_scores(scores)
     ordinal = rank_quality(lambda rows: ordinal_distances(queries[rows], database), protocol, radii=(0, 1, 2))
     asymmetric = rank_quality(lambda rows: asymmetric_distances(scores[rows], database), protocol)
-    return {
-        **facts,
-        "distinct_codes": len(np.unique(database.packed(), axis=0)),
-        "ordinal": _as_json(ordinal),
-        "asymmetric": _as_json(asymmetric),
-    }
+    return dataclasses.replace(
+        Outcome.from_json(facts),
+        distinct_codes=len(np.unique(database.packed(), axis=0)),
+        ordinal=Ranking.of(ordinal),
+        asymmetric=Ranking.of(asymmetric),
+    )
 
 
-def measure_raw_features(prepared: Prepared) -> dict[str, Any]:
+def measure_raw_features(prepared: Prepared) -> Outcome:
     """Quality of the ranking by cosine of the backbone's last features, which codes are measured against.
 
     Args:
@@ -71,13 +71,4 @@ def measure_raw_features(prepared: Prepared) -> dict[str, Any]:
     """
     queries, database = (part.averages()[:, : prepared.last_channels] for part in (prepared.query, prepared.database))
     found = rank_quality(lambda rows: cosine_distances(queries[rows], database), prepared.protocol)
-    return {"floats": queries.shape[1], "ordinal": _as_json(found)}
-
-
-def _as_json(quality: Quality) -> dict[str, Any]:
-    values = dataclasses.asdict(quality)
-    del values["recall"]  # always 0, 0.01, ..., 1
-    values["precision"] = [round(value, 4) for value in values["precision"]]
-    for name in ("precision_at", "precision_within"):
-        values[name] = {str(at): value for at, value in values[name].items()}  # as they come back from a file
-    return values
+    return Outcome(floats=queries.shape[1], ordinal=Ranking.of(found))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-from ordhash.bench.recipe import RAW_FEATURES
+from ordhash.bench.recipe import RAW_FEATURES, Tuning
+from ordhash.bench.results import Entry, Results
 from ordhash.evaluation import draw_curves
 from ordhash.learn.objectives import OBJECTIVES, Classifier
 
 __all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval"]
 
-Values = dict[str, Any]
 _OURS = next(iter(OBJECTIVES))
 _BOUNDS = (RAW_FEATURES, Classifier.name)  # what hashing methods are measured against
 
@@ -38,30 +38,30 @@ def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def markdown(results: Values) -> str:
+def markdown(results: Results) -> str:
     """Every protocol with its tables: mAP by ordinal and by asymmetric distance, NDCG where relevance is graded.
 
     Args:
         results: What [run_recipe][ordhash.bench.run_recipe] gives; protocols without a run yet are left out.
     """
-    begun = {run["protocol"] for run in results["runs"]}
-    return "\n\n".join(_protocol(results, name) for name in results["protocols"] if name in begun) + "\n"
+    begun = {run.protocol for run in results.runs}
+    return "\n\n".join(_protocol(results, name) for name in results.protocols if name in begun) + "\n"
 
 
-def _protocol(results: Values, protocol: str) -> str:
-    facts = results["protocols"][protocol]
-    cutoff = "ALL" if facts["cutoff"] is None else facts["cutoff"]
+def _protocol(results: Results, protocol: str) -> str:
+    facts = results.protocols[protocol]
+    cutoff = "ALL" if facts.cutoff is None else facts.cutoff
     about = (
-        f"{facts['query']:,} queries, {facts['train']:,} training images, database of {facts['database']:,}; "
-        f"{facts['citation']}. {facts['backbone']}; hash `{facts['hash']}`. "
-        f"{_seeds(results, protocol)} {_tuning(results['tuning'])} "
-        f"Written by `ordhash bench {results['recipe']}.toml`. {facts['note']}"
+        f"{facts.query:,} queries, {facts.train:,} training images, database of {facts.database:,}; "
+        f"{facts.citation}. {facts.backbone}; hash `{facts.hash}`. "
+        f"{_seeds(results, protocol)} {_tuning(results.tuning)} "
+        f"Written by `ordhash bench {results.recipe}.toml`. {facts.note}"
     )
     measures = [
         (f"Tie-aware mAP@{cutoff}, ordinal distance", "ordinal", "map"),
         (f"Tie-aware mAP@{cutoff}, asymmetric distance", "asymmetric", "map"),
     ]
-    if facts["graded"]:
+    if facts.graded:
         measures.append(("Tie-aware NDCG, ordinal distance", "ordinal", "ndcg"))
     parts = [f"### {protocol}", about.strip()]
     for title, distance, measure in measures:
@@ -70,42 +70,42 @@ def _protocol(results: Values, protocol: str) -> str:
     return "\n\n".join(parts)
 
 
-def _seeds(results: Values, protocol: str) -> str:
-    seeds = len({run["seed"] for run in results["runs"] if run["protocol"] == protocol})
+def _seeds(results: Results, protocol: str) -> str:
+    seeds = len({run.seed for run in results.runs if run.protocol == protocol})
     if seeds < 2:
         return "One seed: no intervals."
     return f"Means of up to {seeds} seeds with their 95 % interval (Student's t); without one, a single run."
 
 
-def _tuning(tuning: Values) -> str:
-    if tuning["trials"] < 2:
+def _tuning(tuning: Tuning) -> str:
+    if tuning.trials < 2:
         return "Default settings."
-    return f"Settings of every objective: the best of {tuning['trials']} trials at {tuning['code_bits']} bits."
+    return f"Settings of every objective: the best of {tuning.trials} trials at {tuning.code_bits} bits."
 
 
 Cells = dict[tuple[str, int], tuple[float, float]]
 
 
-def _cells(results: Values, protocol: str, distance: str, measure: str) -> Cells:
+def _cells(results: Results, protocol: str, distance: str, measure: str) -> Cells:
     """Mean and half interval of every row at every length, where there is a run."""
     return {
-        (row["name"], bits): mean_interval(values)
-        for row in results["rows"]
-        for bits in results["code_bits"]
-        if (values := values_of(results, protocol, row["name"], bits, distance, measure))
+        (row.name, bits): mean_interval(values)
+        for row in results.rows
+        for bits in results.code_bits
+        if (values := values_of(results, protocol, row.name, bits, distance, measure))
     }
 
 
-def _with_codes(results: Values) -> list[str]:
+def _with_codes(results: Results) -> list[str]:
     """Rows that have lengths; raw features, which have none, stand in every column."""
-    return [row["name"] for row in results["rows"] if row["method"] != RAW_FEATURES]
+    return [row.name for row in results.rows if row.method != RAW_FEATURES]
 
 
-def _hashing_methods(results: Values) -> dict[str, str]:
-    return {row["name"]: row["method"] for row in results["rows"] if row["method"] not in _BOUNDS}
+def _hashing_methods(results: Results) -> dict[str, str]:
+    return {row.name: row.method for row in results.rows if row.method not in _BOUNDS}
 
 
-def _best(results: Values, cells: Cells, bits: int) -> tuple[str, float, float] | None:
+def _best(results: Results, cells: Cells, bits: int) -> tuple[str, float, float] | None:
     """The best hashing method at a length, its mean and half interval."""
     column = [(*cells[name, bits], name) for name in _hashing_methods(results) if (name, bits) in cells]
     if not column:
@@ -119,12 +119,12 @@ def _as_good(cell: tuple[float, float], best: tuple[str, float, float]) -> bool:
     return cell[0] + cell[1] >= best[1] - best[2]
 
 
-def _verdict(results: Values, cells: Cells) -> str:
+def _verdict(results: Results, cells: Cells) -> str:
     """Where our default is first, and where it is not."""
     hashing = _hashing_methods(results)
     ours = [name for name, method in hashing.items() if name == method == _OURS]  # variants are no defaults
     first, level, behind = [], [], []
-    for bits in results["code_bits"]:
+    for bits in results.code_bits:
         mine = [(cells[name, bits], name) for name in ours if (name, bits) in cells]
         best = _best(results, cells, bits)
         if not mine or best is None or all((name, bits) not in cells for name in hashing if name not in ours):
@@ -144,33 +144,32 @@ def _verdict(results: Values, cells: Cells) -> str:
     return f"Our default is {'; '.join(parts)}." if parts else ""
 
 
-def _table(results: Values, protocol: str, cells: Cells, distance: str, measure: str) -> str:
+def _table(results: Results, protocol: str, cells: Cells, distance: str, measure: str) -> str:
     """Every row at every length; the best hashing method of a column, and what is not worse, is bold."""
     hashing, lines = _hashing_methods(results), []
-    lengths = [bits for bits in results["code_bits"] if any((row, bits) in cells for row in _with_codes(results))]
+    lengths = [bits for bits in results.code_bits if any((row, bits) in cells for row in _with_codes(results))]
     tops = {bits: _best(results, cells, bits) for bits in lengths}
-    for row in results["rows"]:
-        line = [row["name"]]
+    for row in results.rows:
+        line = [row.name]
         for bits in lengths:
-            cell, top = cells.get((row["name"], bits)), tops[bits]
+            cell, top = cells.get((row.name, bits)), tops[bits]
             if cell is None:
                 line.append("-")
                 continue
             text = f"{cell[0]:.3f} ± {cell[1]:.3f}" if cell[1] else f"{cell[0]:.3f}"
-            bold = row["name"] in hashing and top is not None and _as_good(cell, top)
+            bold = row.name in hashing and top is not None and _as_good(cell, top)
             line.append(f"**{text}**" if bold else text)
         if any(cell != "-" for cell in line[1:]):
             lines.append(line)
     if (distance, measure) == ("ordinal", "map"):
-        for entry in results["published"]:
-            if entry["protocol"] == protocol:
-                known = {int(bits): value for bits, value in entry["values"].items()}
-                shown = [f"*{known[bits]:.3f}*" if bits in known else "-" for bits in lengths]
-                lines.append([f"*{entry['name']}, as published ({entry['source']})*", *shown])
+        for entry in results.published:
+            if entry.protocol == protocol:
+                shown = [f"*{entry.values[bits]:.3f}*" if bits in entry.values else "-" for bits in lengths]
+                lines.append([f"*{entry.name}, as published ({entry.source})*", *shown])
     return markdown_table(["method", *(f"{bits} bits" for bits in lengths)], lines)
 
 
-def values_of(results: Values, protocol: str, row: str, bits: int, distance: str, measure: str) -> list[float]:
+def values_of(results: Results, protocol: str, row: str, bits: int, distance: str, measure: str) -> list[float]:
     """A measure of all seeds of a row at a length; of raw features, which have no length, the one there is.
 
     Args:
@@ -182,13 +181,14 @@ def values_of(results: Values, protocol: str, row: str, bits: int, distance: str
         measure: A field of [Quality][ordhash.evaluation.Quality].
     """
     return [
-        run[distance][measure]
-        for run in results["runs"]
-        if run["protocol"] == protocol and run["row"] == row and run["code_bits"] in (bits, None) and distance in run
+        getattr(ranking, measure)
+        for run in results.runs
+        if run.protocol == protocol and run.row == row and run.code_bits in (bits, None)
+        if (ranking := getattr(run.outcome, distance)) is not None
     ]
 
 
-def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
+def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]:
     """Figures of every protocol: mAP against bits, mAP against training time, precision against recall.
 
     Args:
@@ -200,14 +200,14 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
         The files.
     """
     paths = []
-    for protocol in results["protocols"]:
-        stem = f"{results['recipe']}-{protocol}" if results["recipe"] != protocol else protocol
+    for protocol in results.protocols:
+        stem = f"{results.recipe}-{protocol}" if results.recipe != protocol else protocol
         names = _shown(results, protocol, most)
         if not names:
             continue
-        lengths = results["code_bits"]
+        lengths = results.code_bits
         # Runs of another machine have no curves, as condensed results are without; some of them would be no comparison.
-        whole = all("precision" in run["ordinal"] for run in results["runs"] if run["protocol"] == protocol)
+        whole = all(_curve(run) for run in results.runs if run.protocol == protocol)
         lines: dict[str, Any] = {}
         times: dict[str, Any] = {}
         recalls: dict[str, Any] = {}
@@ -219,16 +219,15 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
             ]
             lines[name] = tuple(zip(*measured, strict=True))
             at = max(bits for bits, _, _ in measured)
-            runs = [r for r in results["runs"] if (r["protocol"], r["row"], r["code_bits"]) == (protocol, name, at)]
-            if runs and "train_seconds" in runs[0]:
-                seconds = float(np.mean([run["train_seconds"] for run in runs]))
-                times[name] = ((seconds,), (measured[-1][1],), (measured[-1][2],))
-            curve = [run["ordinal"]["precision"] for run in runs] if whole else []
-            if curve:
-                precision = np.mean(curve, axis=0)[::5]
+            runs = [r for r in results.runs if (r.protocol, r.row, r.code_bits) == (protocol, name, at)]
+            trained = [run.outcome.train_seconds for run in runs if run.outcome.train_seconds is not None]
+            if trained:
+                times[name] = ((float(np.mean(trained)),), (measured[-1][1],), (measured[-1][2],))
+            if runs and whole:
+                precision = np.mean([_curve(run) for run in runs], axis=0)[::5]
                 recalls[name] = (np.linspace(0, 1, len(precision)), precision, np.zeros(len(precision)))
         longest = max(lengths)
-        frozen = results["protocols"][protocol]["backbone"].endswith("frozen")
+        frozen = results.protocols[protocol].backbone.endswith("frozen")
         seconds_of = "seconds of training" + (" on one core" if frozen else "")
         for kind, curves, x, y, title in (
             ("bits", lines, "bits", "tie-aware mAP", protocol),
@@ -241,12 +240,17 @@ def draw_figures(results: Values, folder: Path, *, most: int = 8) -> list[Path]:
     return paths
 
 
-def _shown(results: Values, protocol: str, most: int) -> list[str]:
+def _curve(run: Entry) -> tuple[float, ...]:
+    """Precision at rising recall, by ordinal distance; empty in condensed results."""
+    return () if run.outcome.ordinal is None else run.outcome.ordinal.precision
+
+
+def _shown(results: Results, protocol: str, most: int) -> list[str]:
     """Rows for a figure: ours first, then the best of the others, each at the greatest length it was measured at."""
     best = {}
-    for row in results["rows"]:
-        for bits in results["code_bits"] if row["method"] != RAW_FEATURES else ():
-            values = values_of(results, protocol, row["name"], bits, "ordinal", "map")
+    for row in results.rows:
+        for bits in results.code_bits if row.method != RAW_FEATURES else ():
+            values = values_of(results, protocol, row.name, bits, "ordinal", "map")
             if values:
-                best[row["name"]] = (row["name"] == row["method"] == _OURS, float(np.mean(values)))
+                best[row.name] = (row.name == row.method == _OURS, float(np.mean(values)))
     return sorted(best, key=lambda name: best[name], reverse=True)[:most]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,6 +23,7 @@ from ordhash.bench.learning import Learned, learn_everything, learn_network, lea
 from ordhash.bench.measuring import keep, measure, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
+from ordhash.bench.results import Entry, Outcome, ProtocolFacts, Results, Row
 from ordhash.bench.tuning import trial_settings
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol, load_protocol
@@ -34,8 +34,6 @@ from ordhash.learn.shallow import SHALLOW_METHODS
 from ordhash.support import available_cores, write_json
 
 __all__ = ["run_recipe"]
-
-Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,10 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
     minutes: float | None = None,
     seed: int | None = None,
     most_images: int | None = None,
-    known: Values | None = None,
+    known: Results | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
-) -> Values:
+) -> Results:
     """Do the runs that are missing; ``out/results.json`` is written after each, but not where one seed is asked for.
 
     Args:
@@ -112,9 +110,10 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
             protocol = protocol.thinned(most_images)
         prepared = None if finetune else prepare_protocol(protocol, config, cache, progress=progress)
         _common = _Common(protocol, prepared, cache)
-        results["protocols"][name] = _facts(protocol, prepared, config)
+        facts = _facts(protocol, prepared, config)
+        results.protocols[name] = facts
         pool = _Workers(workers, protocol, config, cache)
-        elsewhere = [] if known is None else known_entries(known, name, results["protocols"][name]["hash"])
+        elsewhere = [] if known is None else known_entries(known, name, facts.hash)
         part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
         folder = out / "runs" / part
         tuned: dict[str, tuple[DOHConfig, TrainConfig]] = {}
@@ -127,10 +126,10 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
                 trials += trials_of(method, recipe, out / "trials" / part)
         adopted = adopt(trials, elsewhere)
         done = _work(trials, _try, pool, ends, say)
-        results["trials"] += done
+        results.trials += done
         ready = []
         for method in methods:
-            mine = [entry for entry in done if entry["row"] == method.name]
+            mine = [entry for entry in done if entry.row == method.name]
             if len(mine) == sum(job.row == method.name for job in trials):
                 ready.append(method)
             if mine:
@@ -140,51 +139,44 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
             jobs = [job for job in jobs if job.training.seed == seed]
         # A first seed of every method at the first length comes first: of time that is short, most is had this way.
         jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
-        before = len(results["runs"])
+        before = len(results.runs)
 
-        def note(entry: Values) -> None:
-            results["runs"].append(entry)
+        def note(entry: Entry) -> None:
+            results.runs.append(entry)
             if seed is None:
-                write_json(out / "results.json", results)
+                write_json(out / "results.json", results.to_json())
 
         adopted += adopt(jobs, elsewhere)
         if known is not None:
             say(f"{name}: {adopted} trials and runs of another machine taken over")
         _work(jobs, _do, pool, ends, say, note)
-        complete &= len(ready) == len(methods) and len(results["runs"]) - before == len(jobs)
-    results["complete"] = complete
+        complete &= len(ready) == len(methods) and len(results.runs) - before == len(jobs)
+    results.complete = complete
     if seed is None:
-        write_json(out / "results.json", results)
+        write_json(out / "results.json", results.to_json())
     return results
 
 
-def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Values:
+def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Results:
     """Results before anything is done."""
-    return {
-        "recipe": recipe.name,
-        "title": recipe.title,
-        "version": ordhash.__version__,
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": available_cores()},
-        "torch": torch.__version__,
-        "tuning": dataclasses.asdict(recipe.tuning),
-        "code_bits": sorted(lengths),
-        "seeds": recipe.seeds,
-        "rows": [{"name": method.name, "method": method.method} for method in recipe.methods],
-        "published": [
-            {**dataclasses.asdict(entry), "values": {str(bits): value for bits, value in entry.values.items()}}
-            for entry in recipe.published
-        ],
-        "protocols": {},
-        "trials": [],
-        "runs": [],
-        "complete": False,
-    }
+    return Results(
+        recipe=recipe.name,
+        title=recipe.title,
+        version=ordhash.__version__,
+        machine={"processor": platform.processor() or platform.machine(), "cores": available_cores()},
+        torch=torch.__version__,
+        tuning=recipe.tuning,
+        code_bits=sorted(lengths),
+        seeds=recipe.seeds,
+        rows=[Row(method.name, method.method) for method in recipe.methods],
+        published=list(recipe.published),
+    )
 
 
-def _best_settings(method: Method, recipe: Recipe, trials: list[Values]) -> tuple[DOHConfig, TrainConfig]:
+def _best_settings(method: Method, recipe: Recipe, trials: list[Entry]) -> tuple[DOHConfig, TrainConfig]:
     """Settings of the best trial; where nothing validates, the defaults, which are the first trial."""
-    best = max(trials, key=lambda entry: (entry["validation_map"] or 0.0, -entry["trial"]))
-    return list(trial_settings(method, recipe.tuning.trials))[best["trial"]]
+    best = max((entry.outcome.validation_map or 0.0, -(entry.trial or 0)) for entry in trials)
+    return list(trial_settings(method, recipe.tuning.trials))[-best[1]]
 
 
 def _shared_backbone(recipe: Recipe) -> DOHConfig:
@@ -245,7 +237,7 @@ class _Workers:
     cache: Path
 
     @contextmanager
-    def doing(self, work: Callable[[Job], Values], jobs: list[Job]) -> Iterator[Iterator[Values]]:
+    def doing(self, work: Callable[[Job], Entry], jobs: list[Job]) -> Iterator[Iterator[Entry]]:
         """Results of jobs as they come."""
         if self.n == 1:
             yield map(work, jobs)
@@ -265,12 +257,12 @@ def _start(protocol: Protocol, config: DOHConfig, cache: Path) -> None:
 
 def _work(
     jobs: list[Job],
-    work: Callable[[Job], Values],
+    work: Callable[[Job], Entry],
     workers: _Workers,
     ends: float | None,
     say: Callable[[str], None],
-    note: Callable[[Values], None] = lambda _: None,
-) -> list[Values]:
+    note: Callable[[Entry], None] = lambda _: None,
+) -> list[Entry]:
     """Results of jobs, those of earlier calls too; fewer where the time is up."""
     done, todo = [], []
     for job in jobs:
@@ -284,7 +276,7 @@ def _work(
         return done
     started = time.perf_counter()
 
-    def take(entry: Values) -> bool:
+    def take(entry: Entry) -> bool:
         done.append(entry)
         note(entry)
         left = (time.perf_counter() - started) / (len(done) - (len(jobs) - len(todo))) * (len(jobs) - len(done))
@@ -298,14 +290,14 @@ def _work(
     return done
 
 
-def _try(job: Job) -> Values:
+def _try(job: Job) -> Entry:
     """A trial: what matters is the validation mAP."""
     started = time.perf_counter()
     _, state = train_head(_shared().features, job.config, job.training)
-    return _written(job, {"validation_map": state.best_map, "best_epoch": state.best_epoch}, started)
+    return _written(job, Outcome(validation_map=state.best_map, best_epoch=state.best_epoch), started)
 
 
-def _do(job: Job) -> Values:
+def _do(job: Job) -> Entry:
     """A run: learn, keep codes and scores, measure them."""
     started = time.perf_counter()
     if job.method == RAW_FEATURES:
@@ -333,36 +325,36 @@ def _shared() -> _Common:
     return _common
 
 
-def _written(job: Job, values: Values, started: float) -> Values:
-    entry = {
+def _written(job: Job, outcome: Outcome, started: float) -> Entry:
+    seconds = round(outcome.seconds + time.perf_counter() - started, 1)
+    entry = Entry(
         **job.to_json(),
-        "protocol": _shared().protocol.name,
-        **values,
-        "seconds": round(values.get("seconds", 0.0) + time.perf_counter() - started, 1),
-        "version": ordhash.__version__,
-    }
+        protocol=_shared().protocol.name,
+        version=ordhash.__version__,
+        outcome=dataclasses.replace(outcome, seconds=seconds),
+    )
     job.finish(entry)
     return entry
 
 
-def _facts(protocol: Protocol, prepared: Prepared | None, config: DOHConfig) -> Values:
-    return {
-        "hash": protocol.hash() if prepared is None else prepared.hash,
-        "citation": protocol.citation,
-        "note": protocol.note,
-        "cutoff": protocol.cutoff,
-        "graded": protocol.coarse is not None,
-        "train": len(protocol.train),
-        "query": len(protocol.query),
-        "database": len(protocol.database),
-        "backbone": f"{config.backbone} at {config.image_size} px, {'fine-tuned' if prepared is None else 'frozen'}",
-    }
+def _facts(protocol: Protocol, prepared: Prepared | None, config: DOHConfig) -> ProtocolFacts:
+    return ProtocolFacts(
+        hash=protocol.hash() if prepared is None else prepared.hash,
+        citation=protocol.citation,
+        note=protocol.note,
+        cutoff=protocol.cutoff,
+        graded=protocol.coarse is not None,
+        train=len(protocol.train),
+        query=len(protocol.query),
+        database=len(protocol.database),
+        backbone=f"{config.backbone} at {config.image_size} px, {'fine-tuned' if prepared is None else 'frozen'}",
+    )
 
 
-def _sentence(entry: Values) -> str:
-    name = f"{entry['protocol']}, {entry['row']}"
-    if entry["trial"] is not None:
-        quality = entry["validation_map"]
-        return f"{name}, trial {entry['trial']}: " + ("no validation" if quality is None else f"{quality:.4f}")
-    where = "" if entry["code_bits"] is None else f", {entry['code_bits']} bits, seed {entry['seed']}"
-    return f"{name}{where}: mAP {entry['ordinal']['map']:.4f}, {entry['seconds']:.0f} s"
+def _sentence(entry: Entry) -> str:
+    name, outcome = f"{entry.protocol}, {entry.row}", entry.outcome
+    if outcome.ordinal is None:
+        quality = outcome.validation_map
+        return f"{name}, trial {entry.trial}: " + ("no validation" if quality is None else f"{quality:.4f}")
+    where = "" if entry.code_bits is None else f", {entry.code_bits} bits, seed {entry.seed}"
+    return f"{name}{where}: mAP {outcome.ordinal.map:.4f}, {outcome.seconds:.0f} s"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import DEFAULT_CACHE, DEFAULT_ROOT, Cache, Json, Root
 from ordhash.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from ordhash.bench import Results
 
 __all__ = ["bench"]
 
@@ -79,22 +82,22 @@ def bench(
     )  # fmt: skip
     if seed is not None:
         if as_json:
-            print_json(results)
+            print_json(results.to_json())
         else:
-            print(f"{folder}: {len(results['runs'])} runs of seed {seed}; run without --seed to combine all runs")
+            print(f"{folder}: {len(results.runs)} runs of seed {seed}; run without --seed to combine all runs")
         _stop_unless_complete(results)
         return
     (folder / "tables.md").write_text(markdown(results))
     figures = draw_figures(results, folder)
     if as_json:
-        print_json(results)
+        print_json(results.to_json())
     else:
         print(markdown(results))
         print(f"{folder}: results.json, tables.md and {len(figures)} figures")
     _stop_unless_complete(results)
 
 
-def _stop_unless_complete(results: dict[str, Any]) -> None:
-    if not results["complete"]:
+def _stop_unless_complete(results: Results) -> None:
+    if not results.complete:
         say("time is up, and some runs are left; run the same command again to continue")
         raise typer.Exit(1)

@@ -1,0 +1,292 @@
+"""What a benchmark found, and its layout as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ordhash.bench.recipe import Published, Tuning
+from ordhash.evaluation import Quality
+
+__all__ = ["Entry", "Outcome", "ProtocolFacts", "Ranking", "Results", "Row"]
+
+Values = dict[str, Any]
+T = TypeVar("T")
+
+
+def _from_values(kind: type[T], values: Mapping[str, Any], /, **others: Any) -> T:
+    """A dataclass from the values of its fields' names; other names are ignored."""
+    names = {one.name for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{**{name: value for name, value in values.items() if name in names}, **others})
+
+
+def _to_values(instance: Any) -> Values:
+    """Fields by name, not copied."""
+    return {one.name: getattr(instance, one.name) for one in dataclasses.fields(instance)}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Quality of the ranking by one distance; see [Quality][ordhash.evaluation.Quality].
+
+    Attributes:
+        map: Mean average precision.
+        map_best: The same with relevant items first among equals.
+        map_worst: The same with relevant items last among equals.
+        ndcg: None for relevance in one grade.
+        precision_at: Number of nearest items -> precision.
+        precision_within: Ordinal radius -> precision.
+        precision: At recall 0, 0.01, ..., 1; empty in condensed results.
+    """
+
+    map: float
+    map_best: float
+    map_worst: float
+    ndcg: float | None
+    precision_at: dict[int, float]
+    precision_within: dict[int, float]
+    precision: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, quality: Quality) -> Ranking:
+        """The part of an evaluation that a benchmark keeps."""
+        rounded = tuple(round(value, 4) for value in quality.precision)
+        return _from_values(cls, _to_values(quality), precision=rounded)
+
+    @classmethod
+    def from_json(cls, values: Values) -> Ranking:
+        """The inverse of ``to_json``."""
+        by_number = {
+            name: {int(at): value for at, value in values[name].items()}
+            for name in ("precision_at", "precision_within")
+        }
+        return _from_values(cls, values, precision=tuple(values.get("precision", ())), **by_number)
+
+    def to_json(self) -> Values:
+        """As JSON values; without ``precision`` where it is empty."""
+        values = _to_values(self)
+        for name in ("precision_at", "precision_within"):
+            values[name] = {str(at): value for at, value in values[name].items()}
+        precision = values.pop("precision")
+        return {**values, "precision": list(precision)} if precision else values
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run measured, or what a trial found. None stands for what does not apply.
+
+    Attributes:
+        seconds: Time for all of it.
+        validation_map: mAP of the best epoch; None where nothing validates, too.
+        best_epoch: The epoch that was kept, from 1; None where no network was trained.
+        train_seconds: Time in the training loop.
+        wrong_labels: Estimated share of wrong training labels.
+        device: Where the backbone was fine-tuned.
+        floats: Length of raw features.
+        distinct_codes: Number of different codes in the database.
+        ordinal: Ranking by ordinal distance, or of raw features by cosine.
+        asymmetric: Ranking by asymmetric distance.
+    """
+
+    seconds: float = 0.0
+    validation_map: float | None = None
+    best_epoch: int | None = None
+    train_seconds: float | None = None
+    wrong_labels: float | None = None
+    device: str | None = None
+    floats: int | None = None
+    distinct_codes: int | None = None
+    ordinal: Ranking | None = None
+    asymmetric: Ranking | None = None
+
+    @classmethod
+    def from_json(cls, values: Values) -> Outcome:
+        """The inverse of ``to_json``; other names in the values are ignored."""
+        rankings = {
+            name: Ranking.from_json(values[name]) for name in ("ordinal", "asymmetric") if values.get(name) is not None
+        }
+        return _from_values(cls, values, **rankings)
+
+    def to_json(self) -> Values:
+        """As JSON values; without what does not apply."""
+        values = {name: value for name, value in _to_values(self).items() if value is not None}
+        if self.best_epoch is not None:
+            values["validation_map"] = self.validation_map  # null says that a network was trained without validation
+        for name, ranking in (("ordinal", self.ordinal), ("asymmetric", self.asymmetric)):
+            if ranking is not None:
+                values[name] = ranking.to_json()
+        return values
+
+    def without_curves(self) -> Outcome:
+        """The same without precision-recall curves."""
+        rankings = (
+            None if ranking is None else dataclasses.replace(ranking, precision=())
+            for ranking in (self.ordinal, self.asymmetric)
+        )
+        ordinal, asymmetric = rankings
+        return dataclasses.replace(self, ordinal=ordinal, asymmetric=asymmetric)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished run or trial.
+
+    Attributes:
+        row: Its row in the tables.
+        method: What learned.
+        code_bits: Length of the codes; None for raw features.
+        arity: Values of a code element.
+        seed: Of the run.
+        trial: Its number in the search for settings; None for a run.
+        protocol: Name of the protocol.
+        version: Version of the package that made it.
+        outcome: What it found.
+        config: The network, as JSON values; empty in condensed results, whose ``settings`` have it.
+        training: How it was trained, likewise.
+        adopted: Whether it comes from another machine.
+    """
+
+    row: str
+    method: str
+    code_bits: int | None
+    arity: int
+    seed: int
+    trial: int | None
+    protocol: str
+    version: str
+    outcome: Outcome
+    config: Values = field(default_factory=dict)
+    training: Values = field(default_factory=dict)
+    adopted: bool = False
+
+    @classmethod
+    def from_json(cls, values: Values) -> Entry:
+        """The inverse of ``to_json``."""
+        return _from_values(cls, values, outcome=Outcome.from_json(values))
+
+    def to_json(self) -> Values:
+        """As JSON values, those of the outcome among them; without empty settings."""
+        values = _to_values(self)
+        outcome = values.pop("outcome").to_json()
+        absent = [name for name in ("config", "training", "adopted") if not values[name]]
+        return {**{name: value for name, value in values.items() if name not in absent}, **outcome}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the tables.
+
+    Attributes:
+        name: Its name.
+        method: The method or objective.
+    """
+
+    name: str
+    method: str
+
+
+@dataclass(frozen=True)
+class ProtocolFacts:
+    """A protocol as tables describe it.
+
+    Attributes:
+        hash: Hash of its images and labels.
+        citation: Where the protocol is from.
+        note: A remark for the tables.
+        cutoff: Number of items that mAP looks at; None for all.
+        graded: Whether relevance has grades.
+        train: Number of training images.
+        query: Number of queries.
+        database: Number of images in the database.
+        backbone: The backbone, its image size, and whether it was frozen or fine-tuned.
+    """
+
+    hash: str
+    citation: str
+    note: str
+    cutoff: int | None
+    graded: bool
+    train: int
+    query: int
+    database: int
+    backbone: str
+
+
+@dataclass
+class Results:
+    """What ``results.json`` holds. Trials and runs are added as they finish.
+
+    Attributes:
+        recipe: Name of the recipe.
+        title: Its title.
+        version: Version of the package.
+        machine: Processor and number of cores.
+        torch: Version of PyTorch.
+        tuning: The search for settings.
+        code_bits: Lengths in bits, ascending.
+        seeds: Runs of each method at each length.
+        rows: Rows of the tables, in order.
+        published: Numbers of papers.
+        protocols: Name -> facts.
+        trials: Finished trials.
+        runs: Finished runs.
+        complete: Whether every run is done.
+        settings: Protocol -> row -> what all its runs share; None unless condensed.
+    """
+
+    recipe: str
+    title: str
+    version: str
+    machine: Values
+    torch: str
+    tuning: Tuning
+    code_bits: list[int]
+    seeds: int
+    rows: list[Row]
+    published: list[Published]
+    protocols: dict[str, ProtocolFacts] = field(default_factory=dict)
+    trials: list[Entry] = field(default_factory=list)
+    runs: list[Entry] = field(default_factory=list)
+    complete: bool = False
+    settings: dict[str, dict[str, Values]] | None = None
+
+    @classmethod
+    def from_json(cls, values: Values) -> Results:
+        """The inverse of ``to_json``.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: The values are no results.
+        """
+        return _from_values(
+            cls,
+            values,
+            tuning=_from_values(Tuning, values["tuning"]),
+            rows=[_from_values(Row, row) for row in values["rows"]],
+            published=[
+                _from_values(Published, one, values={int(bits): value for bits, value in one["values"].items()})
+                for one in values["published"]
+            ],
+            protocols={name: _from_values(ProtocolFacts, facts) for name, facts in values["protocols"].items()},
+            trials=[Entry.from_json(entry) for entry in values["trials"]],
+            runs=[Entry.from_json(entry) for entry in values["runs"]],
+        )
+
+    def to_json(self) -> Values:
+        """As JSON values; without ``settings`` unless condensed."""
+        values = {
+            **_to_values(self),
+            "tuning": _to_values(self.tuning),
+            "rows": [_to_values(row) for row in self.rows],
+            "published": [
+                {**_to_values(one), "values": {str(bits): value for bits, value in one.values.items()}}
+                for one in self.published
+            ],
+            "protocols": {name: _to_values(facts) for name, facts in self.protocols.items()},
+            "trials": [entry.to_json() for entry in self.trials],
+            "runs": [entry.to_json() for entry in self.runs],
+        }
+        if self.settings is None:
+            del values["settings"]
+        return values
