@@ -26,6 +26,7 @@ from ordhash.errors import ImageError, InputError
 
 __all__ = [
     "FORMATS",
+    "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "ImageSource",
     "content_id",
@@ -46,6 +47,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000
 Pillow knows more. Left out are those it recognises by chance (TGA, SPIDER: random bytes can "be" one) and those
 it hands to another program (EPS to Ghostscript), which is unsafe for files from strangers.
 """
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx"),
+        *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    }
+)
+"""Endings of picture files. A picture in a format that cannot be read is reported, not skipped."""
 
 _ID_BYTES = 16
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.data.images import ImageSource
+from ordhash.data.images import IMAGE_SUFFIXES, ImageSource
 from ordhash.data.imageset import ImageSet, label_matrix
 from ordhash.errors import DataError
 from ordhash.support import StrPath
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CATALOGUE",
     "IMAGE",
-    "IMAGE_SUFFIXES",
     "folder_set",
     "is_image_name",
     "manifest_set",
@@ -38,13 +37,6 @@ IMAGE = "image"
 """Column of a Parquet file that holds the images themselves."""
 
 CATALOGUE = "catalogue.sqlite"  # what a folder that is a collection holds
-IMAGE_SUFFIXES = frozenset(
-    {
-        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx"),
-        *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
-    }
-)
-"""Endings of picture files. A picture in a format that cannot be read is reported, not skipped."""
 
 _MANIFEST_SUFFIXES = (".csv", ".parquet")
 
