@@ -9,26 +9,11 @@ from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances
 from ordhash.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
-from ordhash.data import open_rgb, prepare, read_folder
+from ordhash.data import open_rgb, prepare
 from ordhash.errors import ImageError, InputError
 from ordhash.index import Condition
 from ordhash.search.by_example import Example, combined_scores, search_by_examples, seen_part
 from ordhash.search.target import Target
-
-
-@pytest.fixture
-def encoder(calibrated_model):
-    return Encoder(calibrated_model)
-
-
-@pytest.fixture
-def photos(photo_folder):
-    return read_folder(photo_folder)
-
-
-@pytest.fixture
-def index(photos, encoder):
-    return OrdinalIndex(encoder.encode(photos), photos.keys, {"number": np.arange(len(photos))})
 
 
 def softmax(scores):

@@ -1,28 +1,11 @@
-import numpy as np
 import pytest
 from PIL import Image
 
 from ordhash import Encoder, OrdinalIndex
 from ordhash.collection import Collection
-from ordhash.data import read_folder
 from ordhash.errors import InputError
 from ordhash.search.by_image import search_by_images
 from ordhash.search.target import Target
-
-
-@pytest.fixture
-def encoder(calibrated_model):
-    return Encoder(calibrated_model)
-
-
-@pytest.fixture
-def photos(photo_folder):
-    return read_folder(photo_folder)
-
-
-@pytest.fixture
-def index(photos, encoder):
-    return OrdinalIndex(encoder.encode(photos), photos.keys, {"number": np.arange(len(photos))})
 
 
 @pytest.mark.parametrize("asymmetric", [False, True])

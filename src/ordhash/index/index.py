@@ -29,8 +29,8 @@ from ordhash.errors import InputError
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.lock import SharedLock
 from ordhash.index.planes import Bytes
-from ordhash.index.results import IndexStats, RadiusResult, SearchResult
-from ordhash.index.stores import Distinct, Engine, Found, Grown, Scan, Tabled, bools_of, store_of, with_tables
+from ordhash.index.results import Found, IndexStats, RadiusResult, SearchResult
+from ordhash.index.stores import Distinct, Engine, Grown, Scan, Tabled, bools_of, store_of, with_tables
 from ordhash.support import StrPath, integer_at_least
 
 if TYPE_CHECKING:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["IndexStats", "RadiusResult", "SearchResult"]
+__all__ = ["Found", "IndexStats", "RadiusResult", "SearchResult"]
+
+
+Found: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
+"""Distances and rows, of one shape, nearest first: what kernels and stores return."""
 
 
 @dataclass(frozen=True, eq=False)

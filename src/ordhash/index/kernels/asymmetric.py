@@ -28,14 +28,13 @@ from ordhash.index.kernels.ordinal import compact
 from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, least_blocks, parts_of
 from ordhash.index.kernels.registers import FAR, STEP, has_look_up, shifted, sum_of_step
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, bit_places, room_of
+from ordhash.index.results import Found
 
 __all__ = ["nearest_asymmetric"]
 
 _TILE = 1 << 11  # codes whose units are taken apart together, for all queries
 _TILE_BYTES = 1 << 18  # that they may take, so that they stay in the second cache
 _NOTHING = 1 << 7  # a value that finds no entry
-
-Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 
 def nearest_asymmetric(

@@ -22,12 +22,11 @@ from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.index.kernels.parts import at_once, bits_of, blocks_of, in_threads, is_allowed, least_blocks, parts_of
 from ordhash.index.kernels.registers import STEP, popcount, smallest_of_step
 from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, planes, room_of
+from ordhash.index.results import Found
 
 __all__ = ["compact", "distances_of", "nearest", "parameters_of", "within"]
 
 _TILE = 1 << 14  # distances held at once: a block's, so that planes are read in long runs
-
-Found = tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]
 
 
 def nearest(

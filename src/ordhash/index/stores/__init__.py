@@ -6,14 +6,13 @@ from ordhash.index.stores.engine import Engine
 from ordhash.index.stores.grown import AnyStore, Grown
 from ordhash.index.stores.plain import Plain
 from ordhash.index.stores.scan import Scan
-from ordhash.index.stores.store import Found, Store, bools_of
+from ordhash.index.stores.store import Store, bools_of
 from ordhash.index.stores.tabled import Tabled
 
 __all__ = [
     "AnyStore",
     "Distinct",
     "Engine",
-    "Found",
     "Grown",
     "Plain",
     "Scan",

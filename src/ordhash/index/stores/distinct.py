@@ -16,7 +16,8 @@ import numpy.typing as npt
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import DataError
 from ordhash.index.planes import Bytes, PlaneCodes
-from ordhash.index.stores.store import Found, kernels
+from ordhash.index.results import Found
+from ordhash.index.stores.store import kernels
 
 __all__ = ["Distinct"]
 

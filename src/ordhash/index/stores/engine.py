@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
 from ordhash.index.planes import Bytes
+from ordhash.index.results import Found
 from ordhash.index.stores.grown import AnyStore
 from ordhash.index.stores.plain import Plain
-from ordhash.index.stores.store import Found, Store, kernels
+from ordhash.index.stores.store import Store, kernels
 
 __all__ = ["Engine"]
 

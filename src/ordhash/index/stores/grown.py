@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.index.planes import Bytes, PlaneCodes
+from ordhash.index.results import Found
 from ordhash.index.stores.distinct import Distinct
 from ordhash.index.stores.scan import Scan
-from ordhash.index.stores.store import Found, Store, bools_of
+from ordhash.index.stores.store import Store, bools_of
 from ordhash.index.stores.tabled import Tabled
 
 __all__ = ["AnyStore", "Grown"]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes, ordinal_distances, sums_of_losses, top_k
 from ordhash.index.planes import Bytes
-from ordhash.index.stores.store import Found, bools_of
+from ordhash.index.results import Found
+from ordhash.index.stores.store import bools_of
 
 __all__ = ["Plain"]
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.index.planes import Bytes
+from ordhash.index.results import Found
 
-__all__ = ["Found", "Store", "bools_of", "kernels"]
-
-Found: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
-"""Distances and rows, ordered by (distance, row)."""
+__all__ = ["Store", "bools_of", "kernels"]
 
 
 class Store(Protocol):

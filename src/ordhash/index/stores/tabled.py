@@ -11,8 +11,9 @@ import numpy.typing as npt
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.index.planes import Bytes
+from ordhash.index.results import Found
 from ordhash.index.stores.scan import Scan
-from ordhash.index.stores.store import Found, kernels
+from ordhash.index.stores.store import kernels
 from ordhash.support import available_cores
 
 __all__ = ["Tabled"]
