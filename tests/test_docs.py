@@ -1,5 +1,6 @@
 """What README, CONTRIBUTING and docs/ say is there: links, anchors, names, paths, make targets; and lines are short."""
 
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -137,9 +138,15 @@ def test_make_targets_are_there(page):
     assert asked - targets() == set()
 
 
+@functools.cache
+def program():
+    """The command `ordhash` with its commands, which takes a second to build."""
+    return get_command(app)
+
+
 def wrong_options(text):
     """Options that a command line of `ordhash` gives, and its command does not have."""
-    known = get_command(app)
+    known = program()
     for words in re.findall(r"\bordhash ([a-z][^|)#]*)", text):
         command, rest = known, words.split()
         while rest and rest[0] in getattr(command, "commands", {}):

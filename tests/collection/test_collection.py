@@ -174,11 +174,11 @@ def test_a_damaged_index_is_made_anew(collection, photo_folder, encoder):
     (path,) = collection.path.glob("*.index")
     for content in (b"", b"hello", path.read_bytes()[:-300]):
         path.write_bytes(content)
-        assert "the next search makes it anew" in collection.verify()[0]
+        assert "the next search rebuilds it" in collection.verify()[0]
         assert len(collection.index()) == 18
         assert collection.verify() == []
     OrdinalIndex(collection.index().codes[:3]).save(path)
-    assert "is not what the catalogue says" in collection.verify()[0]
+    assert "differs from the catalogue" in collection.verify()[0]
 
 
 def test_a_damaged_catalogue_is_reported(collection, photo_folder, encoder):

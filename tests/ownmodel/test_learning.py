@@ -66,7 +66,8 @@ def searches(collection):
 
 
 def inside(collection):
-    return sorted(path.name for path in collection.path.iterdir())
+    """Names of its files, without those that SQLite has while the catalogue is open."""
+    return sorted(path.name for path in collection.path.iterdir() if not path.name.startswith("catalogue.sqlite-"))
 
 
 def test_few_photographs_get_a_rotation_of_their_features(collection, folder, sync):
@@ -110,7 +111,7 @@ def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path, sy
         sync(collection, tmp_path / "other", relearn=True)
     with pytest.raises(DataError, match="is not a folder"):
         sync(collection, tmp_path / "nowhere", relearn=True)
-    with collection._locked(wait=False), pytest.raises(SyncRunningError, match="is being synced"):
+    with collection._locked(wait=False), pytest.raises(SyncRunningError, match="is syncing"):
         sync(collection, folder, relearn=True)
     assert searches(collection)
     assert set(before) <= set(inside(collection))
@@ -157,7 +158,7 @@ def test_a_folder_that_changes_after_an_interrupted_training(collection, folder,
 
 
 def test_one_process_learns_at_a_time(collection, folder, sync):
-    with collection.learning(folder), pytest.raises(SyncRunningError, match="is being learned by process"):
+    with collection.learning(folder), pytest.raises(SyncRunningError, match="is learning a model"):
         sync(collection, folder)
 
 
