@@ -1,6 +1,6 @@
-"""Tables of README.md and docs/, and figures, from what benchmarks and the demo wrote: ``make results``.
+"""Fill the tables of README.md and docs/ and draw figures from recorded results: ``make results``.
 
-Between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` everything is replaced by the table of that name.
+Everything between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` is replaced by the table of that name.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Runs = list[dict[str, Any]]
 
 
 def mean(runs: Runs, measure: str = "map", digits: int = 3) -> str:
-    """Mean over seeds with its 95 % interval, or a dash where nothing was measured."""
+    """Mean over seeds with its 95 % interval; a dash if nothing was measured."""
     if not runs:
         return "-"
     centre, half = mean_interval([run[measure] for run in runs])
@@ -63,7 +63,7 @@ def mean(runs: Runs, measure: str = "map", digits: int = 3) -> str:
 def headlines(
     quality: dict[str, Any], encode: dict[str, Any], photographs: dict[str, Any], search: dict[str, Any]
 ) -> str:
-    """One number of each kind, beside the nearest rival."""
+    """One number of each kind, with the nearest rival's."""
     runs: Runs = [r for r in quality["runs"] if r["group"] == "lengths" and r["code_bits"] == 48]
     score = {name: mean([run for run in runs if run["method"] == name]) for name in (DEFAULT, "itq")}
     floats = f"{quality['raw_features']['floats']:,}"
@@ -114,18 +114,18 @@ def quality(results: dict[str, Any]) -> str:
         )
     seeds = len({run["seed"] for run in runs})
     note = (
-        "Tie-aware mAP@ALL, ordinal distance unless said otherwise; "
+        "Tie-aware mAP@ALL, ordinal distance unless stated otherwise; "
         f"means of up to {seeds} seeds ± 95 % interval (Student's t); a number without an interval is a single run. "
         f"Protocol `{results['protocol']}` ({results['protocol_hash']}): 1,000 queries, 5,000 training images, "
-        f"database of the 59,000 that are not queries. {results['backbone']}, {results['stages']} feature maps joined"
-        f"{', averaged over picture and mirror image' if results['mirror'] else ''} (ITQ, LSH and raw features: the "
+        f"database of the other 59,000 images. {results['backbone']}, {results['stages']} feature maps joined"
+        f"{', averaged over image and mirror image' if results['mirror'] else ''} (ITQ, LSH and raw features: the "
         f"last map). Written by `{results['command']}`."
     )
     return table(["method", *(f"{bits} bits" for bits in lengths)], rows) + "\n\n" + note
 
 
 def ablations(results: dict[str, Any]) -> str:
-    """What every part of the network and the arity give at 48 bits."""
+    """mAP at 48 bits without each part of the network, and with other arities."""
     full = [r for r in results["runs"] if r["group"] == "lengths" and r["method"] == DEFAULT and r["code_bits"] == 48]
     groups: dict[str, Runs] = {"both streams, attention, K = 4": full}
     for run in results["runs"]:
@@ -146,7 +146,7 @@ def ablations(results: dict[str, Any]) -> str:
 
 
 def encode(results: dict[str, Any]) -> str:
-    """Images per second of both."""
+    """Images per second of ordhash and PyTorch."""
     layout = "channels last" if results["eager_channels_last"] else "contiguous"
     best = f"PyTorch eager (its best: batches of {results['eager_batch_size']}, {layout})"
     rows = [
@@ -160,7 +160,7 @@ def encode(results: dict[str, Any]) -> str:
     common = next(t for t in results["eager_tried"] if t["batch_size"] == 32 and not t["channels_last"])
     rows.append(
         [
-            "PyTorch eager as most would run it (batches of 32, contiguous; once, before the rounds)",
+            "PyTorch eager, usual settings (batches of 32, contiguous; measured once, before the rounds)",
             f"{common['images_per_second']:.0f}",
             f"{common['images_per_second'] / results['eager_images_per_second']:.1f}",
         ]
@@ -175,7 +175,7 @@ def encode(results: dict[str, Any]) -> str:
 
 
 def photographs(results: dict[str, Any]) -> str:
-    """Photographs per second of both, and the parts."""
+    """Photographs per second of both, and the time of each step."""
     rows = []
     for size, name in (("large", "12 megapixels"), ("small", "0.1 megapixels")):
         found = results[size]
@@ -209,17 +209,17 @@ def serve(results: dict[str, Any]) -> str:
     sizes, minutes = results["soak"]["megabytes"], results["soak"]["minutes"]
     machine = results["machine"]
     note = (
-        f"Milliseconds from the moment when a request is due to its answer, the encoder's time taken off; "
-        f"{results['images']:,} photographs, {results['rate']} requests a second, the nearest {results['top_k']}; "
+        f"Milliseconds from when a request is due to its answer, less the encoder's time; "
+        f"{results['images']:,} photographs, {results['rate']} requests a second, top {results['top_k']}; "
         f"client and service on the same {machine['cores']} cores ({machine['processor']}). In the {minutes:.0f} "
-        f"minutes of the soak the service's own memory was {sizes[0]:.0f} MB before, {max(sizes):.0f} MB at most and "
-        f"{sizes[-1]:.0f} MB in the end. Written by `make bench-serve`."
+        f"minutes of the soak the service's own memory was {sizes[0]:.0f} MB at the start, {max(sizes):.0f} MB at most "
+        f"and {sizes[-1]:.0f} MB at the end. Written by `make bench-serve`."
     )
     return table(["searches", "requests", "median", "95 %", "99 %", "longest", "encoder, median"], rows) + "\n\n" + note
 
 
 def search(results: dict[str, Any]) -> str:
-    """Milliseconds a query of every contender, and how many times faster ours is."""
+    """Milliseconds a query of ordhash and its rivals."""
     names = {
         "faiss_one_hot": "FAISS IndexBinaryFlat, one-hot codes (same answer)",
         "faiss_plain_bits": "FAISS IndexBinaryFlat, plain bits (another distance)",
@@ -242,17 +242,17 @@ def search(results: dict[str, Any]) -> str:
                     rows.append([f"{what}: {label}", names[rival], *cells])
     tables, label = results["sublinear"], f"{results['sublinear']['codes']:,} random codes, top {{}}: one query"
     cells = [f"{tables['tables']:.3g}", f"{tables['scan']:.3g}", f"**{tables['scan'] / tables['tables']:.1f}**"]
-    rows.append([label.format(tables["top_k"]), "its own scan; `ordhash` with tables", *cells])
+    rows.append([label.format(tables["top_k"]), "the scan of `ordhash`, against its tables", *cells])
     machine, memory = results["machine"], results["memory"]
     note = (
         f"Exact top {k}, {bits} bits, K = {results['arity']}; medians of {results['rounds']} alternating rounds, the "
-        f"same threads; {machine['processor']}, {machine['cores']} cores, FAISS {machine['faiss']}. The rounded tables "
-        f"of FastScan find {results['asymmetric']['found_by_rounded_tables']:.1%} of the exact asymmetric answer. "
-        f"Reading all codes for a plain sum reaches {results['bandwidth']['sum']:.1f} GB/s, a search for the nearest "
+        f"same threads; {machine['processor']}, {machine['cores']} cores, FAISS {machine['faiss']}. FastScan's "
+        f"rounded tables find {results['asymmetric']['found_by_rounded_tables']:.1%} of the exact asymmetric results. "
+        f"A plain sum reads the codes at {results['bandwidth']['sum']:.1f} GB/s, a search for the nearest at "
         f"{results['bandwidth']['search']:.1f}. {memory['codes']:,} codes open in "
         f"{memory['open']['seconds_to_open']:.3f} s from a file of {memory['file_bytes'] / 1e9:.2f} GB; a process that "
-        f"searches them takes {memory['search']['resident_bytes'] / 1e9:.2f} GB, of which "
-        f"{memory['open']['resident_bytes'] / 1e9:.2f} GB are there before the search. Their tables take "
+        f"searches them uses {memory['search']['resident_bytes'] / 1e9:.2f} GB, of which "
+        f"{memory['open']['resident_bytes'] / 1e9:.2f} GB before the search. Their tables take "
         f"{tables['bytes_a_code']:.0f} bytes a code and {tables['seconds_to_build']:.0f} s to build. Written by "
         f"`{results['command']}`."
     )
@@ -276,13 +276,13 @@ def experiments(results: dict[str, Any]) -> str:
     note = (
         "Tie-aware mAP among 1,500 held-out training images, "
         f"mean of {len({r['seed'] for r in runs})} seeds ± 95 % interval; {results['network']}. *Posteriors* ranks by "
-        f"the classifier's own p_i . p_j, without any code. Written by `{results['command']}`."
+        f"the classifier's p_i . p_j, without codes. Written by `{results['command']}`."
     )
     return table(heading, rows) + "\n\n" + note
 
 
 def demo(report: dict[str, Any]) -> str:
-    """The table that the demo prints."""
+    """Results of the demo."""
     rows = [
         [name, f"{q['map']:.3f}", f"{q['map_worst']:.3f} to {q['map_best']:.3f}", f"{q['precision_at_10']:.3f}"]
         for name, q in report["results"].items()
@@ -295,7 +295,7 @@ def demo(report: dict[str, Any]) -> str:
 
 
 def general(results: dict[str, Any]) -> str:
-    """Folders of few photographs, by their size."""
+    """mAP on small folders, by their size."""
     runs: Runs = results["runs"]
     names = {"general": "general model, 256 bits", "itq": "ITQ fitted to them, 48 bits"}
     sizes = sorted({run["size"] for run in runs})
@@ -304,15 +304,15 @@ def general(results: dict[str, Any]) -> str:
         mine = [run for run in runs if run["method"] == method]
         rows.append([name, *(mean([run for run in mine if run["size"] == n]) for n in sizes)])
     note = (
-        "Photographs of Corel-5K, none of which the general model knows. "
-        "Tie-aware mAP by ordinal distance of every photograph among the others, by labels that no method saw; means "
-        f"of {len({run['draw'] for run in runs})} draws ± 95 % interval. Written by `{results['command']}`."
+        "Photographs of Corel-5K, which the general model was not fitted to. Each is searched among the others; "
+        "tie-aware mAP by ordinal distance, on labels that no method saw; "
+        f"means of {len({run['draw'] for run in runs})} draws ± 95 % interval. Written by `{results['command']}`."
     )
     return table(["model", *(f"{n} photographs" for n in sizes)], rows) + "\n\n" + note
 
 
 def int8(results: dict[str, Any]) -> str:
-    """Speed and mAP of models in 8 bits and of those they are made of."""
+    """Speed and mAP of 8-bit models and of their originals."""
     runs, machine = results["runs"], results["machine"]
     protocols = sorted({run["protocol"] for run in runs})
     rows = []
@@ -349,7 +349,7 @@ RECIPES = sorted(path.stem for path in (ROOT / "benchmarks" / "recipes").glob("*
 
 
 def take_over(name: str) -> None:
-    """Keep the results of a recipe that `ordhash bench` has run here, and those of its figures that pages show."""
+    """Copy the results of a recipe that `ordhash bench` ran here, and those of its figures that pages show."""
     ran = ROOT / "runs" / "bench" / name / "results.json"
     if not ran.exists():
         return
@@ -371,7 +371,7 @@ def bench_tables(results: dict[str, Any]) -> str:
     return markdown(Results.from_json(results))
 
 
-# Of every table the files of results that it is drawn from.
+# Table -> files of results it is drawn from.
 TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
     "headlines": (("quality-cifar10.json", "encode.json", "photographs.json", "search.json"), headlines),
     "quality": ("quality-cifar10.json", quality),
@@ -428,7 +428,7 @@ def search_growth(results: dict[str, Any]) -> None:
 
 
 def wrapped(text: str) -> str:
-    """Text with its prose at 120 columns; tables and headings stay as they are."""
+    """Wrap prose at 120 columns; tables and headings stay as they are."""
     return "\n".join(
         line
         if line.startswith(("|", "#"))
@@ -438,7 +438,7 @@ def wrapped(text: str) -> str:
 
 
 def fill(text: str, name: str, values: str) -> str:
-    """Text with what stands between the two marks of that name replaced."""
+    """Replace what is between the two marks of that name."""
     block = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
     return block.sub(lambda found: f"{found[1]}\n{values}\n{found[2]}", text)
 
@@ -447,7 +447,7 @@ def main() -> None:
     if (ROOT / "demo" / "report.json").exists():
         shutil.copyfile(ROOT / "demo" / "report.json", RESULTS / "demo.json")
         IMAGES.mkdir(parents=True, exist_ok=True)
-        # A quarter of the size, which is what a reader of README downloads.
+        # Readers of README download this: JPEG is a quarter of the size.
         with Image.open(ROOT / "demo" / "results.png") as figure:
             figure.convert("RGB").save(IMAGES / "demo.jpg", quality=82)
     for name in RECIPES:

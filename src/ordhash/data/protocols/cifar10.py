@@ -71,7 +71,7 @@ def _cifar10_noise(percent: int) -> Callable[[Parts], Protocol]:
 PROTOCOLS: dict[str, ProtocolInfo] = {
     "cifar10": ProtocolInfo(
         "cifar10",
-        "1,000 queries, 5,000 training images, the 59,000 other than queries as database",
+        "1,000 queries, 5,000 training images, database of the other 59,000",
         _cifar10("cifar10", train=500, database_has_train=True),
         "d55a541b63abee07",
     ),
