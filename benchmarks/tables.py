@@ -125,7 +125,7 @@ def quality(results: dict[str, Any]) -> str:
 
 
 def ablations(results: dict[str, Any]) -> str:
-    """mAP at 48 bits without each part of the network, and with other arities."""
+    """Scores at 48 bits without each part of the network, and with other arities."""
     full = [r for r in results["runs"] if r["group"] == "lengths" and r["method"] == DEFAULT and r["code_bits"] == 48]
     groups: dict[str, Runs] = {"both streams, attention, K = 4": full}
     for run in results["runs"]:
@@ -295,7 +295,7 @@ def demo(report: dict[str, Any]) -> str:
 
 
 def general(results: dict[str, Any]) -> str:
-    """mAP on small folders, by their size."""
+    """Scores on small folders, by their size."""
     runs: Runs = results["runs"]
     names = {"general": "general model, 256 bits", "itq": "ITQ fitted to them, 48 bits"}
     sizes = sorted({run["size"] for run in runs})
