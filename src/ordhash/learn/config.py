@@ -1,4 +1,4 @@
-"""What is trained (DOHConfig) and how (TrainConfig): frozen, checked when made, stored in the model file."""
+"""What is trained (DOHConfig) and how (TrainConfig): frozen, validated on creation, stored in the model file."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class DOHConfig:
 
     Attributes:
         code_bits: Length of a code in bits.
-        arity: K, the scores that compete in a segment; a power of two from 2 to 256.
+        arity: K, the number of scores that compete in a segment; a power of two from 2 to 256.
         objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
-        backbone: A timm name, or ``alexnet``; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no network.
-        weights: ``pretrained``, a file of weights for the backbone, or None for random ones.
-        image_size: Side of the square image that the backbone sees, in pixels.
-        stages: Feature maps of the backbone that are joined: 1 is the last one alone, 3 adds the outputs of the two
-            stages before it, which know more of texture and parts.
-        mirror: Whether features are averaged over a picture and its mirror image: better codes for twice the time.
-        fit: ``squash`` shows the whole photograph, ``crop`` its middle square.
+        backbone: A timm name, or ``alexnet``; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no download.
+        weights: ``pretrained``, a weights file for the backbone, or None for random weights.
+        image_size: Side of the backbone's square input, in pixels.
+        stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
+            before it, which carry more texture and parts.
+        mirror: Whether to average features over a picture and its mirror image: better codes at twice the cost.
+        fit: ``squash`` uses the whole photograph, ``crop`` its centre square.
         hidden: Width of the global stream (fc6, fc7).
         local_hidden: Channels of the local stream (conv6, conv7).
-        use_global: Switch of the global stream.
-        use_local: Switch of the local stream.
-        use_attention: Switch of the spatial attention inside the local stream.
-        dropout: Share of features dropped in training.
-        hidden_dropout: Share of the global stream's hidden values dropped in training.
+        use_global: Whether to use the global stream.
+        use_local: Whether to use the local stream.
+        use_attention: Whether the local stream uses spatial attention.
+        dropout: Dropout rate of the features.
+        hidden_dropout: Dropout rate of the global stream's hidden layers.
 
     Raises:
-        InputError: A value outside what is allowed.
+        InputError: A value is out of range.
 
     >>> DOHConfig(code_bits=48, arity=4).spec.n_segments
     24
@@ -70,12 +70,12 @@ class DOHConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", CodeSpec(self.code_bits, self.arity))
         objective = _objective(self.objective)
-        objective.check_spec(self.spec)  # here, and not only where the loss is built, after minutes of reading images
+        objective.check_spec(self.spec)  # fail now, not when the loss is built after minutes of reading images
         object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
         if self.use_attention and not self.use_local:
-            # Attention lives in the local stream; without it the switch would be an argument that does nothing.
+            # Attention is part of the local stream; without that stream the option would have no effect.
             object.__setattr__(self, "use_attention", False)
         _check_range("dropout", self.dropout, 0.0, 0.95)
         _check_range("hidden_dropout", self.hidden_dropout, 0.0, 0.95)
@@ -87,7 +87,7 @@ class DOHConfig:
             raise InputError(f"fit is {self.fit!r}; allowed are 'squash' and 'crop'")
 
     def to_json(self) -> dict[str, Any]:
-        """Settings as JSON values; the objective with its name and settings."""
+        """JSON values; the objective becomes its name and settings."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
         objective = _objective(self.objective)
         values["objective"] = {"name": objective.name, **dataclasses.asdict(objective)}  # type: ignore[call-overload]
@@ -96,7 +96,7 @@ class DOHConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> DOHConfig:
-        """The settings that ``to_json`` gave.
+        """The inverse of ``to_json``.
 
         >>> config = DOHConfig(objective="doh", weights=None)
         >>> DOHConfig.from_json(config.to_json()) == config
@@ -114,37 +114,36 @@ class TrainConfig:
     """How a network is trained.
 
     Attributes:
-        seed: Seed of the split, the initial weights, the order and the augmentation.
-        mode: ``frozen`` trains the head on features computed once, ``finetune`` trains everything, ``auto`` is
-            ``finetune`` where there is an accelerator and ``frozen`` on a CPU.
-        use_labels: Whether to learn from labels; without them from the images' own neighbourhoods
-            (``ordhash.learn.pseudolabels``), with a frozen backbone. ``spread`` is both: images without a label take
-            part, and get a share in the labels of their neighbours.
-        correct_labels: Whether to replace labels that are probably wrong before learning, where they are a tenth or
-            more (``ordhash.learn.correction``); None leaves that to the objective: ``doh-mixup``, which is the default
-            where every image has one label and classes have a hundred images on average, does.
+        seed: Seed of the split, the initial weights, the batch order and the augmentation.
+        mode: ``frozen`` trains the head on features computed once, ``finetune`` trains the backbone too, ``auto`` is
+            ``finetune`` on an accelerator and ``frozen`` on a CPU.
+        use_labels: Whether to learn from labels. False learns from the images' neighbourhoods instead
+            (``ordhash.learn.pseudolabels``), with a frozen backbone. ``spread`` combines both: unlabelled images also
+            train, with labels spread from their neighbours.
+        correct_labels: Whether to replace probably wrong labels before learning, if at least a tenth are wrong
+            (``ordhash.learn.correction``). None leaves this to the objective; ``doh-mixup``, the default for one label
+            per image and at least 100 images per class on average, does it.
         epochs: Passes over the training images.
-        batch_size: Images a step, over all processes together.
-        learning_rate: Highest learning rate of the head (AdamW).
-        backbone_learning_rate: Highest learning rate of the backbone when fine-tuning. On CIFAR-10 5e-4 is better than
+        batch_size: Images per step, over all processes.
+        learning_rate: Peak learning rate of the head (AdamW).
+        backbone_learning_rate: Peak learning rate of the backbone when fine-tuning. On CIFAR-10, 5e-4 is better than
             this cautious default (docs/experiments.md).
-        weight_decay: Of AdamW.
-        warmup: Share of all steps in which the learning rate rises; afterwards it falls along a cosine to 0.
-        clip_norm: Largest norm of the gradient.
-        augment: Mirror images, and when fine-tuning also crop them at random and change their colours.
-        crop: Least share of a picture's area that such a crop keeps.
-        strong_augment: When fine-tuning, one more change to every picture (TrivialAugment, arXiv:2103.10158) and a
-            rectangle erased from every fourth (arXiv:1708.04896); for few images and many epochs.
-        validation_fraction: Share of the images, a class, held out to choose the checkpoint, where no validation set is
-            given.
-        validate_every: Epochs between two looks at the validation set; the last epoch is always looked at.
-        precision: As Lightning Fabric names it: ``32-true``, ``bf16-mixed``, ``16-mixed``.
-        accelerator: As Lightning Fabric names it: ``auto``, ``cpu``, ``cuda``.
-        devices: Processes on this machine, or ``auto``; under ``fabric run`` and ``torchrun`` their options decide.
-        workers: Processes that decode images when fine-tuning, as many again for validation images.
+        weight_decay: Weight decay of AdamW.
+        warmup: Share of all steps in which the learning rate rises; afterwards it follows a cosine down to 0.
+        clip_norm: Maximum gradient norm.
+        augment: Whether to mirror images at random; when fine-tuning, also random crops and colour jitter.
+        crop: Smallest share of a picture's area that a random crop keeps.
+        strong_augment: When fine-tuning, also apply TrivialAugment (arXiv:2103.10158) to every picture and erase a
+            rectangle from a quarter of them (arXiv:1708.04896); for few images and many epochs.
+        validation_fraction: Share of each class held out to choose the checkpoint, if no validation set is given.
+        validate_every: Epochs between validations; the last epoch is always validated.
+        precision: A Lightning Fabric precision: ``32-true``, ``bf16-mixed``, ``16-mixed``.
+        accelerator: A Lightning Fabric accelerator: ``auto``, ``cpu``, ``cuda``.
+        devices: Processes on this machine, or ``auto``; ``fabric run`` and ``torchrun`` override it.
+        workers: Processes that decode images when fine-tuning, and as many again for validation images.
 
     Raises:
-        InputError: A value outside what is allowed.
+        InputError: A value is out of range.
     """
 
     seed: int = 0
@@ -200,16 +199,16 @@ class TrainConfig:
 
     @property
     def from_neighbourhoods(self) -> bool:
-        """Whether the images' neighbourhoods are learned from, by themselves or with labels spread over them."""
+        """Whether training uses the images' neighbourhoods, alone or with labels spread over them."""
         return self.use_labels is not True
 
     def to_json(self) -> dict[str, Any]:
-        """Settings as JSON values."""
+        """JSON values."""
         return dataclasses.asdict(self)
 
 
 def _objective(objective: str | Objective) -> Objective:
-    from ordhash.learn.objectives import find_objective  # here: objectives load PyTorch, names of settings need not
+    from ordhash.learn.objectives import find_objective  # here, because objectives import PyTorch and settings must not
 
     return find_objective(objective)
 

@@ -1,24 +1,25 @@
-"""Labels that are probably wrong, found and replaced before a network learns them.
+"""Find and replace probably wrong labels before a network learns them.
 
-A network with enough parameters learns wrong labels by heart, and codes bring images together that do not belong
-together. Which labels are wrong is seen before it starts: ridge regression on the features of a pretrained backbone
-predicts the labels of one half of the images from those of the other, and a softmax at the temperature that suits the
-given labels best makes probabilities of it.
+A network with enough parameters memorises wrong labels, and its codes then group images that do not belong together.
+Wrong labels are detected before training: ridge regression on the features of a pretrained backbone predicts the labels
+of each half of the images from the other half, and a softmax, at the temperature under which the given labels are most
+likely, turns the predictions into probabilities.
 
-The surest predictions are right. So the share of them that speaks against the given label is e, the share of wrong
-labels (as confident learning compares sure predictions with labels: Northcutt et al., arXiv:1911.00068). It is taken
-of every predicted class, and the median of the classes is believed, as some classes may look alike. With wrong labels
-equally likely to be any other class, predictions of which a share a is right agree with given labels in
+The most confident predictions are assumed to be right, so the share of them that contradicts the given label estimates
+e, the share of wrong labels (similar to confident learning: Northcutt et al., arXiv:1911.00068). It is computed per
+predicted class, and the median over classes is used, because some classes may look alike. If a wrong label is equally
+likely to be any other class, predictions of which a share a is right agree with the given labels for
 
     a (1 - e) + (1 - a) e / (C - 1)
 
-of all images, which gives a: where it is low, features say too little to correct anything by. Else Bayes' rule joins
+of all images, which yields a. If a is low, the features are too weak to correct labels. Otherwise Bayes' rule combines
 prediction and given label,
 
     P(c | x, given g) ~ P(c | x) * (1 - e if c = g, else e / (C - 1)),
 
-and the most probable class is the label that is learned. Regression and rule take turns a few times, each time on
-labels with fewer errors. Where hardly any label is wrong nothing is changed: there, what looks wrong is mostly hard.
+and the most probable class becomes the training label. Regression and Bayes' rule alternate for a few rounds, each on
+labels with fewer errors. If few labels are wrong nothing is changed: then most images that look mislabelled are just
+hard.
 """
 
 from __future__ import annotations
@@ -49,27 +50,27 @@ CORRECTED_FILE = "corrected.csv"  # beside a model
 
 Floats = npt.NDArray[np.float32]
 
-_LEAST_SHARE = 0.1  # of wrong labels; with fewer, hard images would be relabelled and little be won
-_LARGEST_SHARE = 0.8  # of the share that labels drawn at random would have
-_LEAST_ACCURACY = 0.7  # of predictions; with less, they are no better than what they would replace
+_LEAST_SHARE = 0.1  # of wrong labels; below it, hard images would be relabelled for little gain
+_LARGEST_SHARE = 0.8  # relative to the share among random labels
+_LEAST_ACCURACY = 0.7  # of predictions; below it, they are no better than the labels they would replace
 _SUREST = 0.2  # share of the predictions of a class
-LEAST_CLASSES = 3  # for an unasked correction: hard images of two classes look like wrong labels
-_RARE = 20  # images; smaller classes keep their labels, as hardly anything predicts them
-_PENALTIES = np.logspace(-5, -1.5, 8)  # l, a share of the images
+LEAST_CLASSES = 3  # for correction by default: with two classes, hard images look like wrong labels
+_RARE = 20  # images; smaller classes keep their labels, because they are hard to predict
+_PENALTIES = np.logspace(-5, -1.5, 8)  # ridge penalties, relative to the number of images
 _TEMPERATURES = tuple(2.0 ** (step / 2) for step in range(14))
-_LEAST_PROBABILITY = 0.01  # of that of chance
+_LEAST_PROBABILITY = 0.01  # relative to chance
 _ROUNDS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """What is known of the labels.
+    """Result of a label correction.
 
     Attributes:
-        share: Estimated share of wrong ones, 0..1; None where features say too little.
-        accuracy: Estimated share of images whose class features predict rightly.
-        classes: Class of every image to learn, int64 (n,).
-        changed: Whether it is another than the given one, bool (n,).
+        share: Estimated share of wrong labels, 0..1; None if the features predict labels too badly.
+        accuracy: Estimated accuracy of the class predictions from the features.
+        classes: Class to learn for every image, int64 (n,).
+        changed: Whether it differs from the given class, bool (n,).
     """
 
     share: float | None
@@ -79,14 +80,14 @@ class Correction:
 
 
 def correct_labels(features: Floats, classes: npt.NDArray[np.int64]) -> Correction:
-    """Replace labels that are probably wrong, if there are enough of them, and features that know better.
+    """Replace probably wrong labels, if there are enough of them and the features predict labels well enough.
 
     Args:
-        features: float32 (n, D), of a pretrained backbone; numbers all of them.
-        classes: int64 (n,), one class an image.
+        features: float32 (n, D), finite, from a pretrained backbone.
+        classes: int64 (n,), one class per image.
 
     Returns:
-        The given classes where fewer than a tenth are wrong, or features say too little.
+        The classes to learn: the given ones if fewer than a tenth are wrong, or the features predict them too badly.
 
     >>> rng = np.random.default_rng(0)
     >>> true = np.repeat(np.arange(4), 200)
@@ -96,7 +97,7 @@ def correct_labels(features: Floats, classes: npt.NDArray[np.int64]) -> Correcti
     >>> bool((found.classes == true).all()), round(found.share, 1)
     (True, 0.3)
     """
-    names, given = np.unique(classes, return_inverse=True)  # a class without images is none
+    names, given = np.unique(classes, return_inverse=True)  # drops classes without images
     one_hot, n_classes = np.eye(len(names), dtype=np.float32), len(names)
     if n_classes < 2:
         return Correction(None, 1.0, classes, np.zeros(len(classes), dtype=bool))
@@ -112,7 +113,7 @@ def correct_labels(features: Floats, classes: npt.NDArray[np.int64]) -> Correcti
         rare = np.bincount(given)[given] < _RARE
         likelihood[rare] *= own[rare]
         least = _LEAST_PROBABILITY / n_classes
-        # What predicts given labels predicts their errors too, at first.
+        # At first, the regression on the given labels also predicts their errors.
         prior = ((probabilities - others) / (1 - share - others)).clip(least)
         for _ in range(_ROUNDS):
             taken = (prior * likelihood).argmax(axis=1)
@@ -124,18 +125,18 @@ def correct_labels(features: Floats, classes: npt.NDArray[np.int64]) -> Correcti
 def wrong_share(
     probabilities: Floats, classes: npt.NDArray[np.int64], part: npt.NDArray[np.int64] | None = None
 ) -> tuple[float, float]:
-    """Estimated share of wrong labels, and of right predictions.
+    """Estimate the share of wrong labels and the accuracy of predictions.
 
     Args:
-        probabilities: float32 (n, C): of every class, from images of other parts; C at least 2.
+        probabilities: float32 (n, C), C at least 2: class probabilities, predicted from the images of other parts.
         classes: The given classes, int64 (n,).
-        part: Which images were predicted together, int64 (n,); the surest are taken of every part, because a wrong
-            label makes predictions of the other part less sure. None: all.
+        part: The part each image belongs to, int64 (n,). The most confident predictions are taken from each part,
+            because a wrong label makes the predictions of the other part less confident. None: one part.
 
     Returns:
-        Of the surest fifth of the predictions of a class, the share that speaks against the given label; the
-        median of all classes. The share of predictions that are right if so many labels are wrong; 0 if
-        labels say nothing.
+        The share of wrong labels: among the most confident fifth of the predictions of each class, the share that
+        contradicts the given label, as the median over classes. And the share of right predictions that follows from
+        it; 0 if the labels carry no information.
 
     >>> sure = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.05, 0.95]], np.float32)
     >>> wrong_share(sure, np.array([0, 0, 1, 1]))
@@ -158,10 +159,10 @@ def wrong_share(
 
 
 def check_one_label(multilabel: bool) -> None:
-    """Refuse to correct labels of images that carry several.
+    """Check that images have one label each, which label correction needs.
 
     Raises:
-        InputError: They do.
+        InputError: Images have several labels.
     """
     if multilabel:
         raise InputError("labels can be corrected only where every image has one; leave correct_labels out")
@@ -172,7 +173,7 @@ def corrected(images: ImageSet, correction: Correction) -> list[tuple[str, str, 
 
     Args:
         images: n images, one label each.
-        correction: Of these.
+        correction: The correction of their labels.
     """
     given, names = labels_of(images).argmax(axis=1), images.class_names
     changed = np.flatnonzero(correction.changed)
@@ -180,11 +181,11 @@ def corrected(images: ImageSet, correction: Correction) -> list[tuple[str, str, 
 
 
 def write_corrected(path: Path, rows: list[tuple[str, str, str]]) -> None:
-    """Write a CSV file of such images, or remove an earlier one where there are none.
+    """Write corrected labels as CSV; without any, delete an existing file.
 
     Args:
         path: The file.
-        rows: As ``corrected`` gives them.
+        rows: As returned by ``corrected``.
     """
     if not rows:
         path.unlink(missing_ok=True)
@@ -193,7 +194,7 @@ def write_corrected(path: Path, rows: list[tuple[str, str, str]]) -> None:
 
 
 class _Halves:
-    """Ridge regression on fixed features: each half of the rows is predicted from the other, by the best penalty."""
+    """Ridge regression that predicts each half of the rows from the other, with the best penalty."""
 
     def __init__(self, features: Floats) -> None:
         centred = features - features.mean(axis=0)
@@ -225,7 +226,7 @@ class _Halves:
 
 
 def _probabilities(regression: _Halves, targets: Floats) -> Floats:
-    """Softmax of the predictions, at the temperature under which the targets are most likely."""
+    """Softmax of the predictions, at the temperature that maximises the likelihood of the targets."""
     predictions = regression.predict(targets)
     below = predictions - predictions.max(axis=1, keepdims=True)
 

@@ -1,4 +1,4 @@
-"""Where a training runs: Lightning Fabric as settings ask for it, and which pipeline suits the device."""
+"""Where training runs: Lightning Fabric set up from the settings, and whether to fine-tune on this device."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ __all__ = ["finetunes", "start_fabric"]
 
 
 def start_fabric(settings: TrainConfig) -> Fabric:
-    """Set up the devices that settings name; starts the processes if there are several.
+    """Set up Lightning Fabric on the requested devices; starts the processes if there are several.
 
     Args:
-        settings: Names accelerator, devices and precision. Under `fabric run` its own options decide, under `torchrun`
-            its numbers of processes and machines.
+        settings: Accelerator, devices and precision. `fabric run` overrides all of them, `torchrun` the numbers of
+            processes and machines.
 
     Raises:
-        InputError: These devices are not available.
+        InputError: The devices are not available.
     """
-    # `fabric run` has started the processes already, and Fabric refuses any options beside its own.
+    # `fabric run` has already started the processes, and Fabric then rejects other options.
     launched = os.environ.get("LT_CLI_USED", "0") == "1"
     try:
         given: Any = {name: getattr(settings, name) for name in ("accelerator", "devices", "precision")}
-        if torch.distributed.is_torchelastic_launched():  # `torchrun` has too, and says how many there are
+        if torch.distributed.is_torchelastic_launched():  # so has `torchrun`, which sets their number
             given["devices"] = int(os.environ["LOCAL_WORLD_SIZE"])
             given["num_nodes"] = int(os.environ["GROUP_WORLD_SIZE"])
         fabric = Fabric(**({} if launched else given))
@@ -43,6 +43,6 @@ def start_fabric(settings: TrainConfig) -> Fabric:
 
 
 def finetunes(settings: TrainConfig, fabric: Fabric) -> bool:
-    """Whether the backbone learns too: where settings say so, or leave it open and there is an accelerator."""
+    """Whether the backbone is trained too: if the settings say so, or in mode ``auto`` on an accelerator."""
     chosen = settings.mode == "auto" and not settings.from_neighbourhoods and fabric.device.type != "cpu"
     return settings.mode == "finetune" or chosen

@@ -1,4 +1,4 @@
-"""From PyTorch modules to ONNX graphs, and from those to model.onnx."""
+"""Export PyTorch modules to ONNX graphs, and these to model.onnx."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["export_backbone", "export_head", "export_model", "exported_backbone"
 
 
 def weights_digest(module: nn.Module) -> str:
-    """16 hexadecimal digits over the names and values of a module's weights, and its settings in ``extra_repr``."""
+    """16 hexadecimal digits: a hash of a module's weights, their names, and its settings (``extra_repr``)."""
     digest = hashlib.blake2b(module.extra_repr().encode(), digest_size=8)
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode())
@@ -31,13 +31,13 @@ def weights_digest(module: nn.Module) -> str:
 def export_backbone(
     backbone: Backbone, preprocessing: Preprocessing, name: str, cache: Path | None = None
 ) -> FrozenBackbone:
-    """Graph ``images`` -> ``features`` of a backbone.
+    """Export a backbone as a graph ``images`` -> ``features``.
 
     Args:
         backbone: In evaluation mode.
         preprocessing: How pictures are prepared.
-        name: Name of it.
-        cache: Folder that keeps graphs, since tracing a backbone takes a quarter of a minute; None keeps none.
+        name: Name of the backbone.
+        cache: Folder of exported graphs, because an export takes about 15 seconds; None does not cache.
     """
     weights_id = weights_digest(backbone)
     kept = cache / f"{name}-{preprocessing.size}-{weights_id}.onnx" if cache else None
@@ -52,23 +52,23 @@ def export_backbone(
 
 
 def exported_backbone(config: DOHConfig, cache: Path, *, seed: int = 0) -> tuple[Backbone, FrozenBackbone]:
-    """Backbone that a configuration asks for, which stays as it is, and its graph.
+    """The configured backbone, frozen, and its exported graph.
 
     Args:
-        config: Its backbone, weights, image_size, fit, stages and mirror are used.
+        config: Uses backbone, weights, image_size, fit, stages and mirror.
         cache: Folder of feature maps and exported backbones.
         seed: Seed of random weights.
 
     Raises:
-        InputError: The configuration's backbone cannot be built.
-        MissingPartError: Its weights are not at hand.
+        InputError: The backbone cannot be built.
+        MissingPartError: Its weights are not available.
     """
     backbone, preprocessing = configured_backbone(config, seed=seed)
     return backbone, export_backbone(backbone, preprocessing, config.backbone, cache / "backbones")
 
 
 class _HeadForExport(nn.Module):
-    """A head with its two public outputs alone."""
+    """A head reduced to its two public outputs."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -80,10 +80,10 @@ class _HeadForExport(nn.Module):
 
 
 def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
-    """Graph ``features`` -> ``scores``, ``attention`` of a head.
+    """Export a head as a graph ``features`` -> ``scores``, ``attention``.
 
     Args:
-        head: A module that gives a HeadOutput, in evaluation mode.
+        head: A module that returns a HeadOutput, in evaluation mode.
         shape: (D, h, w) of its features.
     """
     return to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", ["scores", "attention"])
@@ -92,14 +92,14 @@ def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
 def export_model(
     path: Path, frozen: FrozenBackbone, head: nn.Module, shape: tuple[int, int, int], info: ModelInfo
 ) -> Path:
-    """Write what was learned as a model file.
+    """Write a model file.
 
     Args:
         path: The file, ``.onnx``.
         frozen: Graph of the backbone.
-        head: A module that gives a HeadOutput, in evaluation mode.
+        head: A module that returns a HeadOutput, in evaluation mode.
         shape: (D, h, w) of its features.
-        info: What the file says of itself; the versions of ordhash and PyTorch are added to its ``training``.
+        info: Metadata; the versions of ordhash and PyTorch are added to its ``training``.
     """
     versions = {"ordhash": ordhash.__version__, "torch": torch.__version__}
     info = dataclasses.replace(info, training={**info.training, "versions": versions})
@@ -107,15 +107,15 @@ def export_model(
 
 
 def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: list[str]) -> bytes:
-    """Graph of a module, for any number of rows.
+    """Export a module as an ONNX graph with a variable batch size.
 
     Args:
         module: In evaluation mode.
-        example: An input; its first dimension may differ later.
+        example: An input; its first dimension is the batch.
         input_name: Name of the input.
         output_names: Names of the outputs.
     """
-    # The exporter logs its own housekeeping as warnings (a missing torchaudio, for one), which say nothing to a user.
+    # The exporter logs internals as warnings (a missing torchaudio, for instance) that do not concern the user.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -134,8 +134,8 @@ def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: l
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     model = program.model_proto
-    # Drop the source lines of the layers: they hold paths of this machine, and a model's id must not depend on where
-    # the package is installed.
+    # Drop the layers' source locations: they contain local paths, and a model's id must not depend on where the
+    # package is installed.
     for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer, *model.graph.input):
         del part.metadata_props[:]
     for function in model.functions:

@@ -1,4 +1,4 @@
-"""The training loop: one function that reads top to bottom, for heads and for whole networks."""
+"""The training loop: one function that reads from top to bottom, for heads and for whole networks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ordhash.learn.validation import leave_one_out_map
 from ordhash.model import FeatureMaps
 from ordhash.support import progress_bar
 
-_MOST_PROBABILITIES = 200_000_000  # of classes, one for every image, while labels are corrected; each takes 40 bytes
+_MOST_PROBABILITIES = 200_000_000  # images x classes; more are not corrected by default, at 40 bytes each
 
 __all__ = [
     "Lesson",
@@ -50,7 +50,7 @@ class Validation:
     """Images that choose the epoch.
 
     Attributes:
-        inputs: Feature maps, or pictures where the backbone learns too.
+        inputs: Feature maps, or pictures if the backbone is trained too.
         labels: bool (n, n_classes).
     """
 
@@ -65,9 +65,9 @@ class TrainingRun:
     Attributes:
         settings: How to train.
         fabric: Where to train.
-        state: A new one; a checkpoint in ``out`` replaces what it says.
-        out: Folder for checkpoints; None keeps none.
-        overwrite: Whether to give up a checkpoint of another training.
+        state: A new state; a checkpoint in ``out`` replaces its values.
+        out: Folder for checkpoints; None writes none.
+        overwrite: Whether to discard another training's checkpoint.
         progress: Whether to show bars.
     """
 
@@ -81,11 +81,11 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a training decided: objective and labels.
+    """What was trained: the objective and the labels.
 
     Attributes:
-        objective: What was trained for, suited to images and features.
-        correction: Which labels of the training images were replaced; None where they are learned as given.
+        objective: The objective, chosen for these images and features.
+        correction: Which training labels were replaced; None if they were used as given.
     """
 
     objective: Objective
@@ -93,7 +93,7 @@ class Lesson:
 
 
 def configured_head(config: DOHConfig, in_dim: int, n_classes: int, *, multilabel: bool) -> HashingHead:
-    """Head that a configuration describes, with random weights.
+    """The configured head, with random weights.
 
     Args:
         config: The network.
@@ -124,24 +124,24 @@ def fit(
     validation: Validation,
     run: TrainingRun,
 ) -> Lesson:
-    """Learn, and leave the network with the weights of the epoch that was best on validation images.
+    """Train, then load the weights of the epoch that was best on the validation images.
 
-    PyTorch's random state is seeded for every epoch and left so.
+    Seeds PyTorch's random state in every epoch and does not restore it.
 
     Args:
         network: A head, which reads feature maps, or the whole network, which reads pictures.
-        objective: Builds the loss and blends batches, or chooses one that does.
-        task: What the loss is built for.
+        objective: Builds the loss and blends batches, or selects an objective that does.
+        task: Data and code the loss is built for.
         batches: Training images.
-        validation: May be empty: then the last epoch counts as the best.
+        validation: If empty, the last epoch is kept.
         run: How and where to train.
 
     Returns:
-        What was trained for, and on which labels.
+        The objective and the labels that were used.
 
     Raises:
         DataError: The loss became NaN or infinite, or the checkpoint is damaged.
-        InputError: The checkpoint is another training's, or labels cannot be corrected.
+        InputError: The checkpoint belongs to another training, or labels cannot be corrected.
     """
     settings, fabric, state = run.settings, run.fabric, run.state
     share = Share(fabric.global_rank, fabric.world_size)
@@ -152,7 +152,7 @@ def fit(
     groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
     if isinstance(network, HashingNetwork):
         groups.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
-    # In one pass over the parameters, which is faster; on a GPU gradients of 16 bits could not be clipped then.
+    # Fused is faster, but on a GPU it does not allow clipping 16-bit gradients.
     fused = fabric.device.type == "cpu"
     adamw = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
     model, optimizer = fabric.setup(learner, adamw)
@@ -167,7 +167,7 @@ def fit(
     with progress_bar("Training", total, show=run.progress) as advance:
         advance(done)
         for epoch in range(state.epoch + 1, settings.epochs + 1):
-            # An epoch's randomness depends on seed and epoch alone, so a resumed run repeats what was lost.
+            # Randomness depends only on seed and epoch, so a resumed run repeats the lost epochs exactly.
             seed = settings.seed * 100_003 + epoch
             torch.manual_seed(seed * share.processes + share.rank)
             model.train()
@@ -183,7 +183,7 @@ def fit(
                 schedule.step()
                 optimizer.zero_grad()
                 advance(1)
-                # Added up on the device, which need not wait for anybody to read them.
+                # Summed on the device, to avoid a synchronisation per step.
                 for name, value in terms.items():
                     sums[name] = sums[name] + value.detach() if name in sums else value.detach()
             terms_of_epoch = {name: float(value) / len(order) for name, value in sums.items()}
@@ -207,17 +207,17 @@ def fit(
 def _suited(
     network: HashingHead | HashingNetwork, asked: Objective, task: Task, batches: Batches, run: TrainingRun
 ) -> tuple[Objective, Task, Tensor, Correction | None]:
-    """What is trained for, and on which labels: an objective may choose another, or look at features and labels first.
+    """Choose the objective and the labels; both may depend on the features and the given labels.
 
     Returns:
-        The objective, the task with what the objective asked for, the labels float32 (n, n_classes), and their
-        correction; None where labels are learned as given.
+        The objective, the task with the class features or accuracy that it needs, the labels float32 (n, n_classes),
+        and their correction, or None if labels are used as given.
     """
     settings, fabric = run.settings, run.fabric
     objective = asked.suited(task)
     targets, correction = batches.labels, None
     corrects = _corrects(settings, objective, task)
-    # The choice depends on features that stay as they are.
+    # Only for a frozen backbone: the choice depends on features that must not change.
     chooses = asked is not objective and looks_at_labels(objective, task) and not isinstance(network, HashingNetwork)
     if corrects or chooses or objective.wants_class_features:
         features = features_of(network, batches, settings.batch_size, fabric)
@@ -239,7 +239,7 @@ def _suited(
 
 
 def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:
-    """Whether labels that are probably wrong are replaced: as settings say, or where objective and data allow it."""
+    """Whether to replace probably wrong labels: as the settings say, else if objective and data allow it."""
     if settings.correct_labels is not None:
         if settings.correct_labels:
             check_one_label(task.multilabel)
@@ -248,11 +248,11 @@ def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:
 
 
 def looks_at_labels(objective: Objective, task: Task) -> bool:
-    """Whether objective and data allow to compare labels with what features predict.
+    """Whether objective and data allow comparing labels with predictions from the features.
 
     Args:
-        objective: Suited to the task.
-        task: Says how many images and classes there are.
+        objective: The objective chosen for the task.
+        task: Gives the numbers of images and classes.
     """
     possible = not task.multilabel and not task.soft and task.n_classes >= LEAST_CLASSES
     n_images = task.n_images or 0
@@ -261,9 +261,9 @@ def looks_at_labels(objective: Objective, task: Task) -> bool:
 
 
 def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
-    """What the head is given of every training image, float32 (n, D), on the CPU; the same in every process.
+    """Pooled features of every training image, float32 (n, D), on the CPU; the same in every process.
 
-    The network is left in evaluation mode, where it is trained. Pictures are cropped and mirrored at random.
+    Leaves the network on the training device, in evaluation mode. Pictures are cropped and mirrored at random.
     """
     share = Share(fabric.global_rank, fabric.world_size)
     network.to(fabric.device).eval()
@@ -279,18 +279,18 @@ def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_s
             features[torch.from_numpy(rows).to(fabric.device)] = part.float()
         if features is None:
             raise ValueError("every process needs training images")
-        together = fabric.all_reduce(features, reduce_op="sum")  # rows of other processes are 0
+        together = fabric.all_reduce(features, reduce_op="sum")  # other processes' rows are 0
         if not isinstance(together, Tensor):
             raise TypeError("a tensor is reduced to a tensor")  # for the type checker
         return together.cpu()
 
 
 def class_means(features: Tensor, labels: Tensor) -> Tensor:
-    """What sets a class apart: mean features of its images, less those of all; float32 (n_classes, D).
+    """Mean features of each class minus the mean of all images, float32 (n_classes, D); 0 for a class without images.
 
     Args:
         features: float32 (n, D).
-        labels: float32 (n, n_classes). A class without any image has zeros.
+        labels: float32 (n, n_classes).
     """
     counts = labels.sum(dim=0)[:, None]
     means = labels.T @ features / counts.clamp(min=1)
@@ -298,7 +298,7 @@ def class_means(features: Tensor, labels: Tensor) -> Tensor:
 
 
 def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
-    """Scores float32 (n, n_segments, arity) of n images, at least one; the network is left in evaluation mode."""
+    """Scores float32 (n, n_segments, arity) of n >= 1 images; leaves the network in evaluation mode."""
     network.eval()
     if isinstance(inputs, FeatureMaps):
         parts = (torch.from_numpy(values) for values in inputs.batches())
@@ -310,7 +310,7 @@ def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: 
 
 
 class _Learner(nn.Module):
-    """Network and loss in one, so that they are wrapped together when several processes train."""
+    """Network and loss in one module, so that Fabric wraps both when several processes train."""
 
     def __init__(self, network: nn.Module, loss: nn.Module, fabric: Fabric) -> None:
         super().__init__()
@@ -324,27 +324,27 @@ class _Learner(nn.Module):
             raise ValueError("a head must return the features it was given")
         parts = [output.scores, *output.class_logits, output.attention, output.features.detach()]
         if self._fabric.world_size > 1:
-            # Pairs are formed over the batch of all processes, so their number does not change what is learned.
+            # Pairs are formed over the batches of all processes, so the result does not depend on their number.
             gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]
             *parts, labels = (part.flatten(0, 1) for part in gathered)  # type: ignore[union-attr]
         with torch.autocast(inputs.device.type, enabled=False):
             scores, *logits, attention, features = (part.float() for part in parts)
             terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention, features), labels)
-        # Class layers that an objective leaves alone take part with nothing: where several processes train, a parameter
-        # without a gradient is an error.
+        # Class layers that the objective does not use get a zero gradient: with several processes, a parameter without
+        # a gradient is an error.
         name = next(iter(terms))
         terms[name] = terms[name] + 0.0 * sum(part.sum() for part in logits)
         return terms
 
 
 def rate_factor(done: float, warmup: float) -> float:
-    """Factor of the highest learning rate: a linear rise, then half a cosine down to 0.
+    """Factor on the peak learning rate: linear warmup, then half a cosine down to 0.
 
-    The ready-made schedules of PyTorch and timm round the rise to whole steps and start it elsewhere.
+    The schedules of PyTorch and timm round the warmup to whole steps and start at another value.
 
     Args:
-        done: Share of all steps that are over, 0 to 1.
-        warmup: Share of all steps in which the rate rises.
+        done: Share of all steps that are done, 0 to 1.
+        warmup: Share of all steps that are warmup.
 
     >>> [round(rate_factor(done, 0.5), 3) for done in (0.0, 0.25, 0.5, 0.75, 1.0)]
     [0.002, 0.5, 1.0, 0.5, 0.0]

@@ -1,11 +1,12 @@
-"""The DOH head: two streams over one feature map, joined in the rank correlation space.
+"""The DOH head: two streams over one feature map, added in the rank correlation space.
 
-What the paper (arXiv:1805.02459) fixes: a global stream of two fully connected layers (fc6, fc7); a local,
-fully convolutional stream (conv6, conv7) with a class layer on its global average pool, so that the weights of
-that layer give a class activation map at every location; spatial attention from that map; ranking outputs of
-both streams; a code symbol is the argmax of a segment. What is our reading: both streams share the trunk of one
-backbone, the attention is a softmax over locations of the activation map averaged under the predicted class
-probabilities, and the two ranking outputs are added.
+The paper (arXiv:1805.02459) specifies a global stream of two fully connected layers (fc6, fc7); a local, fully
+convolutional stream (conv6, conv7) with a class layer on its global average pool, whose weights give a class
+activation map at every location; spatial attention from that map; ranking outputs of both streams; a code symbol is
+the argmax of a segment.
+
+Our reading: both streams share one backbone, the attention is a softmax over locations of the activation maps averaged
+under the predicted class probabilities, and the two ranking outputs are added.
 """
 
 from __future__ import annotations
@@ -23,14 +24,13 @@ __all__ = ["GlobalStream", "HashingHead", "HashingNetwork", "HeadOutput", "Local
 
 @dataclass(frozen=True)
 class HeadOutput:
-    """What a head says about n images.
+    """Output of a head for n images.
 
     Attributes:
         scores: float32 (n, n_segments, arity), the rank correlation space z = z_g + z_l.
-        class_logits: float32 (n, n_classes) of every stream that is switched on, global first.
+        class_logits: float32 (n, n_classes) of every active stream, global first.
         attention: float32 (n, h, w), sums to 1 over (h, w); uniform without attention.
-        features: float32 (n, D), the backbone's features averaged over locations, what the head was given; None where
-            no head was asked.
+        features: float32 (n, D), the head's input averaged over locations; None from a shallow head.
     """
 
     scores: Tensor
@@ -46,7 +46,7 @@ def spatial_attention(activation_maps: Tensor, class_probabilities: Tensor, temp
 
     Args:
         activation_maps: float (n, n_classes, h, w), M_c = w_c . L at every location.
-        class_probabilities: float (n, n_classes); rows need not sum to 1 (many labels).
+        class_probabilities: float (n, n_classes); rows need not sum to 1 (several labels).
         temperature: Above 1 spreads the attention, below 1 sharpens it.
 
     Returns:
@@ -69,8 +69,8 @@ class GlobalStream(nn.Module):
         hidden: Width of fc6 and fc7.
         n_classes: Outputs of the class layer.
         spec: Shape of the code.
-        dropout: Share of the averages dropped in training.
-        hidden_dropout: Share of the outputs of fc6 and fc7 dropped in training, as the paper's networks do.
+        dropout: Dropout rate of the averaged features.
+        hidden_dropout: Dropout rate after fc6 and fc7, as in the paper's networks.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ class LocalStream(nn.Module):
         hidden: Channels of conv6 and conv7.
         n_classes: Outputs of the class layer.
         spec: Shape of the code.
-        multilabel: Class probabilities are sigmoids instead of a softmax.
-        attention: False replaces the attention by the average over locations (an ablation).
-        dropout: Share of channels dropped in training.
+        multilabel: Whether class probabilities are sigmoids instead of a softmax.
+        attention: False averages over locations instead (an ablation).
+        dropout: Dropout rate of the channels.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class LocalStream(nn.Module):
         logits = self.classes(local.mean(dim=(2, 3)))
         if self.attention:
             maps = torch.einsum("nchw,kc->nkhw", local, self.classes.weight)
-            # The attention follows the class layer but does not train it: the class loss alone does, as in CAM.
+            # Attention uses the class layer but does not train it; only the class loss does, as in CAM.
             probabilities = torch.sigmoid(logits) if self.multilabel else torch.softmax(logits, dim=1)
             weights = spatial_attention(maps.detach(), probabilities.detach())
         else:
@@ -142,7 +142,7 @@ class LocalStream(nn.Module):
 
 
 class HashingHead(nn.Module):
-    """Both streams over one feature map; either can be switched off.
+    """Both streams over one feature map; either can be disabled.
 
     Args:
         in_dim: D, channels of the feature map.
@@ -151,17 +151,17 @@ class HashingHead(nn.Module):
         multilabel: Whether images carry several labels.
         hidden: Width of the global stream.
         local_hidden: Channels of the local stream.
-        use_global: Switch of the global stream.
-        use_local: Switch of the local stream.
-        use_attention: Switch of the attention inside the local stream.
-        dropout: Share of features dropped in training.
-        hidden_dropout: Share of the global stream's hidden values dropped in training.
+        use_global: Whether to use the global stream.
+        use_local: Whether to use the local stream.
+        use_attention: Whether the local stream uses spatial attention.
+        dropout: Dropout rate of the features.
+        hidden_dropout: Dropout rate of the global stream's hidden layers.
 
     Raises:
-        InputError: Both streams are switched off.
+        InputError: Both streams are disabled.
     """
 
-    # DOHConfig has all of these, but imports the objectives, which import this file.
+    # Not a DOHConfig: it depends on the objectives, which import this file.
     def __init__(
         self,
         in_dim: int,
@@ -217,7 +217,7 @@ class HashingHead(nn.Module):
 
 
 class HashingNetwork(nn.Module):
-    """A backbone and a head, for training end to end.
+    """A backbone and a head, for end-to-end training.
 
     Args:
         backbone: Images to features (n, D, h, w).
@@ -236,7 +236,7 @@ class HashingNetwork(nn.Module):
 
 
 def uniform_attention(features: Tensor) -> Tensor:
-    """Attention (n, h, w) that gives every location of features (n, D, h, w) the same weight."""
+    """Uniform attention (n, h, w) for features (n, D, h, w)."""
     n, _, h, w = features.shape
     return torch.full((1, h, w), 1.0 / (h * w), dtype=features.dtype, device=features.device).expand(n, h, w)
 

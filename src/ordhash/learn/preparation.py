@@ -1,4 +1,4 @@
-"""What a training learns from: feature maps of a frozen backbone, or pictures where the backbone learns too."""
+"""Training data: feature maps of a frozen backbone, or pictures if the backbone is trained too."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = ["Featured", "TrainingData", "feature_data", "prepare_features", "prep
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """What [fit_network][ordhash.learn.fit_network] learns from.
+    """The data that [fit_network][ordhash.learn.fit_network] trains on.
 
     Attributes:
-        images: The training images, without those that cannot be used or are held out.
-        batches: The same as inputs of the network.
-        held: Images that choose the epoch.
+        images: The training images, without unreadable and held-out ones.
+        batches: The same images as network inputs.
+        held: Validation images, which choose the epoch.
         shape: D, h, w of a feature map.
         fineness: As in [Task][ordhash.learn.objectives.Task].
         failures: Images that cannot be used.
@@ -59,7 +59,7 @@ class Featured:
     maps: FeatureMaps
 
     def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Featured:
-        """Some of them: a boolean mask, or positions."""
+        """A subset, by boolean mask or positions."""
         return Featured(self.images.subset(picked), self.maps.subset(picked))
 
 
@@ -72,13 +72,13 @@ def prepare_pictures(
     *,
     progress: bool = False,
 ) -> TrainingData:
-    """Pictures that are decoded in every epoch, for a backbone that learns too.
+    """Prepare pictures that are decoded in every epoch, to train the backbone too.
 
     Args:
         images: Training images with labels.
-        validation: Images that choose the epoch; None holds some of ``images`` out.
+        validation: Images that choose the epoch; None holds out some of ``images``.
         settings: How to train.
-        backbone: Says which maps it gives.
+        backbone: Gives the shape of the feature maps.
         preprocessing: How pictures are prepared.
         progress: Whether to show bars.
 
@@ -114,24 +114,24 @@ def prepare_features(
     *,
     progress: bool = False,
 ) -> TrainingData:
-    """Feature maps of a frozen backbone, each computed once.
+    """Prepare feature maps of a frozen backbone, each computed once.
 
     Args:
         images: Training images, all with labels or none.
-        validation: Images that choose the epoch; None holds some of ``images`` out.
+        validation: Images that choose the epoch; None holds out some of ``images``.
         settings: How to train.
         backbone: The backbone.
-        frozen: Its graph.
-        store: Where maps are kept.
+        frozen: Its exported graph.
+        store: Cache of feature maps.
         progress: Whether to show bars.
 
     Raises:
-        InputError: None of the images can be used, or too few to learn from their neighbourhoods.
-        DataError: An image vanished meanwhile.
+        InputError: None of the images can be used, or there are too few to learn from their neighbourhoods.
+        DataError: An image became unreadable in the meantime.
     """
 
     def mirror_images(images: ImageSet) -> FeatureMaps | None:
-        if not settings.augment or backbone.mirror:  # with it both ways give the same
+        if not settings.augment or backbone.mirror:  # a mirroring backbone gives the same features either way
             return None
         other_way = dataclasses.replace(frozen, preprocessing=dataclasses.replace(frozen.preprocessing, mirror=True))
         mirrored = store.maps(images, other_way, progress=progress)
@@ -157,14 +157,14 @@ def feature_data(
     last_channels: int,
     mirror_images: Callable[[ImageSet], FeatureMaps | None] = lambda _: None,
 ) -> TrainingData:
-    """Training and validation images as a head learns from them, with labels given or found.
+    """Training and validation data for a head, with given labels or pseudo labels.
 
     Args:
         train: Training images.
-        validation: Images that choose the epoch; None holds some of ``train`` out. Without labels nothing chooses.
+        validation: Images that choose the epoch; None holds out some of ``train``. Not used without labels.
         settings: How to train.
-        last_channels: Channels of the backbone's last map, which stand first: pseudo labels are made of these.
-        mirror_images: Gives maps of the mirror images of those that are learned from, or None.
+        last_channels: Number of channels of the backbone's last map, which come first; pseudo labels use only these.
+        mirror_images: Returns the maps of the mirrored training images, or None.
 
     Raises:
         InputError: There are too few images to learn from their neighbourhoods, or no labels.
@@ -177,7 +177,7 @@ def feature_data(
     images, maps, fineness = train.images, train.maps, 0.0
     mirrored = mirror_images(images)
     if settings.from_neighbourhoods:
-        check_neighbourhoods(len(images))  # again: some may have turned out to be unusable
+        check_neighbourhoods(len(images))  # check again: some images may be unusable
         given = labels_of(images) if settings.use_labels else None
         found = pseudo_labels(maps.pooled()[:, :last_channels], settings.seed, given=given)
         labels: npt.NDArray[Any] = found.memberships

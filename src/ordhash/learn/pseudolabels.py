@@ -1,22 +1,22 @@
-"""Pseudo labels: clusters of the photographs themselves, found in the graph of their nearest neighbours.
+"""Pseudo labels: clusters of unlabelled photographs in their nearest-neighbour graph.
 
-Images without labels still say which of them belong together. Features of a pretrained backbone do so well between
-near neighbours and badly between far ones, so only nearest neighbours are believed, and what belongs together is
-followed from neighbour to neighbour (diffusion; Zhou et al., NIPS 2003, and for retrieval Iscen et al., CVPR 2017):
+Features of a pretrained backbone measure similarity well between near neighbours and badly between distant images. So
+only the nearest neighbours are used, and similarity spreads from neighbour to neighbour (diffusion; Zhou et al., NIPS
+2003, and for retrieval Iscen et al., CVPR 2017):
 
     W_ij = max(0, cos(x_i - m, x_j - m))^3 for the k nearest of each image, made symmetric,    S = D^-1/2 W D^-1/2,
     F = (I - a S)^-1,
 
-whose leading eigenvectors u_1, u_2, ... with eigenvalues l_1 > l_2 > ... give every image coordinates
-u_d / sqrt(1 - a l_d), of length 1, so that their inner products are the diffused similarities. Clusters of these
-coordinates are the labels. They are soft: an image between two clusters belongs to both, and by how much is worth
-knowing. And they are of several scales, from few large clusters to many small ones, because it is unknown on which one
-images will be called alike: together they rank better than any one of them (docs/experiments.md). A scale counts the
-more the clearer its clusters are,
+whose leading eigenvectors u_1, u_2, ... with eigenvalues l_1 > l_2 > ... give every image the coordinates
+u_d / sqrt(1 - a l_d), normalised to length 1, so that their inner products are the diffused similarities. Clusters of
+these coordinates are the labels. They are soft: an image between two clusters belongs to both, in proportion. They
+have several scales, from few large clusters to many small ones, because it is unknown at which scale images will count
+as similar; together the scales rank better than any single one (docs/experiments.md). Scales with clearer clusters get
+more weight,
 
     w_s ~ c_s^8,    c_s = mean over images of (cosine with the nearest centroid - cosine with the next).
 
-Where some images have labels, the others share in them by the same similarities.
+If some images have labels, these spread to the others by the same similarities.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ __all__ = ["PseudoLabels", "cluster_memberships", "diffusion_coordinates", "neig
 Floats = npt.NDArray[np.float32]
 
 _NEIGHBOURS = 15
-_SHARPNESS = 3  # power of similarities: of the nearest neighbours, the nearer ones count more
+_SHARPNESS = 3  # power of the cosines: nearer neighbours count more
 _DIFFUSION = 0.95  # a
 _DIMENSIONS = 128
 _SCALES = (8, 16, 32, 64, 128)  # clusters
-_LEAST_CLUSTER = 10  # images, on average
-_PREFERENCE = 8  # power of clearness by which a scale counts
+_LEAST_CLUSTER = 10  # mean images per cluster
+_PREFERENCE = 8  # power of a scale's clearness in its weight
 _TEMPERATURE = 0.1
 _LEAST_MEMBERSHIP = 0.02
 
@@ -51,8 +51,8 @@ class PseudoLabels:
     """Pseudo labels.
 
     Attributes:
-        memberships: float32 (n, C) of length 1: inner products say how alike two images are, from 0 to 1.
-        fineness: By which share the clearest scale is clearer than the coarsest; 0 where the coarsest is the clearest.
+        memberships: float32 (n, C), rows of length 1; inner products are similarities of two images, from 0 to 1.
+        fineness: How much clearer the clearest scale is than the coarsest, relatively; 0 if the coarsest is clearest.
     """
 
     memberships: Floats
@@ -60,7 +60,7 @@ class PseudoLabels:
 
 
 def neighbour_graph(features: Floats, n_neighbours: int = _NEIGHBOURS) -> csr_matrix:
-    """S, the symmetric graph of nearest neighbours by the cosine of centred features, normalised by degrees.
+    """S, the symmetric, degree-normalised nearest-neighbour graph of centred features by cosine.
 
     Args:
         features: float32 (n, D).
@@ -73,7 +73,7 @@ def neighbour_graph(features: Floats, n_neighbours: int = _NEIGHBOURS) -> csr_ma
     centred = _unit(features - features.mean(axis=0))
     cosines, found = faiss.knn(centred, centred, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
     other = found != np.arange(n)[:, None]
-    other[other.all(axis=1), -1] = False  # where copies push an image out of its neighbours, the last is left out
+    other[other.all(axis=1), -1] = False  # if duplicates displace the image itself, drop the last neighbour
     weights = np.clip(cosines[other].reshape(n, k), 0, 1) ** _SHARPNESS
     graph = csr_matrix((weights.ravel(), (np.repeat(np.arange(n), k), found[other])), (n, n))
     graph = (graph + graph.T) / 2
@@ -82,34 +82,34 @@ def neighbour_graph(features: Floats, n_neighbours: int = _NEIGHBOURS) -> csr_ma
 
 
 def diffusion_coordinates(graph: csr_matrix, dimensions: int = _DIMENSIONS) -> Floats:
-    """Coordinates of the images, of length 1, whose inner products are similarities diffused over the graph.
+    """Unit vectors whose inner products are the similarities diffused over the graph.
 
     Args:
-        graph: S, as ``neighbour_graph`` gives it, of n images.
-        dimensions: Leading eigenvectors that are used, fewer where there are hardly more images.
+        graph: S from ``neighbour_graph``, of n images.
+        dimensions: Number of leading eigenvectors; fewer for fewer than ``dimensions + 2`` images.
 
     Returns:
         float32 (n, dimensions).
     """
     n = graph.shape[0]
-    start = np.random.default_rng(0).random(n)  # else the solver draws its own
+    start = np.random.default_rng(0).random(n)  # otherwise the solver draws a random start
     values, vectors = eigsh(graph, k=min(dimensions, n - 2), which="LA", v0=start.astype(graph.dtype))
     return _unit(vectors / np.sqrt((1 - _DIFFUSION * values).clip(1e-3)))
 
 
 def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> tuple[Floats, float]:
-    """How much every image belongs to clusters (spherical k-means), and how clear that is.
+    """Soft memberships in clusters (spherical k-means), and how clear the clusters are.
 
     Args:
         coordinates: float32 (n, d), of length 1.
         n_clusters: C, at most n.
-        seed: Of the first centroids.
+        seed: Seed of the initial centroids.
 
     Returns:
-        Memberships float32 (n, C), of length 1: the softmax of the cosines with the centroids, small ones left out. The
-        mean over images of how much nearer the nearest centroid is than the next, by their cosines.
+        Memberships float32 (n, C), rows of length 1: the softmax of the cosines with the centroids, without small
+        values. And the clearness: the mean difference between the cosines with the nearest and the next centroid.
     """
-    # Centroids that start far apart (k-means++): drawn at random, some of many clusters hardly ever get one.
+    # k-means++, because uniformly drawn centroids often miss some of many clusters.
     apart = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
     means = faiss.Kmeans(
         coordinates.shape[1], n_clusters, niter=30, nredo=4, seed=seed, spherical=True, min_points_per_centroid=1,
@@ -122,21 +122,21 @@ def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> 
 
 
 def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool_] | None = None) -> PseudoLabels:
-    """Labels of images that have none: their clusters on several scales, and labels of their neighbours.
+    """Pseudo labels of images: clusters on several scales, and labels spread from labelled neighbours.
 
-    There are 8, 16, 32, 64 and 128 clusters, as far as these have 10 images on average, or else one scale of as many
-    as do. Features are those of the backbone's last map, averaged over locations: earlier maps know more of texture
-    than of what is shown.
+    The scales have 8, 16, 32, 64 and 128 clusters; scales with fewer than 10 images per cluster on average are left
+    out. If none is left, there is one scale with 10 images per cluster. Features should come from the backbone's last
+    map, averaged over locations: earlier maps describe texture rather than content.
 
     Args:
         features: float32 (n, D), of at least 20 images.
-        seed: Of the clusters.
-        given: bool (n, classes), the labels of the images that have any. Such an image is learned by its labels alone;
-            another belongs to the classes of the labelled images that it is like, the more the more it is like them,
-            and for the rest to its clusters.
+        seed: Seed of the clusters.
+        given: bool (n, classes), the labels of the labelled images. A labelled image belongs only to its classes; any
+            other belongs to the classes of similar labelled images, in proportion to the similarity, and for the rest
+            to its clusters.
 
     Returns:
-        Memberships in clusters, and in the classes given, which come last.
+        Memberships in clusters, followed by those in the given classes.
 
     Raises:
         InputError: All images look the same.
@@ -156,7 +156,7 @@ def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool
     coordinates = diffusion_coordinates(graph)
     scales = [scale for scale in _SCALES if scale * _LEAST_CLUSTER <= n] or [n // _LEAST_CLUSTER]
     found = [cluster_memberships(coordinates, scale, seed) for scale in scales]
-    clearness = np.array([clear for _, clear in found]).clip(1e-3)  # that of few images can be about nothing
+    clearness = np.array([clear for _, clear in found]).clip(1e-3)  # with few images it can be close to 0
     weights = (clearness / clearness.max()) ** _PREFERENCE
     weights = np.sqrt(weights / weights.sum()).astype(np.float32)
     clusters = np.concatenate([weight * members for weight, (members, _) in zip(weights, found, strict=True)], axis=1)
@@ -168,9 +168,9 @@ def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool
 
 
 def _spread(coordinates: Floats, given: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """How much every image belongs to classes, of length 1, and how much that is to be believed, 0..1 (n, 1).
+    """Soft memberships in classes, rows of length 1, and their weight against clusters, 0..1 (n, 1).
 
-    An image is as like a class as the most similar of its labelled images.
+    The similarity to a class is that to its most similar labelled image.
     """
     known = np.flatnonzero(given.any(axis=1))
     similarities = (coordinates @ coordinates[known].T).clip(0, 1)
@@ -184,7 +184,7 @@ def _spread(coordinates: Floats, given: npt.NDArray[np.bool_]) -> tuple[Floats, 
 
 
 def _shares(similarities: Floats) -> Floats:
-    """Softmax of every row, small shares left out."""
+    """Softmax of every row, with small shares set to 0."""
     shares: Floats = np.exp((similarities - similarities.max(axis=1, keepdims=True)) / _TEMPERATURE)
     shares /= shares.sum(axis=1, keepdims=True)
     shares[shares < np.minimum(_LEAST_MEMBERSHIP, shares.max(axis=1, keepdims=True))] = 0

@@ -1,6 +1,6 @@
-"""Training, whether the backbone is frozen or learns too.
+"""Training, with a frozen backbone or end to end.
 
-``train`` chooses images, has [train_network][ordhash.learn.train_network] learn from them and writes the model file.
+``train`` selects images, calls [train_network][ordhash.learn.train_network] and writes the model file.
 ``train_network`` [prepares][ordhash.learn.TrainingData] the images, builds the network and
 [fits][ordhash.learn.fit] it.
 """
@@ -47,21 +47,21 @@ __all__ = ["TrainResult", "TrainedNetwork", "fit_network", "train", "train_netwo
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training gave.
+    """Result of a training.
 
     Attributes:
         model: Path of the model file.
-        validation_map: Tie-aware mAP of the kept epoch on the validation images, each searched among the others; None
-            without validation images.
+        validation_map: Tie-aware leave-one-out mAP of the kept epoch on the validation images; None without validation
+            images.
         best_epoch: The kept epoch, from 1.
-        seconds: Time of the training loop.
-        reused: Whether a finished model of exactly this training was there already.
-        wrong_labels: Estimated share of wrong labels among the training images; None where it was not estimated, or
-            features say too little.
-        corrected: Images that were learned with another label; ``corrected.csv`` beside the model lists them.
-        general: Whether nothing was learned, and the model is the one that comes with this package.
+        seconds: Time in the training loop.
+        reused: Whether a finished model of exactly this training already existed.
+        wrong_labels: Estimated share of wrong training labels; None if it was not estimated, or the features predict
+            labels too badly.
+        corrected: Number of images trained with a replaced label; ``corrected.csv`` beside the model lists them.
+        general: Whether the model is the one shipped with this package, without any training.
         failures: Images that could not be used.
-        history: One entry an epoch that was validated: epoch, loss terms, validation mAP.
+        history: One entry per validated epoch: epoch, loss terms, validation mAP.
     """
 
     model: Path
@@ -90,31 +90,31 @@ def train(  # the entry point: options by name, each with a default
 ) -> TrainResult:
     """Learn codes from images and write ``out/model.onnx``.
 
-    An interrupted training goes on where it was when it is called again with the same arguments, to the same result. A
-    finished one is not done again, unless ``overwrite`` asks for it.
+    Call it again with the same arguments to resume an interrupted training; the result is the same. A finished training
+    is not repeated unless ``overwrite`` is set.
 
     Args:
-        images: Training images with labels. Those without a label, and those that cannot be read, are left out. Where
-            settings say to do without labels, any images, of which at most 10,000 are drawn.
+        images: Training images with labels; unlabelled and unreadable images are left out. Without labels in the
+            settings: any images, of which at most 10,000 are drawn.
         config: The network and its objective.
         settings: How to train.
-        out: Folder for ``model.onnx`` (and, on the way, ``checkpoint.pt``).
-        validation: Images that choose the epoch; None holds some of ``images`` out. Without labels there are none, and
-            the last epoch is kept.
+        out: Folder for ``model.onnx`` (and, during training, ``checkpoint.pt``).
+        validation: Images that choose the epoch; None holds out some of ``images``. Not used without labels: then the
+            last epoch is kept.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
-        overwrite: Whether to train again where ``out`` holds a finished training, of these arguments or others, and to
-            give up another unfinished one. An unfinished one of these arguments still goes on. ``others`` gives up
-            those of other arguments alone.
+        overwrite: Whether to replace a finished training in ``out``, whatever its arguments, and to discard an
+            unfinished one with other arguments. An unfinished one with the same arguments is still resumed. ``others``
+            replaces only trainings with other arguments.
         progress: Whether to show bars.
 
     Returns:
-        Where the model is and how good it is on validation images.
+        The model's path, its quality on validation images, and the history.
 
     Raises:
-        InputError: The images have no labels, fewer than two classes, or are too few to do without labels, or ``out``
-            holds another training.
-        MissingPartError: The backbone's weights are not at hand.
+        InputError: The images have no labels, fewer than two classes, or are too few to learn without labels; or
+            ``out`` holds another training.
+        MissingPartError: The backbone's weights are not available.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     available = len(images)
@@ -135,7 +135,7 @@ def train(  # the entry point: options by name, each with a default
         measured = calibrations(scores_of(trained.network, held.inputs, fabric), held.labels)
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
-        write_corrected(out / CORRECTED_FILE, trained.corrected)  # before the model, with which the training is done
+        write_corrected(out / CORRECTED_FILE, trained.corrected)  # first, because the model marks the end
         origin = {} if trained.shares is None else learned_from(available, trained.shares)
         info = _described(trained, config, settings, protocol, measured, origin)
         _write_model(path, trained, info, cache)
@@ -154,34 +154,35 @@ def train(  # the entry point: options by name, each with a default
 
 
 def _learnable(images: ImageSet, settings: TrainConfig) -> ImageSet:
-    """The images that settings can learn from: those with a label, or a sample for their neighbourhoods."""
+    """The images to learn from: all labelled ones, or a sample to find neighbourhoods in."""
     if settings.correct_labels:
         check_one_label(images.multilabel)
     if not settings.from_neighbourhoods:
         return labelled(images)
     if not settings.use_labels:
         return images.subset(rows_of_neighbourhoods(len(images), settings.seed)).without_labels()
-    labelled(images)  # refuses images of fewer than two classes
+    labelled(images)  # raises if there are fewer than two classes
     return images.subset(rows_of_neighbourhoods(len(images), settings.seed, labels_of(images)))
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """What training leaves in memory.
+    """A trained network in memory.
 
     Attributes:
-        network: The head, or the whole network where the backbone learned too, with the weights of the kept epoch; it
-            is where it was trained.
-        backbone: The backbone, which is part of such a network.
+        network: The head, or the whole network if the backbone was trained too, with the weights of the kept epoch, on
+            the training device.
+        backbone: The backbone, also part of a whole network.
         preprocessing: How its pictures are prepared.
         feature_shape: D, h, w of its feature maps.
-        objective: What was trained for, after it was suited to images and features.
+        objective: The objective chosen for these images and features.
         state: Kept epoch, its quality, the history.
-        images: Images that were learned from; without labels where none were given.
-        held: Images that chose the epoch.
+        images: The training images; without labels if none were used.
+        held: The validation images.
         failures: Images that could not be used.
-        corrected: Images that were learned with another label: image, given and learned class.
-        shares: Of images without labels, how often they have each symbol in each segment, float (n_segments, arity).
+        corrected: Images trained with a replaced label: image, given class, learned class.
+        shares: Frequency of each symbol in each segment, float (n_segments, arity); None unless learned from
+            neighbourhoods.
     """
 
     network: HashingHead | HashingNetwork
@@ -205,18 +206,18 @@ def train_network(
     validation: ImageSet | None = None,
     cache: Path = DEFAULT_CACHE,
 ) -> TrainedNetwork:
-    """Learn codes from images, and keep the network in memory; ``train`` puts it into a file.
+    """Learn codes from images, without writing a model file as ``train`` does.
 
     Args:
-        images: Training images, all of them with labels, or none.
+        images: Training images, all with labels or none.
         config: The network and its objective.
         run: How and where to train.
-        validation: Images that choose the epoch; None holds some of ``images`` out.
+        validation: Images that choose the epoch; None holds out some of ``images``.
         cache: Folder of feature maps and exported backbones.
 
     Raises:
         InputError: As ``train``.
-        MissingPartError: The backbone's weights are not at hand.
+        MissingPartError: The backbone's weights are not available.
     """
     settings = run.settings
     if finetunes(settings, run.fabric):
@@ -249,16 +250,16 @@ def train_network(
 def fit_network(
     data: TrainingData, config: DOHConfig, run: TrainingRun, backbone: Backbone | None = None
 ) -> tuple[HashingHead | HashingNetwork, Lesson]:
-    """Build a network and [fit][ordhash.learn.fit] it; PyTorch's random state stays as it was.
+    """Build a network and [fit][ordhash.learn.fit] it, without changing PyTorch's random state.
 
     Args:
         data: Training and validation images.
         config: The network and its objective.
         run: How and where to train.
-        backbone: A backbone that learns too; None trains the head alone.
+        backbone: A backbone to train too; None trains only the head.
 
     Returns:
-        The head, or backbone and head, with the weights of the kept epoch; and what it was trained for.
+        The head, or backbone and head, with the weights of the kept epoch; and the objective and labels used.
     """
     settings, device = run.settings, run.fabric.device
     with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
@@ -281,7 +282,7 @@ def _described(
     calibration: tuple[Calibration | None, Calibration | None],
     origin: dict[str, Any],
 ) -> ModelInfo:
-    """What the model file of a training says of itself; the weights' digest is known when it is written."""
+    """Metadata of the model file; ``weights_id`` is filled in on writing."""
     state, images = trained.state, trained.images
     return ModelInfo(
         spec=config.spec,
@@ -332,7 +333,7 @@ def _finished(out: Path, digest: str) -> TrainResult | None:
         return None
     if training.get("digest") != digest:
         return None
-    # The process may have died between writing the model and removing the checkpoint.
+    # An earlier process may have died between writing the model and removing the checkpoint.
     (out / "checkpoint.pt").unlink(missing_ok=True)
     return TrainResult(
         out / MODEL_FILE,

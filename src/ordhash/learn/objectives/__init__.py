@@ -70,7 +70,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 
 def find_objective(objective: str | Objective) -> Objective:
-    """Objective of a name with its default settings; an objective is returned as it is.
+    """Look up an objective by name, with default settings; an objective is returned unchanged.
 
     Raises:
         InputError: No objective has that name.

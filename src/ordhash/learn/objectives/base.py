@@ -1,4 +1,4 @@
-"""What an objective is: a frozen description with its settings, and the loss module it builds; what losses share."""
+"""Base class of objectives (frozen settings that build a loss module), and functions that losses share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 
-MANY_IMAGES = 100  # a class: enough to meet in batches, and to tell a wrong label from a rare sight
+MANY_IMAGES = 100  # per class: enough for pairs in a batch, and to tell a wrong label from a rare image
 
 __all__ = [
     "MANY_IMAGES",
@@ -37,21 +37,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Task:
-    """What an objective needs to know of the data and the code.
+    """Data and code that an objective is built for.
 
     Attributes:
         spec: Shape of the code.
         n_classes: Columns of the label matrix.
         multilabel: Whether images carry several labels.
-        seed: Seed of what the objective draws at random.
-        n_images: Images to learn from; None where that is not known.
-        soft: Whether labels are memberships in clusters of several scales, since none were given
-            (``ordhash.learn.pseudolabels``).
-        fineness: By which share the clearest scale of soft labels is clearer than the coarsest.
-        accuracy: Share of images whose class the frozen features of a pretrained backbone predict rightly, as
-            estimated; None where it was not estimated, or the backbone learns too.
-        class_features: float (n_classes, D): the mean features of the images of every class, less those of all images
-            (0 for a class without any), for an objective that asks for them (``wants_class_features``); else None.
+        seed: Seed of the objective's random draws.
+        n_images: Number of training images; None if unknown.
+        soft: Whether labels are soft memberships in clusters of several scales (``ordhash.learn.pseudolabels``).
+        fineness: How much clearer the clearest scale of soft labels is than the coarsest, relatively.
+        accuracy: Estimated accuracy of class predictions from the frozen features of a pretrained backbone; None if it
+            was not estimated, or the backbone is trained too.
+        class_features: float (n_classes, D): mean features of each class minus the mean of all images (0 for a class
+            without images), for objectives with ``wants_class_features``; else None.
     """
 
     spec: CodeSpec
@@ -69,19 +68,17 @@ class Objective(ABC):
     """A training objective: one file, one paper, one frozen dataclass of settings.
 
     A subclass is a frozen dataclass whose fields are its settings, with a name for the command line, a citation, and
-    ``loss``, which returns the loss: a module called with a HeadOutput and labels, float32 (n, n_classes) of zeros
-    and ones (between them where ``blend`` mixes, and where labels are soft), that returns its named terms (scalars).
-    Training minimises their sum.
+    ``loss``, which returns the loss: a module that takes a HeadOutput and labels, float32 (n, n_classes) of zeros and
+    ones (in between after ``blend`` and for soft labels), and returns named scalar terms. Training minimises their sum.
 
     Attributes:
         name: Its name on the command line.
         citation: The paper.
-        supervision: What it makes of the labels: pairwise, triplet, classes, centres or proxies.
-        binary: Whether it makes codes of bits, that is, of arity 2, and no others.
-        one_label: Whether images must carry one label each.
-        wants_class_features: Whether it looks at the mean features of the classes; they cost a pass over the images.
-        corrects_labels: Whether it learns other labels where given ones are probably wrong
-            (``ordhash.learn.correction``), unless settings decide that.
+        supervision: How it uses labels: pairwise, triplet, classes, centres or proxies.
+        binary: Whether it supports only binary codes, of arity 2.
+        one_label: Whether images must have one label each.
+        wants_class_features: Whether it needs the mean features of the classes, which cost a pass over the images.
+        corrects_labels: Whether it replaces probably wrong labels by default (``ordhash.learn.correction``).
     """
 
     name: ClassVar[str]
@@ -93,20 +90,20 @@ class Objective(ABC):
     corrects_labels: ClassVar[bool] = False
 
     def check_spec(self, spec: CodeSpec) -> None:
-        """Refuse codes that this objective cannot make.
+        """Check that this objective supports a code.
 
         Raises:
-            InputError: It makes binary codes, and ``spec`` has another arity.
+            InputError: It needs binary codes, and ``spec`` has another arity.
         """
         if self.binary and spec.arity != 2:
             raise InputError(f"objective {self.name} makes binary codes; set arity to 2, it is {spec.arity}")
 
     def suited(self, task: Task) -> Objective:
-        """What is trained for a task: this objective, except where it chooses among others."""
+        """The objective to train for a task: this one, unless it selects another."""
         return self
 
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Batch that the network learns from, made of the batch that was loaded; most objectives leave it as it is.
+        """Transform a loaded batch before training; most objectives return it unchanged.
 
         Args:
             inputs: Features or pictures (n, ...).
@@ -115,10 +112,10 @@ class Objective(ABC):
         return inputs, labels
 
     def build(self, task: Task) -> nn.Module:
-        """Loss module for a task; its parameters, if it has any, are trained with the network.
+        """Build the loss module for a task; its parameters, if any, are trained with the network.
 
         Raises:
-            InputError: The objective cannot be used for this task.
+            InputError: The objective does not support this task.
         """
         self.check_spec(task.spec)
         if self.one_label and task.multilabel:
@@ -127,7 +124,7 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, task: Task) -> nn.Module:
-        """The loss module; called by ``build`` with a task that has passed the checks."""
+        """The loss module; ``build`` calls it after checking the task."""
 
 
 def relaxed_code(scores: Tensor) -> Tensor:
@@ -140,7 +137,7 @@ def relaxed_code(scores: Tensor) -> Tensor:
 
 
 def label_similarity(labels: Tensor) -> Tensor:
-    """Similarity s_ij = min(1, y_i . y_j): 1 where two images share a label, else 0, graded for blended labels.
+    """Similarity s_ij = min(1, y_i . y_j): 1 if two images share a label, else 0; graded for blended labels.
 
     Args:
         labels: float (n, n_classes).
@@ -155,7 +152,7 @@ def label_similarity(labels: Tensor) -> Tensor:
 
 
 def label_shares(labels: Tensor) -> Tensor:
-    """Labels whose several ones share the weight of one; an image without any keeps none.
+    """Labels normalised to sum to 1; an image without labels keeps zeros.
 
     Args:
         labels: float (n, n_classes) of zeros and ones.
@@ -187,10 +184,10 @@ def pair_mean(values: Tensor) -> Tensor:
 
 
 def balanced_pair_weights(similarity: Tensor) -> Tensor:
-    """Weights that give similar and dissimilar pairs of a batch the same share: |S| / |S_1| and |S| / |S_0|.
+    """Weights that balance similar and dissimilar pairs of a batch: |S| / |S_1| and |S| / |S_0|.
 
     Args:
-        similarity: float (n, n), 1 for similar pairs and 0 for dissimilar ones; pairs i != j are counted.
+        similarity: float (n, n), 1 for similar pairs and 0 for dissimilar ones; only pairs i != j count.
 
     Returns:
         float (n, n).
@@ -203,13 +200,13 @@ def balanced_pair_weights(similarity: Tensor) -> Tensor:
 
 
 def pair_balances(similarity: Tensor) -> tuple[Tensor, Tensor]:
-    """|S| / |S_1| and |S| / |S_0|: what gives similar and dissimilar pairs i != j of a batch the same share.
+    """|S| / |S_1| and |S| / |S_0|, the factors that balance similar and dissimilar pairs i != j of a batch.
 
     Args:
-        similarity: float (n, n) in 0..1; a pair counts as similar by its share.
+        similarity: float (n, n) in 0..1; a graded pair counts in part as similar.
 
     Returns:
-        Two scalars; where a kind of pair is missing, nothing is multiplied by its own.
+        Two scalars, finite even if a kind of pair is missing.
 
     >>> [float(one) for one in pair_balances(torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))]
     [3.0, 1.5]
@@ -221,7 +218,7 @@ def pair_balances(similarity: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def binary_values(scores: Tensor) -> Tensor:
-    """The real number u behind every bit: a bit has the scores (-u/2, +u/2), so u = z_1 - z_0.
+    """The real value u of every bit: a bit has the scores (-u/2, +u/2), so u = z_1 - z_0.
 
     Args:
         scores: float (n, code_bits, 2).
@@ -236,7 +233,7 @@ def binary_values(scores: Tensor) -> Tensor:
 
 
 def binary_signs(values: Tensor) -> Tensor:
-    """The bits as -1 and 1: 1 where u is above 0, as the symbols are; no gradient.
+    """Bits as -1 and 1: 1 where u > 0, like the symbols; has no gradient.
 
     Args:
         values: float, of any shape.
@@ -248,7 +245,7 @@ def binary_signs(values: Tensor) -> Tensor:
 
 
 def label_loss(logits: Tensor, labels: Tensor, *, multilabel: bool) -> Tensor:
-    """Cross entropy for one label; binary cross entropy, summed over classes, for many.
+    """Cross entropy for one label; binary cross entropy, summed over classes, for several.
 
     Args:
         logits: float (n, n_classes).
@@ -262,16 +259,16 @@ def label_loss(logits: Tensor, labels: Tensor, *, multilabel: bool) -> Tensor:
     0.6931
     """
     if multilabel:
-        # Summed over classes, so that a few positives among many classes keep their weight.
+        # Summed over classes, so that few positives among many classes keep their weight.
         return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(dim=1).mean()
     return functional.cross_entropy(logits, labels)
 
 
 def class_loss(output: HeadOutput, labels: Tensor, *, multilabel: bool) -> Tensor:
-    """Mean class loss of the streams: cross entropy for one label, binary cross entropy for many.
+    """Mean class loss of the streams; see ``label_loss``.
 
     Args:
-        output: What the head said; its class logits are float (n, n_classes) a stream.
+        output: Head output, with class logits float (n, n_classes) per stream.
         labels: float (n, n_classes) of zeros and ones.
         multilabel: Whether images carry several labels.
 
@@ -283,10 +280,10 @@ def class_loss(output: HeadOutput, labels: Tensor, *, multilabel: bool) -> Tenso
 
 
 def check_not_negative(objective: Objective, *settings: str) -> None:
-    """Refuse settings below 0.
+    """Check that settings are 0 or above.
 
     Raises:
-        InputError: One is below 0, or no number.
+        InputError: A setting is below 0 or NaN.
     """
     for name in settings:
         if not getattr(objective, name) >= 0:
@@ -294,10 +291,10 @@ def check_not_negative(objective: Objective, *settings: str) -> None:
 
 
 def check_above_zero(objective: object, *settings: str) -> None:
-    """Refuse settings that are not above 0.
+    """Check that settings are above 0.
 
     Raises:
-        InputError: One is 0 or below, or no number.
+        InputError: A setting is 0, below 0 or NaN.
     """
     for name in settings:
         if not getattr(objective, name) > 0:

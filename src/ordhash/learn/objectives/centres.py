@@ -1,4 +1,4 @@
-"""Codes that stand for classes, far from each other: of bits, and of symbols of any arity."""
+"""Codes for classes, far from each other: binary codes, and codes of any arity."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Signs = npt.NDArray[np.float32]
 
 _DRAWS = 100
 _WEIGHTS_BEYOND = (0, 1, 4, 16, 64, 1e6)
-_SWEEPS = 4  # at most, through all symbols of all codewords, for each of the weights
-_POOL = 20_000  # codewords drawn, of which classes get the ones farthest apart
+_SWEEPS = 4  # at most, over all symbols of all codewords, per weight
+_POOL = 20_000  # random codewords, of which the farthest apart are chosen
 
 
 def hadamard(order: int) -> Signs | None:
-    """Matrix of -1 and 1 whose rows are orthogonal, or None where these constructions give none.
+    """Matrix of -1 and 1 with orthogonal rows, or None if no construction applies.
 
-    Doubling (Sylvester) of a matrix of half the order, or quadratic residues (Paley) where ``order - 1`` is a prime of
-    the form 4 k + 3: so for 2, 4, 8, 12, 16, 20, 24, 32, 40, 44, 48, 64 and more, but not for 36.
+    Doubles a matrix of half the order (Sylvester), or uses quadratic residues (Paley) if ``order - 1`` is a prime of
+    the form 4 k + 3. This covers 2, 4, 8, 12, 16, 20, 24, 32, 40, 44, 48, 64 and more, but not for 36.
 
     Args:
-        order: Rows and columns.
+        order: Number of rows and columns.
 
     Returns:
         float32 (order, order), or None.
@@ -51,16 +51,16 @@ def hadamard(order: int) -> Signs | None:
 
 
 def class_centres(n_classes: int, code_bits: int, seed: int) -> Signs:
-    """A code for every class, far from all others.
+    """Binary codes for classes, far from each other.
 
-    Up to 2 code_bits classes get rows of a Hadamard matrix and their opposites, where there is such a matrix: those
-    differ in half of the bits or in all. Otherwise bits are drawn at random
-    several times, and the draw is kept whose two nearest codes are farthest apart.
+    Up to 2 code_bits classes get rows of a Hadamard matrix and their opposites, if the matrix exists: these differ in
+    half of the bits or in all. Otherwise several sets of random codes are drawn, and the set with the largest minimum
+    distance is kept.
 
     Args:
         n_classes: Number of classes.
         code_bits: Length of the codes.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         float32 (n_classes, code_bits) of -1 and 1.
@@ -78,15 +78,15 @@ def class_centres(n_classes: int, code_bits: int, seed: int) -> Signs:
 
 
 def far_codewords(n_classes: int, spec: CodeSpec, seed: int) -> npt.NDArray[np.int64]:
-    """A code of symbols for every class, far from all others.
+    """Codes of any arity for classes, far from each other.
 
-    Many codes are drawn at random and taken one after the other: each time the one that differs
-    in the most segments from the nearest of those taken; of several, the one that differs most from all of them.
+    Draws many random codes and chooses greedily: next comes the code whose nearest chosen code differs in the most
+    segments; on a tie, the one that differs most from all chosen codes together.
 
     Args:
         n_classes: Number of classes.
-        spec: Shape of the codes; where it has fewer codes than there are classes, some classes share one.
-        seed: Of the draws.
+        spec: Shape of the codes; if it has fewer codes than classes, some classes share one.
+        seed: Seed of the draws.
 
     Returns:
         int64 (n_classes, n_segments), each value in 0..arity-1.
@@ -105,20 +105,19 @@ def far_codewords(n_classes: int, spec: CodeSpec, seed: int) -> npt.NDArray[np.i
 
 
 def agreeing_codewords(wanted: npt.NDArray[np.floating], spec: CodeSpec, seed: int) -> npt.NDArray[np.int64]:
-    """A code of symbols for every class: two of them agree in about as many segments as they should, never in too many.
+    """Codes of any arity for classes, where two codes agree in about the wanted number of segments, up to a bound.
 
-    Far codewords are changed symbol by symbol, each time to the one with the least sum of squared differences between
-    the agreement that there is and the one that is wanted. Classes have to be told apart first: no two may agree in
-    more than half of the segments, or than the two of the far codewords do that agree most. What is beyond that costs
-    nothing more in the first rounds and ever more in the following, which finds better codes than to forbid it at once.
+    Starts from far codewords and changes them symbol by symbol, each time to the symbol with the least sum of squared
+    differences between actual and wanted agreement. Classes must stay distinct: no two codes may agree in more than
+    half of the segments, or in more than the two most similar far codewords. Exceeding this bound costs nothing extra
+    in the first round and ever more later, which finds better codes than a hard bound from the start.
 
-    Where codes are so short that far codewords coincide, those are returned, and also where the bound cannot be kept.
+    Returns the far codewords if they coincide (very short codes), or if the bound cannot be met.
 
     Args:
-        wanted: float (n_classes, n_classes), symmetric: 0 where two classes are to agree in no segment, 1 where in as
-            many as they may.
+        wanted: float (n_classes, n_classes), symmetric: 0 for no common segment, 1 for as many as the bound allows.
         spec: Shape of the codes.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         int64 (n_classes, n_segments), each value in 0..arity-1.
@@ -133,7 +132,7 @@ def agreeing_codewords(wanted: npt.NDArray[np.floating], spec: CodeSpec, seed: i
     agreeing = np.zeros((n, n), dtype=np.int32)
     for column in far.T:
         agreeing += column[:, None] == column
-    np.fill_diagonal(agreeing, 0)  # of others alone
+    np.fill_diagonal(agreeing, 0)  # ignore agreement with itself
     most = max(-(-spec.n_segments // 2), int(agreeing.max()))
     if most == spec.n_segments:
         return far
@@ -146,7 +145,7 @@ def agreeing_codewords(wanted: npt.NDArray[np.floating], spec: CodeSpec, seed: i
                 column = codes[:, segment]
                 without = agreeing[row] - (column == column[row])  # the agreement in the other segments
                 beyond = np.maximum(without + 1 - most, 0) ** 2 - np.maximum(without - most, 0) ** 2
-                # What it costs, with every other class, to agree in this segment too.
+                # Extra cost, for every other class, of agreeing in this segment too.
                 cost = 2 * (without - most * wanted[row]) + 1 + weight_beyond * beyond
                 cost[row] = 0
                 costs = np.bincount(column, weights=cost, minlength=spec.arity)

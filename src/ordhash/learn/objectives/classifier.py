@@ -1,9 +1,9 @@
-"""A bound to compare with: the code is the predicted class, and nothing but the class.
+"""A baseline for comparison: the code encodes only the predicted class.
 
-Ours, and no method of a paper: the index of an image's class is written in base K, and every segment learns one digit
-of it by cross entropy; the digits repeat until every segment has one. So images whose predicted classes are equal
-have equal codes, and those of different classes differ in some segments. A retrieval method that is not better than
-this has learned to classify and nothing of how images of one class, or doubtful ones, are to be ranked.
+Ours, not from a paper: the class index is written in base K, and every segment learns one of its digits by cross
+entropy; the digits repeat until every segment has one. Images of the same predicted class have equal codes, and images
+of different classes differ in some segments. A retrieval method that does not beat this baseline has learned to
+classify, but not to rank images within a class or ambiguous ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def class_digits(n_classes: int, n_segments: int, arity: int) -> Tensor:
     Args:
         n_classes: Number of classes.
         n_segments: Segments of a code.
-        arity: K, values of a digit.
+        arity: K, the base.
 
     Returns:
         int64 (n_classes, n_segments).
@@ -53,7 +53,7 @@ def class_digits(n_classes: int, n_segments: int, arity: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Classifier(Objective):
-    """The classifier's predicted class as a code; for images with one label. It has no settings."""
+    """The predicted class as a code, for images with one label; has no settings."""
 
     name: ClassVar[str] = "classifier"
     citation: ClassVar[str] = "ordhash; a bound to compare with, not a retrieval method"

@@ -1,25 +1,25 @@
-"""For few images a class: every class has a codeword to come near to, and some segments keep what features say.
+"""For few images per class: images learn their class's codeword, and some segments preserve the features' similarity.
 
-Ours, for data sets where a batch holds few images of a class: the pairs of DOH (Jin et al., arXiv:1805.02459) hardly
-ever meet there. So every class gets a fixed codeword, and scores are trained by the cross entropy of the logits
+Ours, for data sets where a batch holds few images of a class, so that the pairs of DOH (Jin et al., arXiv:1805.02459)
+are rarely similar. Every class gets a fixed codeword, and scores are trained with the cross entropy of the logits
 
     scale (cos(z, o_c) - margin y_c),
 
-as OrthoHash does with binary codes (Hoe et al., arXiv:2109.14449); z are the scores with the mean of each segment taken
-away, o_c the one-hot codeword likewise. Pairs are compared as in DOH.
+as OrthoHash does with binary codes (Hoe et al., arXiv:2109.14449); z are the scores minus the mean of each segment, o_c
+is the one-hot codeword, centred likewise. The pair loss of DOH is kept.
 
-Codewords are far from each other, and those of classes that look alike not quite as far as others: of the segments in
-which two may agree, half of those that labels teach, they agree in about the share
+Codewords are far from each other, but less so for classes that look alike. At most half of the segments trained with
+labels may agree; of these, two codewords agree in about the share
 
     max(0, cos(m_c, m_d))^2,
 
-where m_c is the mean feature of the images of a class, less that of all images. So apples lie nearer to pears than to
-milk, and images of kinds that were never learned near to what they resemble (docs/experiments.md).
+where m_c is the mean feature of class c minus that of all images. So apples lie nearer to pears than to milk, and
+images of unseen classes lie near what they resemble (docs/experiments.md).
 
-Codewords alone make all images of a class alike and forget what told classes apart that were never learned. So the
-last segments see neither codewords nor labels: of those, the share of segments in which two images agree is to be the
-cosine of their features, centred in the batch, or 0 where that is negative. They decide among images whose other
-segments agree, which is better than a tie for learned classes too (docs/experiments.md).
+Codewords alone make all images of a class identical and discard what distinguishes unseen classes. So the last segments
+are trained without codewords or labels: the share of them in which two images agree should equal the cosine of their
+features, centred in the batch and clipped at 0. They rank images whose other segments agree, which is better than a
+tie for learned classes too (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = ["DOHCodewords", "feature_similarity"]
 
 
 def feature_similarity(features: Tensor) -> Tensor:
-    """Cosines of the features of a batch, less their mean over the batch, and 0 where they are negative.
+    """Cosines of a batch's features, centred in the batch and clipped at 0.
 
     Args:
         features: float (n, D).
@@ -60,20 +60,20 @@ def feature_similarity(features: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DOHCodewords(DOH):
-    """Settings of the objective for few images a class.
+    """Settings of the objective for few images per class.
 
     Attributes:
         pair_weight: Weight of the ranking loss.
         class_weight: Weight of the class losses.
         similar_weight: w_ij of similar pairs.
         codeword_weight: Weight of the cross entropy on codewords.
-        scale: By which cosines are multiplied.
-        margin: By which the cosine with the right codeword has to be larger.
-        kept_weight: Weight of the loss of the segments that keep the features' similarity.
-        kept_share: Their share of all segments, rounded down.
+        scale: Factor of the cosines.
+        margin: Margin by which the cosine with the right codeword has to be larger.
+        kept_weight: Weight of the loss of the segments that preserve the features' similarity.
+        kept_share: Share of such segments, rounded down.
 
     Raises:
-        InputError: A value below 0, a scale of 0, or a share of kept segments that leaves none to labels.
+        InputError: A value is below 0, ``scale`` is 0, or ``kept_share`` leaves no segment for labels.
     """
 
     name: ClassVar[str] = "doh-codewords"
@@ -137,5 +137,5 @@ class _CodewordLoss(nn.Module):
 
 
 def _direction(scores: Tensor) -> Tensor:
-    """Scores (n, R, K) without the mean of each segment, which decides nothing; flattened, of length 1."""
+    """Scores (n, R, K) minus the mean of each segment, which does not affect the code; flattened, of length 1."""
     return functional.normalize((scores - scores.mean(dim=2, keepdim=True)).flatten(1), dim=1)

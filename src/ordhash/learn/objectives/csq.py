@@ -1,14 +1,14 @@
-"""CSQ: every class gets a fixed code, and images learn the code of their class.
+"""CSQ: every class gets a fixed code, which its images learn.
 
 Central Similarity Quantization for Efficient Image and Video Retrieval (CSQ), Yuan, Wang, Zhang, Tay, Jie, Liu, Feng,
-CVPR 2020, arXiv:1908.00347. The paper fixes hash centres from a Hadamard matrix of Sylvester's construction and its
-opposite, or from random bits where there is none, the majority of the centres of its labels for an image with several
-(with a random bit where they draw), the binary cross entropy between h = (1 + tanh(u)) / 2 and the centre, and the
-penalty log cosh(|2 h - 1| - 1).
+CVPR 2020, arXiv:1908.00347. The paper specifies hash centres from a Sylvester Hadamard matrix and its negative, or from
+random bits if there is no such matrix; for an image with several labels, the bitwise majority of their centres (a
+random bit on a tie); the binary cross entropy between h = (1 + tanh(u)) / 2 and the centre; and the penalty
+log cosh(|2 h - 1| - 1).
 
-Our reading: means over images and bits; lambda = 0.001, which the authors' commands have beside a squared penalty;
-Hadamard matrices of Paley's construction too, which exist for 12, 24 and 48 bits; random centres are the best of some
-draws; the random bits of draws are drawn once.
+Our reading: means over images and bits; lambda = 0.001, which the authors' commands use with a squared penalty;
+Hadamard matrices of Paley's construction too, which exist for 12, 24 and 48 bits; random centres are the best of
+several draws; the random bits for ties are drawn once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """DCH: a pairwise cross entropy under a Cauchy distribution of distances, which pulls similar images close together.
 
 Deep Cauchy Hashing for Hamming Space Retrieval (DCH), Cao, Long, Liu, Wang, CVPR 2018. With h = tanh(u), as in the
-authors' code, and the distance d(h_i, h_j) = code_bits / 2 (1 - cos(h_i, h_j)) (equation 6), the paper fixes
+authors' code, and the distance d(h_i, h_j) = code_bits / 2 (1 - cos(h_i, h_j)) (equation 6), the paper specifies
 
     w_ij (s_ij log(d / gamma) + log(1 + gamma / d))       equation 8
     lambda log(1 + d(|h_i|, 1) / gamma)                   equation 9
@@ -10,8 +10,8 @@ with w_ij = |S| / |S_1| for similar and |S| / |S_0| for dissimilar pairs (equati
 code.
 
 Our reading: pairs are those of a batch, i != j, and so are |S|, |S_1| and |S_0|; means stand where the paper sums;
-lambda, which the paper chooses by cross-validation, is 0.1, as in public re-implementations. Because two dissimilar
-images with the same code cost infinitely much, d counts for at least 0.01 bits. Images that share a label are similar.
+lambda, which the paper chooses by cross-validation, is 0.1, as in public re-implementations; d is at least 0.01 bits,
+because otherwise two dissimilar images with the same code have an infinite loss; images that share a label are similar.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DCH(Objective):
     """Settings of DCH.
 
     Attributes:
-        gamma: Scale of the Cauchy distribution, in bits; that of the authors' code.
+        gamma: Scale of the Cauchy distribution, in bits; the default is from the authors' code.
         quantisation_weight: lambda, for values away from -1 and 1; the paper gives no value.
 
     Raises:
@@ -83,7 +83,7 @@ class _DCHLoss(nn.Module):
         # log(d / gamma) + log(1 + gamma / d) = log(1 + d / gamma)
         balance, opposite = pair_balances(similar)
         pairs = balance * similar * torch.log1p(distance / gamma)
-        pairs = pairs + opposite * (1 - similar) * torch.log1p(gamma / distance)  # graded pairs are a bit of both
+        pairs = pairs + opposite * (1 - similar) * torch.log1p(gamma / distance)  # graded pairs count for both
         # The cosine between |h| and a vector of ones.
         cosine = direction.abs().sum(dim=1) / code_bits**0.5
         quantisation = torch.log1p(code_bits / 2 * (1 - cosine).clamp_min(0) / gamma).mean()

@@ -1,13 +1,13 @@
-"""The default: the objective that taught most on held-out images with labels of the kind there are.
+"""The default: the objective that was best on held-out images for the given kind of labels.
 
-Ours. Kinds of labels want different things (docs/experiments.md has the numbers):
+Ours. The choice by kind of labels (docs/experiments.md has the numbers):
 
-- several labels an image: pairs of whole images, the paper's objective;
-- one label, many images a class: pairs of blended images, which rank doubtful images by their doubt; nothing is
-  blended where features of a frozen backbone say too little;
-- one label, few images a class: codewords besides, which teach in a few steps what pairs would take many to;
-- memberships in clusters, without given labels: pairs of whole images, and classes read from the symbols, the
-  more the clearer fine clusters are than coarse ones.
+- several labels per image: pairs of whole images, the paper's objective;
+- one label, many images per class: pairs of blended images, which rank ambiguous images by confidence; no blending if
+  the features of a frozen backbone predict classes too badly;
+- one label, few images per class: also codewords, which need far fewer training steps than pairs;
+- no given labels, but memberships in clusters: pairs of whole images, and a classifier on the symbols, with more weight
+  the clearer fine clusters are than coarse ones.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from ordhash.learn.objectives.symbols import DOHSymbols
 
 __all__ = ["Default"]
 
-# Of images whose class features predict; with less, blending costs more than it gives.
+# Estimated accuracy of the features' class predictions, below which blending does harm.
 _LEAST_ACCURACY = 0.78
 
 
 @dataclass(frozen=True)
 class Default(Objective):
-    """Choice among the objectives of this package; it has no settings.
+    """Selects one of this package's objectives; has no settings.
 
     >>> from ordhash.codes import CodeSpec
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=10, n_images=5000)).name
@@ -50,9 +50,9 @@ class Default(Objective):
     binary: ClassVar[bool] = False
 
     def suited(self, task: Task) -> Objective:
-        """The objective for a task: several labels, few images a class, or many, which an unknown number counts as.
+        """The objective for a task. An unknown number of images counts as many per class.
 
-        Features count as good until they have been looked at.
+        Features count as good while ``accuracy`` is unknown.
         """
         if task.soft:
             return DOHSymbols(symbol_weight=min(1.0, task.fineness**2))
@@ -64,5 +64,5 @@ class Default(Objective):
         return DOHCodewords()
 
     def loss(self, task: Task) -> nn.Module:
-        """The loss module of the objective that suits the task."""
+        """The loss module of the selected objective."""
         return self.suited(task).build(task)

@@ -1,7 +1,7 @@
 """DHN: a pairwise cross entropy on inner products, and a smooth penalty on values away from -1 and 1.
 
 Deep Hashing Network for Efficient Similarity Retrieval (DHN), Zhu, Long, Wang, Cao, AAAI 2016. With z = tanh(u), the
-paper fixes the pairwise cross entropy and the pairwise quantisation loss
+paper specifies the pairwise cross entropy and the pairwise quantisation loss
 
     log(1 + exp(<z_i, z_j>)) - s_ij <z_i, z_j>    and    lambda sum_k log cosh(|z_ik| - 1)
 

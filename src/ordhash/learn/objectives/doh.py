@@ -1,9 +1,9 @@
-"""The paper's objective: squared difference of pairwise similarities, and the class losses of both streams.
+"""The paper's objective: squared differences of pairwise similarities, and the class losses of both streams.
 
 Deep Ordinal Hashing with Spatial Attention (DOH), Jin, Shu, Li, Li, Qi, Tang, arXiv:1805.02459, IEEE TIP 28(5), 2019.
-The paper fixes the pairwise difference loss (s - s_h)^2 on the relaxed rank correlation (also Luo et al., A Survey on
-Deep Hashing Methods, TKDD 2023, eq. 19) and a class loss in both streams. The weights between the terms are ours,
-chosen on validation images.
+The paper specifies the pairwise difference loss (s - s_h)^2 on the relaxed rank correlation (also Luo et al., A Survey
+on Deep Hashing Methods, TKDD 2023, eq. 19) and a class loss in both streams. The weights of the terms are ours, chosen
+on validation images.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def pair_difference_loss(codes: Tensor, similarity: Tensor, n_segments: int, *, 
         codes: float (n, n_segments * arity), relaxed or one-hot.
         similarity: float (n, n) in 0..1.
         n_segments: R.
-        similar_weight: w_ij of a pair with s_ij = 1, where a pair with s_ij = 0 weighs 1.
+        similar_weight: w_ij for s_ij = 1; for s_ij = 0 it is 1.
 
     Returns:
         A scalar; 0 for a batch of one image.

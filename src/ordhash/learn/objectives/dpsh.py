@@ -1,14 +1,14 @@
 """DPSH: the likelihood of pairwise labels, and a squared penalty that keeps values at their signs.
 
 Feature Learning based Deep Supervised Hashing with Pairwise Labels (DPSH), Li, Wang, Kang, IJCAI 2016,
-arXiv:1511.03855. With theta_ij = u_i . u_j / 2 the paper fixes
+arXiv:1511.03855. With theta_ij = u_i . u_j / 2 the paper specifies
 
     - sum over pairs of (s_ij theta_ij - log(1 + exp(theta_ij))) + eta sum_i |b_i - u_i|^2,    b_i = sgn(u_i)
 
-Our reading: the authors' code keeps u of all training images and pairs a batch with the whole set; here pairs are those
-of the batch, i != j. Means stand where the paper sums, over pairs, and over images and bits. So eta is 0.1, as in
-public re-implementations; the authors' 10 beside sums comes to the same for 48 bits and 5,000 training images. Images
-that share a label are similar.
+Our reading: the authors' code stores u of all training images and pairs a batch with the whole set; here pairs are
+within a batch, i != j. We use means, over pairs, and over images and bits, where the paper sums. So eta is 0.1, as in
+public re-implementations; the authors' 10 with sums is equivalent for 48 bits and 5,000 training images. Images that
+share a label are similar.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DPSH(Objective):
     """Settings of DPSH.
 
     Attributes:
-        quantisation_weight: eta, for values away from their signs; ours, because means stand for the paper's sums.
+        quantisation_weight: eta, for values away from their signs; ours, because we use means instead of sums.
 
     Raises:
         InputError: A value below 0.

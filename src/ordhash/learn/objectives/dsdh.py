@@ -1,21 +1,21 @@
-"""DSDH: the likelihood of pairwise labels, with bits that a linear classifier can read, found without relaxation.
+"""DSDH: the likelihood of pairwise labels, and bits that a linear classifier can read, optimised without relaxation.
 
 Deep Supervised Discrete Hashing (DSDH), Li, Sun, He, Tan, NIPS 2017, arXiv:1705.10999. With theta_ij = u_i . u_j / 2
-the paper fixes the sum of four parts, in which the bits b_i are unknowns beside the network, and not the signs of u_i:
+the paper minimises this sum, in which the bits b_i are separate variables, not the signs of u_i:
 
     - sum over pairs of (s_ij theta_ij - log(1 + exp(theta_ij)))      pairs
     + mu sum_i |y_i - W^T b_i|^2 + nu |W|^2                           classes
     + eta sum_i |b_i - u_i|^2                                         quantisation
 
-and an alternation: W is the ridge solution for fixed bits; the bits follow one position after the other for fixed W and
-u (discrete cyclic coordinate descent); then the network makes a step for fixed bits.
+by alternation: W is the ridge solution for fixed bits; the bits are updated one position at a time for fixed W and u
+(discrete cyclic coordinate descent); then the network takes a step for fixed bits.
 
-Our reading: the paper has W and the bits of the whole training set; here both are found again in every batch, starting
-at b = sgn(u), in ``rounds`` turns, so W knows less and moves few bits. Pairs are those of a batch, i != j. Means over
-pairs and images stand where the paper sums. mu = eta = 0.01 are those of a public PyTorch re-implementation (which also
-divides the last part by the code length in the network's step), and the ridge is its nu / mu for 5,000 images; an
-earlier version of it has mu = 1, nu = 0.1 and eta = 55 beside sums. The part of the classes has no gradient: it works
-through the bits. Labels of one or of many classes are used alike.
+Our reading: the paper optimises W and the bits of the whole training set; here both are recomputed in every batch,
+starting at b = sgn(u), in ``rounds`` rounds, so W has less data and changes few bits. Pairs are within a batch, i != j.
+We use means over pairs and images where the paper sums. mu = eta = 0.01 are from a public PyTorch re-implementation
+(which also divides the last term by the code length in the network's step), and the ridge is its nu / mu for 5,000
+images; an earlier version of it has mu = 1, nu = 0.1 and eta = 55 with sums. The class term has no gradient: it acts
+through the bits. One label or several per image are treated alike.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class DSDH(Objective):
     """Settings of DSDH.
 
     Attributes:
-        class_weight: mu, for the classes that W reads from the bits.
-        ridge: Weight of the squared length of W within the part of the classes: nu / mu, for a mean over images.
+        class_weight: mu, weight of the class term.
+        ridge: Weight of |W|^2 within the class term: nu / mu, for a mean over images.
         quantisation_weight: eta, for values away from the bits.
-        rounds: Turns of W and the bits in a batch.
+        rounds: Alternations of W and the bits in a batch.
 
     Raises:
-        InputError: A weight below 0, a ridge that is not above 0, or fewer rounds than 1.
+        InputError: A weight is below 0, ``ridge`` is not above 0, or ``rounds`` is below 1.
     """
 
     name: ClassVar[str] = "dsdh"
@@ -102,7 +102,7 @@ class _DSDHLoss(nn.Module):
         for _ in range(self.settings.rounds):
             wanted = self.settings.class_weight * labels @ classifier.T + self.settings.quantisation_weight * u
             overlap = self.settings.class_weight * classifier @ classifier.T
-            overlap.fill_diagonal_(0.0)  # a bit is set for what the others leave
+            overlap.fill_diagonal_(0.0)  # a bit fits the residual of the others
             for k in range(bits.shape[1]):
                 bits[:, k] = binary_signs(wanted[:, k] - bits @ overlap[:, k])
             classifier = self._ridge_solution(bits, labels)

@@ -1,14 +1,12 @@
 """DSH: similar images near each other, dissimilar ones beyond a margin, values near -1 and 1.
 
-Deep Supervised Hashing for Fast Image Retrieval (DSH), Liu, Wang, Shan, Chen, CVPR 2016. The paper fixes the
-contrastive loss of a pair (its equation 1) and the regulariser that stands for the binary constraint in the relaxed
-loss:
+Deep Supervised Hashing for Fast Image Retrieval (DSH), Liu, Wang, Shan, Chen, CVPR 2016. The paper specifies the
+contrastive loss of a pair (its equation 1) and a regulariser that replaces the binary constraint in the relaxed loss:
 
     s/2 |u_i - u_j|^2 + (1 - s)/2 max(0, m - |u_i - u_j|^2) + alpha (| |u_i| - 1 |_1 + | |u_j| - 1 |_1)
 
-with s = 1 for similar images (its y is 1 - s), m = 2 code_bits and alpha = 0.01. Its pairs are those of a batch, as
-here. Our reading: the mean over the ordered pairs i != j where the paper sums, and images that share a label are
-similar.
+with s = 1 for similar images (its y is 1 - s), m = 2 code_bits and alpha = 0.01. Pairs are within a batch, as here. Our
+reading: the mean over the ordered pairs i != j where the paper sums, and images that share a label are similar.
 """
 
 from __future__ import annotations
@@ -38,8 +36,8 @@ class DSH(Objective):
     """Settings of DSH; the defaults are the paper's.
 
     Attributes:
-        margin: m for each bit: squared distance from which dissimilar images are left alone. Two codes of -1 and 1
-            that differ in half of their bits are 2 a bit apart.
+        margin: m per bit: the squared distance beyond which dissimilar images cost nothing. Two codes of -1 and 1 that
+            differ in half of their bits have a squared distance of 2 per bit.
         quantisation_weight: alpha, for values away from -1 and 1.
 
     Raises:

@@ -1,14 +1,14 @@
 """DTSH: the likelihood that an image is nearer to a similar one than to a dissimilar one, by a margin.
 
 Deep Supervised Hashing with Triplet Labels (DTSH), Wang, Shi, Kitani, ACCV 2016, arXiv:1612.03900. With
-theta_ij = u_i . u_j / 2 the paper fixes, for triplets of a query q, a positive p and a negative n,
+theta_ij = u_i . u_j / 2 the paper specifies, for triplets of a query q, a positive p and a negative n,
 
     - sum over triplets of (x - log(1 + exp(x))) + lambda sum_i |b_i - u_i|^2,    x = theta_qp - theta_qn - alpha
 
-with b_i = sgn(u_i). The margin alpha is half of the code length in the authors' code, which draws 22,500 triplets for
-each image of a batch from the whole training set. Our reading: all triplets within a batch, and means over triplets,
-and over images and bits, where the paper sums; so lambda is 1, as in public re-implementations, where the authors' code
-has 100 beside a sum. Images that share a label are similar.
+with b_i = sgn(u_i). In the authors' code the margin alpha is half of the code length, and each image of a batch gets
+22,500 triplets from the whole training set. Our reading: all triplets within a batch, and means over triplets, and over
+images and bits, where the paper sums; so lambda is 1, as in public re-implementations, instead of the authors' 100 with
+a sum. Images that share a label are similar.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class DTSH(Objective):
     """Settings of DTSH.
 
     Attributes:
-        margin: alpha for each bit; that of the authors' code.
-        quantisation_weight: lambda, for values away from their signs; ours, because means stand for the paper's sums.
+        margin: alpha per bit; the default is from the authors' code.
+        quantisation_weight: lambda, for values away from their signs; ours, because we use means instead of sums.
 
     Raises:
         InputError: A value below 0.
@@ -72,7 +72,7 @@ class _DTSHLoss(nn.Module):
         theta = u @ u.T / 2
         similar = label_similarity(labels) > 0
         positive = similar & ~torch.eye(len(u), dtype=torch.bool, device=u.device)
-        # Only the triplets that there are take memory; theta_qp - theta_qn of all three indices would take n^3 numbers.
+        # Only valid triplets use memory; theta_qp - theta_qn over all index triples would need n^3 floats.
         query, near, far = torch.nonzero(positive[:, :, None] & ~similar[:, None, :], as_tuple=True)
         margins = theta[query, near] - theta[query, far] - self.margin
         triplets = functional.softplus(-margins).sum() / max(1, len(query))

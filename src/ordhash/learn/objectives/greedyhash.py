@@ -1,12 +1,12 @@
-"""GreedyHash: a classifier reads the signs themselves, whose gradient passes on unchanged.
+"""GreedyHash: a classifier reads the signs, whose gradient is passed through unchanged.
 
 Greedy Hash: Towards Fast Optimization for Accurate Hash Coding in CNN, Su, Zhang, Han, Tian, NeurIPS 2018. The paper
-fixes the forward pass b = sgn(u), the backward pass du = db, a classifier on b with cross entropy, and the penalty
-|u - sgn(u)|_p^p with p = 3. A class layer without bias, the mean over images and bits of the penalty, and its weight
-0.1 (1 for ImageNet) are those of the authors' code.
+specifies the forward pass b = sgn(u), the backward pass du = db, a classifier on b with cross entropy, and the penalty
+|u - sgn(u)|_p^p with p = 3. The class layer without bias, the mean of the penalty over images and bits, and its weight
+0.1 (1 for ImageNet) follow the authors' code.
 
-Our reading: where images carry several labels, which the paper leaves out, the classifier has sigmoids and binary cross
-entropy, summed over the classes.
+Our reading: for several labels per image, which the paper does not cover, the classifier uses binary cross entropy,
+summed over classes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["GreedyHash"]
 
 @dataclass(frozen=True)
 class GreedyHash(Objective):
-    """Settings of GreedyHash; the default is that of the authors' code.
+    """Settings of GreedyHash; the default is from the authors' code.
 
     Attributes:
         quantisation_weight: alpha, for values away from their signs.
@@ -50,7 +50,7 @@ class GreedyHash(Objective):
 
 
 class _Sign(torch.autograd.Function):
-    """Signs of -1 and 1 whose gradient is that of the values."""
+    """Signs of -1 and 1 with the gradient of the values (straight-through)."""
 
     @staticmethod
     def forward(values: Tensor) -> Tensor:

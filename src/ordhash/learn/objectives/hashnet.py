@@ -1,17 +1,17 @@
-"""HashNet: a balanced pairwise logistic loss on tanh(beta u), with beta growing until tanh is nearly the sign.
+"""HashNet: a balanced pairwise logistic loss on tanh(beta u), with beta growing so that tanh approaches the sign.
 
 HashNet: Deep Learning to Hash by Continuation, Cao, Long, Wang, Yu, ICCV 2017, arXiv:1702.00758. With z = tanh(beta u)
-the paper fixes
+the paper specifies
 
     sum over pairs of w_ij (log(1 + exp(alpha <z_i, z_j>)) - alpha s_ij <z_i, z_j>)
 
 with w_ij = c_ij |S| / |S_1| for similar and |S| / |S_0| for dissimilar pairs, c_ij = |y_i and y_j| / |y_i or y_j| for
-similar pairs (1 where images carry one label), and a sequence of growing beta. alpha = 10 / code_bits and
-beta = sqrt(1 + step / 200) are those of the authors' PyTorch code, which looks at the step every 200 steps.
+similar pairs (1 if images have one label), and a growing sequence of beta. alpha = 10 / code_bits and
+beta = sqrt(1 + step / 200) are from the authors' PyTorch code, which updates beta every 200 steps.
 
-Our reading: pairs are those of a batch, i != j, and so are |S|, |S_1| and |S_0|; the loss is divided by |S|; beta grows
-with every step. The loss counts its own training steps, in a buffer, so a training that resumes goes on with its beta.
-Codes are the signs of u, which beta does not change.
+Our reading: pairs, |S|, |S_1| and |S_0| are within a batch, i != j; the loss is divided by |S|; beta grows with every
+step. The loss counts training steps in a buffer, so a resumed training keeps its beta. Codes are the signs of u, which
+beta does not change.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["HashNet"]
 
 @dataclass(frozen=True)
 class HashNet(Objective):
-    """Settings of HashNet; the defaults are those of the authors' PyTorch code.
+    """Settings of HashNet; the defaults are from the authors' PyTorch code.
 
     Attributes:
         scale: alpha times code_bits: the logit of two images with the same code.
@@ -83,7 +83,7 @@ class _HashNetLoss(nn.Module):
         similar = label_similarity(labels)
         shared = labels @ labels.T
         either = labels.sum(dim=1)[:, None] + labels.sum(dim=1) - shared
-        # Memberships in clusters say themselves how similar two images are.
+        # Soft memberships already grade the similarity.
         confidence = 1.0 if self.soft else torch.where(similar > 0, shared / either.clamp_min(1), 1.0)
         weights = confidence * balanced_pair_weights(similar)
         pairs = functional.binary_cross_entropy_with_logits(self.alpha * (z @ z.T), similar, reduction="none")

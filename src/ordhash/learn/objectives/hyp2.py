@@ -1,18 +1,18 @@
-"""HyP2: learned proxies of the classes attract and repel images, and images without a shared label repel each other.
+"""HyP2: learned class proxies attract and repel images, and images without a common label repel each other.
 
 HyP^2 Loss: Beyond Hypersphere Metric Space for Multi-label Image Retrieval, Xu, Chai, Xu, Yuan, Fan, Wang, ACM
-Multimedia 2022, arXiv:2208.06866. With learned proxies p_c, the paper fixes the sum of
+Multimedia 2022, arXiv:2208.06866. With learned proxies p_c, the paper specifies the sum of
 
     mean over labels (i, c) of         1 - cos(u_i, p_c)
     mean over the other (i, c) of      max(0, cos(u_i, p_c) - zeta)
     beta times the mean over irrelevant pairs (i, j) of    max(0, cos(u_i, u_j) - zeta)
 
-where irrelevant pairs share no label and both carry several. zeta depends on the length of the code and the number of
-classes by the largest minimum distance d of a binary linear code (from the same authors' HHF, arXiv:2112.02225): the
-cosine of two codes at that distance. beta = 0.5 is the default of the authors' code.
+where the images of an irrelevant pair share no label and both have several. zeta is the cosine of two codes at distance
+d, the largest minimum distance of a binary linear code of this length for this number of classes (from the same
+authors' HHF, arXiv:2112.02225). beta = 0.5 is the default of the authors' code.
 
-Our reading: zeta = 1 - 2 d / code_bits, with d from the Griesmer bound instead of a table of best known codes. Where
-images carry one label, the last part is 0. Proxies learn at the rate of the network's head.
+Our reading: zeta = 1 - 2 d / code_bits, with d from the Griesmer bound instead of a table of best known codes. If
+images have one label, the last term is 0. Proxies use the learning rate of the network's head.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = ["HyP2", "cosine_threshold"]
 
 
 def cosine_threshold(n_classes: int, code_bits: int) -> float:
-    """zeta: cosine of two codes at the largest distance d at which a linear code could hold all classes apart.
+    """zeta: cosine of two codes at distance d, the largest minimum distance of a linear code for all classes.
 
-    d is the largest that the Griesmer bound allows: the sum over i < ceil(log2 n_classes) of ceil(d / 2^i) is at most
+    d is the largest value within the Griesmer bound: the sum over i < ceil(log2 n_classes) of ceil(d / 2^i) is at most
     ``code_bits``.
 
     Args:
@@ -53,10 +53,10 @@ def cosine_threshold(n_classes: int, code_bits: int) -> float:
 
 @dataclass(frozen=True)
 class HyP2(Objective):
-    """Settings of HyP2; the default is that of the authors' code.
+    """Settings of HyP2; the default is from the authors' code.
 
     Attributes:
-        pair_weight: beta, for pairs of images without a shared label.
+        pair_weight: beta, for pairs of images without a common label.
 
     Raises:
         InputError: A value below 0.

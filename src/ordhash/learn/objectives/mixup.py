@@ -1,13 +1,13 @@
-"""DOH on mixed images: what ``ordhash``, the default, trains for classes with many images.
+"""DOH on blended images: the choice of ``ordhash``, the default objective, for classes with many images.
 
 Ours: the losses of DOH (Jin et al., arXiv:1805.02459) on batches that are blended with themselves (mixup, Zhang et al.,
 arXiv:1710.09412), with s_ij = y_i . y_j graded accordingly. An image between two classes has to agree with both in part
-of the segments; so segments flip one after the other as an image becomes doubtful, and the number of segments that
-agree ranks images by confidence. Trained on whole images alone, segments flip together, and doubtful images lie
-at distance 0 or R like all others. Where images carry several labels, they are between classes already, and nothing is
-mixed: there this is the paper's objective.
+of the segments. So segments flip one by one as an image becomes ambiguous, and the number of agreeing segments ranks
+images by confidence. Without blending, segments flip together, and ambiguous images lie at distance 0 or R like all
+others. Images with several labels are already between classes, so they are not blended, and this is the paper's
+objective.
 
-What else was tried, and what it gave, is in docs/experiments.md.
+Alternatives that were tried are in docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ __all__ = ["DOHMixup"]
 
 @dataclass(frozen=True)
 class DOHMixup(DOH):
-    """Settings of DOH on mixed images: those of DOH, and how images are mixed.
+    """Settings of DOH, and how images are blended.
 
     Attributes:
         pair_weight: Weight of the ranking loss.
         class_weight: Weight of the class losses.
-        similar_weight: w_ij of similar pairs; a pair that is similar in part weighs in between.
-        mixup: Both parameters of the beta distribution that a batch's share of blending is drawn from; 0 blends
-            nothing.
+        similar_weight: w_ij of similar pairs; interpolated for partly similar pairs.
+        mixup: Both parameters of the beta distribution of a batch's blending share; 0 disables blending.
 
     Raises:
         InputError: A value below 0.
@@ -52,11 +51,11 @@ class DOHMixup(DOH):
         check_not_negative(self, "mixup")
 
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Batch blended with a shuffled copy of itself, by one share for the whole batch.
+        """Blend the batch with a shuffled copy of itself, with one share for the whole batch.
 
-        A batch in which an image carries several labels stays as it is: there whole images teach more
-        (docs/experiments.md). Of several processes each blends its own part of the batch, so their number changes what
-        is learned a little.
+        A batch that contains an image with several labels is not blended: whole images are better there
+        (docs/experiments.md). Each process blends its own part of the batch, so the number of processes changes the
+        result slightly.
         """
         if self.mixup == 0 or (labels.sum(dim=1) > 1).any():
             return inputs, labels

@@ -1,7 +1,7 @@
-"""OrthoHash: one loss, the cosine between values and the code of their class, with a margin.
+"""OrthoHash: a single loss, the cosine between values and the code of their class, with a margin.
 
 One Loss for All: Deep Hashing with a Single Cosine Similarity based Learning Objective (OrthoHash), Hoe, Ng, Zhang,
-Chan, Song, Xiang, NeurIPS 2021, arXiv:2109.14449. The paper fixes nearly orthogonal codes o_c of the classes, the
+Chan, Song, Xiang, NeurIPS 2021, arXiv:2109.14449. The paper specifies nearly orthogonal codes o_c of the classes, the
 cross entropy of the logits
 
     scale (cos(u, o_c) - margin y_c)
@@ -9,9 +9,9 @@ cross entropy of the logits
 and, for several labels, the same with labels that sum to 1 (label smoothing). scale = 8 and margin = 0.2 are the
 defaults of the authors' code.
 
-Our reading: codes from a Hadamard matrix where there is one, and the best of some random draws elsewhere (the
-authors' code draws them at random). The batch normalisation that the paper puts behind the hash layer to balance the
-bits is left out: the network is the same for all objectives.
+Our reading: codes come from a Hadamard matrix if one exists, else they are the best of several random draws (the
+authors' code draws once). The paper's batch normalisation after the hash layer, which balances the bits, is left out:
+the network is the same for all objectives.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ __all__ = ["OrthoHash"]
 
 @dataclass(frozen=True)
 class OrthoHash(Objective):
-    """Settings of OrthoHash; the defaults are those of the authors' code.
+    """Settings of OrthoHash; the defaults are from the authors' code.
 
     Attributes:
-        scale: s, by which cosines are multiplied.
-        margin: m, by which the cosine with the right class has to be larger.
+        scale: s, factor of the cosines.
+        margin: m, margin by which the cosine with the right class has to be larger.
 
     Raises:
         InputError: ``scale`` is not above 0, or ``margin`` is below 0.

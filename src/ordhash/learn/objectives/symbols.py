@@ -1,16 +1,15 @@
-"""For images without labels: the paper's losses, and a classifier that reads the symbols themselves.
+"""For images without labels: the paper's losses, and a classifier that reads the symbols.
 
-Ours: the losses of DOH (Jin et al., arXiv:1805.02459), and a class layer on what a code says. With v_r = 2 (z_r less
-its mean) and b_r = 2 (one-hot of the argmax of z_r, less 1/K), the layer reads all b_r; they have the gradient of v_r,
-and
+Ours: the losses of DOH (Jin et al., arXiv:1805.02459), and a class layer on the code. With v_r = 2 (z_r minus its mean)
+and b_r = 2 (one-hot of the argmax of z_r, minus 1/K), the layer reads all b_r, which have the gradient of v_r, and
 
     symbol_weight quantisation_weight |v - b|^3
 
-keeps scores near the symbols that they give. For K = 2 these are the signs, the gradient and the penalty of GreedyHash
-(Su et al., NeurIPS 2018), here for symbols of any K.
+keeps scores near their symbols. For K = 2 these are the signs, the gradient and the penalty of GreedyHash (Su et al.,
+NeurIPS 2018), generalised to any K.
 
-Pairs of a batch say how alike images are at large. They hardly ever meet two images of a small cluster, which the class
-layer learns from every single image. How much of either is wanted depends on the images: see the objective ``ordhash``.
+Pairs of a batch teach coarse similarity. They rarely contain two images of the same small cluster, which the class
+layer learns from every single image. The best weight depends on the images: see the objective ``ordhash``.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ __all__ = ["DOHSymbols", "straight_through"]
 
 
 def straight_through(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Centred scores v and symbols b, which have the values of the symbols and the gradient of v.
+    """Centred scores v, and symbols b with the gradient of v.
 
     Args:
         scores: float (n, n_segments, arity).
 
     Returns:
-        Two of the same shape.
+        v and b, of the same shape.
 
     >>> import torch
     >>> values, symbols = straight_through(torch.tensor([[[0.25, 0.75], [3.0, 1.0]]]))
@@ -51,15 +50,15 @@ def straight_through(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class DOHSymbols(DOH):
-    """Settings of the objective for images without labels: those of DOH, and how much the class layer on codes counts.
+    """Settings of the objective for images without labels: those of DOH, and the weights of the class layer on codes.
 
     Attributes:
         pair_weight: Weight of the ranking loss.
         class_weight: Weight of the class losses.
         similar_weight: w_ij of similar pairs.
-        symbol_weight: Weight of the classifier that reads the symbols; 0 leaves DOH.
-        quantisation_weight: Weight of scores away from their symbols, as a multiple of ``symbol_weight``; that of
-            GreedyHash.
+        symbol_weight: Weight of the classifier on the symbols; 0 is DOH.
+        quantisation_weight: Weight of the penalty on scores away from their symbols, as a multiple of
+            ``symbol_weight``; the default is from GreedyHash.
 
     Raises:
         InputError: A value below 0.

@@ -1,6 +1,6 @@
 """Shallow methods, one file each: heads fitted to pooled features. They export the same model file as DOH.
 
-A bit is a segment of arity 2 with the scores (-u/2, +u/2), so encoding, searching and evaluating exist once.
+A bit is a segment of arity 2 with the scores (-u/2, +u/2), so they share encoding, search and evaluation with DOH.
 """
 
 from ordhash.learn.shallow.base import LinearHead, PooledHead, ShallowMethod

@@ -1,4 +1,4 @@
-"""What a shallow method is: a frozen description with its settings that fits a head; the heads' common part."""
+"""Base classes of shallow methods (frozen settings that fit a head) and of their heads."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class ShallowMethod(ABC):
     """A shallow method: one file, one paper, one frozen dataclass of settings.
 
     A subclass is a frozen dataclass whose fields are its settings, with a name for the command line, a citation, and
-    ``fit``, which returns a head for features of a backbone that stays as it is. Codes have arity 2.
+    ``fit``, which returns a head for the features of a frozen backbone. Codes have arity 2.
 
     Attributes:
         name: Its name on the command line.
         citation: The paper.
-        supervision: What it learns from: features alone, ``none``, or features and ``labels``.
+        supervision: ``none`` to learn from features only, ``labels`` to learn from labels too.
     """
 
     name: ClassVar[str]
@@ -46,27 +46,26 @@ class ShallowMethod(ABC):
     supervision: ClassVar[Literal["none", "labels"]]
 
     def seen(self, pooled: Features, last_channels: int) -> Features:
-        """Features that this method sees, of length 1, float32 (n, D or last_channels).
+        """Features for this method, rows of length 1, float32 (n, D or last_channels).
 
-        A method without labels sees those of the last map alone: joined to it, earlier stages make what does not learn
-        from labels worse (docs/experiments.md).
+        A method without labels gets only the last map: earlier stages make it worse (docs/experiments.md).
 
         Args:
             pooled: float32 (n, D), feature maps averaged over locations.
-            last_channels: Channels of the last map, which stand first.
+            last_channels: Number of channels of the last map, which come first.
         """
         used = pooled if self.supervision == "labels" else pooled[:, :last_channels]
         return np.ascontiguousarray(used / np.maximum(np.linalg.norm(used, axis=1, keepdims=True), 1e-12))
 
     @abstractmethod
     def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> nn.Module:
-        """Head that was fitted to some images; it gives a HeadOutput and has buffers, but no parameters.
+        """Fit a head, which returns a HeadOutput and has buffers but no parameters.
 
         Args:
-            features: float32 (n, D), rows of length 1; not changed.
-            labels: bool (n, n_classes), or None; without a meaning where ``supervision`` is ``none``.
+            features: float32 (n, D), rows of length 1; not modified.
+            labels: bool (n, n_classes), or None; ignored if ``supervision`` is ``none``.
             code_bits: Length of the codes.
-            seed: Of random draws.
+            seed: Seed of random draws.
 
         Raises:
             InputError: There are too few images, or labels are needed and missing.
@@ -74,9 +73,9 @@ class ShallowMethod(ABC):
 
 
 class PooledHead(nn.Module):
-    """A head that sees the first D channels of a feature map, pooled over locations and brought to length 1.
+    """A head on the first D channels of a feature map, averaged over locations and normalised to length 1.
 
-    A subclass makes of them a number u for every bit; a bit has the scores (-u/2, +u/2), so it is 1 where u is above 0.
+    A subclass computes a value u for every bit; a bit has the scores (-u/2, +u/2), so it is 1 if u > 0.
 
     Args:
         depth: D.
@@ -87,7 +86,7 @@ class PooledHead(nn.Module):
         self.depth = depth
 
     def values(self, pooled: Tensor) -> Tensor:
-        """The number u behind every bit, float (n, code_bits).
+        """The value u of every bit, float (n, code_bits).
 
         Args:
             pooled: float (n, D), rows of length 1.
@@ -95,7 +94,7 @@ class PooledHead(nn.Module):
         raise NotImplementedError
 
     def forward(self, features: Tensor) -> HeadOutput:
-        """HeadOutput without class logits, and with attention that is the same everywhere.
+        """HeadOutput without class logits and with uniform attention.
 
         Args:
             features: float (n, D or more, h, w).
@@ -127,7 +126,7 @@ class LinearHead(PooledHead):
         self.register_buffer("bias", as_buffer(bias))
 
     def values(self, pooled: Tensor) -> Tensor:
-        """The number u behind every bit, float (n, code_bits)."""
+        """The value u of every bit, float (n, code_bits)."""
         return pooled @ self.weight.T + self.bias
 
 
@@ -137,17 +136,17 @@ def as_buffer(values: npt.ArrayLike) -> Tensor:
 
 
 def label_matrix(labels: Labels | None, name: str) -> npt.NDArray[np.float64]:
-    """Labels as zeros and ones, without the classes that have no image.
+    """Labels as zeros and ones, without classes that have no images.
 
     Args:
         labels: bool (n, n_classes), or None.
-        name: Of the method that learns from them.
+        name: Name of the method, for messages.
 
     Returns:
         float64 (n, classes that have images).
 
     Raises:
-        InputError: There are no labels, or images of fewer than two classes.
+        InputError: There are no labels, or fewer than two classes have images.
 
     >>> label_matrix(np.array([[True, False, False], [False, False, True]]), "sdh").tolist()
     [[1.0, 0.0], [0.0, 1.0]]
@@ -164,7 +163,7 @@ def label_matrix(labels: Labels | None, name: str) -> npt.NDArray[np.float64]:
 
 
 def check_different(features: Features, name: str) -> None:
-    """Refuse images that are all alike, or a single one.
+    """Check that at least two images have different features.
 
     Raises:
         InputError: There are no two different rows.
@@ -176,10 +175,10 @@ def check_different(features: Features, name: str) -> None:
 
 
 def check_at_least_one(method: ShallowMethod, *settings: str) -> None:
-    """Refuse settings below 1.
+    """Check that settings are 1 or above.
 
     Raises:
-        InputError: One is below 1.
+        InputError: A setting is below 1.
     """
     for name in settings:
         if getattr(method, name) < 1:

@@ -1,4 +1,4 @@
-"""Fit a shallow method to images and write the model file. ``SHALLOW_METHODS`` names the methods, by their year."""
+"""Fit a shallow method to images and write the model file. ``SHALLOW_METHODS`` lists the methods, by year."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHALLOW_METHODS: dict[str, type[ShallowMethod]] = {kind.name: kind for kind in (
 
 
 def find_shallow_method(method: str | ShallowMethod) -> ShallowMethod:
-    """Shallow method of a name with its default settings; a method is returned as it is.
+    """Look up a shallow method by name, with default settings; a method is returned unchanged.
 
     Raises:
         InputError: No shallow method has that name.
@@ -58,25 +58,25 @@ def fit_shallow(  # as `train`: options by name, each with a default
     overwrite: bool = False,
     progress: bool = False,
 ) -> TrainResult:
-    """Fit a shallow method on the features of some images and write ``out/model.onnx``.
+    """Fit a shallow method to the features of images and write ``out/model.onnx``.
 
-    A method that learns from labels sees the images that have one; the others see all images, and no labels. Labels,
-    where there are any, also calibrate the distances.
+    A method that learns from labels uses the labelled images; the others use all images, without labels. Labels, if
+    there are any, also calibrate the distances.
 
     Args:
         method: Name of a shallow method (``SHALLOW_METHODS``), or a method with its settings.
         images: Images to learn from.
-        config: Its backbone, image size and code_bits are used, and its stages where the method learns from labels;
-            codes have arity 2.
+        config: Uses backbone, image size and code_bits, and for methods that learn from labels also stages; codes have
+            arity 2.
         out: Folder for the model.
-        seed: Of what is drawn at random.
+        seed: Seed of random draws.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
-        overwrite: Whether a model in ``out`` may be replaced.
+        overwrite: Whether to replace a model in ``out``.
         progress: Whether to show bars.
 
     Returns:
-        Where the model is, and which images could not be used.
+        The model's path, and the images that could not be used.
 
     Raises:
         InputError: There is no such method, there are too few images, or labels are needed and missing.
@@ -85,7 +85,7 @@ def fit_shallow(  # as `train`: options by name, each with a default
     if (Path(out) / MODEL_FILE).exists() and not overwrite:
         raise InputError(f"{Path(out) / 'model.onnx'} exists; choose another folder, or allow overwriting it")
     if method.supervision == "labels":
-        labelled(images)  # refuses here what would be refused after minutes of reading images
+        labelled(images)  # fail now, not after minutes of reading images
     started = time.perf_counter()
     backbone, frozen = exported_backbone(config, cache)
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()

@@ -1,10 +1,11 @@
-"""ITQ: principal components, turned so that values come near to the corners of a cube.
+"""ITQ: principal components, rotated so that values lie near the corners of a cube.
 
 Iterative Quantization: A Procrustean Approach to Learning Binary Codes (ITQ), Gong and Lazebnik, CVPR 2011. The paper
-fixes the projection V of centred features to their code_bits first principal components and the rotation R that
-lowers |B - V R|^2, found in turns of B = sgn(V R) and of R, which solves a Procrustes problem, from a random start.
+specifies the projection V of centred features to their first code_bits principal components, and a rotation R that
+minimises |B - V R|^2, found from a random start by alternating B = sgn(V R) and R, which solves a Procrustes problem.
 
-Our reading: both are FAISS's, so that a rival was written by others; its 50 turns are the paper's.
+Our reading: both steps use FAISS, so that this rival is an independent implementation; its 50 iterations are the
+paper's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["ITQ", "itq_rotation"]
 
 @dataclass(frozen=True)
 class ITQ(ShallowMethod):
-    """Iterative quantisation; it has no settings.
+    """Iterative quantisation; has no settings.
 
     >>> features = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     >>> ITQ().fit(features, None, code_bits=4, seed=0).weight.shape
@@ -36,7 +37,7 @@ class ITQ(ShallowMethod):
     supervision: ClassVar[Literal["none", "labels"]] = "none"
 
     def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> LinearHead:
-        """Head of the turned principal components; labels are not used.
+        """Fit the rotated principal components; labels are not used.
 
         Raises:
             InputError: There are fewer images or features than bits.
@@ -51,14 +52,14 @@ class ITQ(ShallowMethod):
 
 
 def itq_rotation(projected: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
-    """Rotation that brings centred values nearest to the corners of a cube.
+    """Rotation that moves centred values near the corners of a cube.
 
     Args:
         projected: float32 (n, code_bits).
-        seed: Of the first rotation.
+        seed: Seed of the initial rotation.
 
     Returns:
-        Orthogonal R^T, float32 (code_bits, code_bits): the turned values of an image are R^T v.
+        Orthogonal R^T, float32 (code_bits, code_bits): the rotated values of an image are R^T v.
 
     >>> values = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     >>> turn = itq_rotation(values, seed=0)
@@ -67,7 +68,7 @@ def itq_rotation(projected: npt.NDArray[np.float32], seed: int) -> npt.NDArray[n
     """
     code_bits = projected.shape[1]
     rotation = faiss.ITQMatrix(code_bits)
-    rotation.seed = seed + 123  # FAISS's own default, moved by the seed
+    rotation.seed = seed + 123  # FAISS's default, offset by the seed
     rotation.train(np.ascontiguousarray(projected))
     turn: npt.NDArray[np.float32] = faiss.vector_to_array(rotation.A).reshape(code_bits, code_bits)
     return turn

@@ -1,23 +1,22 @@
-"""ITQ-CCA: the directions in which features know most of the labels, turned as ITQ turns principal components.
+"""ITQ-CCA: the directions in which features correlate most with labels, rotated as in ITQ.
 
-Iterative Quantization: A Procrustean Approach to Learning Binary Codes, Gong and Lazebnik, CVPR 2011, where it learns
-from labels. X are the centred features and Y the labels, zeros and ones, a column a class. The paper fixes canonical
-correlation analysis with a ridge rho, its directions w_k from the generalised eigenvalue problem
+Iterative Quantization: A Procrustean Approach to Learning Binary Codes, Gong and Lazebnik, CVPR 2011, the
+supervised variant. X are the centred features and Y the labels, zeros and ones, one column per class. The paper
+specifies canonical correlation analysis with a ridge rho, whose directions w_k solve the generalised eigenvalue problem
 
     X^T Y (Y^T Y + rho I)^-1 Y^T X w = lambda^2 (X^T X + rho I) w
 
-of the largest lambda, scaled by lambda, and the rotation of ITQ on X [lambda_1 w_1, ...].
+for the largest lambda. They are scaled by lambda, and the rotation of ITQ is applied to X [lambda_1 w_1, ...].
 
-Our reading: Y is centred too, as in an analysis of covariances (which changes nothing in X^T Y); columns of classes
-without images are left out; an image with several labels has several ones in its row. Products are means over images,
-and the ridge is relative: rho is ``ridge`` times the mean variance of a feature in one bracket, and of a label in the
-other. The paper has 0.0001 for its own features, whose scale is another; ours is chosen on training images that were
-held out.
+Our reading: Y is centred too (which does not change X^T Y); columns of classes without images are left out; an image
+with several labels has several ones in its row. Products are means over images, and the ridge is relative: rho is
+``ridge`` times the mean variance of a feature in one bracket, and of a label in the other. The paper uses 0.0001 for
+its features, which have another scale; ours was chosen on held-out training images.
 
-There are at most as many directions as classes, less one where every image has one label. Where there are more bits, we
-take those that are missing for what they are, directions of lambda = 0, so columns of zeros: the rotation then brings
-the values of an image, a point in few dimensions, near to corners of a cube of code_bits dimensions. So every bit is a
-hyperplane in the space of the directions, and none falls back on what says nothing of the labels.
+There are at most as many directions as classes, or one less if every image has one label. With more bits than
+directions, the missing directions have lambda = 0, so they are columns of zeros: the rotation then moves the values of
+an image, a point in few dimensions, near the corners of a cube of code_bits dimensions. So every bit is a hyperplane in
+the space of the directions, and no bit uses directions that carry nothing about the labels.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class ITQCCA(ShallowMethod):
         ridge: rho, in units of the mean variance of a feature, or of a label.
 
     Raises:
-        InputError: A ridge that is not above 0.
+        InputError: ``ridge`` is not above 0.
 
     >>> labels = np.arange(100)[:, None] % 3 == np.arange(3)
     >>> features = (labels @ np.eye(3, 8) + np.random.default_rng(0).normal(size=(100, 8))).astype(np.float32)
@@ -63,10 +62,10 @@ class ITQCCA(ShallowMethod):
         check_above_zero(self, "ridge")
 
     def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> LinearHead:
-        """Head of the turned canonical directions.
+        """Fit the rotated canonical directions.
 
         Raises:
-            InputError: There are no labels, images of fewer than two classes, or no two different images.
+            InputError: There are no labels, fewer than two classes with images, or no two different images.
         """
         targets = label_matrix(labels, self.name)
         check_different(features, self.name)
@@ -83,13 +82,13 @@ def canonical_directions(features: Matrix, labels: Matrix, ridge: float) -> tupl
     """Directions w_k of the features that correlate most with the labels.
 
     Args:
-        features: X, float (n, D), centred, not all of them 0.
-        labels: Y, float (n, n_classes), centred, not all of them 0.
+        features: X, float (n, D), centred, not all 0.
+        labels: Y, float (n, n_classes), centred, not all 0.
         ridge: Above 0, in units of the mean variance of a column.
 
     Returns:
-        w_k as columns, float64 (D, k) with k = min(D, n_classes), of w^T (X^T X / n + rho I) w = 1; and lambda_k,
-        float64 (k,), from the largest to the smallest, in [0, 1).
+        w_k as columns, float64 (D, k) with k = min(D, n_classes), with w^T (X^T X / n + rho I) w = 1; and lambda_k,
+        float64 (k,), descending, in [0, 1).
 
     >>> x = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
     >>> directions, correlations = canonical_directions(x, x[:, :1], ridge=1e-9)
@@ -97,7 +96,7 @@ def canonical_directions(features: Matrix, labels: Matrix, ridge: float) -> tupl
     ([[1.0], [0.0]], [1.0])
     """
     root_x, root_y = (_cholesky(matrix, ridge) for matrix in (features, labels))
-    # With C C^T for each of the matrices in brackets, the problem is the singular value decomposition of this product.
+    # With each bracket factored as C C^T, the problem is a singular value decomposition of this product.
     whitened = np.linalg.solve(root_y, np.linalg.solve(root_x, features.T @ labels / len(features)).T).T
     left, correlations, _ = np.linalg.svd(whitened, full_matrices=False)
     return np.linalg.solve(root_x.T, left), correlations

@@ -1,20 +1,20 @@
-"""SDH: bits that a linear classifier can read, found without relaxation, and a kernel machine that predicts them.
+"""SDH: bits that a linear classifier can read, optimised without relaxation, and a kernel machine that predicts them.
 
 Supervised Discrete Hashing (SDH), Shen, Shen, Liu, Shen, CVPR 2015. y_i are the labels of an image, zeros and ones, and
-phi(x) = [exp(-|x - a_1|^2 / sigma), ..., exp(-|x - a_m|^2 / sigma)] its nearness to m anchors, images drawn at random.
-The paper fixes the minimum over W, P and bits b_i of -1 and 1 of
+phi(x) = [exp(-|x - a_1|^2 / sigma), ..., exp(-|x - a_m|^2 / sigma)] its kernel values with m anchors, images drawn at
+random. The paper minimises, over W, P and bits b_i of -1 and 1,
 
     sum_i |y_i - W^T b_i|^2 + lambda |W|^2 + nu sum_i |b_i - P^T phi(x_i)|^2
 
-in turns: W is the ridge solution for fixed bits; bits follow one position after the other for all images, each the best
-one for fixed others (discrete cyclic coordinate descent); P is the least-squares solution. The code of any image is
+by alternation: W is the ridge solution for fixed bits; bits are updated one position at a time for all images, with the
+others fixed (discrete cyclic coordinate descent); P is the least-squares solution. The code of any image is
 sgn(P^T phi(x)). m = 1000, lambda = 1, nu = 0.00001 and 5 turns are the paper's.
 
-Our reading: as in the authors' code, the first bits are random, phi has a constant 1 at its end, P has a ridge (nu mu
-|P|^2 is added to the sum, mu = 0.01), and bits are gone through up to 10 times a turn. sigma is ``width`` times the
-mean squared distance of images and anchors; the authors' code has 0.32 for features of length 1. Where there are fewer
-images than anchors, all are anchors. Labels stay zeros and ones for images with several. With a nu this small, bits
-follow the labels alone, so that images with equal labels get equal bits, and P learns them as it can.
+Our reading: as in the authors' code, the initial bits are random, phi ends with a constant 1, P has a ridge (nu mu
+|P|^2 is added to the sum, mu = 0.01), and a turn has up to 10 sweeps over the bits. sigma is ``width`` times the mean
+squared distance of images and anchors; the authors' code uses 0.32 for features of length 1. With fewer images than
+anchors, all images are anchors. Images with several labels keep several ones. With such a small nu, the bits depend
+only on the labels: images with equal labels get equal bits, and P fits them as well as it can.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class KernelHead(PooledHead):
         self.register_buffer("bias", as_buffer(bias))
 
     def values(self, pooled: Tensor) -> Tensor:
-        """The number u behind every bit, float (n, code_bits)."""
+        """The value u of every bit, float (n, code_bits)."""
         lengths = pooled.square().sum(dim=1, keepdim=True) + self.anchors.square().sum(dim=1)
         near = torch.exp((2 * pooled @ self.anchors.T - lengths) / self.width)
         return near @ self.weight.T + self.bias
@@ -81,13 +81,13 @@ class KernelHead(PooledHead):
 
 @dataclass(frozen=True, eq=False)
 class Bits:
-    """Where the alternation stands after a turn.
+    """State of the alternation after a turn.
 
     Attributes:
         bits: B, float64 (n, code_bits) of -1 and 1.
         classifier: W, float64 (code_bits, n_classes).
         predictor: P, float64 (m + 1, code_bits).
-        objective: The sum that is minimised.
+        objective: Value of the minimised sum.
     """
 
     bits: Matrix
@@ -101,16 +101,16 @@ class SDH(ShallowMethod):
     """Settings of SDH.
 
     Attributes:
-        anchors: m, of the kernel.
+        anchors: m, number of anchors of the kernel.
         width: sigma, in units of the mean squared distance of images and anchors.
-        class_ridge: lambda, for the squared length of W.
-        prediction_weight: nu, for bits that P does not predict.
-        prediction_ridge: mu, for the squared length of P.
-        turns: Of W, bits and P.
-        sweeps: Times that all bits are gone through in a turn, at most; it stops early when none changes.
+        class_ridge: lambda, weight of |W|^2.
+        prediction_weight: nu, weight of the prediction error of P.
+        prediction_ridge: mu, weight of |P|^2.
+        turns: Alternations of W, bits and P.
+        sweeps: Maximum sweeps over all bits in a turn; stops early when none changes.
 
     Raises:
-        InputError: A value that is not above 0.
+        InputError: A value is not above 0.
 
     >>> labels = np.arange(100)[:, None] % 3 == np.arange(3)
     >>> features = (labels @ np.eye(3, 8) + np.random.default_rng(0).normal(size=(100, 8))).astype(np.float32)
@@ -135,10 +135,10 @@ class SDH(ShallowMethod):
         check_at_least_one(self, "anchors", "turns", "sweeps")
 
     def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> KernelHead:
-        """Head of the kernel machine that predicts the bits.
+        """Fit the kernel machine that predicts the bits.
 
         Raises:
-            InputError: There are no labels, images of fewer than two classes, or no two different images.
+            InputError: There are no labels, fewer than two classes with images, or no two different images.
         """
         targets = label_matrix(labels, self.name)
         check_different(features, self.name)
@@ -152,12 +152,12 @@ class SDH(ShallowMethod):
         return KernelHead(anchors, width, last.predictor[:-1].T, last.predictor[-1])
 
     def alternate(self, kernel: Matrix, labels: Matrix, bits: Matrix) -> Iterator[Bits]:
-        """Turns of W, bits and P; what stands after each of them.
+        """Alternate W, bits and P; yields the state after each turn.
 
         Args:
             kernel: phi, float64 (n, m + 1).
             labels: y, float64 (n, n_classes).
-            bits: The first ones, float64 (n, code_bits) of -1 and 1; not changed.
+            bits: The initial bits, float64 (n, code_bits) of -1 and 1; not modified.
         """
         predictor = ridge_solution(kernel, bits, self.prediction_ridge)
         for _ in range(self.turns):
@@ -167,14 +167,14 @@ class SDH(ShallowMethod):
             yield Bits(bits, classifier, predictor, self.objective(kernel, labels, bits, classifier, predictor))
 
     def objective(self, kernel: Matrix, labels: Matrix, bits: Matrix, classifier: Matrix, predictor: Matrix) -> float:
-        """The sum that is minimised; arguments as in ``alternate`` and Bits."""
+        """Value of the minimised sum; arguments as in ``alternate`` and ``Bits``."""
         classes = np.square(labels - bits @ classifier).sum() + self.class_ridge * np.square(classifier).sum()
         values = np.square(bits - kernel @ predictor).sum() + self.prediction_ridge * np.square(predictor).sum()
         return float(classes + self.prediction_weight * values)
 
 
 def ridge_solution(inputs: Matrix, targets: Matrix, ridge: float) -> Matrix:
-    """The S of the smallest |targets - inputs S|^2 + ridge |S|^2.
+    """The S that minimises |targets - inputs S|^2 + ridge |S|^2.
 
     Args:
         inputs: float (n, m).
@@ -192,17 +192,17 @@ def ridge_solution(inputs: Matrix, targets: Matrix, ridge: float) -> Matrix:
 
 
 def descend(bits: Matrix, labels: Matrix, classifier: Matrix, values: Matrix, weight: float, sweeps: int) -> Matrix:
-    """Discrete cyclic coordinate descent: bits of a smaller |labels - bits W|^2 + weight |bits - values|^2.
+    """Discrete cyclic coordinate descent on |labels - bits W|^2 + weight |bits - values|^2.
 
-    One position after the other is set for all images to what is best with the others as they are.
+    Sets one position at a time, for all images, to the best bit with the others fixed.
 
     Args:
-        bits: float (n, code_bits) of -1 and 1; not changed.
+        bits: float (n, code_bits) of -1 and 1; not modified.
         labels: float (n, n_classes).
         classifier: W, float (code_bits, n_classes).
-        values: float (n, code_bits), what P predicts.
+        values: float (n, code_bits), the predictions of P.
         weight: nu.
-        sweeps: Times that all positions are gone through, at most.
+        sweeps: Maximum sweeps over all positions.
 
     Returns:
         float64 (n, code_bits) of -1 and 1; a bit that makes no difference becomes -1.
@@ -213,7 +213,7 @@ def descend(bits: Matrix, labels: Matrix, classifier: Matrix, values: Matrix, we
     bits = bits.copy()
     wanted = labels @ classifier.T + weight * values
     overlap = classifier @ classifier.T
-    np.fill_diagonal(overlap, 0.0)  # a bit is set for what the others leave
+    np.fill_diagonal(overlap, 0.0)  # a bit fits the residual of the others
     for _ in range(sweeps):
         before = bits.copy()
         for position in range(bits.shape[1]):
