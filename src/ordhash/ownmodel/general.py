@@ -1,9 +1,9 @@
-"""The general model: ready for a collection of too few photographs to learn from.
+"""The general model, for collections with too few photographs to learn from.
 
-A rotation of the backbone's features (ITQ) that was fitted to photographs that packages carry: groceries and
-CIFAR-10. It comes with this package as ``general.npz``, the weights as float16; the backbone is the user's own.
-With so few photographs a code may be long: 256 bits keep more of the features than what a small collection teaches
-(docs/experiments.md, "Few photographs"). ``benchmarks/general.py`` makes it.
+A rotation of the backbone's features (ITQ), fitted to groceries and CIFAR-10, which are available as packages. Its
+float16 weights are shipped as ``general.npz``; the backbone is not included. Codes of few photographs may be long: 256
+bits preserve more of the features than a small collection could teach (docs/experiments.md, "Few photographs").
+``benchmarks/general.py`` builds it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEPT = Path(__file__).with_name("general.npz")
 
 
 def suits(config: DOHConfig) -> bool:
-    """Whether the general model sees what a network of this configuration sees.
+    """Whether the general model was fitted with this backbone and preprocessing.
 
     >>> suits(DOHConfig(code_bits=32)), suits(DOHConfig(image_size=224))
     (True, False)
@@ -48,7 +48,7 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
         cache: Folder of exported backbones.
 
     Raises:
-        MissingPartError: The backbone's weights are not at hand.
+        MissingPartError: The backbone's weights are not available.
     """
     if not suits(DOHConfig()):
         raise RuntimeError("general.npz was made for another network; make it again with benchmarks/general.py --fit")
@@ -74,7 +74,7 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
 
 
 def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: Path = _KEPT) -> None:
-    """Fit the general model to photographs, and keep it.
+    """Fit the general model to photographs and write ``general.npz``.
 
     Args:
         images: Photographs of many kinds.
@@ -83,7 +83,7 @@ def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: 
         path: The file, ``.npz``.
 
     Raises:
-        InputError: There are fewer than bits.
+        InputError: There are fewer usable photographs than bits.
     """
     config = DOHConfig()
     backbone, frozen = exported_backbone(config, cache)

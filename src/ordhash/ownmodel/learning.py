@@ -1,4 +1,4 @@
-"""A collection's own model: learned from its photographs, without labels or with labels for some of them."""
+"""Learn a collection's own model from its photographs, without labels or with labels for some of them."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from ordhash.support import StrPath, replace_file, write_csv
 
 __all__ = ["LearningPlan", "learn_labels", "sync_without_model"]
 
-# Mirror images would take as long as all the rest.
+# Encoding mirror images would take as long as everything else together.
 _SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False)
-# With so many labels, photographs that have none add more doubt than they add sights (docs/experiments.md).
+# With at least this share of labels, unlabelled photographs do more harm than good (docs/experiments.md).
 _MANY_LABELS = 0.25
 _MODEL = "model-{}.onnx"
 _LABELS = "labels.csv"
@@ -42,13 +42,13 @@ _LABELS = "labels.csv"
 
 @dataclass(frozen=True)
 class LearningPlan:
-    """When and for how long a collection's own network is learned.
+    """When to train a collection's own network, and for how long.
 
     Attributes:
-        least_images: Fewer photographs without labels get the general model.
-        epochs: Least passes over the photographs.
-        steps: Least batches: with few photographs an epoch has few.
-        cache: Folder of feature maps and exported backbones; None keeps them in the collection while it is learned.
+        least_images: Collections with fewer photographs, without labels, get the general model.
+        epochs: Minimum passes over the photographs.
+        steps: Minimum number of batches, for small collections.
+        cache: Folder of feature maps and exported backbones; None keeps them in the collection during training.
     """
 
     least_images: int = LEAST_LEARNED_FROM
@@ -57,18 +57,18 @@ class LearningPlan:
     cache: Path | None = None
 
     def settings(self, n_images: float, settings: TrainConfig = _SETTINGS) -> TrainConfig:
-        """Settings for a number of images.
+        """Training settings for a number of images.
 
         Args:
-            n_images: Images that are learned from.
-            settings: Everything else.
+            n_images: Number of training images.
+            settings: All other settings.
 
         >>> plan = LearningPlan()
         >>> plan.settings(1000).epochs, plan.settings(50_000).epochs
         (96, 30)
         """
         epochs = max(self.epochs, math.ceil(self.steps / max(1.0, n_images / settings.batch_size)))
-        # Twenty checkpoints.
+        # About twenty checkpoints.
         return dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
 
 
@@ -83,35 +83,34 @@ def sync_without_model(
     progress: bool = False,
     plan: LearningPlan = LearningPlan(),
 ) -> tuple[SyncReport, TrainResult | None]:
-    """Learn codes from the photographs of a folder, without labels, and bring a collection into step with it.
+    """Learn codes from the photographs of a folder, without labels, and sync a collection with it.
 
-    Fewer than 500 photographs are too few to learn from: they get the general model (``ordhash.ownmodel.general``),
-    which others were learned from. With a network that sees something else than that model, they get a rotation of
-    their own features (ITQ).
+    Fewer than 500 photographs are too few to learn from: they get the general model (``ordhash.ownmodel.general``), or,
+    if that does not support the configured network, a rotation of their own features (ITQ).
 
-    A collection that has a model already keeps it. A model that is learned lies in the collection as
-    ``model-ID.onnx``; the one before goes when all photographs have been encoded by the new one. Whatever an
-    interruption ends goes on in the next call, a training from its last epoch.
+    An existing model is kept unless ``relearn`` is set. A learned model is stored in the collection as
+    ``model-ID.onnx``; the previous one is deleted once the new one has encoded all photographs. After an interruption,
+    the next call resumes, a training from its last checkpoint.
 
     Args:
-        collection: The collection; made if it is not there.
+        collection: The collection; created if it does not exist.
         folder: The folder of the images.
-        config: The network and the code, for a model that is learned; None takes those of the collection's own model.
-        relearn: Whether to learn another model and encode everything again.
-        undelete: As [Collection.sync][ordhash.collection.Collection.sync] takes it.
-        wait: Whether to wait for other processes that learn a model for this collection or sync it.
+        config: The network and the code, if a model is learned; None takes those of the collection's own model.
+        relearn: Whether to learn a new model and encode everything again.
+        undelete: As in [Collection.sync][ordhash.collection.Collection.sync].
+        wait: Whether to wait for other processes that sync this collection or learn a model for it.
         progress: Whether to show bars.
-        plan: When and for how long a network learns.
+        plan: When to train a network, and for how long.
 
     Returns:
-        What the sync did; what the training gave, None where a model was there.
+        The reports of the sync and of the training; None for the latter if a model already existed.
 
     Raises:
-        InputError: The photographs all look the same, the collection is of another folder, or there are too few
-            photographs for a network that the general model does not suit.
-        MissingPartError: The backbone's weights are not at hand.
-        SyncRunningError: Another process learns a model for this collection or syncs it.
-        DataError: The folder is not there, or the collection is damaged.
+        InputError: All photographs look the same, the collection belongs to another folder, or there are too few
+            photographs and the general model does not support the network.
+        MissingPartError: The backbone's weights are not available.
+        SyncRunningError: Another process syncs this collection or learns a model for it.
+        DataError: The folder does not exist, or the collection is damaged.
 
     Example::
 
@@ -120,9 +119,9 @@ def sync_without_model(
     syncing: dict[str, Any] = {"undelete": undelete, "wait": wait, "progress": progress}
     images = read_photographs(folder)
     if not Collection.is_one(collection.path) and not suits(config or DOHConfig()):
-        check_neighbourhoods(len(images))  # before there is a folder that nothing will be in
+        check_neighbourhoods(len(images))  # fail before an empty collection is created
     with collection.learning(folder, wait=wait) as work:
-        if Collection.is_one(collection.path) and not relearn:  # or another process has made it meanwhile
+        if Collection.is_one(collection.path) and not relearn:  # another process may have created it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
         kept = collection.path / _LABELS
         if kept.exists():
@@ -140,28 +139,27 @@ def learn_labels(
     progress: bool = False,
     plan: LearningPlan = LearningPlan(),
 ) -> tuple[SyncReport, TrainResult, list[str]]:
-    """Learn a collection's model again, with labels for some of its photographs, and encode everything with it.
+    """Relearn a collection's model with labels for some of its photographs, and encode everything with it.
 
-    Where a quarter of the photographs has labels, or there are fewer than 50 photographs, they are what is learned.
-    Where fewer have, labels are spread over the neighbourhoods of the photographs (``ordhash.learn.pseudolabels``). The
-    labels stay with the collection, in ``labels.csv``: every later learning uses them too, until
-    other labels replace them all.
+    If at least a quarter of the photographs have labels, or there are fewer than 50 photographs, only labelled ones are
+    used. Otherwise labels are spread over the photographs' neighbourhoods (``ordhash.learn.pseudolabels``). The labels
+    are stored in the collection as ``labels.csv``: later trainings use them too, until new labels replace them all.
 
     Args:
         collection: The collection.
         labels: The labels, by keys of the collection.
         config: The network and the code; None takes those of the collection's own model.
-        wait: Whether to wait for other processes that learn a model for this collection or sync it.
+        wait: Whether to wait for other processes that sync this collection or learn a model for it.
         progress: Whether to show bars.
-        plan: When and for how long a network learns.
+        plan: When to train a network, and for how long.
 
     Returns:
-        What the sync did, what the training gave, and the keys that have labels and are no photographs in the folder.
+        The reports of the sync and of the training, and the labelled keys without a photograph in the folder.
 
     Raises:
-        InputError: Not one label is a photograph's, or they are of fewer than two classes.
-        MissingPartError: The backbone's weights are not at hand.
-        SyncRunningError: Another process learns a model for this collection or syncs it.
+        InputError: No label belongs to a photograph, or there are fewer than two classes.
+        MissingPartError: The backbone's weights are not available.
+        SyncRunningError: Another process syncs this collection or learns a model for it.
         DataError: The collection is missing or damaged, or its folder is missing.
 
     Example::
@@ -176,7 +174,7 @@ def learn_labels(
             f"no label is of a photograph in {folder}{_examples(labels, images)}; name photographs as the collection "
             "does, by their path below its folder"
         )
-    labelled(images)  # or it is refused, before anything is changed
+    labelled(images)  # raises before anything is changed
     with collection.learning(folder, wait=wait) as work:
         report, trained = _learn_and_encode(
             collection, folder, images, config or own_config(collection), work, plan,
@@ -186,7 +184,7 @@ def learn_labels(
 
 
 def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str]]:
-    """Photographs with the labels that some have, of classes that any has, and the keys that are none of them."""
+    """Photographs with their labels, limited to classes in use, and the labelled keys without a photograph."""
     rows = {str(key): row for row, key in enumerate(images.keys)}
     given = labels_of(labels)
     known = np.array([str(key) in rows for key in labels.keys], dtype=bool)
@@ -198,7 +196,7 @@ def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str
 
 
 def _with_kept_labels(images: ImageSet, kept: Path) -> ImageSet:
-    """Photographs with the labels that the collection keeps; without, where these no longer name two classes."""
+    """Photographs with the collection's stored labels; without labels if these no longer cover two classes."""
     found, _ = _with_labels(images, read_manifest(kept))
     return found if len(found.class_names) > 1 else images
 
@@ -210,10 +208,10 @@ def _examples(labels: ImageSet, images: ImageSet) -> str:
 
 
 def _check_names(labels: ImageSet) -> None:
-    """Refuse what a table of labels could not say again.
+    """Check that labels survive being written to CSV and read back.
 
     Raises:
-        InputError: A class or a key has a name that a table would change.
+        InputError: The name of a class or a key would change.
     """
     for name in labels.class_names:
         if ";" in name or name != name.strip():
@@ -228,20 +226,20 @@ def _check_names(labels: ImageSet) -> None:
 
 
 def own_config(collection: Collection) -> DOHConfig:
-    """The network and the code that the collection's own model was made with, if it has one, or else the default."""
+    """Network and code of the collection's own model, or the default if it has none."""
     if Collection.is_one(collection.path):
         try:
             model = load_model(collection.model())
-        except OrdhashError:  # it is lost or damaged, and learning another is the way out
+        except OrdhashError:  # missing or damaged: learning a new one is the way out
             return DOHConfig()
         own = model.path.resolve().parent == collection.path.resolve()
-        if own and "settings" in model.info.training:  # a network, and no rotation of features
+        if own and "settings" in model.info.training:  # a network, not a rotation of features
             return DOHConfig.from_json(model.info.training["config"])
     return DOHConfig()
 
 
 def _keep(path: Path, labels: ImageSet) -> None:
-    """Write the labels, so that the next learning has them; of photographs that are not there now, too."""
+    """Store the labels for later trainings, including those of missing photographs."""
     given = labels_of(labels)
     words = [";".join(labels.class_names[column] for column in np.flatnonzero(own)) for own in given]
     write_csv(path, [("path", "labels"), *zip(labels.keys.tolist(), words, strict=True)])
@@ -260,17 +258,17 @@ def _learn_and_encode(
 ) -> tuple[SyncReport, TrainResult]:
     try:
         trained = _learn(images, config, work, plan, progress=syncing["progress"])
-    except InputError:  # nothing to go on with
+    except InputError:  # nothing to resume
         shutil.rmtree(work)
         raise
     model = load_model(trained.model)
     path = collection.path / _MODEL.format(model.id)
     replace_file(path, lambda file: file.write(model.graph))
-    if labels is not None:  # before the collection is of the new model, which any sync then completes
+    if labels is not None:  # before the switch to the new model, which any later sync completes
         _keep(collection.path / _LABELS, labels)
     if (work / CORRECTED_FILE).exists():
         (work / CORRECTED_FILE).replace(collection.path / CORRECTED_FILE)
-    elif not trained.corrected:  # or it was put there before an interruption
+    elif not trained.corrected:  # keep a file written before an interruption
         (collection.path / CORRECTED_FILE).unlink(missing_ok=True)
     report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
     for other in collection.path.glob(_MODEL.format("*")):
@@ -282,7 +280,7 @@ def _learn_and_encode(
 
 def _learn(images: ImageSet, config: DOHConfig, work: Path, plan: LearningPlan, *, progress: bool) -> TrainResult:
     share = 0.0 if images.labels is None else float(images.labels.any(axis=1).mean())
-    alone = share >= _MANY_LABELS or len(images) < LEAST_UNLABELLED  # too few photographs for labels to spread
+    alone = share >= _MANY_LABELS or len(images) < LEAST_UNLABELLED  # too few photographs to spread labels
     settings = dataclasses.replace(_SETTINGS, use_labels=bool(share) and (alone or "spread"))
     places: dict[str, Any] = {"out": work, "cache": plan.cache or work / "cache", "progress": progress}
     if not share and len(images) < plan.least_images:
@@ -292,7 +290,7 @@ def _learn(images: ImageSet, config: DOHConfig, work: Path, plan: LearningPlan, 
     settings = plan.settings(share * len(images) if settings.use_labels is True else len(images), settings)
     try:
         return train(images, config, settings, overwrite="others", **places)
-    except TooFewImagesError:  # of many files hardly one can be used
+    except TooFewImagesError:  # many files, few of them usable
         if share or not suits(config):
             raise
         return general_model(work, cache=places["cache"])
