@@ -1,4 +1,4 @@
-"""Results of a benchmark as a repository keeps them: small, and enough for another machine to go on from."""
+"""Condensed results of a benchmark: small enough for a repository, and enough to resume on another machine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Values = dict[str, Any]
 
 
 def condense(results: Results) -> Results:
-    """Results without curves, and with what the runs of a row have in common but length and seed said once.
+    """Drop curves, and store the settings that all runs of a row share only once.
 
     Args:
-        results: What [run_recipe][ordhash.bench.run_recipe] gives.
+        results: From [run_recipe][ordhash.bench.run_recipe].
 
     Returns:
-        The same but ``config`` and ``training`` of runs, which are in ``settings``: protocol, row, part. What is
-        condensed already comes back as it is.
+        Results with ``config`` and ``training`` of the runs moved to ``settings``, by protocol and row. Condensed
+        results are returned unchanged.
 
     Raises:
         InputError: Runs of a row differ in more than length and seed.
@@ -50,13 +50,13 @@ def condense(results: Results) -> Results:
 
 
 def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[Entry]:
-    """Trials and runs of a protocol, each with all the settings it had; of this version, and of these very images.
+    """Trials and runs of a protocol with all their settings, if version and images are the same.
 
-    Settings that are younger than an entry have their default in it, which is what it was made with; but for entries
-    older than the correction of labels, which their objective does by default now: these are left out.
+    Settings that were added after an entry was made get their default, which is what it was made with. Entries from
+    before label correction are left out if their objective now corrects labels by default.
 
     Args:
-        results: Of [condense][ordhash.bench.condense], or of [run_recipe][ordhash.bench.run_recipe].
+        results: From [condense][ordhash.bench.condense] or [run_recipe][ordhash.bench.run_recipe].
         protocol: Name of the protocol.
         protocol_hash: Its hash.
     """
@@ -75,7 +75,7 @@ def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[E
         if "correct_labels" not in own_training and objective is not None and objective.corrects_labels:
             continue
         training = {**TrainConfig().to_json(), **own_training}
-        # Raw features have no length, and their configuration keeps the default.
+        # Raw features have no length; their configuration keeps the default.
         bits = config["code_bits"] if entry.code_bits is None else entry.code_bits
         config, training = {**config, "code_bits": bits}, {**training, "seed": entry.seed}
         entries.append(dataclasses.replace(entry, config=config, training=training))
@@ -83,20 +83,20 @@ def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[E
 
 
 def identity(job: Values) -> str:
-    """What decides a result, of a job or of an entry as JSON values, as text that two of them can be compared by."""
-    config = {**job["config"], "code_bits": job["code_bits"]}  # raw features have the same at every length
+    """Everything that affects the result of a job or entry (as JSON values), as text to compare."""
+    config = {**job["config"], "code_bits": job["code_bits"]}  # the same for raw features at every length
     deciding = {name: job[name] for name in ("row", "method", "arity", "seed", "trial", "training")}
     return json.dumps({**deciding, "config": config}, sort_keys=True)
 
 
 def read_results(path: Path) -> Results:
-    """Results from a file.
+    """Read results from a file.
 
     Args:
-        path: ``results.json`` of a benchmark, or what [condense][ordhash.bench.condense] made of it.
+        path: ``results.json`` of a benchmark, or its [condensed][ordhash.bench.condense] form.
 
     Raises:
-        InputError: The file cannot be read, or holds something else.
+        InputError: The file cannot be read, or does not contain results.
     """
     try:
         values = json.loads(path.read_text())

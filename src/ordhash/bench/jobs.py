@@ -1,4 +1,4 @@
-"""Jobs of a benchmark: what a recipe asks for, and what of it is done."""
+"""Jobs of a benchmark: those that a recipe defines, and which of them are done."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Job:
 
     Attributes:
         row: Its row in the tables.
-        method: What learns.
+        method: The method.
         config: The network and its objective.
-        training: How it learns.
-        path: Where its files are, without their ending.
-        trial: Its number in the search for settings; None for a run.
+        training: Training settings.
+        path: Path of its files, without suffix.
+        trial: Number of the tuning trial; None for a run.
     """
 
     row: str
@@ -45,7 +45,7 @@ class Job:
     trial: int | None = None
 
     def to_json(self) -> Values:
-        """What decides the result."""
+        """Everything that affects the result."""
         return {
             "row": self.row,
             "method": self.method,
@@ -59,12 +59,12 @@ class Job:
 
     @property
     def kept(self) -> Path:
-        """File of the codes and scores, as ``ordhash.bench.measuring`` writes it."""
+        """File of codes and scores, written by ``ordhash.bench.measuring``."""
         return self.path.with_suffix(".npz")
 
     @property
     def entry(self) -> Entry | None:
-        """The recorded result; None until it is done."""
+        """The recorded result; None until the job is done."""
         try:
             text = self.path.with_suffix(".json").read_text()
         except FileNotFoundError:
@@ -72,7 +72,7 @@ class Job:
         return Entry.from_json(json.loads(text))
 
     def finish(self, entry: Entry) -> None:
-        """Record the result; the job is then done."""
+        """Record the result, which marks the job as done."""
         write_json(self.path.with_suffix(".json"), entry.to_json())
 
     def forget(self) -> None:
@@ -81,12 +81,12 @@ class Job:
 
 
 def trials_of(method: Method, recipe: Recipe, folder: Path) -> Iterator[Job]:
-    """The search for a method's settings.
+    """The tuning trials of a method.
 
     Args:
         method: The method.
-        recipe: Says how many trials there are.
-        folder: Where their files are.
+        recipe: Gives the number of trials.
+        folder: Folder of their files.
     """
     for trial, (config, training) in enumerate(trial_settings(method, recipe.tuning.trials)):
         config = dataclasses.replace(config, code_bits=recipe.tuning.code_bits)
@@ -95,14 +95,14 @@ def trials_of(method: Method, recipe: Recipe, folder: Path) -> Iterator[Job]:
 
 
 def runs_of(method: Method, config: DOHConfig, training: TrainConfig, recipe: Recipe, folder: Path) -> Iterator[Job]:
-    """A method at every length, with every seed.
+    """The runs of a method, for every length and seed.
 
     Args:
         method: The method.
-        config: Its network, as the search left it.
-        training: How it learns, likewise.
-        recipe: Names lengths and seeds, where the method does not.
-        folder: Where their files are.
+        config: Its tuned network.
+        training: Its tuned training settings.
+        recipe: Gives lengths and seeds, unless the method does.
+        folder: Folder of their files.
     """
     raw = method.method == RAW_FEATURES
     for seed in range(1 if raw else method.seeds or recipe.seeds):
@@ -120,21 +120,21 @@ def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path,
 
 
 def adopt(jobs: list[Job], entries: list[Entry]) -> int:
-    """Take over what another machine has done of these jobs; discard what was taken over and is no longer known.
+    """Adopt results of another machine for these jobs; discard adopted results that are no longer known.
 
     Args:
-        jobs: What is to be done.
-        entries: What is known, as [known_entries][ordhash.bench.condensed.known_entries] gives it.
+        jobs: The jobs.
+        entries: Known results, from [known_entries][ordhash.bench.condensed.known_entries].
 
     Returns:
-        How many are kept.
+        Number of adopted results.
     """
     known = {identity(entry.to_json()): entry for entry in entries}
     adopted = 0
     for job in jobs:
         done, entry = job.entry, known.get(identity(job.to_json()))
         own = done is not None and not done.adopted
-        if entry is not None and not own:  # written over, and never gone: other processes may look
+        if entry is not None and not own:  # overwritten, never deleted first: other processes may read it
             job.finish(dataclasses.replace(entry, adopted=True))
             adopted += 1
         elif not own:

@@ -1,4 +1,4 @@
-"""One run: learn a method on prepared features, and give the codes of the database and the scores of the queries."""
+"""One run: train a method, then compute the codes of the database and the scores of the queries."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ Inputs = FeatureMaps | PictureBatches
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What a run gives.
+    """Result of a run.
 
     Attributes:
         database: Codes of the database.
         scores: Scores of the queries, float32 (q, n_segments, arity).
-        facts: What is known before codes are measured: validation mAP, best epoch, seconds of the training loop.
+        facts: Facts from the training: validation mAP, best epoch, seconds of the training loop.
     """
 
     database: OrdinalCodes
@@ -61,9 +61,9 @@ def _one_processor() -> Fabric:
 
 
 def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> tuple[nn.Module, TrainingState]:
-    """Head learned from the protocol's training images; its validation images, or some held out, choose the epoch.
+    """Train a head on a protocol's training images; its validation images, or held-out ones, choose the epoch.
 
-    Where settings say to do without labels, nothing chooses, and the last epoch is kept.
+    Without labels in the settings, the last epoch is kept.
 
     Args:
         prepared: The protocol.
@@ -84,7 +84,7 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
 
 
 def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Learned:
-    """A network on frozen features.
+    """Train a network on frozen features.
 
     Args:
         prepared: The protocol.
@@ -99,19 +99,19 @@ def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) 
 def learn_everything(
     protocol: Protocol, config: DOHConfig, settings: TrainConfig, folder: Path, cache: Path
 ) -> Learned:
-    """A network whose backbone learns too, from pictures; for a GPU.
+    """Train a network and its backbone on pictures; for a GPU.
 
     Args:
         protocol: The protocol.
         config: The network and its objective.
         settings: How to train.
-        folder: For checkpoints: an interrupted training goes on, and a finished one is not done again.
+        folder: Folder for checkpoints: an interrupted training resumes, and a finished one is not repeated.
         cache: Folder of exported backbones.
     """
     fabric = start_fabric(settings)
     if fabric.world_size > 1:
         raise InputError(f"a benchmark trains in one process, not in {fabric.world_size}; set devices to 1")
-    digest = protocol.hash()  # the folder's name tells settings apart
+    digest = protocol.hash()  # the folder's name identifies the settings
     trained = train_network(
         labelled(protocol.train),
         config,
@@ -121,7 +121,7 @@ def learn_everything(
     )
     if trained.failures:
         raise DataError(f"protocol {protocol.name}: {trained.failures[0]}; a benchmark needs every image")
-    # Codes are measured without the rounding of mixed precision, even where the training used it.
+    # Codes are computed in full precision, even if the training used mixed precision.
     exact = start_fabric(dataclasses.replace(settings, precision="32-true"))
     device = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
     query, database = (
@@ -132,13 +132,13 @@ def learn_everything(
 
 
 def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
-    """A shallow method on pooled features.
+    """Fit a shallow method to pooled features.
 
     Args:
         prepared: The protocol.
-        method: Its name.
+        method: Name of the method.
         code_bits: Length of the codes.
-        seed: Of what is drawn.
+        seed: Seed of random draws.
     """
     shallow, train = find_shallow_method(method), prepared.train
     features = shallow.seen(train.averages(), prepared.last_channels)

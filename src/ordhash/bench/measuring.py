@@ -1,4 +1,4 @@
-"""Metrics of a run, from the codes and scores that it kept."""
+"""Compute the metrics of a run from its stored codes and scores."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["keep", "measure", "measure_raw_features"]
 
 
 def keep(path: Path, learned: Learned, *, seconds: float) -> None:
-    """Write what metrics are computed from: packed codes of the database, scores of the queries; and facts of the run.
+    """Store the input of the metrics: packed codes of the database, scores of the queries, and facts of the run.
 
     Args:
-        path: A file, .npz.
-        learned: A run.
-        seconds: What it took so far.
+        path: The file, ``.npz``.
+        learned: The run.
+        seconds: Time so far.
     """
     spec = learned.database.spec
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,13 +45,13 @@ def measure(path: Path, protocol: Protocol) -> Outcome:
     """Facts of a run and the quality of both distances.
 
     Args:
-        path: What ``keep`` wrote.
+        path: File written by ``keep``.
         protocol: Its protocol.
     """
     with np.load(path) as kept:
         spec = CodeSpec(*(int(value) for value in kept["spec"]))
         database, scores = OrdinalCodes.from_packed(kept["database"], spec), kept["scores"]
-        facts = json.loads(str(kept["facts"])) if "facts" in kept else {}  # of before they were kept
+        facts = json.loads(str(kept["facts"])) if "facts" in kept else {}  # older files have none
     queries = OrdinalCodes.from_scores(scores)
     ordinal = rank_quality(lambda rows: ordinal_distances(queries[rows], database), protocol, radii=(0, 1, 2))
     asymmetric = rank_quality(lambda rows: asymmetric_distances(scores[rows], database), protocol)
@@ -64,7 +64,7 @@ def measure(path: Path, protocol: Protocol) -> Outcome:
 
 
 def measure_raw_features(prepared: Prepared) -> Outcome:
-    """Quality of the ranking by cosine of the backbone's last features, which codes are measured against.
+    """Quality of ranking by the cosine of the backbone's last features, a bound to compare codes with.
 
     Args:
         prepared: The protocol.

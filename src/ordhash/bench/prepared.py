@@ -1,4 +1,4 @@
-"""A protocol as methods see it: features of its images, computed once and shared by all of them."""
+"""A protocol with the features of its images, computed once and shared by all methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Part:
 
     Attributes:
         maps: Their feature maps.
-        pooled: The same, averaged over locations: maps (n, D, 1, 1). A global stream sees no more.
+        pooled: The maps averaged over locations, (n, D, 1, 1); enough for a global stream.
         labels: bool (n, n_classes), or pseudo labels, float32.
         images: The images.
     """
@@ -37,7 +37,7 @@ class Part:
     images: ImageSet
 
     def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Part:
-        """Some of the images: a boolean mask, or positions."""
+        """A subset, by boolean mask or positions."""
         return Part(
             self.maps.subset(picked), self.pooled.subset(picked), self.labels[picked], self.images.subset(picked)
         )
@@ -47,7 +47,7 @@ class Part:
         return self.pooled.read(np.arange(len(self.pooled)))[:, :, 0, 0]
 
     def seen(self, *, whole_maps: bool) -> FeatureMaps:
-        """What a network reads."""
+        """The network's input: whole maps or averages."""
         return self.maps if whole_maps else self.pooled
 
 
@@ -58,11 +58,11 @@ class Prepared:
     Attributes:
         protocol: The protocol.
         hash: Its hash.
-        train: Training images with a label.
-        validation: Its own validation images, if it has any.
+        train: Labelled training images.
+        validation: The protocol's validation images, if any.
         query: Queries.
         database: Database.
-        last_channels: Channels of the backbone's last map, which stand first.
+        last_channels: Number of channels of the backbone's last map, which come first.
     """
 
     protocol: Protocol
@@ -75,7 +75,7 @@ class Prepared:
 
 
 def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, progress: bool = False) -> Prepared:
-    """Compute the features of a protocol's images, or find them in the cache.
+    """Compute the features of a protocol's images, or read them from the cache.
 
     Args:
         protocol: The protocol.
@@ -84,7 +84,7 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
         progress: Whether to show bars.
 
     Raises:
-        DataError: An image cannot be used: numbers on parts of a protocol are not comparable.
+        DataError: An image cannot be used; results on part of a protocol are not comparable.
     """
     backbone, frozen = exported_backbone(config, cache)
     store, found_hash = FeatureStore(cache / "features"), protocol.hash()

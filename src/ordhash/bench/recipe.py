@@ -1,4 +1,4 @@
-"""Recipes: what is compared with what, in one TOML file."""
+"""Recipes: TOML files that define a comparison of methods."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ordhash.learn.shallow import SHALLOW_METHODS
 
 __all__ = ["RAW_FEATURES", "Method", "Published", "Recipe", "Tuning", "read_recipe", "rehearsal_of"]
 
-_NO_OBJECTIVE = "doh"  # what results record where no network is trained
-RAW_FEATURES = "raw"  # the backbone's features and their cosine: no codes, a bound
+_NO_OBJECTIVE = "doh"  # recorded in results if no network is trained
+RAW_FEATURES = "raw"  # cosine of the backbone's features: a bound, without codes
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Method:
     """A row of the tables.
 
     Attributes:
-        name: What the tables call it.
+        name: Name in the tables.
         method: An objective (``doh`` is the paper's), a shallow method, or ``raw``.
-        config: The network, for an objective; of a shallow method, the backbone.
-        training: How it is trained, before it is tuned.
-        code_bits: Its lengths; None stands for those of the recipe.
-        seeds: Its runs at each length; None stands for those of the recipe.
+        config: The network, for an objective; for a shallow method, only the backbone.
+        training: Training settings, before tuning.
+        code_bits: Its lengths; None takes those of the recipe.
+        seeds: Its runs at each length; None takes the number of the recipe.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Method:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The search for settings, the same for every objective.
+    """Tuning of settings, the same for every objective.
 
     Attributes:
-        trials: Settings tried for each method and protocol; the first are the defaults. 0 and 1 search for nothing.
-        code_bits: Length of the codes of the trials.
-        validation_fraction: Share of each class held out to compare trials, where the protocol has no validation set.
+        trials: Settings to try for each method and protocol, starting with the defaults. 0 and 1 do not tune.
+        code_bits: Length of the codes in trials.
+        validation_fraction: Share of each class held out to compare trials, if the protocol has no validation set.
     """
 
     trials: int = 1
@@ -63,12 +63,12 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Published:
-    """Numbers of a paper, to stand beside.
+    """Results of a paper, for comparison.
 
     Attributes:
-        protocol: Protocol that comes nearest to the paper's.
+        protocol: Protocol closest to the paper's.
         name: The method.
-        source: Where the numbers are from, and with which backbone.
+        source: Source of the numbers, and the backbone.
         values: Length in bits -> mAP.
     """
 
@@ -83,14 +83,14 @@ class Recipe:
     """A benchmark.
 
     Attributes:
-        name: Its name, which files carry.
-        title: For people.
+        name: Its name, used in file names.
+        title: A title to display.
         protocols: Names of protocols.
         methods: Rows of the tables, in order.
-        code_bits: Lengths, those first that are to be done first.
+        code_bits: Lengths in bits, in the order of the runs.
         seeds: Runs of each method at each length.
-        tuning: The search for settings.
-        published: Numbers of papers.
+        tuning: Tuning of settings.
+        published: Published results.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Recipe:
 
 
 def rehearsal_of(recipe: Recipe) -> Recipe:
-    """The recipe for a rehearsal: every method once, at its first length, for an epoch, on small pictures.
+    """Shorten a recipe for a rehearsal: every method once, at its first length, for one epoch, on small pictures.
 
     Args:
         recipe: The benchmark, which may ask for a GPU.
@@ -144,7 +144,7 @@ def read_recipe(path: str | Path) -> Recipe:
 
     Raises:
         DataError: The file is missing or not valid TOML.
-        InputError: Something in it is unknown, missing or not allowed.
+        InputError: A key or value is unknown, missing or not allowed.
     """
     path = Path(path)
     try:
@@ -190,7 +190,7 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
 
 
 def _check_labels(methods: list[Method], tuning: Tuning) -> None:
-    """Where labels are hidden, nothing may see them."""
+    """Check that nothing uses labels that ``use_labels = false`` hides."""
     if any(method.training.use_labels == "spread" for method in methods):
         raise InputError("use_labels is 'spread'; in a recipe, allowed are true and false")
     hidden = [method for method in methods if not method.training.use_labels]

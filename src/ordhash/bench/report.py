@@ -1,4 +1,4 @@
-"""Tables and figures of a benchmark, from its results."""
+"""Tables and figures from the results of a benchmark."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ordhash.learn.objectives import OBJECTIVES, Classifier
 __all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval"]
 
 _OURS = next(iter(OBJECTIVES))
-_BOUNDS = (RAW_FEATURES, Classifier.name)  # what hashing methods are measured against
+_BOUNDS = (RAW_FEATURES, Classifier.name)  # what hashing methods are compared with
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean, and half the width of its 95 % interval (Student's t); 0 for a single value.
+    """Mean, and half the width of its 95 % interval (Student's t), 0 for a single value.
 
     >>> mean_interval([0.5, 0.5, 0.8])[0].__round__(3)
     0.6
@@ -33,16 +33,16 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; the first column to the left, the others to the right."""
+    """A Markdown table, with the first column left-aligned and the others right-aligned."""
     lines = [heading, ["---", *["---:"] * (len(heading) - 1)], *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def markdown(results: Results) -> str:
-    """Every protocol with its tables: mAP by ordinal and by asymmetric distance, NDCG where relevance is graded.
+    """Tables of every protocol: mAP by ordinal and by asymmetric distance, NDCG if relevance is graded.
 
     Args:
-        results: What [run_recipe][ordhash.bench.run_recipe] gives; protocols without a run yet are left out.
+        results: From [run_recipe][ordhash.bench.run_recipe]; protocols without runs are left out.
     """
     begun = {run.protocol for run in results.runs}
     return "\n\n".join(_protocol(results, name) for name in results.protocols if name in begun) + "\n"
@@ -87,7 +87,7 @@ Cells = dict[tuple[str, int], tuple[float, float]]
 
 
 def _cells(results: Results, protocol: str, distance: str, measure: str) -> Cells:
-    """Mean and half interval of every row at every length, where there is a run."""
+    """Mean and half interval of every row at every length that has runs."""
     return {
         (row.name, bits): mean_interval(values)
         for row in results.rows
@@ -97,7 +97,7 @@ def _cells(results: Results, protocol: str, distance: str, measure: str) -> Cell
 
 
 def _with_codes(results: Results) -> list[str]:
-    """Rows that have lengths; raw features, which have none, stand in every column."""
+    """Rows with codes; raw features have no length and fill every column."""
     return [row.name for row in results.rows if row.method != RAW_FEATURES]
 
 
@@ -115,14 +115,14 @@ def _best(results: Results, cells: Cells, bits: int) -> tuple[str, float, float]
 
 
 def _as_good(cell: tuple[float, float], best: tuple[str, float, float]) -> bool:
-    """Whether two intervals meet."""
+    """Whether two intervals overlap."""
     return cell[0] + cell[1] >= best[1] - best[2]
 
 
 def _verdict(results: Results, cells: Cells) -> str:
-    """Where our default is first, and where it is not."""
+    """At which lengths our default is first, and at which it is not."""
     hashing = _hashing_methods(results)
-    ours = [name for name, method in hashing.items() if name == method == _OURS]  # variants are no defaults
+    ours = [name for name, method in hashing.items() if name == method == _OURS]  # variants are not the default
     first, level, behind = [], [], []
     for bits in results.code_bits:
         mine = [(cells[name, bits], name) for name in ours if (name, bits) in cells]
@@ -145,7 +145,7 @@ def _verdict(results: Results, cells: Cells) -> str:
 
 
 def _table(results: Results, protocol: str, cells: Cells, distance: str, measure: str) -> str:
-    """Every row at every length; the best hashing method of a column, and what is not worse, is bold."""
+    """Every row at every length; the best hashing method of a column is bold, and so are those as good."""
     hashing, lines = _hashing_methods(results), []
     lengths = [bits for bits in results.code_bits if any((row, bits) in cells for row in _with_codes(results))]
     tops = {bits: _best(results, cells, bits) for bits in lengths}
@@ -170,13 +170,13 @@ def _table(results: Results, protocol: str, cells: Cells, distance: str, measure
 
 
 def values_of(results: Results, protocol: str, row: str, bits: int, distance: str, measure: str) -> list[float]:
-    """A measure of all seeds of a row at a length; of raw features, which have no length, the one there is.
+    """A measure for all seeds of a row at a length; raw features, which have no length, count for every length.
 
     Args:
-        results: Of a benchmark.
-        protocol: Its name.
+        results: Results of a benchmark.
+        protocol: Name of the protocol.
         row: Name of the row.
-        bits: Length.
+        bits: Length in bits.
         distance: ``ordinal`` or ``asymmetric``.
         measure: A field of [Quality][ordhash.evaluation.Quality].
     """
@@ -189,12 +189,12 @@ def values_of(results: Results, protocol: str, row: str, bits: int, distance: st
 
 
 def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]:
-    """Figures of every protocol: mAP against bits, mAP against training time, precision against recall.
+    """Draw figures of every protocol: mAP against bits, mAP against training time, precision against recall.
 
     Args:
-        results: Of a benchmark.
-        folder: For PNGs, named after recipe, protocol and figure.
-        most: Methods shown where there are more: ours, and the best of the others.
+        results: Results of a benchmark.
+        folder: Folder of the PNGs, named after recipe, protocol and figure.
+        most: Maximum number of methods: ours, and the best of the others.
 
     Returns:
         The files.
@@ -206,7 +206,7 @@ def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]
         if not names:
             continue
         lengths = results.code_bits
-        # Runs of another machine have no curves, as condensed results are without; some of them would be no comparison.
+        # Runs adopted from condensed results have no curves; a figure with only some methods would be no comparison.
         whole = all(_curve(run) for run in results.runs if run.protocol == protocol)
         lines: dict[str, Any] = {}
         times: dict[str, Any] = {}
@@ -241,12 +241,12 @@ def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]
 
 
 def _curve(run: Entry) -> tuple[float, ...]:
-    """Precision at rising recall, by ordinal distance; empty in condensed results."""
+    """Precision at increasing recall, by ordinal distance; empty in condensed results."""
     return () if run.outcome.ordinal is None else run.outcome.ordinal.precision
 
 
 def _shown(results: Results, protocol: str, most: int) -> list[str]:
-    """Rows for a figure: ours first, then the best of the others, each at the greatest length it was measured at."""
+    """Rows for a figure: ours first, then the best of the others, each at the longest length with runs."""
     best = {}
     for row in results.rows:
         for bits in results.code_bits if row.method != RAW_FEATURES else ():

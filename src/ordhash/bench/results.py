@@ -1,4 +1,4 @@
-"""What a benchmark found, and its layout as JSON."""
+"""Results of a benchmark, and their JSON format."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 def _from_values(kind: type[T], values: Mapping[str, Any], /, **others: Any) -> T:
-    """A dataclass from the values of its fields' names; other names are ignored."""
+    """Build a dataclass from values by field name; other names are ignored."""
     names = {one.name for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**{**{name: value for name, value in values.items() if name in names}, **others})
 
 
 def _to_values(instance: Any) -> Values:
-    """Fields by name, not copied."""
+    """Field values by name, not copied."""
     return {one.name: getattr(instance, one.name) for one in dataclasses.fields(instance)}
 
 
@@ -33,9 +33,9 @@ class Ranking:
 
     Attributes:
         map: Mean average precision.
-        map_best: The same with relevant items first among equals.
-        map_worst: The same with relevant items last among equals.
-        ndcg: None for relevance in one grade.
+        map_best: The same with relevant items first among ties.
+        map_worst: The same with relevant items last among ties.
+        ndcg: None for binary relevance.
         precision_at: Number of nearest items -> precision.
         precision_within: Ordinal radius -> precision.
         precision: At recall 0, 0.01, ..., 1; empty in condensed results.
@@ -51,7 +51,7 @@ class Ranking:
 
     @classmethod
     def of(cls, quality: Quality) -> Ranking:
-        """The part of an evaluation that a benchmark keeps."""
+        """The values of an evaluation that a benchmark records."""
         rounded = tuple(round(value, 4) for value in quality.precision)
         return _from_values(cls, _to_values(quality), precision=rounded)
 
@@ -65,7 +65,7 @@ class Ranking:
         return _from_values(cls, values, precision=tuple(values.get("precision", ())), **by_number)
 
     def to_json(self) -> Values:
-        """As JSON values; without ``precision`` where it is empty."""
+        """JSON values, without an empty ``precision``."""
         values = _to_values(self)
         for name in ("precision_at", "precision_within"):
             values[name] = {str(at): value for at, value in values[name].items()}
@@ -75,17 +75,17 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run measured, or what a trial found. None stands for what does not apply.
+    """Measurements of a run or trial; None where not applicable.
 
     Attributes:
-        seconds: Time for all of it.
-        validation_map: mAP of the best epoch; None where nothing validates, too.
-        best_epoch: The epoch that was kept, from 1; None where no network was trained.
+        seconds: Total time.
+        validation_map: mAP of the best epoch; also None without validation images.
+        best_epoch: The kept epoch, from 1; None if no network was trained.
         train_seconds: Time in the training loop.
         wrong_labels: Estimated share of wrong training labels.
-        device: Where the backbone was fine-tuned.
-        floats: Length of raw features.
-        distinct_codes: Number of different codes in the database.
+        device: Device that fine-tuned the backbone.
+        floats: Dimension of raw features.
+        distinct_codes: Number of distinct codes in the database.
         ordinal: Ranking by ordinal distance, or of raw features by cosine.
         asymmetric: Ranking by asymmetric distance.
     """
@@ -103,17 +103,17 @@ class Outcome:
 
     @classmethod
     def from_json(cls, values: Values) -> Outcome:
-        """The inverse of ``to_json``; other names in the values are ignored."""
+        """The inverse of ``to_json``; other names are ignored."""
         rankings = {
             name: Ranking.from_json(values[name]) for name in ("ordinal", "asymmetric") if values.get(name) is not None
         }
         return _from_values(cls, values, **rankings)
 
     def to_json(self) -> Values:
-        """As JSON values; without what does not apply."""
+        """JSON values, without those that do not apply."""
         values = {name: value for name, value in _to_values(self).items() if value is not None}
         if self.best_epoch is not None:
-            values["validation_map"] = self.validation_map  # null says that a network was trained without validation
+            values["validation_map"] = self.validation_map  # null: a network was trained without validation
         for name, ranking in (("ordinal", self.ordinal), ("asymmetric", self.asymmetric)):
             if ranking is not None:
                 values[name] = ranking.to_json()
@@ -135,16 +135,16 @@ class Entry:
 
     Attributes:
         row: Its row in the tables.
-        method: What learned.
+        method: The method.
         code_bits: Length of the codes; None for raw features.
-        arity: Values of a code element.
-        seed: Of the run.
-        trial: Its number in the search for settings; None for a run.
+        arity: Number of values of a symbol.
+        seed: Seed of the run.
+        trial: Number of the tuning trial; None for a run.
         protocol: Name of the protocol.
-        version: Version of the package that made it.
-        outcome: What it found.
-        config: The network, as JSON values; empty in condensed results, whose ``settings`` have it.
-        training: How it was trained, likewise.
+        version: Version of the package that produced it.
+        outcome: Its measurements.
+        config: The network, as JSON values; empty in condensed results, which have it in ``settings``.
+        training: Training settings, likewise.
         adopted: Whether it comes from another machine.
     """
 
@@ -167,7 +167,7 @@ class Entry:
         return _from_values(cls, values, outcome=Outcome.from_json(values))
 
     def to_json(self) -> Values:
-        """As JSON values, those of the outcome among them; without empty settings."""
+        """JSON values, merged with those of the outcome; without empty settings."""
         values = _to_values(self)
         outcome = values.pop("outcome").to_json()
         absent = [name for name in ("config", "training", "adopted") if not values[name]]
@@ -189,14 +189,14 @@ class Row:
 
 @dataclass(frozen=True)
 class ProtocolFacts:
-    """A protocol as tables describe it.
+    """Facts of a protocol for the tables.
 
     Attributes:
         hash: Hash of its images and labels.
-        citation: Where the protocol is from.
+        citation: Source of the protocol.
         note: A remark for the tables.
-        cutoff: Number of items that mAP looks at; None for all.
-        graded: Whether relevance has grades.
+        cutoff: Number of ranked items that mAP considers; None for all.
+        graded: Whether relevance is graded.
         train: Number of training images.
         query: Number of queries.
         database: Number of images in the database.
@@ -216,7 +216,7 @@ class ProtocolFacts:
 
 @dataclass
 class Results:
-    """What ``results.json`` holds. Trials and runs are added as they finish.
+    """Contents of ``results.json``. Trials and runs are added as they finish.
 
     Attributes:
         recipe: Name of the recipe.
@@ -224,16 +224,16 @@ class Results:
         version: Version of the package.
         machine: Processor and number of cores.
         torch: Version of PyTorch.
-        tuning: The search for settings.
+        tuning: Tuning of settings.
         code_bits: Lengths in bits, ascending.
         seeds: Runs of each method at each length.
         rows: Rows of the tables, in order.
-        published: Numbers of papers.
+        published: Published results.
         protocols: Name -> facts.
         trials: Finished trials.
         runs: Finished runs.
         complete: Whether every run is done.
-        settings: Protocol -> row -> what all its runs share; None unless condensed.
+        settings: Protocol -> row -> settings that all its runs share; None unless condensed.
     """
 
     recipe: str
@@ -257,7 +257,7 @@ class Results:
         """The inverse of ``to_json``.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: The values are no results.
+            KeyError, TypeError, ValueError, AttributeError: The values are not results.
         """
         return _from_values(
             cls,
@@ -274,7 +274,7 @@ class Results:
         )
 
     def to_json(self) -> Values:
-        """As JSON values; without ``settings`` unless condensed."""
+        """JSON values; without ``settings`` unless condensed."""
         values = {
             **_to_values(self),
             "tuning": _to_values(self.tuning),

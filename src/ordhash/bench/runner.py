@@ -1,4 +1,4 @@
-"""Running a recipe: every method, length and seed, in several processes, going on where it was interrupted."""
+"""Run a recipe: every method, length and seed, in several processes, resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["run_recipe"]
 
 @dataclass(frozen=True)
 class _Common:
-    """What all jobs of a protocol share; each worker process has its own."""
+    """Data that all jobs of a protocol share; each worker process has a copy."""
 
     protocol: Protocol
     prepared: Prepared | None
@@ -46,7 +46,7 @@ class _Common:
 
     @property
     def features(self) -> Prepared:
-        """The features, for what needs a frozen backbone."""
+        """Features of the frozen backbone."""
         if self.prepared is None:
             raise InputError("trials, shallow methods and raw features need a frozen backbone; leave mode out")
         return self.prepared
@@ -69,28 +69,28 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> Results:
-    """Do the runs that are missing; ``out/results.json`` is written after each, but not where one seed is asked for.
+    """Do the missing runs; writes ``out/results.json`` after each run, but not if ``seed`` is given.
 
     Args:
         recipe: The benchmark.
         out: Folder of the results, of codes and scores of every run, and of trials.
         root: Folder of data sets.
         cache: Folder of feature maps and exported backbones.
-        processes: Runs at once, each on one core; None takes every core. Fine-tuning runs one by one.
-        minutes: Start no further run after so many; 0 takes together what is done.
-        seed: Do the runs of this seed alone, so that several calls can share a folder; None does those of every seed.
-        most_images: Leave so many images in every part of a protocol, for a rehearsal; None leaves all.
-        known: Results of the recipe from another machine, condensed or not: runs and trials in them that are of this
-            version, of the same images and with the same settings are not done again. Their codes are not there.
-        say: Called with a line about every run.
+        processes: Number of parallel runs, each on one core; None uses all cores. Fine-tuning runs one at a time.
+        minutes: Start no run after this time; 0 only collects finished runs.
+        seed: Do only the runs of this seed, so that several calls can share a folder; None does all seeds.
+        most_images: Limit every part of a protocol to this number of images, for a rehearsal; None uses all.
+        known: Results of the recipe from another machine, condensed or not. Their runs and trials are not repeated if
+            version, images and settings are the same; their codes are not available.
+        say: Called with one line per run.
         progress: Whether to show bars while features are computed.
 
     Returns:
-        What ``results.json`` holds: ``complete`` says whether every run is done.
+        The contents of ``results.json``; ``complete`` tells whether every run is done.
 
     Raises:
-        InputError: Methods of a recipe have different backbones, or no run has the seed.
-        DataError: A data set is not there, or an image of it cannot be used.
+        InputError: Methods of the recipe have different backbones, or no run has the seed.
+        DataError: A data set is missing, or one of its images cannot be used.
     """
     global _common
     seeds = max(recipe.seeds, *(method.seeds or 0 for method in recipe.methods))
@@ -137,7 +137,7 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         jobs = [job for method in ready for job in runs_of(method, *tuned[method.name], recipe, folder)]
         if seed is not None:
             jobs = [job for job in jobs if job.training.seed == seed]
-        # A first seed of every method at the first length comes first: of time that is short, most is had this way.
+        # The first seed of every method at the first length comes first: most useful if time runs out.
         jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
         before = len(results.runs)
 
@@ -158,7 +158,7 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
 
 
 def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Results:
-    """Results before anything is done."""
+    """Empty results."""
     return Results(
         recipe=recipe.name,
         title=recipe.title,
@@ -174,7 +174,7 @@ def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Results:
 
 
 def _best_settings(method: Method, recipe: Recipe, trials: list[Entry]) -> tuple[DOHConfig, TrainConfig]:
-    """Settings of the best trial; where nothing validates, the defaults, which are the first trial."""
+    """Settings of the best trial; without validation, those of the first, which are the defaults."""
     best = max((entry.outcome.validation_map or 0.0, -(entry.trial or 0)) for entry in trials)
     return list(trial_settings(method, recipe.tuning.trials))[-best[1]]
 
@@ -191,7 +191,7 @@ def _shared_backbone(recipe: Recipe) -> DOHConfig:
 
 
 def _finetunes(recipe: Recipe) -> bool:
-    """Whether backbones learn too; then all of the recipe has to be of that kind."""
+    """Whether the recipe fine-tunes backbones, which all its methods then have to do."""
     modes = {method.training.mode == "finetune" for method in recipe.methods}
     if modes == {True} and recipe.tuning.trials < 2 and all(method.learns for method in recipe.methods):
         return True
@@ -204,9 +204,9 @@ def _finetunes(recipe: Recipe) -> bool:
 
 
 def _suited(methods: Iterable[Method], images: ImageSet, prepared: Prepared | None) -> Iterator[Method]:
-    """Methods with the objective that each trains on these images and features, whose settings are tuned.
+    """Methods with the objective that each selects for these images and features, and whose settings are tuned.
 
-    Features are looked at once, with those images too that a training holds out.
+    The features' accuracy is estimated once, on all images, including those that a training holds out.
     """
     accuracy = None
     for method in methods:
@@ -226,9 +226,9 @@ def _suited(methods: Iterable[Method], images: ImageSet, prepared: Prepared | No
 
 @dataclass(frozen=True)
 class _Workers:
-    """Processes that do jobs of one protocol; a single one is this process itself.
+    """Processes that do the jobs of one protocol; a single worker is this process itself.
 
-    They are spawned, not forked: PyTorch forbids training in a fork of a process that has trained.
+    Workers are spawned, not forked: PyTorch cannot train in a fork of a process that has trained.
     """
 
     n: int
@@ -238,7 +238,7 @@ class _Workers:
 
     @contextmanager
     def doing(self, work: Callable[[Job], Entry], jobs: list[Job]) -> Iterator[Iterator[Entry]]:
-        """Results of jobs as they come."""
+        """Yield an iterator over results in order of completion."""
         if self.n == 1:
             yield map(work, jobs)
             return
@@ -248,9 +248,9 @@ class _Workers:
 
 
 def _start(protocol: Protocol, config: DOHConfig, cache: Path) -> None:
-    """First thing in a worker."""
+    """Initialise a worker."""
     global _common
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is for the parent to handle: it ends the workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts and ends the workers
     torch.set_num_threads(1)
     _common = _Common(protocol, prepare_protocol(protocol, config, cache), cache)
 
@@ -263,7 +263,7 @@ def _work(
     say: Callable[[str], None],
     note: Callable[[Entry], None] = lambda _: None,
 ) -> list[Entry]:
-    """Results of jobs, those of earlier calls too; fewer where the time is up."""
+    """Results of jobs, including those of earlier calls; fewer if the time is up."""
     done, todo = [], []
     for job in jobs:
         entry = job.entry
@@ -291,23 +291,23 @@ def _work(
 
 
 def _try(job: Job) -> Entry:
-    """A trial: what matters is the validation mAP."""
+    """A trial: train, and record the validation mAP."""
     started = time.perf_counter()
     _, state = train_head(_shared().features, job.config, job.training)
     return _written(job, Outcome(validation_map=state.best_map, best_epoch=state.best_epoch), started)
 
 
 def _do(job: Job) -> Entry:
-    """A run: learn, keep codes and scores, measure them."""
+    """A run: train, store codes and scores, measure them."""
     started = time.perf_counter()
     if job.method == RAW_FEATURES:
         return _written(job, measure_raw_features(_shared().features), started)
-    if not job.kept.exists():  # or it was stopped while it was measured
+    if not job.kept.exists():  # may exist after an interruption during measuring
         learned = _learned(job)
         keep(job.kept, learned, seconds=time.perf_counter() - started)
         started = time.perf_counter()
     entry = _written(job, measure(job.kept, _shared().protocol), started)
-    shutil.rmtree(job.path, ignore_errors=True)  # its checkpoint, which has done its duty only now
+    shutil.rmtree(job.path, ignore_errors=True)  # the checkpoint, not needed any longer
     return entry
 
 

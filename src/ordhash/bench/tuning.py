@@ -1,8 +1,8 @@
-"""The search for settings: as many trials for every objective, drawn in the same way, compared on validation images.
+"""Tuning of settings: equally many trials for every objective, drawn in the same way, compared on validation images.
 
-The first trial is that of the defaults. Each further one multiplies the learning rate by 1/3, 1 or 3, and every setting
-of the objective that is a float above 0 by 2 to the power of a number between -2 and 2. Numbers are drawn by the trial
-alone, so every method meets the same luck.
+The first trial uses the defaults. Each further trial multiplies the learning rate by 1/3, 1 or 3, and every float
+setting of the objective above 0 by 2 to the power of a number between -2 and 2. The random numbers depend only on the
+trial, so all methods get the same draws.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _DRAWS = 20
 
 
 def trial_settings(method: Method, trials: int) -> Iterator[tuple[DOHConfig, TrainConfig]]:
-    """Network and training of every trial.
+    """Network and training settings of every trial.
 
     Args:
-        method: What is tuned.
-        trials: How many, at least 1.
+        method: The method to tune.
+        trials: Number of trials, at least 1.
     """
     objective = find_objective(method.config.objective)
     for trial in range(trials):
