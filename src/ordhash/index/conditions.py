@@ -1,4 +1,4 @@
-"""Conditions on the metadata of an index, as people write them: ``labels=cat``, ``size>=100000``, ``folder~2024``."""
+"""Conditions on the metadata of an index, as users write them: ``labels=cat``, ``size>=100000``, ``folder~2024``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Condition", "rows_that_meet", "typed_value"]
 
 Comparison: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
-"""``~`` tests whether a text contains another, ignoring case."""
+"""``~`` tests for a substring, ignoring case."""
 
 _FUNCTIONS = {
     "=": "equal",
@@ -39,7 +39,7 @@ class Condition:
     Attributes:
         column: Name of the column.
         comparison: The comparison.
-        value: As text; of a column of times a date, or a date and a time, in the order of ISO 8601.
+        value: As text; for a column of times, a date or a date and time as in ISO 8601.
     """
 
     column: str
@@ -125,6 +125,6 @@ def typed_value(text: str, kind: pa.DataType) -> pa.Scalar:
     """
     import pyarrow as pa
 
-    if pa.types.is_timestamp(kind) and kind.tz is not None:  # Arrow reads such text only with a zone
+    if pa.types.is_timestamp(kind) and kind.tz is not None:  # Arrow parses such text only with a zone
         return pa.scalar(text).cast(pa.timestamp(kind.unit)).cast(kind)
     return pa.scalar(text).cast(kind)

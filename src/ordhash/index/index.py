@@ -1,7 +1,7 @@
-"""OrdinalIndex: the codes of a collection, searched exactly, kept in one file.
+"""OrdinalIndex: codes with keys and metadata, searched exactly, kept in one file.
 
-Added items go behind those that exist, and deleted items keep their rows until the index is saved, so row numbers are
-stable. Saving packs the remaining items.
+Items are appended, and deleted ones keep their rows until the index is saved, so row numbers are stable. Saving packs
+the remaining items.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class OrdinalIndex:
 
     Args:
         codes: n codes.
-        keys: n different strings or integers, the user's names of the items; None numbers them from 0.
+        keys: n distinct strings or integers, the user's names of the items; None numbers them from 0.
         metadata: Table of n rows, or n values by column name (``key`` and ``code`` are reserved); None for no metadata.
         model_path: Path of the model file, a hint for programs that encode queries later.
 
@@ -119,7 +119,7 @@ class OrdinalIndex:
 
     @property
     def stats(self) -> IndexStats:
-        """What the index holds and how it searches."""
+        """Contents of the index, and how it searches."""
         store = self._engine.store
         return IndexStats(
             count=len(self),
@@ -145,8 +145,8 @@ class OrdinalIndex:
         Args:
             queries: q codes of the model of the index.
             top_k: Results for each query, at most all items.
-            where: Which items to search among: a mask, bool (n_rows,); some keys; or an expression over the metadata,
-                as ``pyarrow.compute.field("label") == "cat"``. None is all.
+            where: Items to search: a mask, bool (n_rows,); some keys; or an expression over the metadata, such as
+                ``pyarrow.compute.field("label") == "cat"``. None means all.
 
         Returns:
             Arrays of shape (q, min(top_k, items)); distances uint16.
@@ -170,7 +170,7 @@ class OrdinalIndex:
         model_id: str | None = None,
         where: Where | None = None,
     ) -> SearchResult:
-        """The nearest codes by asymmetric distance, which keeps the query's scores: finer, and as fast to encode.
+        """The nearest codes by asymmetric distance, which uses the query's scores: finer, and as fast to encode.
 
         Args:
             scores: float (q, n_segments, arity), of the model of the index.
@@ -201,10 +201,10 @@ class OrdinalIndex:
         of: Scale = "probabilities",
         model_id: str | None = None,
     ) -> npt.NDArray[np.float32]:
-        """Asymmetric distances of queries to given rows, without a search.
+        """Asymmetric distances of queries to given rows.
 
-        They equal those of [search_asymmetric][ordhash.index.OrdinalIndex.search_asymmetric] to the last bit. Rows of
-        deleted items keep their codes, so they have distances too.
+        Bit-identical to those of [search_asymmetric][ordhash.index.OrdinalIndex.search_asymmetric]. Rows of deleted
+        items keep their codes, so they have distances too.
 
         Args:
             scores: float (q, n_segments, arity), of the model of the index.
@@ -238,7 +238,7 @@ class OrdinalIndex:
         return sums_of_losses(losses, OrdinalCodes(symbols, self.spec))
 
     def search_radius(self, queries: OrdinalCodes, *, radius: int, where: Where | None = None) -> list[RadiusResult]:
-        """Everything at an ordinal distance of at most ``radius``.
+        """All items at an ordinal distance of at most ``radius``.
 
         Args:
             queries: q codes of the model of the index.
@@ -262,23 +262,22 @@ class OrdinalIndex:
         """Load the compiled scans now. The first time on a machine they are compiled, which takes about a minute.
 
         Args:
-            n_queries: Load them only if a search with this many queries uses them; None always loads them.
+            n_queries: Load them only if a search with this many queries needs them; None always loads them.
             progress: Whether to show a bar.
 
         >>> index = OrdinalIndex(OrdinalCodes.from_symbols([[0, 1, 2]], arity=4))
-        >>> index.warm_up(1)  # searching one code takes less time than loading them
+        >>> index.warm_up(1)  # one code is searched faster than they load
         """
         self._engine.warm_up(n_queries, progress=progress)
 
     def build_tables(self) -> None:
-        """Build tables that find near items of a large collection without looking at every code; results stay exact.
+        """Build tables that find near items of a large index without comparing every code; results stay exact.
 
-        They are kept in memory and not saved, and take m (b + 4) bytes a code, b bytes being that of a code and m about
-        code_bits / log2(n / 256): 30 bytes for 100 million codes of 48 bits, and many times the codes themselves where
-        codes are long. They serve ordinal distance. A query whose nearest items are so far that the tables would cost
-        more than looking at every code is answered by that. Where distinct codes are kept, which are few, there is
-        nothing to build. Items that are added later are in no table and are looked at one by one, until this is called
-        again.
+        They are kept in memory, not saved, and take m (b + 4) bytes a code, with codes of b bytes and m about
+        code_bits / log2(n / 256): 30 bytes for 100 million codes of 48 bits, and many times the codes themselves if
+        these are long. They serve ordinal distance only. Queries whose nearest items are so far that the tables would
+        cost more than a scan are scanned. An index of distinct codes needs no tables, since these are few. Items added
+        later are not in the tables and are compared one by one, until this is called again.
 
         Raises:
             InputError: More items than tables can number, 4 294 967 295.
@@ -290,7 +289,7 @@ class OrdinalIndex:
                 self._engine.use_compiled()
 
     def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
-        """Add items behind the existing ones; no code is moved.
+        """Append items; existing codes are not moved.
 
         The first change of an index with keys builds a dictionary of all keys.
 
@@ -324,7 +323,7 @@ class OrdinalIndex:
             self._items.delete(keys)
 
     def save(self, path: StrPath) -> None:
-        """Write the items to one file (Arrow IPC, as [indexfile][ordhash.index.indexfile] says).
+        """Write the items to one file (Arrow IPC, see [indexfile][ordhash.index.indexfile]).
 
         An existing file is replaced only when the new one is complete.
 
@@ -345,7 +344,7 @@ class OrdinalIndex:
                 rows = self._items.live_rows()
                 store = store_of(self.codes[rows])
                 if self._items.deleted:
-                    keys = key_column(self.keys[rows])  # also if they are numbers: rows will change, keys must not
+                    keys = key_column(self.keys[rows])  # numbers too: rows will change, keys must not
                     metadata = None if metadata is None else metadata.take(rows)
             write_index(path, IndexContents(store, self._facts, keys, metadata))
 
@@ -353,8 +352,8 @@ class OrdinalIndex:
     def load(cls, path: StrPath) -> OrdinalIndex:
         """Open an index that [save][ordhash.index.OrdinalIndex.save] wrote.
 
-        The file is mapped: codes stay on disk until they are used, several processes share what is used, and the file
-        must stay unchanged meanwhile (saving over it is safe, because that puts a new file in its place).
+        The file is mapped: codes are read when they are used, and processes share them. The file must not change
+        meanwhile; saving over it is safe, because that puts a new file in its place.
 
         Args:
             path: The file.
@@ -373,7 +372,7 @@ class OrdinalIndex:
         return index
 
     def _allowed(self, where: Where | None) -> tuple[Bytes | None, int]:
-        """One bit for each row, None for all, and how many items that allows."""
+        """Bit mask of the allowed rows, None for all, and the number of allowed items."""
         allowed = self._items.allowed(where)
         return allowed, len(self) if where is None or allowed is None else int(bools_of(allowed, self.n_rows).sum())
 

@@ -1,13 +1,13 @@
-"""The file of an index: Arrow IPC with one row, whose columns are whole arrays, so that it is mapped and not read.
+"""The file of an index: Arrow IPC with one row, whose columns are whole arrays, so that it can be mapped.
 
 Columns: ``count`` (int64), how many codes; ``planes`` (large_binary), the codes as
 [PlaneCodes][ordhash.index.planes.PlaneCodes] holds them; ``offsets`` (large_list of int64) and ``rows`` (large_list of
 uint32), the rows of every distinct code, empty if codes are stored row by row; ``items`` (large_list of a
-struct), ``key`` and the metadata of every row, without ``key`` if items are numbered, and left out without
-either. What a code means (length, arity, model) is in the metadata of the schema. Nothing is pickled.
+struct), ``key`` and the metadata of every row: ``key`` is missing if items are numbered, the column if there are no
+metadata either. Length, arity and model of the codes are in the metadata of the schema. Nothing is pickled.
 
-Opening it checks what compiled code and Arrow rely on, so keys, metadata and the rows of distinct codes are read once.
-The planes, most of the file, are not read.
+Opening checks what compiled code and Arrow rely on. This reads keys, metadata and the rows of distinct codes once, but
+not the planes, which are most of the file.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class IndexContents:
-    """What the file of an index holds.
+    """Contents of an index file.
 
     Attributes:
         store: The codes, in order and packed.
-        facts: What they mean.
+        facts: Length, arity and model of the codes.
         keys: large_string or int64 (n,), or None where the keys are row numbers.
         metadata: Table of n rows, or None.
     """
@@ -55,7 +55,7 @@ class IndexContents:
 
 
 def write_index(path: StrPath, contents: IndexContents) -> None:
-    """Write the file of an index; an existing one is replaced only when the new one is complete.
+    """Write an index file; an existing one is replaced only when the new one is complete.
 
     Raises:
         InputError: The folder does not exist.
@@ -94,14 +94,14 @@ def write_index(path: StrPath, contents: IndexContents) -> None:
 
 
 def read_index(path: StrPath) -> IndexContents:
-    """Open the file of an index. It is mapped: what is not used stays on disk.
+    """Open an index file. It is mapped: unused parts stay on disk.
 
     Raises:
         DataError: No such file, not an index, of another version, truncated or damaged.
     """
     source = existing_file(path)
     try:
-        with source.open("rb") as file:  # by Python, which opens names that are not valid Unicode too
+        with source.open("rb") as file:  # Python also opens names that are not valid Unicode
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(content))).read_all()
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -141,10 +141,10 @@ def _contents(table: pa.Table, facts: CodeFacts, theirs: dict[bytes, bytes]) -> 
 
 
 def _store(n: int, planes: pa.ChunkedArray, offsets: Any, rows: Any, spec: CodeSpec) -> Scan | Distinct:
-    """The codes, after checking their arrays, which compiled code relies on."""
+    """The codes, once the arrays that compiled code relies on are checked."""
     m = n if not len(offsets) else len(offsets) - 1
     shape = (-(-m // BLOCK), width_of(spec), BLOCK)
-    # Not the buffer of the value, which is a copy.
+    # The buffer of the value would be a copy.
     values = planes.chunk(0)
     start, end = np.frombuffer(values.buffers()[1], dtype=np.int64, count=2, offset=8 * values.offset).tolist()
     buffer = values.buffers()[2][start:end] if end > start else pa.py_buffer(b"")
@@ -159,13 +159,13 @@ def _store(n: int, planes: pa.ChunkedArray, offsets: Any, rows: Any, spec: CodeS
 
 
 def _lists_each_row_once(n: int, offsets: Any, rows: Any) -> bool:
-    """Whether the rows of all codes together are all rows, and those of each code rise."""
+    """Whether all codes together have each row once, in ascending order within a code."""
     if int(rows.max()) >= n:
         return False
     seen = np.zeros(n, dtype=np.bool_)
     seen[rows] = True
     rising = rows[1:] > rows[:-1]
-    rising[offsets[1:-1] - 1] = True  # from one code to the next
+    rising[offsets[1:-1] - 1] = True  # between two codes
     return bool(seen.all() and rising.all())
 
 

@@ -1,4 +1,4 @@
-"""The items of an index besides their codes: keys, metadata, and which are deleted."""
+"""Items of an index without their codes: keys, metadata and deletions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Items:
         self.metadata = metadata
         self.deleted = 0
         self._live: Bytes | None = None  # one bit for each row, the lowest of a byte first; None where all are live
-        # Both are made when they are first asked for.
+        # Both are built on first use.
         self._keys: npt.NDArray[Any] | None = None
         self._rows: dict[Any, int] | None = None
 
@@ -95,7 +95,7 @@ class Items:
         if len(chunks) == 1:
             found = chunks[0].take(pa.array(flat)).to_numpy(zero_copy_only=False)
         else:
-            # Arrow's own take would join all chunks first.
+            # Arrow's take would join all chunks first.
             starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
             chunk_of = np.searchsorted(starts, flat, side="right") - 1
             found = np.empty(len(flat), dtype=np.int64 if self.column.type == pa.int64() else object)
@@ -106,7 +106,7 @@ class Items:
         return np.asarray(found).reshape(rows.shape)
 
     def live_rows(self) -> npt.NDArray[np.int64]:
-        """Rows of the items that are not deleted, rising."""
+        """Rows of the items that are not deleted, ascending."""
         return np.arange(self.n) if self._live is None else np.flatnonzero(bools_of(self._live, self.n))
 
     def allowed(self, where: Where | None) -> Bytes | None:
@@ -169,7 +169,7 @@ class Items:
         return 0 <= row < self.n and (self._live is None or bool(self._live[row >> 3] >> (row & 7) & 1))
 
     def _column_with(self, keys: npt.NDArray[Any], *, numbered: bool) -> pa.ChunkedArray | None:
-        """The key column with some more keys, which must be new."""
+        """The key column with more keys, which must be new."""
         if numbered:
             if self.column is not None:
                 raise InputError("the index has keys, and none are given; give a key for each code")
@@ -191,12 +191,12 @@ class Items:
         if again is not None:
             raise InputError(f"key {again!r} is in the index already; delete that item first, or give another key")
         chunks = [chunk for chunk in (*old.chunks, *new.chunks) if len(chunk)]
-        while len(chunks) > 1 and 2 * len(chunks[-1]) >= len(chunks[-2]):  # few chunks, however often items are added
+        while len(chunks) > 1 and 2 * len(chunks[-1]) >= len(chunks[-2]):  # keeps chunks few after many additions
             chunks[-2:] = [pa.concat_arrays(chunks[-2:])]
         return pa.chunked_array(chunks, new.type)
 
     def _metadata_with(self, table: CodeTable) -> pa.Table | None:
-        """The metadata with some more rows, of the same columns."""
+        """The metadata with more rows, of the same columns."""
         old, new = self.metadata, table.metadata
         names = [set() if part is None else set(part.column_names) for part in (old, new)]
         if names[0] != names[1]:

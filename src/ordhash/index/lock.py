@@ -10,7 +10,7 @@ __all__ = ["SharedLock"]
 
 
 class SharedLock:
-    """A lock that readers share and a writer has alone; a waiting writer goes before new readers.
+    """A lock shared by readers and exclusive for a writer. A waiting writer goes before new readers.
 
     >>> lock = SharedLock()
     >>> with lock.looking(), lock.looking():
@@ -27,7 +27,7 @@ class SharedLock:
     def looking(self) -> Iterator[None]:
         """Hold the lock for reading, together with other readers."""
         with self._condition:
-            # A waiting writer goes first; otherwise a steady stream of readers would keep it waiting.
+            # A waiting writer goes first; a steady stream of readers would starve it.
             self._condition.wait_for(lambda: not self._changing and not self._waiting)
             self._looking += 1
         try:
@@ -39,7 +39,7 @@ class SharedLock:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the lock for writing, alone."""
+        """Hold the lock for writing, exclusively."""
         with self._condition:
             self._waiting += 1
             self._condition.wait_for(lambda: not self._changing and not self._looking)

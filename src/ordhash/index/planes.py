@@ -1,8 +1,7 @@
-"""Codes as compiled scans read them: planes of bits, in blocks.
+"""Codes in the layout of the compiled scans: planes of bits, in blocks.
 
-Eight segments give one byte for each of the log2(K) bits of a symbol, the byte of the highest bits first. The planes of
-a last group of fewer than eight segments share bytes, so that codes take no more room than packed ones, but for a byte
-or so at odd lengths.
+A group of eight segments gives one byte for each of the log2(K) bits of a symbol, highest bits first. The planes of a
+last, smaller group share bytes, so codes take no more room than packed ones, except about a byte at odd lengths.
 
 Codes are kept in blocks of ``BLOCK``, each byte by byte: the first byte of all its codes, then the second.
 """
@@ -28,8 +27,8 @@ class PlaneCodes:
     """n codes as planes, in blocks.
 
     Attributes:
-        blocks: uint8 (n_blocks, width, BLOCK); what is missing to a whole block is zero.
-        n: Codes in them.
+        blocks: uint8 (n_blocks, width, BLOCK); the last block is padded with zeros.
+        n: Number of codes.
         spec: Shape of the code.
 
     >>> codes = OrdinalCodes.from_symbols([[3, 0, 1, 2], [1, 1, 1, 1]], arity=4)
@@ -43,17 +42,17 @@ class PlaneCodes:
 
     @classmethod
     def of(cls, codes: OrdinalCodes) -> PlaneCodes:
-        """The same codes as planes."""
+        """Convert codes to planes."""
         return cls(np.zeros((0, width_of(codes.spec), BLOCK), dtype=np.uint8), 0, codes.spec).extended(codes)
 
     def extended(self, codes: OrdinalCodes) -> PlaneCodes:
-        """These codes and some more of the same spec behind them.
+        """Append codes of the same spec.
 
         The new planes share memory with these and have room for later codes, so extending the result again is cheap.
         Extending the same planes twice is wrong: both results would share the same room.
         """
         n, owner = self.n + len(codes), self.blocks.base
-        # Of blocks that were cut from a larger array, the rest; a map of a file has another shape, and no room.
+        # The spare room, if the blocks are a slice of a larger array; a mapped file has another shape and no room.
         room = owner if isinstance(owner, np.ndarray) and owner.shape[1:] == self.blocks.shape[1:] else self.blocks
         needed = -(-n // BLOCK)
         if needed > len(room) or not room.flags.writeable:
@@ -66,7 +65,7 @@ class PlaneCodes:
         return PlaneCodes(room[:needed], n, self.spec)
 
     def symbols(self) -> Bytes:
-        """The symbols again, uint8 (n, n_segments)."""
+        """Unpack the symbols, uint8 (n, n_segments)."""
         symbols = np.empty((self.n, self.spec.n_segments), dtype=np.uint8)
         places = [bit_places(self.spec, segment) for segment in range(self.spec.n_segments)]
         for number, block in enumerate(self.blocks):
@@ -88,7 +87,7 @@ class PlaneCodes:
 
 
 def width_of(spec: CodeSpec) -> int:
-    """Bytes that the planes of a code take.
+    """Bytes of a code as planes.
 
     >>> width_of(CodeSpec(48, 4)), width_of(CodeSpec(20, 4))
     (6, 3)
@@ -116,12 +115,12 @@ def planes(codes: OrdinalCodes) -> Bytes:
 
 
 def room_of(segments: int) -> int:
-    """Bits that a plane of a group of segments takes: 1, 2, 4 or 8, so that planes share a byte evenly."""
+    """Bits of a plane of a group: 1, 2, 4 or 8, so that planes share a byte evenly."""
     return 1 << (segments - 1).bit_length()
 
 
 def bit_places(spec: CodeSpec, segment: int) -> list[tuple[int, int]]:
-    """Where the bits of a segment's symbol lie, the highest first: byte of the planes, and bit in it from the lowest.
+    """Places of the bits of a segment's symbol, highest first: byte of the planes, and bit in it from the lowest.
 
     >>> bit_places(CodeSpec(20, 4), 0), bit_places(CodeSpec(20, 4), 9)
     ([(0, 7), (1, 7)], [(2, 6), (2, 4)])

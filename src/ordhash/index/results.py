@@ -12,7 +12,7 @@ __all__ = ["Found", "IndexStats", "RadiusResult", "SearchResult"]
 
 
 Found: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
-"""Distances and rows, of one shape, nearest first: what kernels and stores return."""
+"""Distances and rows of the same shape, nearest first, as kernels and stores return them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +50,15 @@ class RadiusResult:
 
 @dataclass(frozen=True)
 class IndexStats:
-    """What an index holds and how it searches.
+    """Contents of an index, and how it searches.
 
     Args:
         count: Items.
         deleted: Rows whose items were deleted since the index was built or opened.
-        method: ``scan`` where a search looks at every code, ``distinct`` where it looks at every distinct code and the
-            rows that share it, ``tables`` where tables find near codes and a scan the others.
-        distinct: Distinct codes, where they are told apart; None otherwise. Added items are not among them.
-        nbytes: Bytes of the codes in memory, or in the file that is mapped; keys and metadata come on top.
+        method: ``scan`` if a search compares every code, ``distinct`` if it compares every distinct code and
+            expands it to its rows, ``tables`` if tables find near codes and a scan the others.
+        distinct: Number of distinct codes, without those of added items; None if they are not counted.
+        nbytes: Bytes of the codes in memory or in the mapped file, without keys and metadata.
     """
 
     count: int

@@ -1,6 +1,6 @@
 """Compiled scans (Numba): the nearest codes and those within a radius, for one query or many at once.
 
-Compiled functions take arrays and numbers and no objects, so some of them have more than eight parameters.
+Compiled functions take only arrays and numbers, so some have more than eight parameters.
 """
 
 from ordhash.index.kernels.asymmetric import nearest_asymmetric

@@ -1,17 +1,17 @@
-"""Compiled scan by asymmetric distance: the k nearest, exact, to the last tie.
+"""Compiled scan by asymmetric distance: the exact k nearest, ties included.
 
-The distance of a code is a sum of losses, one a segment, looked up by its symbol. A scan first bounds it from below in
-one byte, for many codes at once, and computes the distance itself only where that bound is small enough.
+The distance of a code is a sum of losses, one per segment, looked up by symbol. A scan first computes a lower bound in
+one byte, for many codes at once, and the distance itself only where that bound is small enough.
 
-Up to four bits of a code, one segment or a few, are a *unit*; its value finds one of 16 entries of a table, which is
-one instruction for a whole register of codes (as in André et al., Cache Locality is not Enough, VLDB 2015). The tables
-hold the losses as whole numbers, rounded down, on a scale on which the largest distance that may still be among the
-nearest is just below 255; sums stop at 255. So a sum of 255 says that a code is too far away, and a smaller one that it
-may be near. Symbols of more than four bits take one table for every 16 values.
+Up to four bits of a code, one segment or a few, form a *unit*. Its value selects one of 16 table entries, in one
+instruction for a whole register of codes (as in André et al., Cache Locality is not Enough, VLDB 2015). The tables
+hold losses as integers, rounded down, scaled so that the largest distance that may still be among the nearest is just
+below 255, where sums saturate. A sum of 255 means that a code is too far away; a smaller one, that it may be near.
+Symbols of more than four bits need one table for every 16 values.
 
-As nearer codes are found the limit falls and the scale rises with it, so the bound gets finer where it matters. The
-distances of what it lets through are those of [asymmetric_distances][ordhash.codes.asymmetric_distances], float32
-added in the order of the segments, and of equals the earlier row is taken.
+As nearer codes are found, the limit falls and the scale rises, so the bound gets finer where it matters. Distances of
+the remaining candidates are those of [asymmetric_distances][ordhash.codes.asymmetric_distances]: float32, added in the
+order of the segments. Of equal ones the earlier row wins.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from ordhash.index.results import Found
 
 __all__ = ["nearest_asymmetric"]
 
-_TILE = 1 << 11  # codes whose units are taken apart together, for all queries
-_TILE_BYTES = 1 << 18  # that they may take, so that they stay in the second cache
-_NOTHING = 1 << 7  # a value that finds no entry
+_TILE = 1 << 11  # codes unpacked into units together, for all queries
+_TILE_BYTES = 1 << 18  # of a tile at most, to stay in the L2 cache
+_NOTHING = 1 << 7  # a value without an entry
 
 
 def nearest_asymmetric(
@@ -50,9 +50,9 @@ def nearest_asymmetric(
     Args:
         database: n codes.
         losses: float32 (q, n_segments, arity), as [symbol_losses][ordhash.codes.symbol_losses] gives them.
-        k: From 0 to the rows that are allowed.
+        k: From 0 to the number of allowed rows.
         allowed: As in [nearest][ordhash.index.kernels.nearest].
-        threads: How many share the blocks; None is one for every core.
+        threads: Threads that share the blocks; None means one per core.
 
     Returns:
         Distances float32 and rows int64, both (q, k).
@@ -80,12 +80,12 @@ def nearest_asymmetric(
 
 @dataclass(frozen=True, eq=False)
 class _Units:
-    """How codes of a spec are taken apart.
+    """How codes of a spec are unpacked into units.
 
     Attributes:
-        places: int64 (n_units, bits_per_symbol, 2): where a unit finds the bits of each significance of its segments,
-            the highest first: byte of the code, and shift of the last of them.
-        widths: int64 (n_units,): segments that share a unit, whether they exist or not.
+        places: int64 (n_units, bits_per_symbol, 2): place of the bits of each significance of a unit's segments,
+            highest first: byte of the code, and shift of the last of them.
+        widths: int64 (n_units,): segments that share a unit, counting missing ones.
         segments: int64 (n_units, most): segments of a unit; -1 where there is none.
         symbols: int64 (n_units, most, n_values): their symbols by the value of the unit.
     """
@@ -105,7 +105,7 @@ class _Units:
             for first in range(group, min(group + 8, spec.n_segments), width):
                 here = np.arange(first, first + most)
                 here[(here >= spec.n_segments) | (here >= first + width)] = -1
-                # Bits of one significance lie side by side, those of the last segment lowest.
+                # Bits of one significance are adjacent, the last segment lowest.
                 of_each = [
                     [(values >> ((bits - 1 - bit) * width + width - 1 - min(j, width - 1))) & 1 for bit in range(bits)]
                     for j in range(most)
@@ -117,14 +117,14 @@ class _Units:
         return cls(*(np.array(part, dtype=np.int64) for part in (places, widths, segments, symbols)))
 
     def losses(self, losses: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Losses by the value of a unit, float32 (q, n_units, most, n_values), 0 where there is no segment."""
+        """Losses by the value of a unit, float32 (q, n_units, most, n_values), 0 for missing segments."""
         by_value = losses[:, self.segments[:, :, None], self.symbols]
         by_value[:, self.segments < 0] = 0
         return np.ascontiguousarray(by_value)
 
 
 def _capacity(k: int) -> int:
-    """Candidates of a query that a part may hold before it drops all but the k nearest."""
+    """Candidates of a query that a part holds before it drops all but the k nearest."""
     return k + max(128, k // 2)
 
 
@@ -136,7 +136,7 @@ def _nearest_in_parts(
     distances: npt.NDArray[np.float32],
     rows: npt.NDArray[np.int64],
 ) -> None:
-    """Fill in distances and rows (q, k) of queries that fit into one pass."""
+    """Fill in distances and rows (q, k) of the queries of one pass."""
     k = distances.shape[1]
     by_value = units.losses(losses)
     shape = (len(parts), len(losses), _capacity(k))
@@ -223,16 +223,16 @@ def _sums_one_by_one(columns, tables, start, sums):  # type: ignore[no-untyped-d
     return near
 
 
-# Sums that stop at FAR, of the table entries of STEP codes from ``start`` on; gives whether any is smaller.
+# Sums of the table entries of STEP codes from ``start`` on, saturating at FAR; returns whether any is smaller.
 _sums = _sums_in_registers if has_look_up() else _sums_one_by_one
 
 
 @_compiled
 def _fill(tables, bounds, limit):  # type: ignore[no-untyped-def]
-    """Tables on a scale that puts ``limit`` just below 255. All zero for an infinite one; nothing is below 0."""
+    """Tables scaled so that ``limit`` is just below 255. All zero for an infinite limit; nothing is below 0."""
     if not 0 < limit < np.inf:
         return
-    # Float32 sums may be below the exact ones by a rounding a segment, and a scale too large would lose codes.
+    # Float32 sums may be too low by one rounding per segment, and too large a scale would lose codes.
     scale = min(254 / (1.001 * limit), 1e30)
     for column in range(len(tables)):
         for value in range(16):
@@ -241,7 +241,7 @@ def _fill(tables, bounds, limit):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _distance(columns, i, n_splits, by_value):  # type: ignore[no-untyped-def]
-    """The distance by its definition: float32, in the order of the segments."""
+    """The distance as defined: float32, added in the order of the segments."""
     n_units, most, _ = by_value.shape
     total = np.float32(0)
     for unit in range(n_units):
@@ -256,7 +256,7 @@ def _distance(columns, i, n_splits, by_value):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _keep_nearest(near, where, size, k):  # type: ignore[no-untyped-def]
-    """Drop all but the k nearest, of equals the earlier; gives the largest distance left."""
+    """Drop all but the k nearest, of equal ones the earlier; returns the largest distance left."""
     last = np.partition(near[:size], k - 1)[k - 1]
     nearer = 0
     for i in range(size):
@@ -270,7 +270,7 @@ def _keep_nearest(near, where, size, k):  # type: ignore[no-untyped-def]
 def _nearest_of_part(  # type: ignore[no-untyped-def]
     blocks, n, allowed, places, widths, by_value, bounds, tile_size, first_block, end_block, k, near, where, sizes
 ):
-    """Candidates of a part of the blocks: its k nearest and perhaps some more, in the order of rows."""
+    """Candidates of a part of the blocks: its k nearest and possibly more, in the order of rows."""
     n_queries, capacity = near.shape
     n_columns = bounds.shape[1]
     n_splits = n_columns // len(widths)
@@ -283,7 +283,7 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
         length = min(BLOCK, n - block * BLOCK)
         for start in range(0, length, tile_size):
             size = min(tile_size, length - start)
-            # Whole steps: what lies behind the last code of a block is zero, and its sums are not looked at.
+            # Whole steps: blocks are padded with zeros, and the sums of the padding are ignored.
             steps = min(-(-size // STEP) * STEP, tile_size)
             _take_apart(blocks[block][:, start : start + steps], places, widths, n_splits, columns[:, :steps])
             for q in range(n_queries):

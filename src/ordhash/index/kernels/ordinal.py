@@ -1,13 +1,13 @@
 """Compiled scans by ordinal distance: the k nearest, and everything within a radius, exact.
 
-Where two codes differ in a segment, at least one byte of their [planes][ordhash.index.planes] differs at its
-place; so a distance is an XOR of each plane, one OR over the planes, and a count of bits, the same for every arity and
-on as many codes at once as a register has bytes. A scan reads memory in its order and once for all queries of a batch.
+If two codes differ in a segment, at least one of their [planes][ordhash.index.planes] differs in its bit. So a distance
+is an XOR of each plane, an OR over the planes and a popcount, for every arity alike and on as many codes at once as a
+register has bytes. A scan reads memory sequentially, once for all queries of a batch.
 
-The nearest are kept in the same pass. A count of every distance taken so far says which distance cannot be among the
-nearest any more, and distances are looked at one by one only where the smallest of a short run is below that. Rows come
-in their order, so of equals the earlier is taken first, and the result is that of
-[top_k][ordhash.codes.top_k] on all distances, to the last tie.
+The nearest are collected in the same pass. A histogram of the distances taken so far gives the limit from which on a
+distance cannot be among the nearest, and a short run of distances is examined one by one only if its smallest is below
+that. Rows come in order, so of equal ones the earlier is taken first, and the result equals
+[top_k][ordhash.codes.top_k] on all distances, ties included.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ordhash.index.results import Found
 
 __all__ = ["compact", "distances_of", "nearest", "parameters_of", "within"]
 
-_TILE = 1 << 14  # distances held at once: a block's, so that planes are read in long runs
+_TILE = 1 << 14  # distances held at once: those of a block, so that planes are read in long runs
 
 
 def nearest(
@@ -37,9 +37,9 @@ def nearest(
     Args:
         database: n codes.
         queries: q codes of the same spec.
-        k: From 0 to the rows that are allowed.
-        allowed: One bit for each row, the lowest of a byte first (``np.packbits`` with ``bitorder="little"``): whether
-            it may be found. None allows all.
+        k: From 0 to the number of allowed rows.
+        allowed: One bit for each row, the lowest of a byte first (``np.packbits`` with ``bitorder="little"``): 1 if
+            it is allowed. None allows all.
         threads: How many share the blocks; None is one for every core.
 
     Returns:
@@ -102,12 +102,12 @@ def parameters_of(spec: CodeSpec) -> tuple[int, int, int, npt.NDArray[Any]]:
 
 
 def _scan(database: PlaneCodes, allowed: Bytes | None) -> tuple[Any, ...]:
-    """What every scan is told of the codes: blocks, n, bits of the rows that are allowed, and their layout."""
+    """Arguments of every scan: blocks, n, bits of the allowed rows, and layout."""
     return blocks_of(database), database.n, bits_of(allowed), *parameters_of(database.spec)
 
 
 def _capacity(k: int) -> int:
-    """Candidates of a query that a part may hold before it drops what cannot be among the nearest."""
+    """Candidates of a query that a part holds before it drops those that cannot be among the nearest."""
     return 2 * (k + _TILE)
 
 
@@ -119,7 +119,7 @@ def _nearest_in_parts(
     distances: npt.NDArray[np.uint16],
     rows: npt.NDArray[np.int64],
 ) -> None:
-    """Fill in distances and rows (q, k) of queries (q, width) that fit into one pass."""
+    """Fill in distances and rows (q, k) of the queries (q, width) of one pass."""
     k = distances.shape[1]
     shape = (len(parts), len(asked), _capacity(k))
     near, where = np.empty(shape, dtype=np.uint16), np.empty(shape, dtype=np.int64)
@@ -138,7 +138,7 @@ _byte = np.uint8
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _fold(byte, room):  # type: ignore[no-untyped-def]
-    """One bit for each segment, of a byte that holds planes of ``room`` bits."""
+    """OR the planes of ``room`` bits that share a byte: one bit for each segment."""
     if room <= 4:
         byte = _byte(byte | _byte(byte >> _byte(4)))
     if room <= 2:
@@ -148,7 +148,7 @@ def _fold(byte, room):  # type: ignore[no-untyped-def]
     return _byte(byte & _byte((1 << room) - 1))
 
 
-# Loops over one array each, which the compiler turns into instructions on whole registers.
+# Loops over one array each, which the compiler vectorises.
 
 
 @_compiled
@@ -171,7 +171,7 @@ def _count_two(plane, asked, other, asked_other, room, counts):  # type: ignore[
 
 @_compiled
 def _group(columns, query, first, width, room, different, counts):  # type: ignore[no-untyped-def]
-    """Add to ``counts`` the segments of one group that differ."""
+    """Add the differing segments of one group to ``counts``."""
     last = first + width - 1
     if width == 1:
         _count_one(columns[first], query[first], room, counts)
@@ -197,7 +197,7 @@ def distances_of(columns, query, whole, width, room, different, counts):  # type
 
 @_compiled
 def compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
-    """Drop what cannot be among the nearest: all beyond ``limit``, and at it all but the first ``spare``."""
+    """Drop what cannot be among the nearest: all beyond ``limit``, and all but the first ``spare`` at it."""
     kept = 0
     for i in range(size):
         at_limit = near[i] == limit
@@ -213,13 +213,13 @@ def compact(near, where, size, limit, spare):  # type: ignore[no-untyped-def]
 def _nearest_of_part(  # type: ignore[no-untyped-def]
     blocks, n, allowed, whole, width, room, counter, queries, first_block, end_block, n_segments, k, near, where, sizes
 ):
-    """Candidates of a part of the blocks: its k nearest and perhaps some more, in the order of rows."""
+    """Candidates of a part of the blocks: its k nearest and possibly more, in the order of rows."""
     n_queries, capacity = near.shape
     different = np.empty(_TILE, dtype=np.uint8)
     # Room for a whole step behind the last distance, where nothing may look near.
     counts = np.empty(_TILE + STEP, dtype=counter.dtype)
     # Of every query: how many were taken at each distance, how many below the limit, and the limit, from which on
-    # nothing is taken any more.
+    # nothing is taken.
     taken = np.zeros((n_queries, n_segments + 1), dtype=np.int64)
     below = np.zeros(n_queries, dtype=np.int64)
     limits = np.full(n_queries, n_segments + 1, dtype=np.int64)
@@ -254,7 +254,7 @@ def _nearest_of_part(  # type: ignore[no-untyped-def]
 def _merge(near, where, sizes, n_segments, distances, rows):  # type: ignore[no-untyped-def]
     """The k nearest among the candidates of all parts.
 
-    Parts are in the order of rows, so a sort by counting keeps rows in order among equals.
+    Parts are in the order of rows, so a counting sort keeps the rows of equal distances in order.
     """
     n_parts, n_queries = sizes.shape
     k = distances.shape[1]

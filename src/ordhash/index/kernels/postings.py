@@ -28,17 +28,16 @@ def expand(
     """The k nearest rows of every query, ordered by (distance, row), from its nearest distinct codes.
 
     Args:
-        near: uint16 or float32 (q, m): distances of the nearest codes, rising.
-        codes: int64 (q, m): which codes these are.
-        all_codes: Whether there are no other codes.
+        near: uint16 or float32 (q, m): distances of the nearest codes, ascending.
+        codes: int64 (q, m): numbers of these codes.
+        all_codes: Whether these are all codes.
         offsets: int64: where the rows of each code start.
-        rows: uint32: the rows of each code, rising.
+        rows: uint32: the rows of each code, ascending.
         allowed: As in [nearest][ordhash.index.kernels.nearest].
-        k: At most the rows that are allowed.
+        k: At most the number of allowed rows.
 
     Returns:
-        Distances (q, k), rows (q, k), and (q,) whether these codes were enough; where they were not, the other two
-        hold nothing.
+        Distances (q, k), rows (q, k), and (q,) whether these codes were enough; if not, the other two are undefined.
 
     >>> near, codes = np.array([[0, 1]], dtype=np.uint16), np.array([[1, 0]])
     >>> offsets, rows = np.array([0, 2, 3]), np.array([0, 2, 1], dtype=np.uint32)
@@ -64,7 +63,7 @@ def has_allowed(offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.uint32], al
 
 
 def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that cannot be written to: one type, as for arrays of a mapped file, so code is compiled once."""
+    """A read-only view, as of a mapped file: with one type, code is compiled once."""
     view = values.view()
     view.flags.writeable = False
     return view
@@ -94,7 +93,7 @@ def _expand(near, codes, all_codes, offsets, rows, allowed, distances, found, do
             while end < m and near[q, end] == near[q, first]:
                 end += 1
             if end == m and not all_codes:
-                break  # codes that were not asked for may be as near, and have earlier rows
+                break  # other codes may be as near and have earlier rows
             some = _smallest_rows(codes[q, first:end], offsets, rows, allowed, k - taken)
             distances[q, taken : taken + len(some)] = near[q, first]
             found[q, taken : taken + len(some)] = some
@@ -105,14 +104,14 @@ def _expand(near, codes, all_codes, offsets, rows, allowed, distances, found, do
 
 @_compiled
 def _smallest_rows(codes, offsets, rows, allowed, wanted):  # type: ignore[no-untyped-def]
-    """The smallest allowed rows of some codes, rising, at most so many."""
+    """The smallest allowed rows of some codes, ascending, at most ``wanted``."""
     kept = np.empty(2 * wanted + 64, dtype=np.int64)
     size, bound = 0, np.iinfo(np.int64).max
     for code in codes:
         for place in range(offsets[code], offsets[code + 1]):
             row = np.int64(rows[place])
             if row >= bound:
-                break  # the rest of this code's rows are larger still
+                break  # the remaining rows of this code are larger
             if is_allowed(allowed, row):
                 kept[size] = row
                 size += 1

@@ -11,8 +11,8 @@ from numba.np.arrayobj import make_array
 
 __all__ = ["FAR", "STEP", "has_look_up", "popcount", "shifted", "smallest_of_step", "sum_of_step"]
 
-STEP = 1 << 7  # codes that are summed together, in four registers
-FAR = 255  # where sums stop
+STEP = 1 << 7  # codes summed together, in four registers
+FAR = 255  # sums saturate here
 
 
 def has_look_up() -> bool:
@@ -92,7 +92,7 @@ popcount: Any = intrinsic(_generate_popcount)
 """Number of bits set in an integer, of the integer's type."""
 
 shifted: Any = intrinsic(_generate_shifted)
-"""A byte shifted right, as a byte: Python's operator widens it, and then a register holds an eighth as many."""
+"""A byte shifted right, as a byte: Python's operator widens it, so a register would hold an eighth as many."""
 
 smallest_of_step: Any = intrinsic(_generate_smallest_of_step)
 """Smallest of ``STEP`` unsigned values, from ``start`` on: a loop over them takes several times as long.
@@ -101,8 +101,8 @@ Arguments: values uint8 or uint16, contiguous; start.
 """
 
 sum_of_step: Any = intrinsic(_generate_sum_of_step)
-"""Sums of the table entries of ``STEP`` codes, and whether any of them is below ``FAR``, where sums stop.
+"""Sums of the table entries of ``STEP`` codes, which saturate at ``FAR``, and whether any is below it.
 
-Arguments: columns uint8 (n_columns, codes), values below 16, or of 128 and more for no entry; tables uint8
+Arguments: columns uint8 (n_columns, codes), values below 16, or from 128 for no entry; tables uint8
 (n_columns, 16); start, the first of the codes; sums uint8 (STEP,), filled in.
 """

@@ -1,13 +1,12 @@
-"""Search that looks at few codes of many: multi-index hashing (Norouzi et al., arXiv:1307.2982), for symbols.
+"""Sublinear search: multi-index hashing (Norouzi et al., arXiv:1307.2982), for symbols.
 
-The segments are cut into groups, and for each group a table lists the codes by the symbols they have there. If two
-codes differ in t segments, then in one of m groups they differ in at most t / m. So the tables are asked step by step,
-for the query's own symbols in each group, then for all that differ in one of them, then in two; after step t, counted
-from 0, every code at a distance of at most t was seen, and a search is over when that is the distance of its last
-result.
+The segments are divided into groups, and a table for each group lists the codes by their symbols there. If two codes
+differ in t segments, then in one of m groups they differ in at most t / m. So the tables are probed step by step: with
+the query's symbols in each group, then with all that differ in one of them, then in two. After step t, counted from 0,
+every code at a distance of at most t was seen; a search ends when that is the distance of its last result.
 
-A table holds its codes in its own order, as planes, so that the codes of a bucket lie side by side and many are
-compared at once. A query gives up when the tables have cost as much as a scan would.
+A table holds the codes as planes in the order of its buckets, so the codes of a bucket are contiguous and compared
+many at once. A query gives up once the tables have cost as much as a scan.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from ordhash.index.planes import BLOCK, Bytes, PlaneCodes, bit_places, planes
 __all__ = ["Tables", "walk"]
 
 _TILE = 1 << 11
-_CODES_A_BUCKET = 1 << 8  # about as many as a bucket should have: finding one costs as much as comparing some hundred
+_CODES_A_BUCKET = 1 << 8  # desired size of a bucket: finding one costs as much as comparing some hundred codes
 _MOST_BITS = 24
-# What a bucket and one of its codes cost, where a code costs 1 in a scan.
+# Costs of a bucket and of a code in it, relative to a code in a scan.
 _COST_OF_BUCKET, _COST_OF_CODE = 400, 3
-_SOME_MASKS = 1 << 12  # that a group has at most, or more where a scan would cost more than they
+_SOME_MASKS = 1 << 12  # at most per group, or more if a scan costs more
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +45,11 @@ class Tables:
         spec: Shape of the code.
         places: int64 (m, most bits, 2): byte and shift of every bit of a group's symbols, -1 where there is none.
         segments: int64 (m + 1,): first segment of every group, and the end.
-        offsets: int64 (m, buckets + 1): where the codes of each bucket start.
+        offsets: int64 (m, buckets + 1): start of each bucket.
         rows: uint32 (m, n): rows in the order of each table.
         columns: uint8 (m, width, n): planes in the order of each table.
-        masks: int64: what to change in a group's symbols, all ways that change one segment, then two, and so on.
-        starts: int64 (m, steps + 1): where the masks of a group that change so many segments start.
+        masks: int64: changes of a group's symbols: all that change one segment, then two, and so on.
+        starts: int64 (m, steps + 1): for each number of changed segments, start of its masks.
     """
 
     n: int
@@ -65,7 +64,7 @@ class Tables:
 
     @classmethod
     def of(cls, codes: PlaneCodes) -> Tables:
-        """Tables of all codes, which take (width + 4) bytes a code each, beside the codes themselves."""
+        """Build tables of all codes. Each takes (width + 4) bytes a code, besides the codes themselves."""
         spec, n = codes.spec, codes.n
         bits = min(_MOST_BITS, max(8, int(math.log2(max(1, n // _CODES_A_BUCKET)))))
         m = max(1, -(-spec.n_segments // max(1, bits // spec.bits_per_symbol)))
@@ -93,7 +92,7 @@ class Tables:
 
     @property
     def nbytes(self) -> int:
-        """Memory they take."""
+        """Bytes in memory."""
         return self.offsets.nbytes + self.rows.nbytes + self.columns.nbytes + self.masks.nbytes
 
 
@@ -113,14 +112,13 @@ def walk(
         tables: n codes.
         queries: q codes of the same spec.
         k: At least 1.
-        radius: No code further away is given; n_segments is no limit.
+        radius: Largest distance; n_segments means no limit.
         allowed: As in [nearest][ordhash.index.kernels.nearest].
-        budget: What a query may cost, in codes that a scan compares; None is a scan of all.
-        threads: How many share the queries; None is one for every core.
+        budget: Highest cost of a query, in codes compared by a scan; None means the cost of a full scan.
+        threads: Threads that share the queries; None means one per core.
 
     Returns:
-        Distances and rows of every query, k or fewer, and (q,) whether they are complete: where they are not, a scan is
-        cheaper.
+        Distances and rows of every query, k or fewer, and (q,) whether they are complete; if not, a scan is cheaper.
 
     >>> codes = OrdinalCodes.from_symbols([[0, 1, 2], [3, 3, 3], [0, 1, 1]], arity=4)
     >>> found, done = walk(Tables.of(PlaneCodes.of(codes)), codes[:1], 2, 3, budget=10_000)
@@ -147,7 +145,7 @@ def walk(
 def _masks_of(
     spec: CodeSpec, segments: npt.NDArray[np.int64], most: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Masks of all groups, for as many changed segments as give no more than ``most`` masks."""
+    """Masks of all groups, for as many changed segments as ``most`` masks allow."""
     bits, masks, starts = spec.bits_per_symbol, [], []
     total = 0
     for size in np.diff(segments).tolist():
@@ -175,7 +173,7 @@ _compiled: Any = numba.njit(cache=True, nogil=True)
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _key(columns, i, places):  # type: ignore[no-untyped-def]
-    """The symbols of a group, as one number."""
+    """The symbols of a group as one number."""
     key = 0
     for bit in range(len(places)):
         if places[bit, 0] >= 0:
@@ -185,7 +183,7 @@ def _key(columns, i, places):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _sort(blocks, n, places, offsets, rows, columns):  # type: ignore[no-untyped-def]
-    """Fill in a table: a sort by counting, which keeps the order of rows in a bucket."""
+    """Fill in a table by a counting sort, which keeps the order of rows in a bucket."""
     for row in range(n):
         offsets[_key(blocks[row // BLOCK], row % BLOCK, places) + 1] += 1
     for bucket in range(len(offsets) - 1):
@@ -198,7 +196,7 @@ def _sort(blocks, n, places, offsets, rows, columns):  # type: ignore[no-untyped
         rows[place] = row
         for column in range(len(columns)):
             columns[column, place] = block[column, i]
-    # Every start has moved on to the next bucket's.
+    # Every start has moved to that of the next bucket.
     for bucket in range(len(offsets) - 1, 0, -1):
         offsets[bucket] = offsets[bucket - 1]
     offsets[0] = 0
@@ -206,7 +204,7 @@ def _sort(blocks, n, places, offsets, rows, columns):  # type: ignore[no-untyped
 
 @_compiled
 def _changed(key, other, n_segments, bits):  # type: ignore[no-untyped-def]
-    """Segments in which the symbols of a group differ."""
+    """Number of segments in which the symbols of a group differ."""
     difference, mask, count = key ^ other, (1 << bits) - 1, 0
     for _ in range(n_segments):
         count += (difference & mask) != 0
@@ -220,12 +218,12 @@ def _walk(  # type: ignore[no-untyped-def]
     places, segments, offsets, rows, columns, masks, starts, allowed,
     whole, width, room, counter, asked, n_segments, bits, k, radius, budget,
 ):  # fmt: skip
-    """Results of one query, in no order and perhaps more than k, and whether they are complete."""
+    """Results of one query, unordered and possibly more than k, and whether they are complete."""
     m, steps = len(rows), starts.shape[1] - 1
     near, where, found = np.empty(_TILE, dtype=np.uint16), np.empty(_TILE, dtype=np.int64), 0
     different, counts = np.empty(_TILE, dtype=np.uint8), np.empty(_TILE + STEP, dtype=counter.dtype)
     taken = np.zeros(n_segments + 1, dtype=np.int64)
-    limit = min(radius, n_segments)  # the largest distance that is of interest
+    limit = min(radius, n_segments)  # largest distance of interest
     below = 0  # results nearer than that
     keys = np.empty(m, dtype=np.int64)
     asked_columns = asked.reshape(-1, 1)
@@ -252,7 +250,7 @@ def _walk(  # type: ignore[no-untyped-def]
                         distance = np.int64(counts[i])
                         if distance > limit or not is_allowed(allowed, np.int64(rows[group, start + i])):
                             continue
-                        # A code that an earlier step found is in the results already.
+                        # Skip codes that an earlier step found.
                         again = False
                         for other in range(m):
                             asked_up_to = changed if other < group else changed - 1
@@ -280,7 +278,7 @@ def _walk(  # type: ignore[no-untyped-def]
 
 @_compiled
 def _drop(near, where, limit):  # type: ignore[no-untyped-def]
-    """Drop what lies beyond the limit; ties at it stay, because rows come in no order."""
+    """Drop results beyond the limit; ties at it stay, because rows are unordered."""
     kept = 0
     for i in range(len(near)):
         if near[i] <= limit:

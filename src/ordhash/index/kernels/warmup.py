@@ -1,4 +1,4 @@
-"""Compile every scan before it is needed. Numba compiles once on a machine and keeps the result on disk."""
+"""Compile every scan before it is needed. Numba compiles once per machine and caches the result on disk."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Once", "warm_up"]
 
 
 class Once:
-    """Work that is done once in a process. Whoever asks meanwhile waits until it is done.
+    """Work done once per process. Concurrent callers wait until it is done.
 
     Args:
-        steps: Gives the steps of the work when it begins.
+        steps: Returns the steps, called when the work begins.
     """
 
     def __init__(self, steps: Callable[[], Sequence[Callable[[], object]]]) -> None:
@@ -31,7 +31,7 @@ class Once:
         self._done = False
 
     def __call__(self, *, progress: bool = False) -> None:
-        """Do the work, unless it is done; ``progress`` shows a bar."""
+        """Do the work, unless it is done already; ``progress`` shows a bar."""
         with self._lock:
             if self._done:
                 return

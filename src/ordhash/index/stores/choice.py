@@ -1,4 +1,4 @@
-"""Which store suits some codes."""
+"""Choose the store that suits the codes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST_MEMORY = 1.15  # times the packed codes
 
 
 def store_of(codes: OrdinalCodes) -> Scan | Distinct:
-    """The store that suits some codes: distinct ones where a quarter or less of them are, and memory allows."""
+    """Distinct codes if at most a quarter of the codes are distinct and memory allows; else a scan."""
     n, size = len(codes), codes.spec.packed_bytes
     sample = codes[:: max(1, n // _SAMPLE)]
-    # Of m codes, equally often, s draws make about s * s / (2 * m) equal pairs: without these there is no need to sort.
+    # s draws from m equally frequent codes have about s * s / (2 * m) equal pairs; with fewer, sorting does not pay.
     counts = np.diff(np.append(_order_and_starts(sample)[1], len(sample)))
     pairs = int((counts * (counts - 1) // 2).sum())
     if n < BLOCK or n * pairs < len(sample) ** 2:
@@ -36,7 +36,7 @@ def store_of(codes: OrdinalCodes) -> Scan | Distinct:
 
 
 def with_tables(store: AnyStore) -> AnyStore:
-    """The store with tables of all its rows; one of distinct codes stays as it is, since these are few.
+    """Add tables of all rows to a store. A store of distinct codes is returned as it is, since these are few.
 
     Raises:
         InputError: More rows than tables can number.

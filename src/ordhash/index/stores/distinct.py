@@ -1,7 +1,7 @@
 """Every distinct code once, with the rows that share it.
 
-A learned code is shared by many images. Where codes repeat enough, distances are computed for the distinct ones alone
-and each is then replaced by its rows, in their order, so that a result is the same to the last tie.
+Many images share a learned code. If codes repeat enough, distances are computed for the distinct ones alone, and each
+is then replaced by its rows in order. Results equal those of a scan, ties included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ordhash.index.stores.store import kernels
 __all__ = ["Distinct"]
 
 _MOST_CODES = 1 << 22  # distances of codes held at once
-_FIRST = 64  # distinct codes that are asked for first; more follow where they have too few rows
+_FIRST = 64  # distinct codes requested first; more follow if these have too few rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +30,9 @@ class Distinct:
     """Every distinct code once, with the rows that share it.
 
     Attributes:
-        planes: m codes, all different.
+        planes: m distinct codes.
         offsets: int64 (m + 1,): where the rows of each code start.
-        rows: uint32 (n,): the rows of each code, rising.
+        rows: uint32 (n,): the rows of each code, ascending.
     """
 
     planes: PlaneCodes
@@ -120,10 +120,10 @@ class Distinct:
         distances: npt.NDArray[Any],
         allowed: Bytes | None,
     ) -> Found:
-        """Fill in distances (q, k), give rows: as many codes of a query as it takes to have k rows and all equals."""
+        """Fill in distances (q, k) and return rows, from as many codes of a query as k rows and their ties need."""
         n_queries, k = distances.shape
         rows = np.empty((n_queries, k), dtype=np.int64)
-        # Codes without an allowed row would only be in the way.
+        # Codes without an allowed row would use up the k.
         bits, n_codes = (None, self.planes.n) if allowed is None else self._codes_with(allowed)
         waiting, m = np.arange(n_queries), min(_FIRST, n_codes)
         while len(waiting) and k:
@@ -143,6 +143,6 @@ class Distinct:
         return distances, rows
 
     def _codes_with(self, allowed: Bytes) -> tuple[Bytes, int]:
-        """Bits of the codes that have an allowed row, and how many these are."""
+        """Bit mask of the codes with an allowed row, and their number."""
         has = kernels().has_allowed(self.offsets, self.rows, allowed)
         return np.packbits(has, bitorder="little"), int(has.sum())

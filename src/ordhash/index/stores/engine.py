@@ -1,4 +1,4 @@
-"""Search a store in plain NumPy at first, and with compiled scans as soon as these are worth loading."""
+"""Search a store in plain NumPy first, and with compiled scans once they are worth loading."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Engine"]
 
 
 class Engine:
-    """Searches a store, and changes from plain NumPy to compiled scans where that saves time.
+    """Searches a store, and switches from plain NumPy to compiled scans when that saves time.
 
     Args:
         store: n codes.
-        worth_loading: Distances that take about as long in plain NumPy as loading compiled scans. These are loaded once
-            so many have been computed, or a search needs so many.
-        many: Number of codes above which they are not unpacked for plain NumPy.
+        worth_loading: Distances that plain NumPy computes in about the time it takes to load the compiled scans. These
+            are loaded once that many have been computed, or when one search needs that many.
+        many: Above this number of codes, they are not unpacked for plain NumPy.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Engine:
         return self._store
 
     def put(self, store: AnyStore) -> None:
-        """Search this store from now on."""
+        """Replace the store."""
         self._store, self._plain = store, None
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
@@ -61,7 +61,7 @@ class Engine:
         return self._for(queries).within(queries, radius, allowed)
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
-        """Load the compiled scans if a search with this many queries uses them; None always loads them."""
+        """Load the compiled scans if a search with this many queries needs them; with None, always."""
         if n_queries is None or self._is_worth_loading(n_queries):
             kernels().warm_up(progress=progress)
             self.use_compiled()
@@ -74,7 +74,7 @@ class Engine:
         return self._computed + n_queries * self._store.n >= self._worth_loading or self._store.n >= self._many
 
     def _for(self, queries: Sized) -> Store:
-        """The store to search with so many queries."""
+        """The store to search with this many queries."""
         if self._is_worth_loading(len(queries)):
             self.use_compiled()
             return self._store

@@ -1,4 +1,4 @@
-"""A store and, behind its rows, those that were added later."""
+"""A store with rows added later."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["AnyStore", "Grown"]
 
 @dataclass(frozen=True, eq=False)
 class Grown:
-    """The rows of a store, and behind them those that were added later.
+    """The rows of a store, followed by those added later.
 
     Attributes:
         base: The first rows.
@@ -44,7 +44,7 @@ class Grown:
 
     @property
     def n_distinct(self) -> int | None:
-        """Distinct codes of the first rows; None where they are not told apart."""
+        """Distinct codes of the first rows; None if the store does not count them."""
         return self.base.n_distinct
 
     @property
@@ -71,11 +71,11 @@ class Grown:
 
     @classmethod
     def of(cls, store: AnyStore, codes: OrdinalCodes) -> Grown:
-        """A store and some more codes behind its rows."""
+        """A store with more codes appended."""
         return store.extended(codes) if isinstance(store, Grown) else cls(store, Scan(PlaneCodes.of(codes)))
 
     def extended(self, codes: OrdinalCodes) -> Grown:
-        """These rows and some more behind them."""
+        """These rows with more appended."""
         return Grown(self.base, Scan(self.added.planes.extended(codes)))
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
@@ -96,7 +96,7 @@ class Grown:
         return distances[:, :k], rows[:, :k]
 
     def _parts(self, allowed: Bytes | None) -> list[tuple[Store, Bytes | None, int]]:
-        """Both stores, which of their rows are allowed, and how many."""
+        """Both stores, with their allowed rows and how many these are."""
         if allowed is None:
             return [(self.base, None, self.base.n), (self.added, None, self.added.n)]
         mask = bools_of(allowed, self.n)
@@ -107,7 +107,7 @@ class Grown:
         ]
 
     def _joined(self, found: list[Found]) -> Found:
-        """What both found, ordered by (distance, row)."""
+        """Results of both, merged by (distance, row)."""
         distances = np.concatenate([distances for distances, _ in found], axis=-1)
         rows = np.concatenate([found[0][1], found[1][1] + self.base.n], axis=-1)
         order = np.argsort(distances, axis=-1, kind="stable")

@@ -1,4 +1,4 @@
-"""All codes unpacked and searched in plain NumPy: for few distances, faster than loading compiled scans."""
+"""Unpacked codes, searched in plain NumPy: for few distances, faster than loading the compiled scans."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Plain"]
 
 @dataclass(frozen=True, eq=False)
 class Plain:
-    """Every row in its order, as symbols.
+    """All rows in order, as symbols.
 
     Attributes:
         codes: n codes.
-        most_distances: Distances held at once; queries are taken in blocks, so that more of them take no more memory.
+        most_distances: Distances held at once: queries are processed in blocks, to bound memory.
     """
 
     codes: OrdinalCodes
@@ -89,7 +89,7 @@ class Plain:
         distances: npt.NDArray[Any],
         allowed: Bytes | None,
     ) -> Found:
-        """Fill in distances (q, k), give rows."""
+        """Fill in distances (q, k) and return rows."""
         n_queries, k = distances.shape
         codes, among = self._allowed(allowed)
         rows = np.empty((n_queries, k), dtype=np.int64)
@@ -105,7 +105,7 @@ class Plain:
         return (slice(start, start + size) for start in range(0, n_queries, size))
 
     def _allowed(self, allowed: Bytes | None) -> tuple[OrdinalCodes, npt.NDArray[np.int64]]:
-        """Codes that are allowed, and their rows."""
+        """The allowed codes and their rows."""
         if allowed is None:
             return self.codes, np.arange(self.n)
         rows = np.flatnonzero(bools_of(allowed, self.n))

@@ -1,4 +1,4 @@
-"""Every row in its order: a search looks at every code."""
+"""All rows in order; a search compares every code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Scan"]
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """Every row in its order.
+    """All rows in order.
 
     Attributes:
         planes: n codes.

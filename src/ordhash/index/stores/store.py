@@ -1,4 +1,4 @@
-"""What every store can do: n codes, kept in some way, and the three searches among them."""
+"""The interface of every store: n codes and three searches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Store", "bools_of", "kernels"]
 
 
 class Store(Protocol):
-    """n codes that can be searched; rows count from 0.
+    """n searchable codes; rows are numbered from 0.
 
     ``allowed`` holds one bit for each row, the lowest of a byte first; None allows all.
     """
@@ -30,11 +30,11 @@ class Store(Protocol):
 
     @property
     def n_distinct(self) -> int | None:
-        """Distinct codes; None where they are not told apart."""
+        """Distinct codes; None if the store does not count them."""
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes, or room on disk."""
+        """Bytes in memory or on disk."""
 
     @property
     def method(self) -> str:
@@ -47,13 +47,13 @@ class Store(Protocol):
         """uint8 (len(rows), n_segments)."""
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> Found:
-        """Distances uint16 and rows (q, k), ordered by (distance, row); k is at most what is allowed."""
+        """Distances uint16 and rows (q, k), ordered by (distance, row); k is at most the number of allowed rows."""
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> Found:
         """As nearest, by asymmetric distance, float32; losses (q, n_segments, arity)."""
 
     def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[Found]:
-        """For each query, distances and rows (m,) of everything at most ``radius`` away, by (distance, row)."""
+        """For each query, distances and rows (m,) of all codes within ``radius``, ordered by (distance, row)."""
 
 
 def bools_of(bits: Bytes, n: int) -> npt.NDArray[np.bool_]:
@@ -62,7 +62,7 @@ def bools_of(bits: Bytes, n: int) -> npt.NDArray[np.bool_]:
 
 
 def kernels() -> Any:
-    """The compiled scans. Importing them takes a second, which an index that is only built does not spend."""
+    """The compiled scans. Importing them takes a second, which building an index does not need."""
     from ordhash.index import kernels
 
     return kernels

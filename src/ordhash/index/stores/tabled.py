@@ -1,4 +1,4 @@
-"""Every row in its order, and tables that find near ones without looking at all."""
+"""All rows in order, with tables that find near ones without a full scan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Tabled"]
 
 @dataclass(frozen=True, eq=False)
 class Tabled:
-    """Every row in its order, and tables that find near ones without looking at all.
+    """All rows in order, with tables that find near ones without a full scan.
 
     Attributes:
         base: The rows.
@@ -33,7 +33,7 @@ class Tabled:
 
     @classmethod
     def of(cls, base: Scan) -> Tabled:
-        """The store with tables of all its rows.
+        """Add tables of all rows to a store.
 
         Raises:
             InputError: More rows than tables can number.
@@ -103,5 +103,5 @@ class Tabled:
         return result
 
     def _budget(self, n_queries: int) -> int:
-        """Cost above which a scan is cheaper than a walk; a scan uses all cores, a walk one."""
+        """Cost of a walk above which a scan is cheaper. A scan uses all cores, a walk one."""
         return self.n // max(1, available_cores() // max(1, n_queries))
