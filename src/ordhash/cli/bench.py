@@ -67,7 +67,7 @@ def bench(
     only the new runs.
     """
     with needs_extra("figures", "a benchmark"):
-        import matplotlib  # noqa: F401  # fails now rather than hours later, when figures are drawn
+        import matplotlib  # noqa: F401  # fail now, not hours later when figures are drawn
     with needs_extra("learn", "a benchmark"):
         from ordhash.bench import draw_figures, markdown, read_recipe, read_results, rehearsal_of, run_recipe
     plan = read_recipe(recipe)

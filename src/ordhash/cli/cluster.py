@@ -100,7 +100,7 @@ def encode_with_ray(
         refuse_idle(ctx, "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
     images = sources[0] if named else images_of(ctx, sources, part, root)
     try:
-        # Ray reports on its nodes to stdout, which is for results.
+        # Ray prints about its nodes to stdout, which is for results.
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
             report = encode_on_ray(images, model, out, **options)
     except KeyboardInterrupt:
@@ -124,7 +124,7 @@ def encode_with_ray(
 
 
 def milvus_index(uri: str, name: str, **options: Any) -> MilvusIndex:
-    """A collection on a Milvus server, by its own name or by that of the file or folder that was pushed.
+    """A collection on a Milvus server, by its name or that of the pushed file or folder.
 
     Raises:
         MissingPartError: The client is not installed.

@@ -101,7 +101,7 @@ def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> Syn
 
 
 def _say_if_stale(collection: Collection) -> None:
-    """Say so if there are now enough photographs to replace the general model by a learned one."""
+    """Tell the user if there are now enough photographs to replace the general model by a learned one."""
     try:
         model = load_model(collection.model())
     except OrdhashError:

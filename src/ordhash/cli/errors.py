@@ -1,4 +1,4 @@
-"""Exceptions become one sentence on stderr and an exit status."""
+"""Turn exceptions into one sentence on stderr and an exit status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Commands(TyperGroup):
         """Run the command."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # here, where Typer handles a closed pipe quietly
+            sys.stdout.flush()  # here Typer handles a closed pipe quietly
             return result
         except OrdhashError as error:
             say(f"error: {visible(str(error))}")
@@ -41,11 +41,11 @@ class Commands(TyperGroup):
 
 @contextmanager
 def needs_extra(extra: str, what: str) -> Iterator[None]:
-    """Around imports of an optional part: if one fails, say what is missing and how to install it.
+    """Wrap imports of an optional part: if one fails, say what is missing and how to install it.
 
     Args:
         extra: The extra that installs the part.
-        what: What needs it; begins the sentence.
+        what: What needs it, as the beginning of the sentence.
 
     Raises:
         MissingPartError: A package of the extra is not installed.

@@ -104,7 +104,7 @@ def _write(out: Path, values: dict[str, Any]) -> None:
 
 
 def _divided(images: ImageSet, source: str) -> tuple[Protocol, str]:
-    """A protocol on a user's own images, and one sentence on the split."""
+    """A protocol on the user's images, and one sentence on the split."""
     if images.labels is None:
         raise InputError(
             f"{source} has no labels, which evaluation needs; give one sub-folder per class, or a manifest with a "
@@ -115,7 +115,7 @@ def _divided(images: ImageSet, source: str) -> tuple[Protocol, str]:
     query, database = parts["query"], parts["rest"]
     if len(query) == 0:
         raise DataError(f"no class of {source} has 3 images, the minimum for a query; add images")
-    # It is not known which images the model learned from, so the protocol names none.
+    # Which images trained the model is unknown, so the protocol has none.
     nothing = labelled.subset(np.zeros(0, dtype=np.intp))
     how = (
         f"{_QUERY_SHARE:.0%} of each class are queries ({len(query)}), the rest is the database ({len(database)}); "

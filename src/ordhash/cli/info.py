@@ -17,8 +17,8 @@ from ordhash.model import GENERAL, SYMBOL_SHARES, load_model
 
 __all__ = ["info"]
 
-_PARQUET, _ARROW = b"PAR1", b"ARROW1"  # first bytes of codes and of an index
-_SHOWN = 10  # images that could not be used; there may be thousands
+_PARQUET, _ARROW = b"PAR1", b"ARROW1"  # first bytes of files of codes and of an index
+_SHOWN = 10  # unusable images; there may be thousands
 
 
 def info(

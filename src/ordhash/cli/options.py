@@ -1,4 +1,4 @@
-"""Options that several commands share, and the check that none is given without effect."""
+"""Options shared by commands, and the check that none is without effect."""
 
 from __future__ import annotations
 
@@ -60,22 +60,22 @@ Sources: TypeAlias = Annotated[
 
 
 def was_given(ctx: typer.Context, name: str) -> bool:
-    """Whether the user typed an option; a value from the environment may be meant for other commands."""
+    """Whether an option was typed; a value from the environment may be meant for other commands."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def refuse_idle(ctx: typer.Context, *names: str, unless: bool, why: str) -> None:
-    """Refuse options that would do nothing.
+    """Refuse options without effect.
 
     Args:
-        ctx: Of the command.
+        ctx: Context of the command.
         names: Parameters of the command.
-        unless: Whether they do something.
+        unless: Whether they have an effect.
         why: End of the sentence, as in "without --milvus".
 
     Raises:
-        InputError: One of the options was given, and does nothing.
+        InputError: One of the options was given and has no effect.
     """
     if unless:
         return

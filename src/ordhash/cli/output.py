@@ -1,4 +1,4 @@
-"""Printing: results to stdout as tables or JSON lines, everything else to stderr."""
+"""Print results to stdout as tables or JSON lines, and everything else to stderr."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ordhash.errors import ImageError
 
 __all__ = ["failures_as_json", "print_facts", "print_json", "print_table", "report_failures", "say", "visible"]
 
-_WIDE = 10_000  # columns when stdout is not a terminal: tables in files and pipes are never cut or folded
+_WIDE = 10_000  # columns when stdout is not a terminal: tables in files and pipes are never truncated or wrapped
 
 
 def say(message: str) -> None:
-    """One line to stderr."""
+    """Print a line to stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One line of JSON to stdout; NaN becomes null, and types that JSON lacks (such as dates) become strings."""
+    """Print a line of JSON to stdout; NaN becomes null, and types that JSON lacks (such as dates) become strings."""
     print(json.dumps(_without_nan(value), default=str, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """A table to stdout; columns of numbers are aligned right."""
+    """Print a table to stdout; columns of numbers are aligned right."""
     rows = [list(row) for row in rows]
     table = Table(box=box.SIMPLE_HEAD)
     for position, column in enumerate(columns):
@@ -47,25 +47,25 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Names and values to stdout, one pair a line."""
+    """Print names and values to stdout, one pair a line."""
     width = max(len(visible(name)) for name in facts)
     for name, value in facts.items():
         print(f"{visible(name):<{width}}  {_cell(value)}")
 
 
 def report_failures(failures: Sequence[ImageError]) -> None:
-    """The images that could not be used, one line each, to stderr."""
+    """Print the unusable images to stderr, one line each."""
     for failure in failures:
         say(f"not used: {visible(str(failure))}")
 
 
 def failures_as_json(failures: Sequence[ImageError]) -> list[dict[str, str]]:
-    """The images that could not be used, as JSON values."""
+    """The unusable images as JSON values."""
     return [{"image": failure.source, "reason": failure.reason} for failure in failures]
 
 
 def visible(text: str) -> str:
-    r"""Text with escapes for what is not printable, so that a file name cannot control the terminal.
+    r"""Escape unprintable characters, so that a file name cannot control the terminal.
 
     >>> print(visible("cat\x1b[2J.jpg"))
     cat\x1b[2J.jpg

@@ -31,7 +31,7 @@ app = typer.Typer(
     help="Image retrieval with learned ordinal hash codes.",
     epilog="Exit status: 0 success, 1 failure or unusable images, 2 wrong use, 130 interrupted.",
     no_args_is_help=True,
-    rich_markup_mode=None,  # plain help and errors; Rich cuts and folds option tables at 80 columns
+    rich_markup_mode=None,  # plain help and errors; Rich truncates and wraps option tables at 80 columns
     pretty_exceptions_enable=False,
     context_settings=_HELP_NAMES,
 )
@@ -75,6 +75,6 @@ def _global_options(
 
 def main() -> None:
     """Entry point of the command ``ordhash``."""
-    # Pillow's warnings on odd EXIF blocks do not help a user; images that cannot be used are reported anyway.
+    # Pillow's warnings on odd EXIF blocks do not help users; unusable images are reported anyway.
     warnings.filterwarnings("ignore", module="PIL")
     app()

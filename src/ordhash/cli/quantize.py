@@ -41,7 +41,7 @@ def quantize(
     """
     check_output(out, force=force)
     images = images_of(ctx, sources, part, root)
-    from ordhash.model import quantize as quantized  # slow to import; other commands do without
+    from ordhash.model import quantize as quantized  # slow to import, and other commands do not need it
 
     variant = quantized(model, images, out)
     some = images.subset(np.linspace(0, len(images) - 1, min(len(images), _COMPARED)).astype(int))
@@ -64,7 +64,7 @@ def quantize(
 
 
 def _compared(original: Encoder, variant: Encoder, some: ImageSet) -> dict[str, float]:
-    """Images per second of both, with decoding, in alternating rounds; and the share of equal symbols."""
+    """Images per second of both, decoding included, in alternating rounds; and the share of equal symbols."""
     rates: dict[Encoder, list[float]] = {original: [], variant: []}
     codes = {}
     for _ in range(_ROUNDS):

@@ -111,7 +111,7 @@ def search(
 
 
 def _values(answer: Answer) -> dict[str, Any]:
-    """An answer for JSON, without the segments that agree."""
+    """An answer for JSON, without ``agreeing``."""
     return {
         "key": answer.key,
         "distance": answer.distance,
@@ -128,7 +128,7 @@ def _collection_beside(folder: Path) -> str:
 
 
 def _print_answers(answers: Answers) -> None:
-    """A table, without columns that are empty."""
+    """Print a table without its empty columns."""
     rows = [
         {
             "rank": rank,

@@ -60,7 +60,7 @@ def serve(
     library = Library(collection, model, pixels=settings.pixels)
 
     def tell(address: str) -> None:
-        # The user's own token is not printed, since output ends up in logs.
+        # A token given by the user is not printed, since output ends up in logs.
         question = f"?token={drawn}" if drawn else ("?token=TOKEN" if token else "")
         print(f"{len(library):,} photographs of {collection} at {address}/{question} (Ctrl-C stops)", flush=True)
 

@@ -32,7 +32,7 @@ def _devices(value: str) -> str | int:
 
 @dataclass(frozen=True)
 class Option:
-    """What the command line says of a field, and where it takes other values than the field."""
+    """Help of a field on the command line, and how its values differ from the field's."""
 
     help: str
     kind: Any = None  # type on the command line; None: that of the field
@@ -41,7 +41,7 @@ class Option:
     parse: Callable[[Any], Any] = lambda value: value
 
 
-# In the order of the help. Fields that are not here keep their defaults.
+# In the order of the help. Other fields keep their defaults.
 OPTIONS: dict[str, Option] = {
     "code_bits": Option("Code length in bits."),
     "arity": Option("Scores that compete in a segment, a power of two."),
@@ -84,12 +84,12 @@ OPTIONS: dict[str, Option] = {
 
 
 def fields_of(kind: type[Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are fields of a configuration."""
+    """The settings that belong to a configuration."""
     return {field.name: settings[field.name] for field in dataclasses.fields(kind) if field.name in settings}
 
 
 def option_of(field: str) -> str:
-    """Name of the parameter that sets a field.
+    """Name of a field's parameter.
 
     >>> option_of("code_bits"), option_of("use_global"), option_of("correct_labels")
     ('code_bits', 'no_global', 'correct_labels')
@@ -99,9 +99,9 @@ def option_of(field: str) -> str:
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with these options in place of its parameter ``settings``.
+    """Replace the parameter ``settings`` of a command by these options.
 
-    The command gets a dictionary of the options that were given, by the names of the fields.
+    The command gets a dictionary of the given options, by field name.
     """
     options = _parameters()
 
@@ -124,7 +124,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters() -> dict[str, inspect.Parameter]:
-    """The parameter that Typer makes an option of, for each field."""
+    """For each field, the parameter that Typer turns into an option."""
     fields = {field.name: field for kind in (DOHConfig, TrainConfig) for field in dataclasses.fields(kind)}
     types: dict[str, Any] = {}
     for config in (DOHConfig, TrainConfig):

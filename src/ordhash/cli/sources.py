@@ -1,4 +1,4 @@
-"""Sources that a user may name: folders, manifests, protocols, images; and what contains codes."""
+"""Sources on the command line: folders, manifests, protocols, images; and what contains codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_codes_output", "check_output", "codes_of", "holds_codes", "ima
 
 
 def read_source(source: str, root: Path) -> ImageSet | Protocol:
-    """The images of a folder or a manifest, or the protocol of that name.
+    """The images of a folder or a manifest, or a protocol.
 
     Raises:
         InputError: It is neither.
@@ -39,13 +39,13 @@ def images_of(ctx: typer.Context, sources: list[str], part: str | None, root: Pa
     """Images to encode.
 
     Args:
-        ctx: Of a command with the options --part and --root.
+        ctx: Context of a command with the options --part and --root.
         sources: One source, or several images.
         part: Part of a protocol.
         root: Folder of data sets.
 
     Raises:
-        InputError: No such source, several that are not all images, or options for protocols on something else.
+        InputError: No such source, several that are not all images, or options of protocols with another source.
         DataError: The source cannot be read.
     """
     folders = [source for source in sources if Path(source).is_dir()]
@@ -90,7 +90,7 @@ def holds_codes(source: str) -> bool:
         return Plan.of(Location(source)) is not None
     if not path.is_file():
         return False
-    import pyarrow as pa  # here: most commands do without
+    import pyarrow as pa  # here: most commands do not need it
     import pyarrow.parquet as pq
 
     try:
@@ -117,7 +117,7 @@ def check_codes_output(path: Path, *, force: bool) -> None:
     """As `check_output`, for a file of codes.
 
     Raises:
-        InputError: As there, or the name does not end in .parquet.
+        InputError: As in `check_output`, or the name does not end in .parquet.
     """
     if path.suffix.lower() != ".parquet":
         raise InputError(f"codes files must end in .parquet, not {path.name}")

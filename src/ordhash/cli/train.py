@@ -95,7 +95,7 @@ def train(
     else:
         _refuse_idle_settings(ctx, settings)
     if "use_labels" in settings and Path(source).is_dir():
-        found: ImageSet | Protocol = read_photographs(source)  # those beside folders too, which name classes elsewhere
+        found: ImageSet | Protocol = read_photographs(source)  # also those beside class folders
     else:
         found = read_source(source, root)
     refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
@@ -107,7 +107,7 @@ def train(
 
 
 def _refuse_idle_settings(ctx: typer.Context, settings: dict[str, Any]) -> None:
-    """Refuse settings of the network that another one makes useless."""
+    """Refuse settings of the network without effect beside another one."""
     frozen = settings.get("mode") == "frozen" or "use_labels" in settings
     for idle, unless, why in (
         (("validation_fraction", "correct_labels"), "use_labels" not in settings, "with --no-labels"),
@@ -134,7 +134,7 @@ def _train_network(
     refuse_idle(ctx, "validation_fraction", unless=validation is None, why="on a protocol that has validation images")
     config, how = DOHConfig(**fields_of(DOHConfig, settings)), TrainConfig(**fields_of(TrainConfig, settings))
     result = train_network(images, config, how, validation=validation, **places)
-    if not getattr(rank_zero_only, "rank", 0):  # of several processes one prints
+    if not getattr(rank_zero_only, "rank", 0):  # only one of several processes prints
         _print_result(result, as_json)
 
 
@@ -175,7 +175,7 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
 
 
 def _options_of_shallow(method: str) -> set[str]:
-    """The settings that a shallow method uses.
+    """The settings of a shallow method.
 
     Raises:
         InputError: The method is unknown; raised before images are read.

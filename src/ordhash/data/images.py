@@ -1,9 +1,9 @@
-"""One image: decode it, bring it upright to RGB, and name its content.
+"""One image: decode it to upright RGB, and compute its digest.
 
 Every function takes an [ImageSource][ordhash.data.ImageSource] and raises
-[ImageError][ordhash.errors.ImageError] for whatever is wrong with one file, so callers that read a
-folder handle one exception. All functions may run in worker threads; no global state is changed.
-Colour profiles are not applied: RGB values are taken as they are stored.
+[ImageError][ordhash.errors.ImageError] for any problem with one file, so callers that read a
+folder handle one exception. All functions are thread-safe; no global state is changed.
+Colour profiles are not applied: RGB values are used as stored.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8
 """A path, the content of a file, an open image, or an array uint8 (height, width) or (height, width, 3)."""
 
 MAX_PIXELS = 178_956_970
-"""Images of more pixels are refused before they are decoded: twice Pillow's own warning level, its error level."""
+"""Images with more pixels are refused before decoding: Pillow's error level, twice its warning level."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-"""Kinds of file that are read, told apart by their first bytes and never by their extension.
+"""Supported file formats, recognised by their first bytes and never by the extension.
 
-Pillow knows more. Left out are those it recognises by chance (TGA, SPIDER: random bytes can "be" one) and those
-it hands to another program (EPS to Ghostscript), which is unsafe for files from strangers.
+Pillow knows more. Left out are formats without a reliable signature (TGA, SPIDER: random bytes can match) and those
+that run another program (EPS: Ghostscript), which is unsafe for untrusted files.
 """
 
 IMAGE_SUFFIXES = frozenset(
@@ -54,12 +54,12 @@ IMAGE_SUFFIXES = frozenset(
         *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
-"""Endings of picture files. A picture in a format that cannot be read is reported, not skipped."""
+"""Suffixes of image files. Images in unsupported formats are reported, not skipped."""
 
 _ID_BYTES = 16
 
-# The orientation is applied from this table and not by ImageOps.exif_transpose, because that also writes the EXIF
-# block again, which fails for many blocks of real cameras that read well; the picture would then stay turned.
+# ImageOps.exif_transpose also rewrites the EXIF block, which fails for many readable blocks of real cameras; the image
+# would then stay rotated. So this table applies the orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -76,7 +76,7 @@ _T = TypeVar("_T")
 
 
 def source_name(source: ImageSource, position: int | None = None) -> str:
-    """Name of an image in messages.
+    """Name of an image for messages.
 
     Args:
         source: The image.
@@ -96,25 +96,25 @@ def source_name(source: ImageSource, position: int | None = None) -> str:
 def open_rgb(
     source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS, least_side: int | None = None
 ) -> Image.Image:
-    """Decode an image to 8-bit RGB, upright; an animation gives its first frame.
+    """Decode an image to upright 8-bit RGB; of an animation, the first frame.
 
-    Transparency is laid on white. 16-bit greyscale keeps its high byte. Floating-point pixels, and integers
-    outside 0..65535, have no fixed black and white: their range minimum..maximum becomes 0..255.
+    Transparent pixels are blended with white. 16-bit greyscale keeps its high byte. Floating-point pixels, and integers
+    outside 0..65535, have no fixed black and white: their minimum..maximum is scaled to 0..255.
 
     Args:
-        source: The image; an open image is left as it is, at the frame where it stands.
-        name: How an error names it; by default [source_name][ordhash.data.images.source_name].
-        max_pixels: An image of more is refused before it is decoded; at most ``MAX_PIXELS``.
-        least_side: Pixels of the shorter side that are enough: a JPEG file of at least twice as many is decoded at a
-            half, a quarter or an eighth of its size, which is several times faster. None decodes all pixels.
+        source: The image; an open image is not changed and stays at its frame.
+        name: Its name in errors; by default [source_name][ordhash.data.images.source_name].
+        max_pixels: Larger images are refused before decoding; at most ``MAX_PIXELS``.
+        least_side: Pixels needed on the shorter side. A JPEG file with at least twice as many is decoded at a half, a
+            quarter or an eighth of its size, which is several times faster. None decodes all pixels.
 
     Returns:
         An image of mode RGB that shares no pixels with ``source`` and carries no metadata.
 
     Raises:
-        ImageError: The file is missing, unreadable, empty, not an image, broken, cut short or larger than
+        ImageError: The file is missing, unreadable, empty, not an image, broken, truncated or larger than
             ``max_pixels``; or the array has another shape or dtype. (A file that lacks only bytes after its last
-            pixel is whole. If the program has set Pillow's ``LOAD_TRUNCATED_IMAGES``, Pillow hides what is cut.)
+            pixel counts as complete. With Pillow's ``LOAD_TRUNCATED_IMAGES`` set, Pillow hides truncation.)
         InputError: ``source`` is of another type.
 
     >>> open_rgb(np.zeros((2, 3), dtype=np.uint8))  # doctest: +ELLIPSIS
@@ -125,14 +125,14 @@ def open_rgb(
 
 
 def file_suffix(content: bytes, *, name: str = "image") -> str:
-    """Usual ending of the name of an image file, without the dot, by what the file is.
+    """Usual suffix of an image file, without the dot, by its format.
 
     Args:
         content: Content of the file; its first bytes are enough.
-        name: How an error names it.
+        name: Its name in errors.
 
     Raises:
-        ImageError: It is not an image of one of ``FORMATS``.
+        ImageError: Its format is not one of ``FORMATS``.
 
     >>> file_suffix(bytes([0xFF, 0xD8, 0xFF, 0xE0]))
     'jpeg'
@@ -144,13 +144,13 @@ def file_suffix(content: bytes, *, name: str = "image") -> str:
 def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
     """Digest of an image: the key of feature caches and of de-duplication.
 
-    For a path or the content of a file it is the BLAKE2b digest of the file's bytes (``b2sum -l 128`` prints the
-    same); for an array that of its dtype, shape and values; for an open image that of its mode, size and pixels
-    and of the palette, transparency and orientation with which they are read. The three kinds never collide.
+    For a path or the content of a file, the BLAKE2b digest of the file's bytes (``b2sum -l 128`` prints the same). For
+    an array, that of dtype, shape and values. For an open image, that of mode, size, pixels, palette, transparency and
+    orientation. The three kinds never collide.
 
     Args:
-        source: The image; a file is not decoded, so a broken one has an id too.
-        name: How an error names it; by default [source_name][ordhash.data.images.source_name].
+        source: The image. Files are not decoded, so a broken one has an id too.
+        name: Its name in errors; by default [source_name][ordhash.data.images.source_name].
 
     Returns:
         16 bytes.
@@ -198,7 +198,7 @@ def _despite_warnings(work: Callable[[], _T]) -> _T:
     try:
         return work()
     except Warning:
-        # Pillow warns about oddities that do no harm to the pixels (broken EXIF, say). Only a program that turns
+        # Pillow warns about oddities that do not affect the pixels (broken EXIF, say). Only a program that turns
         # warnings into errors gets here. catch_warnings swaps a list that all threads share, so it is kept to
         # this rare way, one thread at a time, instead of standing around every decode.
         with _muting, warnings.catch_warnings():
@@ -226,7 +226,7 @@ def _open_file(path: Path | str, label: str) -> io.BufferedReader:
         if stat.S_ISDIR(kind):
             raise ImageError(label, "this is a folder, not an image file; give the files in it one by one")
         if not stat.S_ISREG(kind):
-            # Opening a named pipe would wait for ever, and a device never ends.
+            # Opening a named pipe would block forever, and a device never ends.
             raise ImageError(label, "this is a device or a pipe, not an image file; give a regular file")
         return path.open("rb")
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -241,7 +241,7 @@ def _decode(file: BinaryIO, label: str, max_pixels: int, least_side: int | None)
     # Image.open is not used: between half of MAX_PIXELS and MAX_PIXELS it warns, and Python 3.11 can silence a
     # warning only for all threads at once. This is its loop over the registered formats without the warning;
     # the size is checked after the header and before the pixels, as there.
-    # The formats get no file name, so that none maps the file into memory: one cut meanwhile would kill the process.
+    # The formats get no file name, so that none maps the file: truncating it meanwhile would kill the process.
     kind = "image"
     try:
         kind = _kind_of(file.read(16), label)
@@ -264,7 +264,7 @@ def _decode(file: BinaryIO, label: str, max_pixels: int, least_side: int | None)
 
 
 def _kind_of(prefix: bytes, label: str) -> str:
-    """The one of FORMATS that a file with these first bytes is."""
+    """The format, one of FORMATS, of a file with these first bytes."""
     Image.init()
     if not prefix:
         raise ImageError(label, "the file is empty (0 bytes); replace or remove it")
@@ -298,7 +298,7 @@ def _load(image: Image.Image, label: str, max_pixels: int = MAX_PIXELS) -> None:
         image.load()
     except Warning:
         raise
-    # Pillow promises no list of what a decoder may raise on broken data; OSError, SyntaxError, ValueError,
+    # Pillow does not document what a decoder may raise on broken data; OSError, SyntaxError, ValueError,
     # struct.error, EOFError, IndexError, TypeError and zlib.error have all been seen.
     except Exception as error:
         raise _broken(label, getattr(image, "format", None) or "image", error) from error
@@ -318,7 +318,7 @@ def _upright_rgb(image: Image.Image, label: str, max_pixels: int) -> Image.Image
         rgb = rgb.transpose(turn)
     elif rgb is image:
         rgb = rgb.copy()
-    # The copied metadata still tell the old orientation and transparency: opened again, it would turn twice.
+    # The copied metadata still have the old orientation and transparency: reopened, the image would be rotated twice.
     rgb.info = {}
     return rgb
 
@@ -328,7 +328,7 @@ def _orientation(image: Image.Image) -> int:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Warning:
         raise
-    except Exception:  # a broken EXIF block says nothing, and the pixels are whole
+    except Exception:  # a broken EXIF block is ignored: the pixels are fine
         return 1
     return value if isinstance(value, int) and value in _TURNS else 1
 
@@ -362,7 +362,7 @@ def _unreadable(label: str, error: Exception) -> ImageError:
 
 
 def _broken(label: str, kind: str, error: Exception) -> ImageError:
-    if isinstance(error, Image.DecompressionBombError):  # a plug-in found the size of a tile or frame too large
+    if isinstance(error, Image.DecompressionBombError):  # a plug-in refused the size of a tile or frame
         return ImageError(label, _too_large("a tile or frame of too many pixels"))
     if isinstance(error, MemoryError):
         return ImageError(label, "there is not enough memory to decode it; scale it down or remove it")

@@ -1,4 +1,4 @@
-"""ImageSet: images with keys, labels and metadata, which are not loaded until they are used."""
+"""ImageSet: images with keys, labels and metadata, loaded lazily."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """n images, each with a key that the user chooses, and optionally labels and metadata.
+    """n images with keys of the user's choice, and optionally labels and metadata.
 
-    Nothing is decoded here: a path stays a path until an encoder asks for the picture.
+    Nothing is decoded here: a path stays a path until an encoder needs the pixels.
 
     Args:
         images: n sources (paths, file contents, open images), or one array uint8 (n, h, w, 3) of small pictures.
         keys: n distinct strings or integers; the default numbers the images.
-        labels: bool (n, n_classes), True where an image carries a label; None where nothing is known.
+        labels: bool (n, n_classes), True where an image carries a label; None if labels are unknown.
         class_names: Name of every column of ``labels``.
         metadata: Other columns, n rows.
 
     Raises:
-        InputError: The parts are not of one length, or two images share a key.
+        InputError: The parts differ in length, or two images share a key.
 
     >>> pictures = ImageSet(np.zeros((3, 8, 8, 3), np.uint8), labels=np.eye(3, dtype=bool), class_names=("a", "b", "c"))
     >>> len(pictures), pictures.subset([2, 0]).keys.tolist(), pictures.multilabel
@@ -84,7 +84,7 @@ class ImageSet:
         return self.labels is not None and bool((self.labels.sum(axis=1) > 1).any())
 
     def subset(self, rows: npt.ArrayLike) -> ImageSet:
-        """The images at ``rows`` (positions, or a boolean mask), in that order; pictures are not copied from lists."""
+        """The images at ``rows`` (positions, or a boolean mask), in that order; images in a list are not copied."""
         picked: Rows = np.arange(len(self))[np.asarray(rows, dtype=None if len(np.asarray(rows)) else np.intp)]
         images: Sequence[ImageSource] | npt.NDArray[np.uint8]
         images = self.images[picked] if isinstance(self.images, np.ndarray) else [self.images[i] for i in picked]
@@ -100,7 +100,7 @@ class ImageSet:
         """Metadata with the labels as one more column, ``labels``, separated by ``;``; None without either.
 
         Raises:
-            InputError: A key is not valid Unicode, or the metadata have a column that files of codes use themselves.
+            InputError: A key is not valid Unicode, or a metadata column has a name that files of codes reserve.
         """
         import pyarrow as pa
 
@@ -122,7 +122,7 @@ class ImageSet:
         return ImageSet(self.images, self.keys, metadata=self.metadata)
 
     def name(self, row: int) -> str:
-        """Name of the image at ``row`` in messages: its path, or else its key."""
+        """Name of the image at ``row`` for messages: its path, or else its key."""
         source = self.images[row]
         if isinstance(source, str | Path):
             return source_name(source)
@@ -131,7 +131,7 @@ class ImageSet:
     def content_ids(self) -> list[bytes]:
         """16-byte digest of every image's content; a file that cannot be read gets the digest of its name.
 
-        Its decoding will fail and be reported; here it must only not stop the others.
+        Decoding will fail later and report it; here it must not stop the others.
         """
         ids = []
         for row, source in enumerate(self.images):
@@ -163,7 +163,7 @@ def as_image_set(images: Images) -> ImageSet:
 
 
 def label_matrix(names: Sequence[Sequence[str]]) -> tuple[Labels, tuple[str, ...]]:
-    """Label matrix and class names (sorted) of a list of label names an image.
+    """Label matrix and class names (sorted), from a list of label names for each image.
 
     >>> matrix, classes = label_matrix([["sky"], ["sea", "sky"]])
     >>> classes, matrix.astype(int).tolist()

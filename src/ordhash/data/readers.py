@@ -34,9 +34,9 @@ __all__ = [
 ]
 
 IMAGE = "image"
-"""Column of a Parquet file that holds the images themselves."""
+"""Column of a Parquet file with the images themselves."""
 
-CATALOGUE = "catalogue.sqlite"  # what a folder that is a collection holds
+CATALOGUE = "catalogue.sqlite"  # a folder with this file is a collection
 
 _MANIFEST_SUFFIXES = (".csv", ".parquet")
 
@@ -45,7 +45,7 @@ def read_images(path: str | Path) -> ImageSet:
     """Images of a folder or of a manifest.
 
     Raises:
-        DataError: There is nothing there, or it is neither.
+        DataError: It does not exist, or is neither.
     """
     path = Path(path)
     if path.is_dir():
@@ -58,9 +58,9 @@ def read_images(path: str | Path) -> ImageSet:
 
 
 def read_folder(folder: str | Path) -> ImageSet:
-    """Images below a folder; where there are sub-folders, the first level of them names the classes.
+    """Images below a folder; sub-folders of the first level, if any, name the classes.
 
-    Hidden files and folders are passed over, links to folders are not followed (they can loop). Keys are paths
+    Hidden files and folders are skipped, links to folders are not followed (they can loop). Keys are paths
     relative to ``folder`` with forward slashes. Images directly in a folder that also has class folders carry no
     label and are left out, which the error for an empty folder explains.
 
@@ -68,10 +68,10 @@ def read_folder(folder: str | Path) -> ImageSet:
         folder: The folder.
 
     Returns:
-        Images in the order of their keys; ``labels`` is None where the folder has no sub-folder with images.
+        Images in the order of their keys; ``labels`` is None if no sub-folder has images.
 
     Raises:
-        DataError: The folder or one below it cannot be read, or it holds no image.
+        DataError: The folder or a sub-folder cannot be read, or it has no images.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -85,15 +85,15 @@ def read_folder(folder: str | Path) -> ImageSet:
 
 
 def folder_set(names: Iterable[str], folder: str, locate: Callable[[str], ImageSource]) -> ImageSet:
-    """The images of a folder, with the sub-folders as classes, as [read_folder][ordhash.data.read_folder] says.
+    """The images of a folder, with sub-folders as classes, as in [read_folder][ordhash.data.read_folder].
 
     Args:
-        names: Paths of its images below it, with forward slashes, in any order.
-        folder: What messages call it.
-        locate: The image of a name.
+        names: Paths of its images relative to it, with forward slashes, in any order.
+        folder: Its name in messages.
+        locate: Returns the image of a name.
 
     Raises:
-        DataError: It holds no image.
+        DataError: It has no images.
     """
     parts = sorted(name.split("/") for name in names)
     if not parts:
@@ -111,7 +111,7 @@ def folder_set(names: Iterable[str], folder: str, locate: Callable[[str], ImageS
 
 
 def is_image_name(path: str) -> bool:
-    """Whether a path with forward slashes is named as a picture, and neither it nor a folder in it is hidden.
+    """Whether a path with forward slashes has the suffix of an image and no hidden part.
 
     >>> is_image_name("beach/1.JPG"), is_image_name("beach/.1.jpg"), is_image_name("notes.txt")
     (True, False, False)
@@ -124,10 +124,10 @@ def _is_picture(name: str) -> bool:
 
 
 def read_photographs(folder: StrPath) -> ImageSet:
-    """All images below a folder, whatever their sub-folders are called: without labels.
+    """All images below a folder, without labels.
 
     Args:
-        folder: The folder; what of it cannot be read is left out.
+        folder: The folder; unreadable parts are left out.
 
     Raises:
         DataError: It is not a folder.
@@ -140,9 +140,9 @@ def read_photographs(folder: StrPath) -> ImageSet:
 
 
 def walk_images(folder: Path, unreadable: Callable[[Path, str], None]) -> Iterator[Path]:
-    """Files below a folder that are named as pictures, in no order.
+    """Image files below a folder, by suffix, in no order.
 
-    Hidden files and folders are skipped, and so are collections in it, which hold thumbnails.
+    Hidden files and folders are skipped, and so are collections, which contain thumbnails.
     Links to folders are not followed (they can loop).
 
     Args:
@@ -163,7 +163,7 @@ def walk_images(folder: Path, unreadable: Callable[[Path, str], None]) -> Iterat
 def read_manifest(path: str | Path) -> ImageSet:
     """Images of a table: ``path`` (relative to the table), optional ``key``, optional ``labels``, metadata.
 
-    A Parquet file may hold the images themselves instead, in a column ``image`` of file contents (binary, or a struct
+    A Parquet file may contain the images instead, in a column ``image`` of file contents (binary, or a struct
     of ``bytes`` and ``path``); without a ``key``, rows are then numbered.
 
     Args:
@@ -171,8 +171,8 @@ def read_manifest(path: str | Path) -> ImageSet:
             none. Every other column is kept as metadata.
 
     Returns:
-        Images in the order of the rows; ``labels`` is None without such a column. A file that is missing is
-        reported when it is decoded, like any other broken image.
+        Images in the order of the rows; ``labels`` is None without such a column. A missing file is
+        reported on decoding, like any broken image.
 
     Raises:
         DataError: The table cannot be read, has no row, no ``path`` column, or a column that looks like a misspelt one.
@@ -191,7 +191,7 @@ def read_table(file: BinaryIO, name: str) -> pa.Table:
 
     Args:
         file: The file.
-        name: Its name, of which the suffix tells CSV from Parquet.
+        name: Its name; the suffix tells CSV from Parquet.
 
     Raises:
         DataError: It cannot be read.
@@ -207,13 +207,13 @@ def read_table(file: BinaryIO, name: str) -> pa.Table:
 
 
 def manifest_set(table: pa.Table, name: str, locate: Callable[[str], ImageSource], *, first_row: int = 0) -> ImageSet:
-    """The images of a table, as [read_manifest][ordhash.data.read_manifest] says.
+    """The images of a table, as in [read_manifest][ordhash.data.read_manifest].
 
     Args:
         table: The table, or some rows of it.
-        name: What messages call it.
-        locate: The image of a path.
-        first_row: Number of the first row, where rows are some of a table.
+        name: Its name in messages.
+        locate: Returns the image of a path.
+        first_row: Number of the first row, if these are some rows of a table.
 
     Raises:
         DataError: As read_manifest.
@@ -263,7 +263,7 @@ def manifest_set(table: pa.Table, name: str, locate: Callable[[str], ImageSource
 
 
 def _contents(table: pa.Table, name: str) -> Iterator[bytes]:
-    """Contents of image files in a column; a missing one is empty, and fails later as an empty file does."""
+    """Contents of image files in a column; a missing one is empty, and fails later like an empty file."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -282,7 +282,7 @@ def _read_csv(file: BinaryIO) -> pa.Table:
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
-    # Left to Arrow's guess, a key 007 would become the number 7 and a label NA would become a missing value.
+    # By Arrow's guess, a key 007 would become the number 7 and a label NA would become a missing value.
     as_written = pa_csv.ConvertOptions(column_types={name: pa.string() for name in ("path", "key", "labels")})
     return pa_csv.read_csv(file, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=as_written)
 

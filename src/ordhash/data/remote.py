@@ -1,4 +1,4 @@
-"""Readers of images in other file systems than the machine's, by the rules of the readers of folders and manifests."""
+"""Read folders and manifests in other file systems, by the same rules as local ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["read_location"]
 
 
 def read_location(location: Location) -> ImageSet:
-    """Images of a folder or of a manifest anywhere; their sources are paths within the file system.
+    """Images of a folder or a manifest in any file system; their sources are paths within it.
 
     Raises:
-        DataError: There is nothing there, or it cannot be read.
+        DataError: It does not exist or cannot be read.
     """
     names = location.names(recursive=True)
     if names is not None:

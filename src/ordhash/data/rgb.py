@@ -1,4 +1,4 @@
-"""Pixels of every mode that a file may have, as 8-bit RGB."""
+"""Convert pixels of any mode to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["to_rgb"]
 
 
 def to_rgb(image: Image.Image, label: str) -> Image.Image:
-    """A decoded image as RGB, as [open_rgb][ordhash.data.open_rgb] describes it.
+    """Convert a decoded image to RGB as [open_rgb][ordhash.data.open_rgb] describes.
 
     Args:
         image: Of any mode.
-        label: How an error names it.
+        label: Its name in errors.
 
     Raises:
         ImageError: Its pixels hold NaN or infinite values.
     """
-    # Pillow's convert clips these modes at 255 or scales them as it likes, depending on its version.
+    # Pillow's convert clips these modes at 255 or scales them, depending on its version.
     if image.mode.startswith("I") or image.mode == "F":
         return _grey_from_numbers(image, label)
     if image.has_transparency_data:

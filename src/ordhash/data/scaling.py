@@ -13,7 +13,7 @@ from ordhash.errors import InputError
 __all__ = ["Fit", "prepare"]
 
 Fit: TypeAlias = Literal["squash", "crop"]
-"""How a picture becomes square: squeezed as a whole, or its middle square cut out."""
+"""How an image becomes square: the whole squeezed, or its middle square cropped."""
 
 
 def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
@@ -22,14 +22,14 @@ def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
     Args:
         image: Mode RGB, as [open_rgb][ordhash.data.open_rgb] returns it.
         size: Side of the square in pixels.
-        fit: ``squash`` scales the whole picture; ``crop`` scales its middle square. As when a whole picture is scaled
-            and then cut, the pixels just outside the square have a share in those at its edge.
+        fit: ``squash`` scales the whole picture; ``crop`` scales its middle square. Pixels just outside the
+            square contribute to those at its edge, as if the whole picture were scaled and then cropped.
 
     Returns:
         uint8 (size, size, 3).
 
     Raises:
-        InputError: ``image`` is not RGB, or one of the options is not allowed.
+        InputError: ``image`` is not RGB, or an option is not allowed.
 
     >>> prepare(Image.new("RGB", (30, 20), "red"), 8, "crop").shape
     (8, 8, 3)
@@ -47,5 +47,5 @@ def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
         box = (left, top, left + side, top + side)
     else:
         raise InputError(f"fit is {fit!r}; allowed are 'squash' and 'crop': choose one")
-    # np.array, not asarray: a view of Pillow's memory is read-only, which the next library would warn about.
+    # np.array, not asarray: a view of Pillow's memory is read-only, and the next library would warn.
     return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box))

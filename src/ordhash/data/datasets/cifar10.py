@@ -40,7 +40,7 @@ def read_cifar10(folder: Path) -> Parts:
         ``train`` (50,000 images 32 x 32) and ``test`` (10,000); keys ``train/00000``, ``test/00000``.
 
     Raises:
-        DataError: Neither is there, or it is incomplete.
+        DataError: Neither exists, or it is incomplete.
     """
     archive, unpacked = folder / "cifar-10-binary.tar.gz", folder / "cifar-10-batches-bin"
     if (folder / "train_labels.json").exists():

@@ -22,10 +22,10 @@ class Dataset:
     """A public data set.
 
     Attributes:
-        name: Its name on the command line, and of its folder below the data root.
-        title: What it holds.
-        licence: Under which terms.
-        source: Where it comes from.
+        name: Name on the command line, and of its folder below the data root.
+        title: Its contents.
+        licence: Its terms.
+        source: Its origin.
         get: Fetches it into its folder.
         read: Reads its official parts from its folder.
     """
@@ -39,14 +39,14 @@ class Dataset:
 
 
 def unpack_once(archive: Path, entries: Sequence[str]) -> None:
-    """Put folders of a tar archive beside it; an interrupted call leaves the last of them missing.
+    """Unpack folders of a tar archive beside it; after an interruption, the last of them is missing.
 
     Args:
         archive: The archive.
-        entries: Folders inside it; each appears under its last name.
+        entries: Folders inside it; each is unpacked under its last name.
 
     Raises:
-        DataError: It is damaged, or does not hold them.
+        DataError: It is damaged or lacks a folder.
     """
     folder, partial = archive.parent, archive.parent / "unpacked.partial"
     try:

@@ -45,7 +45,7 @@ def read_fashion_mnist(folder: Path) -> Parts:
     """Fashion-MNIST from its four official IDX files; ``train`` (60,000 images 28 x 28) and ``test`` (10,000).
 
     Raises:
-        DataError: A file is missing or is not what it should be.
+        DataError: A file is missing or damaged.
     """
     parts = {}
     for part, (image_file, label_file) in _FASHION_FILES.items():

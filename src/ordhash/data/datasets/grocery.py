@@ -15,7 +15,7 @@ from ordhash.errors import DataError
 __all__ = ["DATASET", "read_grocery"]
 
 _PARTS = ("train", "val", "test")
-# In the folder itself, in that of the archive, and where a clone or a download of the official repository has it.
+# In the folder itself, in that of the archive, and in a clone or download of the official repository.
 _PLACES = ("", "grocery", "dataset", "GroceryStoreDataset/dataset", "GroceryStoreDataset-master/dataset")
 _NAME, _NUMBER, _COARSE = "Class Name (str)", "Class ID (int)", "Coarse Class Name (str)"
 

@@ -1,4 +1,4 @@
-"""Photographs of fruit and vegetables in a shop, as one package holds them, de-duplicated."""
+"""Photographs of fruit and vegetables in a shop, from a PyPI package, de-duplicated."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _get_grocery_photos(folder: Path) -> None:
 def read_grocery_photos(folder: Path) -> Parts:
     """Photographs of fruit and vegetables in a shop, de-duplicated by content.
 
-    The package repeats photographs within and across its own splits, so those splits are not used. Where one
-    photograph is filed under two classes, both copies are left out, since either may be wrong.
+    The package repeats photographs within and across its splits, so these are not used. If a photograph is filed
+    under two classes, both copies are left out, since either may be wrong.
 
     Args:
         folder: Holds ``images.parquet``.

@@ -19,7 +19,7 @@ CONCEPTS = (
     *("night", "people", "plant_life", "portrait", "river", "sea", "sky", "structures", "sunset", "transport"),
     *("tree", "water"),
 )
-"""The 24 potential concepts, annotated wherever they are visible."""
+"""The 24 potential concepts, annotated if visible at all."""
 
 RELEVANT_CONCEPTS = tuple(
     f"{concept}_r1"
@@ -28,7 +28,7 @@ RELEVANT_CONCEPTS = tuple(
         *("river", "sea", "tree"),
     )
 )
-"""The 14 stricter annotations: of these concepts, the images in which they matter."""
+"""The 14 concepts with stricter annotations: images in which they matter."""
 
 N_IMAGES = 25_000
 _IMAGE_FOLDERS = ("mirflickr", "mirflickr25k", "images", "mirflickr25k/mirflickr", "mirflickr25k/images")
@@ -62,7 +62,7 @@ def read_mirflickr25k(folder: Path) -> Parts:
         24 ``CONCEPTS`` and then the 14 ``RELEVANT_CONCEPTS``.
 
     Raises:
-        DataError: Images or annotations are missing, or a number is that of no image.
+        DataError: Images or annotations are missing, or an annotation numbers an unknown image.
     """
     pictures = next((folder / name for name in _IMAGE_FOLDERS if (folder / name / "im1.jpg").exists()), None)
     lists = next((folder / name for name in _LABEL_FOLDERS if (folder / name / "animals.txt").exists()), None)

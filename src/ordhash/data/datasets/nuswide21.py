@@ -30,9 +30,9 @@ def _get_nuswide21(folder: Path) -> NoReturn:
 def read_nuswide21(folder: Path) -> Parts:
     r"""NUS-WIDE (Chua et al., "NUS-WIDE: a real-world web image database", CIVR 2009), 21 of its 81 concepts.
 
-    The images were links to Flickr, many of which have died, so copies differ. Missing ones are left out,
-    and counted. The concepts are the 21 that most images of the whole list carry, equal counts by name; thus they do
-    not depend on the copy.
+    The images were links to Flickr, many of which have died, so copies differ. Missing images are left out and
+    counted. The concepts are the 21 most frequent ones of the whole list, equal counts by name, so they do not depend
+    on the copy.
 
     Args:
         folder: Holds ``ImageList/Imagelist.txt`` (a line is ``actor\0001_2124494179.jpg``),
@@ -42,7 +42,7 @@ def read_nuswide21(folder: Path) -> Parts:
 
     Returns:
         ``all``: the images that carry one of the 21 concepts and are there, in the order of the list; keys are the
-        lines of the list with forward slashes. ``missing``: those that carry one and are missing.
+        lines of the list with forward slashes. ``missing``: those that carry one but are missing.
 
     Raises:
         DataError: A list is missing or does not fit the others, or no image is there.
@@ -86,7 +86,7 @@ def read_nuswide21(folder: Path) -> Parts:
 def _read_labels(path: Path, count: int) -> npt.NDArray[np.bool_]:
     """Labels of all images for one concept, bool (count,)."""
     try:
-        # Line ends of both kinds, and nothing else but one character an image.
+        # Line ends of both kinds; otherwise one character an image.
         values = np.frombuffer(path.read_bytes().translate(None, b" \t\r\n"), dtype=np.uint8)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}); unpack it again") from error

@@ -1,7 +1,7 @@
 """Protocols: which images train, which are queries, which are the database, and what counts as relevant.
 
-A published protocol is pinned by a hash over its keys, labels and image contents, so that two people who name it mean
-the same experiment. Splits are drawn by digests of keys, not by a random generator: the same on every machine, and with
+A published protocol is pinned by a hash over its keys, labels and image contents, so its name always means the
+same experiment. Splits are drawn by digests of keys, not by a random generator: the same on every machine and with
 every version of NumPy. The protocols on one data set are in one file.
 """
 
@@ -43,18 +43,18 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
 
 
 def load_protocol(name: str, root: str | Path = "data") -> Protocol:
-    """Published protocol of that name.
+    """Load a published protocol.
 
     Args:
         name: One of ``PROTOCOLS``.
         root: Folder of data sets, one sub-folder each, as ``ordhash data get`` fills it.
 
     Returns:
-        The protocol; its ``note`` says so where no hash vouches for all of it.
+        The protocol; its ``note`` says so if no hash vouches for all of it.
 
     Raises:
         InputError: The protocol is unknown.
-        DataError: Its data set is missing, or gives another protocol than the published one.
+        DataError: Its data set is missing, or differs from the published one.
     """
     if name not in PROTOCOLS:
         hint = did_you_mean(name, PROTOCOLS)

@@ -23,7 +23,7 @@ def _corel5k(parts: Parts) -> Protocol:
 
 
 def _corel5k_21(parts: Parts) -> Protocol:
-    """The 21 most frequent words of the training images, equal counts by name, and the images that have one of them."""
+    """The images that have one of the 21 most frequent words of the training images, equal counts by name."""
     labels, words = parts["train"].labels, parts["train"].class_names
     counts = np.zeros(len(words), dtype=np.int64) if labels is None else labels.sum(axis=0)
     frequent = [words[row] for row in sorted(range(len(words)), key=lambda row: (-counts[row], words[row]))[:21]]

@@ -1,4 +1,4 @@
-"""Protocols on GroceryStoreDataset: fine classes, graded by coarse ones; and classes that were never named."""
+"""Protocols on GroceryStoreDataset: fine classes, graded by coarse ones; and unseen classes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _grocery_unseen(parts: Parts) -> Protocol:
 
 
 def _coarse(images: ImageSet) -> tuple[str, ...]:
-    """Coarse class of every fine one."""
+    """Coarse class of every fine class."""
     if images.labels is None or images.metadata is None:
         return ()
     of_image = images.metadata["coarse"].to_pylist()

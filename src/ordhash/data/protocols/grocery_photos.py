@@ -1,4 +1,4 @@
-"""Protocol on the grocery photographs of one package."""
+"""Protocol on the data set grocery-photos."""
 
 from __future__ import annotations
 

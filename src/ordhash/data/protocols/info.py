@@ -1,4 +1,4 @@
-"""A published protocol, described before its data are read."""
+"""Description of a published protocol, without its data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ProtocolInfo:
         dataset: Name of its data set.
         summary: One line for people.
         build: Makes it from the parts of the data set.
-        pinned: Hash that the built protocol must have; None until it has been computed from the official files.
+        pinned: Hash that the built protocol must have; None until computed from the official files.
         pinned_split: Hash without the contents of images, for a data set that circulates in several picture sizes: a
             protocol with this one is accepted too, and says so in its note.
     """

@@ -1,4 +1,4 @@
-"""Protocols on MIRFLICKR-25K, in the three conventions that papers use and that do not compare."""
+"""Protocols on MIRFLICKR-25K, in the three conventions of the literature, which do not compare."""
 
 from __future__ import annotations
 

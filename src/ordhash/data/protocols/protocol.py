@@ -21,14 +21,14 @@ class Protocol:
 
     Args:
         name: Name for people and results.
-        train: Images to learn from. They may also be in the database: many published protocols have them there.
+        train: Training images. They may also be in the database, as in many published protocols.
         query: Images to search with.
         database: Images to find.
         validation: Images to choose settings and checkpoints on; None lets training hold some out of ``train``.
         cutoff: Length of the ranking that counts for average precision; None means ALL.
         citation: Where the protocol is from.
-        coarse: For relevance in two grades: of every class name, the coarse class it belongs to. None means one grade.
-        note: What readers of a result must know about this copy of the data.
+        coarse: For graded relevance, the coarse class of every class name. None means binary relevance.
+        note: Caveat on this copy of the data, for reports.
 
     Raises:
         DataError: A query is in the database or the training set, carries no label, or has no relevant image, or
@@ -82,7 +82,7 @@ class Protocol:
 
     def relevance(self, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
         """Relevance, bool (n_queries, n_database), of the queries at ``rows``."""
-        if self.query.labels is None or self.database.labels is None:  # checked when made; for the type checker
+        if self.query.labels is None or self.database.labels is None:  # checked on construction; for the type checker
             raise DataError(f"protocol {self.name} has no labels")
         shared = self.query.labels[rows].astype(np.float32) @ self.database.labels.T.astype(np.float32)
         return np.asarray(shared > 0)
@@ -110,20 +110,20 @@ class Protocol:
         return (query @ database.T > 0).astype(np.uint8) + self.relevance(rows)
 
     def thinned(self, most: int) -> Protocol:
-        """The protocol with at most so many images in each part, evenly spread, for quick trials.
+        """The protocol with at most ``most`` images in each part, evenly spread, for quick trials.
 
         Args:
-            most: At least 1. Queries are taken from those that still find something.
+            most: At least 1. Only queries that still have a relevant image are kept.
 
         Raises:
-            DataError: None does.
+            DataError: No query has.
         """
 
         def spread(images: ImageSet) -> ImageSet:
             return images.subset(np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)))
 
         database = spread(self.database)
-        if self.query.labels is None or database.labels is None:  # checked when made; for the type checker
+        if self.query.labels is None or database.labels is None:  # checked on construction; for the type checker
             raise DataError(f"protocol {self.name} has no labels")
         findable = (self.query.labels & database.labels.any(axis=0)).any(axis=1)
         return dataclasses.replace(
@@ -147,7 +147,7 @@ class Protocol:
             if images is None:
                 continue
             keys = "\0".join(str(key) for key in images.keys)
-            digest.update(keys.encode("utf-8", "surrogateescape"))  # names of files need not be Unicode
+            digest.update(keys.encode("utf-8", "surrogateescape"))  # file names need not be Unicode
             if images.labels is not None:
                 digest.update(np.packbits(images.labels, axis=1).tobytes())
             if contents:

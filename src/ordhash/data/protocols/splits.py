@@ -1,6 +1,6 @@
 """Splits by digests of keys instead of a random generator, for sources without an official split.
 
-The same division on every machine, and with every version of NumPy.
+The same split on every machine and with every version of NumPy.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
 
 
 def split_by_digest(images: ImageSet, counts: Mapping[str, int], *, salt: str) -> dict[str, ImageSet]:
-    """Divide images whatever their labels, in an order given by digests of their keys.
+    """Divide images regardless of labels, in an order given by digests of their keys.
 
     Args:
         images: Images.
@@ -93,11 +93,11 @@ def split_by_digest(images: ImageSet, counts: Mapping[str, int], *, salt: str) -
 
 
 def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) -> dict[str, ImageSet]:
-    """Divide images with many labels: for every class, so many images that carry it, and no image twice.
+    """Divide images with several labels: a number of images for every class, no image twice.
 
-    One part after the other is drawn, and for each the classes from the rarest to the most frequent one (equal ones in
-    their order), so that the frequent ones do not use up the images of the rare. A class may have more images in a part
-    than were drawn for it: those that were drawn for another class.
+    Parts are drawn one after the other, each class by class from the rarest to the most frequent (equal ones in their
+    order), so that frequent classes do not use up the images of rare ones. A part may have more images of a class than
+    were drawn for it: those drawn for another class.
 
     Args:
         images: Images with labels.
@@ -108,7 +108,7 @@ def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) 
         The parts, and ``rest``; each in the order of ``images``.
 
     Raises:
-        InputError: The images have no labels, or a class has too few images that are not drawn yet.
+        InputError: The images have no labels, or a class has too few images left.
 
     >>> labels = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 1]], dtype=bool)
     >>> pictures = ImageSet(np.zeros((5, 8, 8, 3), np.uint8), labels=labels, class_names=("sea", "sky"))
@@ -137,7 +137,7 @@ def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) 
 
 
 def with_classes(images: ImageSet, class_names: Sequence[str]) -> ImageSet:
-    """The images that carry one of some classes, with these classes alone, in the order that they have there.
+    """The images that carry one of the given classes, with these classes alone, in the given order.
 
     Raises:
         InputError: The images have no labels.
@@ -155,21 +155,21 @@ def with_classes(images: ImageSet, class_names: Sequence[str]) -> ImageSet:
 
 
 def hold_out_classes(class_names: Sequence[str], count: int, *, salt: str) -> npt.NDArray[np.bool_]:
-    """Classes to keep from training, for a search among classes that no label has ever named.
+    """Classes to hold out of training, for a search among unseen classes.
 
-    Where queries share their classes with the training images, a classifier's answer is a good code; that is why
-    Sablayrolles et al. ("How should we evaluate supervised hashing?", arXiv:1609.06753) search among other classes.
+    If queries share their classes with the training images, a classifier's prediction is a good code. So Sablayrolles
+    et al. ("How should we evaluate supervised hashing?", arXiv:1609.06753) search among other classes.
 
     Args:
         class_names: n_classes names.
-        count: How many to hold out, from 1 to n_classes - 1.
+        count: Number of classes to hold out, from 1 to n_classes - 1.
         salt: Another salt gives other classes.
 
     Returns:
         bool (n_classes,), True for a class held out: the first ones in the order of digests of their names.
 
     Raises:
-        InputError: A count outside of that.
+        InputError: ``count`` is out of range.
 
     >>> hold_out_classes(["ant", "bee", "cat"], 1, salt="s").tolist()
     [True, False, False]
@@ -185,7 +185,7 @@ def hold_out_classes(class_names: Sequence[str], count: int, *, salt: str) -> np
 
 
 def of_classes(images: ImageSet, classes: npt.NDArray[np.bool_]) -> ImageSet:
-    """The images that carry a label of the classes at True, bool (n_classes,); their class names stay all.
+    """The images with a label of the given classes, a mask bool (n_classes,); all class names are kept.
 
     Raises:
         InputError: The images have no labels.
@@ -196,22 +196,21 @@ def of_classes(images: ImageSet, classes: npt.NDArray[np.bool_]) -> ImageSet:
 
 
 def with_label_noise(images: ImageSet, fraction: float, *, salt: str) -> ImageSet:
-    """The same images, some of them with a wrong label: symmetric noise.
+    """The same images, some with a wrong label: symmetric noise.
 
-    A label is replaced by one of the other classes, all equally likely. Which images and which classes is given by
-    digests of the keys, so it is the same everywhere, and the wrong labels of a small fraction are among those of a
-    larger one.
+    A label is replaced by one of the other classes, all equally likely. Digests of the keys choose images and classes,
+    so the result is the same everywhere, and the wrong labels of a small fraction are among those of a larger one.
 
     Args:
         images: n images with one label each.
-        fraction: Share of the images that get a wrong label, from 0 to 1; their number is rounded.
+        fraction: Share of images with a wrong label, from 0 to 1; their number is rounded.
         salt: Another salt gives other wrong labels.
 
     Returns:
         The images in their order, with a copy of the labels.
 
     Raises:
-        InputError: A fraction outside 0..1, fewer than two classes, or an image that has not one label.
+        InputError: A fraction outside 0..1, fewer than two classes, or an image without exactly one label.
 
     >>> pictures = ImageSet(np.zeros((4, 8, 8, 3), np.uint8), labels=np.eye(4, dtype=bool), class_names=tuple("abcd"))
     >>> noisy = with_label_noise(pictures, 0.5, salt="s")
@@ -230,7 +229,7 @@ def with_label_noise(images: ImageSet, fraction: float, *, salt: str) -> ImageSe
     labels = images.labels.copy()
     for row in order[: round(fraction * len(images))]:
         right = int(labels[row].argmax())
-        # 1 to n_classes - 1 steps on from the right class, around the end.
+        # 1 to n_classes - 1 steps on from the right class, wrapping around.
         step = 1 + int.from_bytes(_digest(f"{salt}/class/{images.keys[row]}"), "big") % (labels.shape[1] - 1)
         labels[row, right] = False
         labels[row, (right + step) % labels.shape[1]] = True
@@ -238,7 +237,7 @@ def with_label_noise(images: ImageSet, fraction: float, *, salt: str) -> ImageSe
 
 
 def together(first: ImageSet, second: ImageSet) -> ImageSet:
-    """The images of two sets with the same class names, one set after the other."""
+    """Concatenate two sets with the same class names."""
     labels = None
     if first.labels is not None and second.labels is not None:
         labels = np.concatenate([first.labels, second.labels])
@@ -262,4 +261,4 @@ def _order(images: ImageSet, salt: str) -> npt.NDArray[np.intp]:
 def _digest(text: str) -> bytes:
     return hashlib.blake2b(
         text.encode("utf-8", "surrogateescape"), digest_size=8
-    ).digest()  # file names: not all Unicode
+    ).digest()  # file names need not be Unicode
