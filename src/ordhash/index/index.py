@@ -30,7 +30,7 @@ from ordhash.index.items import Items, Where, key_column
 from ordhash.index.lock import SharedLock
 from ordhash.index.planes import Bytes
 from ordhash.index.results import Found, IndexStats, RadiusResult, SearchResult
-from ordhash.index.stores import Distinct, Engine, Grown, Scan, Tabled, bools_of, store_of, with_tables
+from ordhash.index.stores import Distinct, Grown, Scan, Tabled, Warming, bools_of, store_of, with_tables
 from ordhash.support import StrPath, integer_at_least
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class OrdinalIndex:
         self, store: Scan | Distinct, facts: CodeFacts, column: pa.ChunkedArray | None, metadata: pa.Table | None
     ) -> None:
         self._facts = facts
-        self._engine = Engine(store)
+        self._warming = Warming(store)
         self._items = Items(store.n, column, metadata)
         self._lock = SharedLock()
 
@@ -86,7 +86,7 @@ class OrdinalIndex:
     @property
     def codes(self) -> OrdinalCodes:
         """Codes of all rows, unpacked on every access to n_segments bytes each."""
-        return OrdinalCodes(self._engine.store.symbols(), self.spec, self.model_id)
+        return OrdinalCodes(self._warming.store.symbols(), self.spec, self.model_id)
 
     @property
     def keys(self) -> npt.NDArray[Any]:
@@ -120,7 +120,7 @@ class OrdinalIndex:
     @property
     def stats(self) -> IndexStats:
         """Contents of the index, and how it searches."""
-        store = self._engine.store
+        store = self._warming.store
         return IndexStats(
             count=len(self),
             deleted=self._items.deleted,
@@ -159,7 +159,7 @@ class OrdinalIndex:
         k = integer_at_least(top_k, 0, "top_k")
         with self._lock.looking():
             allowed, n = self._allowed(where)
-            return self._result(self._engine.nearest(queries, min(k, n), allowed))
+            return self._result(self._warming.nearest(queries, min(k, n), allowed))
 
     def search_asymmetric(
         self,
@@ -191,7 +191,7 @@ class OrdinalIndex:
         k = integer_at_least(top_k, 0, "top_k")
         with self._lock.looking():
             allowed, n = self._allowed(where)
-            return self._result(self._engine.nearest_asymmetric(losses, min(k, n), allowed))
+            return self._result(self._warming.nearest_asymmetric(losses, min(k, n), allowed))
 
     def distances(
         self,
@@ -234,7 +234,7 @@ class OrdinalIndex:
                 raise InputError(
                     f"rows range from {wanted.min()} to {wanted.max()}; the index has rows 0 to {self.n_rows - 1}"
                 )
-            symbols = self._engine.store.symbols_at(wanted.astype(np.int64))
+            symbols = self._warming.store.symbols_at(wanted.astype(np.int64))
         return sums_of_losses(losses, OrdinalCodes(symbols, self.spec))
 
     def search_radius(self, queries: OrdinalCodes, *, radius: int, where: Where | None = None) -> list[RadiusResult]:
@@ -255,7 +255,7 @@ class OrdinalIndex:
         check_comparable(queries, self._facts, of="the index")
         limit = integer_at_least(radius, 0, "radius")
         with self._lock.looking():
-            found = self._engine.within(queries, limit, self._items.allowed(where))
+            found = self._warming.within(queries, limit, self._items.allowed(where))
             return [RadiusResult(self._items.keys_at(rows), distances, rows) for distances, rows in found]
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
@@ -268,7 +268,7 @@ class OrdinalIndex:
         >>> index = OrdinalIndex(OrdinalCodes.from_symbols([[0, 1, 2]], arity=4))
         >>> index.warm_up(1)  # one code is searched faster than they load
         """
-        self._engine.warm_up(n_queries, progress=progress)
+        self._warming.warm_up(n_queries, progress=progress)
 
     def build_tables(self) -> None:
         """Build tables that find near items of a large index without comparing every code; results stay exact.
@@ -283,10 +283,10 @@ class OrdinalIndex:
             InputError: More items than tables can number, 4 294 967 295.
         """
         with self._lock.changing():
-            store = with_tables(self._engine.store)
-            if store is not self._engine.store:
-                self._engine.put(store)
-                self._engine.use_compiled()
+            store = with_tables(self._warming.store)
+            if store is not self._warming.store:
+                self._warming.put(store)
+                self._warming.use_compiled()
 
     def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
         """Append items; existing codes are not moved.
@@ -305,9 +305,9 @@ class OrdinalIndex:
         check_comparable(codes, self._facts, what="the codes", of="the index")
         with self._lock.changing():
             # Before the items, so that nothing changes if memory runs out.
-            store = Grown.of(self._engine.store, codes)
+            store = Grown.of(self._warming.store, codes)
             self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
-            self._engine.put(store)
+            self._warming.put(store)
             self._facts = dataclasses.replace(self._facts, model_id=self.model_id or codes.model_id)
 
     def delete(self, keys: Keys) -> None:
@@ -337,7 +337,7 @@ class OrdinalIndex:
         from ordhash.index.indexfile import IndexContents, write_index
 
         with self._lock.looking():
-            store, keys, metadata = self._engine.store, self._items.column, self._items.metadata
+            store, keys, metadata = self._warming.store, self._items.column, self._items.metadata
             if isinstance(store, Tabled):
                 store = store.base
             if self._items.deleted or isinstance(store, Grown):

@@ -14,10 +14,10 @@ from ordhash.index.stores.grown import AnyStore
 from ordhash.index.stores.plain import Plain
 from ordhash.index.stores.store import Store, kernels
 
-__all__ = ["Engine"]
+__all__ = ["Warming"]
 
 
-class Engine:
+class Warming:
     """Searches a store, and switches from plain NumPy to compiled scans when that saves time.
 
     Args:

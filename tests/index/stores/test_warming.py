@@ -5,7 +5,7 @@ import pytest
 
 from ordhash.codes import CodeSpec, OrdinalCodes, symbol_losses
 from ordhash.index.planes import PlaneCodes
-from ordhash.index.stores import Engine, Grown, Plain, Scan
+from ordhash.index.stores import Grown, Plain, Scan, Warming
 
 SPEC = CodeSpec(12, 4)
 
@@ -40,49 +40,49 @@ LOSSES = symbol_losses(np.random.default_rng(2).normal(size=(1, 6, 4)), SPEC)
 
 def test_compiled_scans_are_used_once_enough_was_searched():
     store = Watched(random_codes(40))
-    engine = Engine(store, worth_loading=3 * 40)
-    found = [engine.nearest(QUERY, 5, None)[1].tolist() for _ in range(4)]
+    warming = Warming(store, worth_loading=3 * 40)
+    found = [warming.nearest(QUERY, 5, None)[1].tolist() for _ in range(4)]
     assert store.asked == ["nearest", "nearest"]  # by the third and the fourth search
     assert found == [found[0]] * 4
-    engine.nearest_asymmetric(LOSSES, 5, None)
-    engine.within(QUERY, 2, None)
+    warming.nearest_asymmetric(LOSSES, 5, None)
+    warming.within(QUERY, 2, None)
     assert store.asked[2:] == ["asymmetric", "within"]
 
 
 def test_all_kinds_of_search_count():
     store = Watched(random_codes(40))
-    engine = Engine(store, worth_loading=4 * 40)
-    engine.nearest(QUERY, 5, None)
-    engine.nearest_asymmetric(LOSSES, 5, None)
-    engine.within(QUERY, 2, None)
+    warming = Warming(store, worth_loading=4 * 40)
+    warming.nearest(QUERY, 5, None)
+    warming.nearest_asymmetric(LOSSES, 5, None)
+    warming.within(QUERY, 2, None)
     assert store.asked == []
-    engine.within(QUERY, 2, None)
+    warming.within(QUERY, 2, None)
     assert store.asked == ["within"]
 
 
 def test_many_queries_at_once_or_many_codes_use_them_at_once():
     store = Watched(random_codes(40))
-    Engine(store, worth_loading=3 * 40).nearest(random_codes(3), 5, None)
-    Engine(store, many=40).within(QUERY, 2, None)
-    Engine(store, many=41).within(QUERY, 2, None)
+    Warming(store, worth_loading=3 * 40).nearest(random_codes(3), 5, None)
+    Warming(store, many=40).within(QUERY, 2, None)
+    Warming(store, many=41).within(QUERY, 2, None)
     assert store.asked == ["nearest", "within"]
 
 
 @pytest.mark.parametrize(("n_queries", "used"), [(None, True), (3, True), (2, False)])
 def test_warming_up_loads_them_if_they_will_be_used(n_queries, used):
     store = Watched(random_codes(40))
-    engine = Engine(store, worth_loading=3 * 40)
-    engine.warm_up(n_queries)
-    engine.nearest(QUERY, 5, None)
+    warming = Warming(store, worth_loading=3 * 40)
+    warming.warm_up(n_queries)
+    warming.nearest(QUERY, 5, None)
     assert bool(store.asked) == used
 
 
 def test_plain_searches_see_what_was_put_there_later():
     codes = random_codes(50)
-    engine = Engine(Watched(codes[:40]))
-    assert engine.nearest(codes[45:46], 40, None)[1].max() < 40
-    engine.put(Grown.of(engine.store, codes[40:]))
-    distances, rows = engine.nearest(codes[45:46], 50, None)
+    warming = Warming(Watched(codes[:40]))
+    assert warming.nearest(codes[45:46], 40, None)[1].max() < 40
+    warming.put(Grown.of(warming.store, codes[40:]))
+    distances, rows = warming.nearest(codes[45:46], 50, None)
     assert sorted(rows[0].tolist()) == list(range(50))
     assert distances[0, rows[0] == 45] == 0
 
