@@ -99,7 +99,7 @@ def against_fast_scan(index: OrdinalIndex, codes: OrdinalCodes) -> dict[str, Any
 
 def bandwidth(index: OrdinalIndex) -> dict[str, float]:
     """Reading all codes once: a plain sum of the bytes, as 64-bit words, against a search for the nearest, GB/s."""
-    planes: PlaneCodes = index._engine.store.planes  # type: ignore[union-attr]
+    planes: PlaneCodes = index._warming.store.planes  # type: ignore[union-attr]
     words, query = planes.blocks.reshape(-1).view(np.uint64), random_codes(1, 3)
     parts = np.array_split(words, available_cores())
 
