@@ -99,8 +99,8 @@ def test_the_answers_of_one_machine(photographs, ray_cluster, milvus, tmp_path):
         local = embedded.search(asked, top_k=10, where=rows_that_meet(embedded, conditions))
         found = index.nearest(asked, top_k=10, conditions=conditions)
         assert len(found) == N_QUERIES
-        for keys, distances, hits in zip(local.keys.tolist(), local.distances, found, strict=True):
-            np.testing.assert_array_equal(hits.distances, distances)
+        for keys, distances, answers in zip(local.keys.tolist(), local.distances, found, strict=True):
+            np.testing.assert_array_equal([answer.distance for answer in answers], distances)
             nearer = distances < distances.max()
             # Which of those that are as far as the last are among the ten is open.
-            assert set(np.array(keys)[nearer]) == set(np.array(hits.keys)[nearer])
+            assert set(np.array(keys)[nearer]) == set(np.array([answer.key for answer in answers])[nearer])

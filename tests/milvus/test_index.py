@@ -73,13 +73,13 @@ def assert_same_answers(milvus_index, table, queries, top_k=10, conditions=()):
             strict=True,
         )
     )
-    for keys, distances, hits in zip(local.keys.tolist(), local.distances, found, strict=True):
-        np.testing.assert_array_equal(hits.distances, distances)
+    for keys, distances, answers in zip(local.keys.tolist(), local.distances, found, strict=True):
+        np.testing.assert_array_equal([answer.distance for answer in answers], distances)
         last = distances.max(initial=0)
         assert {k for k, d in zip(keys, distances, strict=True) if d < last} == {
-            k for k, d in zip(hits.keys, hits.distances, strict=True) if d < last
+            answer.key for answer in answers if answer.distance < last
         }
-        assert hits.metadata == [known[key] for key in hits.keys]
+        assert [answer.metadata for answer in answers] == [known[answer.key] for answer in answers]
 
 
 def assert_same_table(found, expected):
@@ -176,7 +176,10 @@ def test_the_server_is_killed_and_started_again(milvus, index):
         len(MilvusIndex(milvus.uri, index.name, timeout=2))
     milvus.start()
     again = MilvusIndex(milvus.uri, index.name, timeout=200)
-    assert [hits.distances.tolist() for hits in again.nearest(queries)] == [hits.distances.tolist() for hits in before]
+    distances = [
+        [[answer.distance for answer in answers] for answers in found] for found in (before, again.nearest(queries))
+    ]
+    assert distances[0] == distances[1]
     assert_same_answers(again, table, queries)
     assert again.push(table) == PushReport(0, 0, 5000)
     assert_same_table(again.pull(), table)
@@ -249,7 +252,7 @@ def test_nothing_is_a_collection_too(index):
     none = taken(table, np.arange(0))
     assert index.push(none) == PushReport(0, 100, 0)
     assert len(index) == 0
-    assert [hits.keys for hits in index.nearest(table.codes[:2])] == [[], []]
+    assert index.nearest(table.codes[:2]) == [(), ()]
     assert len(index.pull()) == 0
 
 
@@ -274,7 +277,7 @@ def test_consistency(milvus, consistency):
     table = made_up(2000)
     MilvusIndex(milvus.uri, "filters").push(table)
     found = MilvusIndex(milvus.uri, "filters", consistency=consistency).nearest(table.codes[:3], top_k=1)
-    assert [hits.distances.tolist() for hits in found] == [[0]] * 3
+    assert [[answer.distance for answer in answers] for answers in found] == [[0]] * 3
 
 
 def test_values_that_do_not_fit_are_refused_before_anything_is_written(index):
