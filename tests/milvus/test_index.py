@@ -421,11 +421,13 @@ def test_what_the_commands_refuse(milvus, photo_collection, photo_folder, tmp_pa
     query = photo_folder / "apple" / "apple_0.jpg"
     missing = run("search", "nowhere", query, "--milvus", milvus.uri)
     assert (missing.exit_code, missing.stdout) == (2, "")
-    assert missing.stderr.startswith("error: there is no nowhere at http")
+    assert "nowhere" in missing.stderr
+    assert milvus.uri in missing.stderr
     away = run("push", photo_collection, "--milvus", "http://127.0.0.1:9")
     assert away.exit_code == 1
     assert away.stderr.count("\n") == 1
     assert "cannot be reached" in away.stderr
     assert "give a collection" in run("push", tmp_path, "--milvus", milvus.uri).stderr
     finer = run("search", photo_collection, query, "--asymmetric", "--milvus", milvus.uri)
-    assert "knows no asymmetric distance" in finer.stderr
+    assert "asymmetric distance" in finer.stderr
+    assert finer.exit_code == 2
