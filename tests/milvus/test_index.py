@@ -428,6 +428,7 @@ def test_what_the_commands_refuse(milvus, photo_collection, photo_folder, tmp_pa
     assert away.stderr.count("\n") == 1
     assert "cannot be reached" in away.stderr
     assert "give a collection" in run("push", tmp_path, "--milvus", milvus.uri).stderr
+    assert run("push", photo_collection, "--milvus", milvus.uri, "--replace").exit_code == 0
     finer = run("search", photo_collection, query, "--asymmetric", "--milvus", milvus.uri)
     assert "asymmetric distance" in finer.stderr
     assert finer.exit_code == 2
