@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import DEFAULT_CACHE, DEFAULT_ROOT, Cache, Json, Root
+from ordhash.cli.options import DEFAULT_ROOT, Cache, Json, Root
 from ordhash.cli.output import print_json, say
+from ordhash.learn import DEFAULT_CACHE
 
 if TYPE_CHECKING:
     from ordhash.bench import Results

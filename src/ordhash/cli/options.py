@@ -10,7 +10,6 @@ import typer
 from ordhash.errors import InputError
 
 __all__ = [
-    "DEFAULT_CACHE",
     "DEFAULT_ROOT",
     "Cache",
     "Force",
@@ -27,7 +26,6 @@ __all__ = [
 ]
 
 DEFAULT_ROOT = Path("data")
-DEFAULT_CACHE = Path(".cache")
 
 Root: TypeAlias = Annotated[Path, typer.Option(help="Folder of data sets, filled by `ordhash data get`.")]
 Cache: TypeAlias = Annotated[Path, typer.Option(help="Folder for feature maps and exported backbones.")]

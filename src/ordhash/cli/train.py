@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import DEFAULT_CACHE, DEFAULT_ROOT, Cache, Json, Root, refuse_idle
+from ordhash.cli.options import DEFAULT_ROOT, Cache, Json, Root, refuse_idle
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
 from ordhash.cli.settings import OPTIONS, fields_of, option_of, with_settings
 from ordhash.cli.sources import read_source
 from ordhash.collection import Collection
 from ordhash.data import ImageSet, Protocol, read_manifest, read_photographs
 from ordhash.errors import InputError, did_you_mean
-from ordhash.learn import DOHConfig, TrainConfig
+from ordhash.learn import DEFAULT_CACHE, DOHConfig, TrainConfig
 
 if TYPE_CHECKING:
     from ordhash.learn import TrainResult
