@@ -1,23 +1,16 @@
 """Images, data sets and protocols."""
 
 from ordhash.data.datasets import DATASETS
+from ordhash.data.folders import read_folder, read_photographs
 from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb, source_name
 from ordhash.data.imageset import Images, ImageSet, as_image_set
+from ordhash.data.manifests import IMAGE, manifest_set, read_manifest
 from ordhash.data.packages import take_from_pypi
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
-from ordhash.data.readers import (
-    CATALOGUE,
-    IMAGE,
-    is_image_name,
-    manifest_set,
-    read_folder,
-    read_images,
-    read_manifest,
-    read_photographs,
-    walk_images,
-)
+from ordhash.data.readers import read_images
 from ordhash.data.remote import read_location
 from ordhash.data.scaling import Fit, prepare
+from ordhash.data.walking import CATALOGUE, is_image_name, walk_images
 
 __all__ = [
     "CATALOGUE",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from ordhash.data.folders import folder_set
 from ordhash.data.imageset import ImageSet
-from ordhash.data.readers import CATALOGUE, folder_set, is_image_name, manifest_set, read_table
+from ordhash.data.manifests import manifest_set, read_table
+from ordhash.data.walking import CATALOGUE, is_image_name
 from ordhash.errors import DataError, first_line
 from ordhash.support import Location
 
