@@ -5,6 +5,7 @@ from ordhash.data.folders import read_folder, read_photographs
 from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb, source_name
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.data.manifests import IMAGE, manifest_set, read_manifest
+from ordhash.data.opening import open_file, read_file
 from ordhash.data.packages import take_from_pypi
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
@@ -29,8 +30,10 @@ __all__ = [
     "is_image_name",
     "load_protocol",
     "manifest_set",
+    "open_file",
     "open_rgb",
     "prepare",
+    "read_file",
     "read_folder",
     "read_images",
     "read_location",

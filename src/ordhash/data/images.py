@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import stat
 import threading
 import warnings
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from ordhash.data.opening import detail, open_file, unreadable
 from ordhash.data.rgb import to_rgb
 from ordhash.errors import ImageError, InputError
 
@@ -167,11 +167,11 @@ def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
     if isinstance(source, bytes):
         return hashlib.blake2b(source, digest_size=_ID_BYTES).digest()
     if isinstance(source, Path | str):
-        with _open_file(source, label) as file:
+        with open_file(source, label) as file:
             try:
                 return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_ID_BYTES)).digest()
             except OSError as error:
-                raise _unreadable(label, error) from error
+                raise unreadable(label, error) from error
     if isinstance(source, np.ndarray):
         digest = hashlib.blake2b(digest_size=_ID_BYTES, person=b"ordhash array")
         array = _check_array(source, label)
@@ -208,7 +208,7 @@ def _despite_warnings(work: Callable[[], _T]) -> _T:
 
 def _open_rgb(source: ImageSource, label: str, max_pixels: int, least_side: int | None) -> Image.Image:
     if isinstance(source, Path | str):
-        with _open_file(source, label) as file:
+        with open_file(source, label) as file:
             return _decode(file, label, max_pixels, least_side)
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), label, max_pixels, least_side)
@@ -217,24 +217,6 @@ def _open_rgb(source: ImageSource, label: str, max_pixels: int, least_side: int 
     if isinstance(source, Image.Image):
         return _upright_rgb(source, label, max_pixels)
     raise _wrong_type(source)
-
-
-def _open_file(path: Path | str, label: str) -> io.BufferedReader:
-    path = Path(path)
-    try:
-        kind = path.stat().st_mode
-        if stat.S_ISDIR(kind):
-            raise ImageError(label, "this is a folder, not an image file; give the files in it one by one")
-        if not stat.S_ISREG(kind):
-            # Opening a named pipe would block forever, and a device never ends.
-            raise ImageError(label, "this is a device or a pipe, not an image file; give a regular file")
-        return path.open("rb")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError(label, "there is no such file; check the path, or remove it from the list") from error
-    except PermissionError as error:
-        raise ImageError(label, "permission to read the file is denied; allow it, or remove the file") from error
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        raise _unreadable(label, error) from error
 
 
 def _decode(file: BinaryIO, label: str, max_pixels: int, least_side: int | None) -> Image.Image:
@@ -256,7 +238,7 @@ def _decode(file: BinaryIO, label: str, max_pixels: int, least_side: int | None)
     except SyntaxError as error:
         raise ImageError(
             label,
-            f"its {kind} header is broken, cut short or gives no pixels{_detail(error)}; "
+            f"its {kind} header is broken, cut short or gives no pixels{detail(error)}; "
             "replace it by a whole copy, convert it to JPEG or PNG, or remove it",
         ) from error
     except Exception as error:
@@ -311,7 +293,7 @@ def _upright_rgb(image: Image.Image, label: str, max_pixels: int) -> Image.Image
     except (ImageError, Warning):
         raise
     except Exception as error:
-        reason = f"its pixels of mode {image.mode} cannot be turned into RGB{_detail(error)}; convert it to JPEG or PNG"
+        reason = f"its pixels of mode {image.mode} cannot be turned into RGB{detail(error)}; convert it to JPEG or PNG"
         raise ImageError(label, reason) from error
     turn = _TURNS.get(_orientation(image))
     if turn is not None:
@@ -357,22 +339,13 @@ def _too_large(size: str, max_pixels: int = MAX_PIXELS) -> str:
     return f"it claims {size}, allowed are {max_pixels:,} in all; scale it down or remove it"
 
 
-def _unreadable(label: str, error: Exception) -> ImageError:
-    return ImageError(label, f"the file cannot be read{_detail(error)}; check the path and the disk, or remove it")
-
-
 def _broken(label: str, kind: str, error: Exception) -> ImageError:
     if isinstance(error, Image.DecompressionBombError):  # a plug-in refused the size of a tile or frame
         return ImageError(label, _too_large("a tile or frame of too many pixels"))
     if isinstance(error, MemoryError):
         return ImageError(label, "there is not enough memory to decode it; scale it down or remove it")
     if isinstance(error, OSError) and error.errno is not None:
-        return _unreadable(label, error)
+        return unreadable(label, error)
     return ImageError(
-        label, f"its {kind} data are broken or cut short{_detail(error)}; replace it by a whole copy, or remove it"
+        label, f"its {kind} data are broken or cut short{detail(error)}; replace it by a whole copy, or remove it"
     )
-
-
-def _detail(error: Exception) -> str:
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    return f" ({text})" if text else ""
