@@ -1,4 +1,6 @@
+import fcntl
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import threading
 import pytest
 
 from ordhash.errors import InputError
-from ordhash.support.files import replace_file, write_csv
+from ordhash.support.files import remove_leftovers, replace_file, write_csv
 
 
 def writing(content):
@@ -118,6 +120,69 @@ def test_several_processes_may_write_one_file_at_the_same_time(tmp_path):
         assert len(set(content)) == 1
     assert [process.returncode for process in running] == [0, 0, 0]
     assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import os, signal, sys
+from ordhash.support.files import replace_file
+
+def write(file):
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+replace_file(sys.argv[1], write)
+"""
+
+
+def left_by_a_killed_writer(path):
+    before = set(path.parent.iterdir())
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -signal.SIGKILL
+    (left,) = set(path.parent.iterdir()) - before
+    return left
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "file"
+    replace_file(path, writing(b"whole"))
+    left, of_another = left_by_a_killed_writer(path), left_by_a_killed_writer(tmp_path / "other")
+    not_ours = [tmp_path / name for name in (".file.tmp", ".file.00.tmp", "file.01234567.tmp", ".file.0123456z.tmp")]
+    for one in not_ours:
+        one.touch()
+    assert path.read_bytes() == b"whole"
+    replace_file(path, writing(b"again"))
+    assert not left.exists()
+    assert of_another.exists()
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([path, *not_ours])
+    remove_leftovers(tmp_path / "nowhere")
+
+
+def test_the_file_of_a_running_writer_is_no_leftover(tmp_path):
+    path = tmp_path / "file"
+
+    def write(file):
+        file.write(b"x")
+        remove_leftovers(tmp_path)
+        replace_file(path, writing(b"of another"))
+
+    replace_file(path, write)
+    assert path.read_bytes() == b"x"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_taken_for_a_leftover_before_it_is_locked_is_begun_again(tmp_path, monkeypatch):
+    lock, path = fcntl.flock, tmp_path / "file"
+
+    def cleaned_just_before(file, how):
+        if how == fcntl.LOCK_EX:
+            monkeypatch.undo()
+            remove_leftovers(tmp_path)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", cleaned_just_before)
+    replace_file(path, writing(b"x"))
+    assert path.read_bytes() == b"x"
 
 
 def test_a_table_keeps_commas_and_names_that_are_no_text(tmp_path):

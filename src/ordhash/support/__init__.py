@@ -2,7 +2,7 @@
 
 from ordhash.support.checks import integer_at_least, some_usable
 from ordhash.support.cores import available_cores
-from ordhash.support.files import StrPath, locked, replace_file, write_csv, write_json
+from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
 from ordhash.support.locations import Location, is_address, name_of, without_password
 from ordhash.support.progress import Advance, progress_bar
 
@@ -16,6 +16,7 @@ __all__ = [
     "locked",
     "name_of",
     "progress_bar",
+    "remove_leftovers",
     "replace_file",
     "some_usable",
     "without_password",

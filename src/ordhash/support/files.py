@@ -7,20 +7,23 @@ import fcntl
 import io
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from ordhash.errors import InputError
 
-__all__ = ["StrPath", "locked", "replace_file", "write_csv", "write_json"]
+__all__ = ["StrPath", "locked", "remove_leftovers", "replace_file", "write_csv", "write_json"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
 _PATIENCE = 20  # attempts to get a lock
+_BESIDE = ".{}.{}.tmp"  # what a file is called while it is written
+_IS_BESIDE = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def replace_file(path: StrPath, write: Callable[[BinaryIO], object]) -> None:
     """Write a file whole or not at all: beside its place first, then moved over what is there.
 
     Several processes may write the same file at once: each writes beside it under a random name, and the last one
-    to finish stays.
+    to finish stays. What killed writers of the same file have left is removed.
 
     Args:
         path: The file.
@@ -74,16 +77,52 @@ def replace_file(path: StrPath, write: Callable[[BinaryIO], object]) -> None:
         raise InputError(f"cannot write {target}: there is no folder {target.parent}; create it")
     if target.is_dir():
         raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
-    # Not tempfile: its files are readable by their owner only, and the final file would stay so.
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
+    remove_leftovers(target.parent, of=target.name)
+    with _file_beside(target) as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+        # Before the file is closed, which gives up its lock.
+        os.replace(file.name, target)  # noqa: PTH105 - Path.replace is the same call, but harder to intercept in a test
+
+
+@contextmanager
+def _file_beside(target: Path) -> Iterator[BinaryIO]:
+    """A new file beside another, locked as long as it is open; it is removed at the end if it still has that name."""
+    while True:
+        # Not tempfile: its files are readable by their owner only, and the final file would stay so.
+        beside = target.with_name(_BESIDE.format(target.name, secrets.token_hex(4)))
         with beside.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)  # noqa: PTH105 - Path.replace is the same call, but harder to intercept in a test
-    finally:
-        beside.unlink(missing_ok=True)
+            try:
+                with suppress(OSError):  # a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file.fileno()).st_nlink:  # not taken for a leftover between its creation and its lock
+                    yield file
+                    return
+            finally:
+                beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, *, of: str | None = None) -> None:
+    """Remove what writers that were killed have left in a folder; the files of running writers stay.
+
+    A running writer holds a lock on its file, which the system releases when the process ends, even if killed.
+
+    Args:
+        folder: The folder, without its sub-folders.
+        of: Name of the file that was written; None means any.
+    """
+    try:
+        paths = list(Path(folder).iterdir())
+    except OSError:
+        return
+    for path in paths:
+        match = _IS_BESIDE.fullmatch(path.name)
+        if match is None or of not in (None, match["target"]):
+            continue
+        with suppress(OSError), os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def write_csv(path: StrPath, rows: Iterable[Sequence[str]]) -> None:
