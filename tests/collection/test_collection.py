@@ -123,16 +123,15 @@ def test_a_folder_that_cannot_be_read_now_loses_nothing(collection, photo_folder
 
 
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_sync(collection, photo_folder, encoder, monkeypatch):
-    changed, read = photo_folder / "apple/apple_0.jpg", Path.read_bytes
+    changed, read = photo_folder / "apple/apple_0.jpg", sync.read_listed
 
-    def read_and_change(path):
-        data = read(path)
-        if path == changed:
-            path.write_bytes(data + b"\0")
-        return data
+    def change_and_read(file):
+        if file.path == changed:
+            changed.write_bytes(changed.read_bytes() + b"\0")
+        return read(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", read_and_change)
+        patch.setattr(sync, "read_listed", change_and_read)
         report = collection.sync(photo_folder, encoder)
     assert counts(report) == (17, 0, 0, 0, 1)
     assert "changed while it was read" in report.failures[0].reason
@@ -365,7 +364,7 @@ def test_a_photograph_that_may_not_be_read_is_tried_again(photo_folder, encoder,
         report = Collection(place / "collection").sync(photo_folder, encoder)
     secret.chmod(0o644)
     assert counts(report) == (17, 0, 0, 0, 1)
-    assert "(Permission denied)" in str(report.failures[0])
+    assert "permission to read the file is denied" in str(report.failures[0])
     with unprivileged(place):
         assert counts(Collection(place / "collection").sync(photo_folder, encoder)) == (1, 0, 0, 17, 0)
 

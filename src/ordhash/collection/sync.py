@@ -17,7 +17,8 @@ import numpy as np
 from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue, Entry, Failure
 from ordhash.collection.fingerprints import fingerprint
-from ordhash.data import ImageSet, content_id, file_suffix, open_rgb, walk_images
+from ordhash.collection.listing import PhotoFile, list_files, read_listed, state_of
+from ordhash.data import ImageSet, content_id, file_suffix, open_rgb
 from ordhash.errors import DataError, ImageError
 from ordhash.model import Encoder
 from ordhash.support import progress_bar, replace_file
@@ -52,14 +53,6 @@ class SyncReport:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class _File:
-    key: str
-    path: Path
-    size: int
-    modified: int
-
-
 def sync_folder(
     catalogue: Catalogue,
     encoder: Encoder,
@@ -79,10 +72,12 @@ def sync_folder(
         DataError: The folder is missing, or holds no image while the catalogue holds some.
     """
     started, report, folder = time.perf_counter(), SyncReport(), catalogue.folder
-    files, unreadable = _files(folder, report, catalogue.path.parent.absolute())
+    listing = list_files(folder, catalogue.path.parent.absolute())
+    files = listing.files
+    report.failures += listing.failures
     known = {entry.key: entry for entry in catalogue.entries()}
     failed = {failure.key: failure for failure in catalogue.failures()}
-    if known and not files and not unreadable:
+    if known and not files and not listing.unsure:
         raise DataError(
             f"{folder} holds no images, and the collection {len(known)}; mount the disk if it is missing, or delete "
             f"{catalogue.path.parent} if the images are gone for good"
@@ -112,7 +107,8 @@ def sync_folder(
             tell(done, len(todo))
     # Last, so that the code of a file that only moved is still in the catalogue.
     there = {file.key for file in files}
-    gone = [key for key in (*known, *failed) if key not in there and not key.startswith(unreadable)]
+    unsure = tuple(listing.unsure)
+    gone = [key for key in (*known, *failed) if key not in there and not key.startswith(unsure)]
     catalogue.update(gone=gone)
     report.forgotten = sum(key in known for key in gone)
     report.seconds = time.perf_counter() - started
@@ -148,7 +144,7 @@ def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes, ma
     status = path.stat()
     catalogue.show([key])
     report = SyncReport()
-    _take(catalogue, encoder, [_File(key, path, status.st_size, status.st_mtime_ns)], {}, report)
+    _take(catalogue, encoder, [PhotoFile(key, path, *state_of(status))], {}, report)
     if report.failures:
         path.unlink(missing_ok=True)
         raise ImageError("the photograph", report.failures[0].reason)
@@ -166,7 +162,7 @@ def is_as_it_was(path: Path, entry: Entry) -> bool:
         status = path.stat()
     except OSError:
         return False
-    return (status.st_size, status.st_mtime_ns) == (entry.size, entry.modified)
+    return state_of(status) == (entry.size, entry.modified)
 
 
 def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list[str]:
@@ -182,7 +178,7 @@ def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list
             path = catalogue.folder / entry.key
             try:
                 status = path.stat()
-                if (status.st_size, status.st_mtime_ns) != (entry.size, entry.modified):
+                if state_of(status) != (entry.size, entry.modified):
                     changed.append(f"{path}: the file has changed since it was encoded; sync again")
                 elif content_id(path) != entry.content:
                     changed.append(
@@ -199,40 +195,8 @@ def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list
     return changed
 
 
-def _files(folder: Path, report: SyncReport, own: Path) -> tuple[list[_File], tuple[str, ...]]:
-    """Images of a folder in the order of their keys, and key prefixes of folders that cannot be read now.
-
-    Skips ``own``, the folder of the collection.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}, the folder of the collection, is missing; mount its disk")
-    unreadable: list[str] = []
-
-    def pass_over(place: Path, reason: str) -> None:
-        report.failures.append(ImageError(str(place), f"the folder cannot be read ({reason}); check its permissions"))
-        inside = place.relative_to(folder).as_posix()
-        unreadable.append("" if inside == "." else f"{inside}/")
-
-    files = []
-    for path in walk_images(folder, pass_over):
-        if path.is_relative_to(own):
-            continue
-        key = path.relative_to(folder).as_posix()
-        try:
-            key.encode()
-        except UnicodeEncodeError:
-            report.failures.append(ImageError(str(path), "the name is not valid Unicode; rename the file"))
-            continue
-        try:
-            status = path.stat()
-        except OSError:
-            continue  # gone since the folder was listed, or a link to nothing
-        files.append(_File(key, path, status.st_size, status.st_mtime_ns))
-    return sorted(files, key=lambda file: file.key), tuple(unreadable)
-
-
-def _chunks(files: list[_File]) -> list[list[_File]]:
-    chunks: list[list[_File]] = []
+def _chunks(files: list[PhotoFile]) -> list[list[PhotoFile]]:
+    chunks: list[list[PhotoFile]] = []
     room = 0
     for file in files:
         if not chunks or len(chunks[-1]) == _CHUNK_FILES or file.size > room:
@@ -244,16 +208,20 @@ def _chunks(files: list[_File]) -> list[list[_File]]:
 
 
 def _take(
-    catalogue: Catalogue, encoder: Encoder, chunk: list[_File], known: dict[str, Entry], report: SyncReport
+    catalogue: Catalogue, encoder: Encoder, chunk: list[PhotoFile], known: dict[str, Entry], report: SyncReport
 ) -> None:
     """Read and encode some files, and write the result into the catalogue."""
     failures: list[Failure] = []
     contents: dict[bytes, bytes] = {}  # digest -> file, of what has to be encoded
     found: dict[bytes, tuple[bytes, bytes | None] | None] = {}  # digest -> code and fingerprint
-    read: list[tuple[_File, bytes]] = []
+    read: list[tuple[PhotoFile, bytes]] = []
     for file in chunk:
+        if file.problem is not None:
+            failures.append(Failure(file.key, file.size, file.modified, file.problem))
+            report.failures.append(ImageError(str(file.path), file.problem))
+            continue
         try:
-            data = _read(file)
+            data = read_listed(file)
         except ImageError as error:
             report.failures.append(error)
             # Not recorded as a failure: the next sync tries again.
@@ -296,16 +264,3 @@ def _take(
         else:
             report.reused += 1
     catalogue.update(entries, failures)
-
-
-def _read(file: _File) -> bytes:
-    try:
-        data = file.path.read_bytes()
-        after = file.path.stat()
-    except OSError as error:
-        raise ImageError(
-            str(file.path), f"the file cannot be read ({error.strerror}); check it and sync again"
-        ) from error
-    if (after.st_size, after.st_mtime_ns) != (file.size, file.modified) or len(data) != file.size:
-        raise ImageError(str(file.path), "the file changed while it was read; sync again")
-    return data

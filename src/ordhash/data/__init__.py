@@ -5,7 +5,7 @@ from ordhash.data.folders import read_folder, read_photographs
 from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb, source_name
 from ordhash.data.imageset import Images, ImageSet, as_image_set
 from ordhash.data.manifests import IMAGE, manifest_set, read_manifest
-from ordhash.data.opening import open_file, read_file
+from ordhash.data.opening import MAX_FILE_BYTES, open_file, read_file
 from ordhash.data.packages import take_from_pypi
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
@@ -17,6 +17,7 @@ __all__ = [
     "CATALOGUE",
     "DATASETS",
     "IMAGE",
+    "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "PROTOCOLS",
     "Fit",
