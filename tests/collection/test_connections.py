@@ -4,8 +4,9 @@ import threading
 import pytest
 
 from ordhash.codes import CodeFacts, CodeSpec
-from ordhash.collection.catalogue import Catalogue, Entry
+from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
+from ordhash.collection.rows import Entry
 from ordhash.errors import DataError
 
 FACTS = CodeFacts(CodeSpec(48, 4), "model", None)

@@ -1,8 +1,8 @@
 """A folder of images that stays searchable: its catalogue, sync, duplicates, fingerprints."""
 
-from ordhash.collection.catalogue import CollectionInfo, Entry
 from ordhash.collection.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
+from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, is_as_it_was
 from ordhash.collection.syncprogress import SyncProgress
 

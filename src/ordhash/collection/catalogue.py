@@ -7,18 +7,15 @@ name the rows that a bad disk has changed.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ordhash.codes import CodeFacts, CodeSpec
+from ordhash.collection.database import Database
+from ordhash.collection.rows import CollectionInfo, Entry, Failure
 from ordhash.errors import DataError
 
-__all__ = ["Catalogue", "CollectionInfo", "Entry", "Failure"]
+__all__ = ["Catalogue"]
 
 FORMAT = 2
 
@@ -40,75 +37,6 @@ CREATE TABLE IF NOT EXISTS hidden (key TEXT PRIMARY KEY, size INTEGER NOT NULL, 
 """
 
 _COLUMNS = "key, size, modified, content, code, fingerprint"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An image of a collection.
-
-    Attributes:
-        key: Its path below the folder, with forward slashes.
-        size: Bytes of its file.
-        modified: When the file was last written, in nanoseconds since 1970.
-        content: Digest of the file, 16 bytes.
-        code: Its packed code.
-        fingerprint: Its perceptual hash; None for a picture of one colour.
-    """
-
-    key: str
-    size: int
-    modified: int
-    content: bytes
-    code: bytes
-    fingerprint: bytes | None
-
-    def digest(self) -> bytes:
-        """Digest of all of this, 8 bytes."""
-        text = f"{self.key}\0{self.size}\0{self.modified}\0".encode()
-        parts = (self.content, self.code, self.fingerprint or b"")
-        return hashlib.blake2b(text + b"".join(parts), digest_size=8).digest()
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An image that could not be used; it is tried again when its file changes.
-
-    Attributes:
-        key: Its path below the folder.
-        size: Bytes of its file.
-        modified: When the file was last written, in nanoseconds since 1970.
-        reason: What is wrong with it and what to do.
-    """
-
-    key: str
-    size: int
-    modified: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class CollectionInfo:
-    """What is known of a collection.
-
-    Attributes:
-        folder: The folder of its images.
-        count: Its images.
-        unusable: Files of the folder that cannot be used.
-        hidden: Images that were deleted from the collection and not from the folder.
-        spec: Shape of its codes.
-        model_id: The model that made them.
-        model_path: Where its file was.
-        generation: A number that grows with every change of the images.
-    """
-
-    folder: Path
-    count: int
-    unusable: int
-    hidden: int
-    spec: CodeSpec
-    model_id: str | None
-    model_path: str | None
-    generation: int
 
 
 class Catalogue:
@@ -134,36 +62,15 @@ class Catalogue:
             raise DataError(
                 f"{path.parent} is not a collection (it holds no {path.name}); create one with `ordhash sync`"
             )
-        with self._reported():
-            writable = new or all(os.access(place, os.W_OK, effective_ids=True) for place in (path, path.parent))
-            self.read_only = not writable
-            self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}{'' if writable else self._read_only()}",
-                uri=True,
-                isolation_level=None,
-                timeout=60,
-                check_same_thread=False,  # a connection may go from thread to thread; never two at once
-            )
-            try:
-                if writable:
-                    self._db.execute("PRAGMA journal_mode = WAL")
-                    # A committed image survives a loss of power too.
-                    self._db.execute("PRAGMA synchronous = FULL")
-                if not self._facts() and facts is not None:
-                    self._create(facts, folder)
-                self._check()
-            except BaseException:
-                self._db.close()
-                raise
-
-    def _read_only(self) -> str:
-        """URI parameters to open a database that may not be written to.
-
-        A reader of a write-ahead log writes too, into the file through which processes share it. Where there is no log
-        there is no writer either, and a database that nobody changes needs no such file.
-        """
-        log = self.path.with_name(f"{self.path.name}-wal")
-        return "?mode=ro" if log.exists() and log.stat().st_size else "?mode=ro&immutable=1"
+        self._db = Database(path)
+        self.read_only = self._db.read_only
+        try:
+            if not self._facts() and facts is not None:
+                self._create(facts, folder)
+            self._check()
+        except BaseException:
+            self._db.close()
+            raise
 
     def __enter__(self) -> Catalogue:
         return self
@@ -208,13 +115,13 @@ class Catalogue:
 
     def entries(self) -> Iterator[Entry]:
         """All images in the order of their keys."""
-        with self._reported():
+        with self._db.reported():
             for row in self._db.execute(f"SELECT {_COLUMNS} FROM images ORDER BY key"):
                 yield Entry(*row)
 
     def failures(self) -> list[Failure]:
         """Images that could not be used."""
-        with self._reported():
+        with self._db.reported():
             return [
                 Failure(*row)
                 for row in self._db.execute("SELECT key, size, modified, reason FROM failures ORDER BY key")
@@ -223,32 +130,32 @@ class Catalogue:
     @property
     def n_failures(self) -> int:
         """How many images could not be used."""
-        with self._reported():
+        with self._db.reported():
             return int(self._db.execute("SELECT count(*) FROM failures").fetchone()[0])
 
     def known(self, content: bytes) -> tuple[bytes, bytes | None] | None:
         """Code and fingerprint of an image with this content, if there is one."""
         query = "SELECT code, fingerprint FROM images WHERE content = ? LIMIT 1"
-        with self._reported():
+        with self._db.reported():
             row: tuple[bytes, bytes | None] | None = self._db.execute(query, (content,)).fetchone()
         return row
 
     def with_content(self, content: bytes) -> Entry | None:
         """The first image with this content; None where there is none."""
         query = f"SELECT {_COLUMNS} FROM images WHERE content = ? ORDER BY key LIMIT 1"
-        with self._reported():
+        with self._db.reported():
             row = self._db.execute(query, (content,)).fetchone()
         return None if row is None else Entry(*row)
 
     def entries_of(self, keys: Iterable[str]) -> list[Entry | None]:
         """Images by their keys, in that order; None for unknown keys."""
         query = f"SELECT {_COLUMNS} FROM images WHERE key = ?"
-        with self._reported():
+        with self._db.reported():
             rows = [self._db.execute(query, (key,)).fetchone() for key in keys]
         return [None if row is None else Entry(*row) for row in rows]
 
     def __len__(self) -> int:
-        with self._reported():
+        with self._db.reported():
             return int(self._db.execute("SELECT count(*) FROM images").fetchone()[0])
 
     def update(self, entries: Iterable[Entry] = (), failures: Iterable[Failure] = (), gone: Iterable[str] = ()) -> None:
@@ -257,7 +164,7 @@ class Catalogue:
         if not (entries or failures or gone):
             return
         keys = [(key,) for key in (*gone, *(entry.key for entry in entries), *(one.key for one in failures))]
-        with self._transaction():
+        with self._db.transaction():
             self._db.executemany("DELETE FROM images WHERE key = ?", keys)
             self._db.executemany("DELETE FROM failures WHERE key = ?", keys)
             self._db.executemany(
@@ -271,7 +178,7 @@ class Catalogue:
 
     def hidden(self) -> dict[str, tuple[int, int]]:
         """Hidden files, which syncs skip: size and time by key."""
-        with self._reported():
+        with self._db.reported():
             if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'hidden'").fetchone():
                 return {}
             rows = self._db.execute("SELECT key, size, modified FROM hidden")
@@ -280,7 +187,7 @@ class Catalogue:
     def hide(self, keys: Iterable[str]) -> None:
         """Forget images, and skip their files from now on."""
         rows = [(key,) for key in keys]
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute(_HIDDEN)
             self._db.executemany(
                 "INSERT OR REPLACE INTO hidden SELECT key, size, modified FROM images WHERE key = ?", rows
@@ -293,13 +200,13 @@ class Catalogue:
         """Stop skipping files; the next sync encodes those that exist."""
         rows = [(key,) for key in keys]
         if rows:
-            with self._transaction():
+            with self._db.transaction():
                 self._db.execute(_HIDDEN)
                 self._db.executemany("DELETE FROM hidden WHERE key = ?", rows)
 
     def start_again(self, facts: CodeFacts) -> None:
         """Forget all codes, to make room for those of another model."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute("DELETE FROM images")
             self._db.execute("DELETE FROM failures")
             self._write_facts(facts)
@@ -308,7 +215,7 @@ class Catalogue:
     def damages(self) -> list[str]:
         """What is wrong with the database and its rows, a sentence each."""
         found = []
-        with self._reported():
+        with self._db.reported():
             answers = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)")]
             if answers != ["ok"]:
                 found += [f"the database is damaged: {answer}" for answer in answers]
@@ -320,13 +227,13 @@ class Catalogue:
         return found
 
     def _facts(self) -> dict[str, str]:
-        with self._reported():
+        with self._db.reported():
             if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone():
                 return {}
             return dict(self._db.execute("SELECT name, value FROM facts"))
 
     def _create(self, facts: CodeFacts, folder: Path | None) -> None:
-        with self._transaction():
+        with self._db.transaction():
             for statement in _SCHEMA.split(";"):
                 self._db.execute(statement)
             self._db.executemany(
@@ -357,26 +264,3 @@ class Catalogue:
             raise DataError(
                 f"{self.path} has format {found}, newer than {FORMAT}, the newest known here; upgrade ordhash"
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._reported():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise DataError(f"{self.path} cannot be used ({error}); check disk and permissions") from error
-        except sqlite3.DatabaseError as error:
-            raise DataError(
-                f"{self.path} is damaged ({error}); see `ordhash verify`, or delete it and sync again (the photographs "
-                "stay untouched)"
-            ) from error

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ordhash.codes import CodeFacts, CodeTable, check_same_model, write_codes
-from ordhash.collection.catalogue import Catalogue, CollectionInfo, Entry
+from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
 from ordhash.collection.keptindex import everything_in, index_path, kept_index
+from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
 from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress, progress_in, progress_teller
 from ordhash.data import CATALOGUE, MAX_PIXELS

@@ -9,8 +9,8 @@ import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.catalogue import Entry
 from ordhash.collection.fingerprints import FINGERPRINT
+from ordhash.collection.rows import Entry
 from ordhash.index import OrdinalIndex
 from ordhash.support import progress_bar
 

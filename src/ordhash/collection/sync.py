@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.catalogue import Catalogue, Entry, Failure
+from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.fingerprints import fingerprint
 from ordhash.collection.listing import PhotoFile, list_files, read_listed, state_of
+from ordhash.collection.rows import Entry, Failure
 from ordhash.data import ImageSet, content_id, file_suffix, open_rgb
 from ordhash.errors import DataError, ImageError
 from ordhash.model import Encoder
