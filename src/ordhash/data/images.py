@@ -3,7 +3,6 @@
 Every function takes an [ImageSource][ordhash.data.ImageSource] and raises
 [ImageError][ordhash.errors.ImageError] for any problem with one file, so callers that read a
 folder handle one exception. All functions are thread-safe; no global state is changed.
-Colour profiles are not applied: RGB values are used as stored.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from ordhash.data.colour import colour_profile
 from ordhash.data.opening import detail, open_file, unreadable
 from ordhash.data.rgb import to_rgb
 from ordhash.errors import ImageError, InputError
@@ -57,6 +57,7 @@ IMAGE_SUFFIXES = frozenset(
 """Suffixes of image files. Images in unsupported formats are reported, not skipped."""
 
 _ID_BYTES = 16
+_HEAD = 1 << 16  # bytes at the beginning of a file where its colour space is looked for
 
 # ImageOps.exif_transpose also rewrites the EXIF block, which fails for many readable blocks of real cameras; the image
 # would then stay rotated. So this table applies the orientation.
@@ -98,15 +99,18 @@ def open_rgb(
 ) -> Image.Image:
     """Decode an image to upright 8-bit RGB; of an animation, the first frame.
 
-    Transparent pixels are blended with white. 16-bit greyscale keeps its high byte. Floating-point pixels, and integers
-    outside 0..65535, have no fixed black and white: their minimum..maximum is scaled to 0..255.
+    Colours are converted to sRGB from the colour space that the file names (see ``ordhash.data.colour``). Transparent
+    pixels are blended with white. Greyscale of 16 or 32 bits keeps the high byte of its values, where values below 256,
+    1024 and 4096 are taken for 8, 10 and 12 bits. Floating-point pixels, and integers outside 0..65535, have no fixed
+    black and white: their minimum..maximum is scaled to 0..255.
 
     Args:
         source: The image; an open image is not changed and stays at its frame.
         name: Its name in errors; by default [source_name][ordhash.data.images.source_name].
         max_pixels: Larger images are refused before decoding; at most ``MAX_PIXELS``.
         least_side: Pixels needed on the shorter side. A JPEG file with at least twice as many is decoded at a half, a
-            quarter or an eighth of its size, which is several times faster. None decodes all pixels.
+            quarter or an eighth of its size, which is several times faster; other images of more than a megapixel are
+            averaged down. None decodes all pixels.
 
     Returns:
         An image of mode RGB that shares no pixels with ``source`` and carries no metadata.
@@ -145,8 +149,8 @@ def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
     """Digest of an image: the key of feature caches and of de-duplication.
 
     For a path or the content of a file, the BLAKE2b digest of the file's bytes (``b2sum -l 128`` prints the same). For
-    an array, that of dtype, shape and values. For an open image, that of mode, size, pixels, palette, transparency and
-    orientation. The three kinds never collide.
+    an array, that of dtype, shape and values. For an open image, that of mode, size, pixels, palette, transparency,
+    orientation and colour space. The three kinds never collide.
 
     Args:
         source: The image. Files are not decoded, so a broken one has an id too.
@@ -188,7 +192,8 @@ def _id_of_open(image: Image.Image, label: str) -> bytes:
     _load(image, label)
     digest = hashlib.blake2b(digest_size=_ID_BYTES, person=b"ordhash image")
     palette = image.getpalette(None) if image.palette else None
-    reading = (image.mode, image.size, image.info.get("transparency"), _orientation(image), palette)
+    colours = colour_profile(image)
+    reading = (image.mode, image.size, image.info.get("transparency"), _orientation(image), palette, colours)
     digest.update(f"{reading} ".encode())
     digest.update(image.tobytes())
     return digest.digest()
@@ -215,7 +220,7 @@ def _open_rgb(source: ImageSource, label: str, max_pixels: int, least_side: int 
     if isinstance(source, np.ndarray):
         return Image.fromarray(np.ascontiguousarray(_check_array(source, label))).convert("RGB")
     if isinstance(source, Image.Image):
-        return _upright_rgb(source, label, max_pixels)
+        return _upright_rgb(source, label, max_pixels, least_side)
     raise _wrong_type(source)
 
 
@@ -229,10 +234,14 @@ def _decode(file: BinaryIO, label: str, max_pixels: int, least_side: int | None)
         kind = _kind_of(file.read(16), label)
         file.seek(0)
         image = Image.OPEN[kind][0](file, "")
+        position = file.tell()
+        file.seek(0)
+        head = file.read(_HEAD)
+        file.seek(position)
         if least_side is not None:
             _check_size(image, label, max_pixels)  # before it says a smaller one
             image.draft(None, (least_side, least_side))
-        return _upright_rgb(image, label, max_pixels)
+        return _upright_rgb(image, label, max_pixels, least_side, head)
     except (ImageError, Warning):
         raise
     except SyntaxError as error:
@@ -286,10 +295,13 @@ def _load(image: Image.Image, label: str, max_pixels: int = MAX_PIXELS) -> None:
         raise _broken(label, getattr(image, "format", None) or "image", error) from error
 
 
-def _upright_rgb(image: Image.Image, label: str, max_pixels: int) -> Image.Image:
+def _upright_rgb(
+    image: Image.Image, label: str, max_pixels: int, least_side: int | None, head: bytes = b""
+) -> Image.Image:
     _load(image, label, max_pixels)
     try:
-        rgb = to_rgb(image, label)
+        profile = colour_profile(image, head)
+        rgb = to_rgb(image, label, profile=profile, least_side=least_side)
     except (ImageError, Warning):
         raise
     except Exception as error:
@@ -298,7 +310,7 @@ def _upright_rgb(image: Image.Image, label: str, max_pixels: int) -> Image.Image
     turn = _TURNS.get(_orientation(image))
     if turn is not None:
         rgb = rgb.transpose(turn)
-    elif rgb is image:
+    elif rgb is image and not head:  # it is the caller's
         rgb = rgb.copy()
     # The copied metadata still have the old orientation and transparency: reopened, the image would be rotated twice.
     rgb.info = {}
