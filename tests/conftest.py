@@ -81,16 +81,14 @@ def quick_export() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
     """Feature maps and exported backbones of all trainings of a test run, so that a backbone is exported once."""
     return made_once(tmp_path_factory, "cache", lambda folder: None)
 
 
 @pytest.fixture(scope="session")
-def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `model.onnx` (48 bits, arity 4, 64 px) that learned for two epochs from photographs like `photo_folder`'s."""
-    pytest.importorskip("torch", reason="needs ordhash[learn]")
-    request.getfixturevalue("quick_export")
     from ordhash import learn
     from ordhash.data import read_folder
 

@@ -192,6 +192,7 @@ def test_time_that_is_up_leaves_the_rest(recipe_file, tiny_protocol, tmp_path, c
     assert run_recipe(recipe, tmp_path / "out", cache=cache, processes=1)["complete"]
 
 
+@pytest.mark.slow  # each process loads PyTorch
 def test_several_processes_give_the_same(recipe_file, tiny_protocol, tmp_path, cache):
     recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
     one, two = (run_recipe(recipe, tmp_path / str(n), cache=cache, processes=n) for n in (1, 2))

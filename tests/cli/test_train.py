@@ -69,6 +69,7 @@ def test_labels_are_corrected_or_kept_as_options_say(photo_folder: Path, cache: 
 def test_train_a_shallow_method_on_a_protocol(tiny_protocol: Protocol, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     command = ["train", "cifar10", "--out", tmp_path, "--cache", cache, "--weights", "none", "--image-size", "64"]
+    command += ["--backbone", "test_resnet"]
     (values,) = lines(good(*command, "--method", "lsh", "--code-bits", "47", "--json"))
     (model,) = lines(good("info", values["model"], "--json"))
     assert (model["code_bits"], model["arity"], model["protocol"]) == (47, 2, "cifar10")

