@@ -1,4 +1,5 @@
 import datetime
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ def index():
     metadata = pa.table(
         {
             "labels": pa.array(["cat", "dog;Cat", None]),
+            "names": pa.array(["cat", "dog;Cat", None]),
             "size": pa.array([10, 200, 3000]),
             "score": pa.array([0.5, -1.0, None]),
             "sharp": pa.array([True, False, None]),
@@ -34,14 +36,22 @@ def index():
         ("labels=cat", "100"),
         ("labels!=cat", "010"),
         ("labels~CAT", "110"),
+        ("names=cat", "100"),
+        ("names!=cat", "010"),
+        ("names~CAT", "110"),
+        ("names~g;c", "010"),
         ("labels~.", "000"),  # a text, not a pattern
         ("size>=200", "011"),
         ("size<200", "100"),
         ("size<=10", "100"),
         ("size>10", "011"),
         ("score>-2", "110"),
+        ("score!=2", "110"),
         ("sharp=true", "100"),
         ("taken>=2024-05-01", "011"),
+        ("taken>=2024-05-01T02:00:00+02:00", "011"),
+        ("taken=2024-05-01T00:00:00Z", "010"),
+        ("taken>=2024-05-01T00:00:00-00:01", "001"),
         ("taken<2024-05-01 00:00:01", "110"),
         ("day=2024-09-01", "001"),
         ("colour=red", "101"),
@@ -73,11 +83,14 @@ def test_texts_that_say_no_condition(text):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("label=cat", "there is no column 'label'; the index has labels, size, .*; did you mean labels?"),
+        ("label=cat", "there is no column 'label'; the index has labels, names, size, .*; did you mean labels?"),
         ("size=two", "column 'size' cannot be compared by = with 'two'; its values are int64"),
         ("size~2", "column 'size' cannot be compared by ~ with '2'; its values are int64"),
         ("taken>noon", "column 'taken' cannot be compared by > with 'noon'"),
         ("parts=1", "column 'parts' cannot be compared by = with '1'"),
+        ("score=nan", "column 'score' cannot be compared by = with 'nan'"),
+        ("taken>2024-05-01T00:00:00+2", "column 'taken' cannot be compared by >"),
+        ("labels<cat", "labels cannot be compared by <; ask for a label by =, != or ~"),
     ],
 )
 def test_conditions_that_do_not_go_with_the_metadata(text, sentence, index):
@@ -89,3 +102,66 @@ def test_an_index_without_metadata():
     index = OrdinalIndex(OrdinalCodes.from_symbols([[0, 1]], arity=4))
     with pytest.raises(InputError, match="there is no column 'x'; the index has no columns"):
         rows_that_meet(index, [Condition.parse("x=1")])
+
+
+LABELS = ["sea;people", "sea", "season", "North Sea; boat", "", " ; ", None, 'sea (salt);a|b;say "ah"']
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("labels=sea", "11000000"),
+        ("labels!=sea", "00111101"),
+        ("labels~sea", "11010001"),
+        ("labels~SEASON", "00100000"),
+        ("labels=people;sea", "10000000"),
+        ("labels!=people;sea", "01111101"),
+        ("labels= sea; ", "11000000"),
+        ("labels=North Sea", "00010000"),
+        ("labels=", "00001100"),
+        ("labels!=", "11110001"),
+        ("labels=sea (salt)", "00000001"),
+        ("labels=a|b", "00000001"),
+        ('labels=say "ah"', "00000001"),
+        ("labels~(salt", "00000001"),
+        ("labels~a.b", "00000000"),
+        ("labels~eop", "00000000"),
+        ("labels~t;s", "00000000"),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_labels_are_compared_one_by_one(text, expected, kind):
+    labels = (
+        pa.array(LABELS).cast(pa.string()).cast(kind)
+        if not pa.types.is_dictionary(kind)
+        else pa.array(LABELS).dictionary_encode()
+    )
+    index = OrdinalIndex(
+        OrdinalCodes.from_symbols(np.zeros((8, 2), np.uint8), arity=4), metadata=pa.table({"labels": labels})
+    )
+    assert "".join(str(int(one)) for one in rows_that_meet(index, [Condition.parse(text)])) == expected
+
+
+@pytest.mark.parametrize("column", ["labels", "folder"])
+@pytest.mark.parametrize("comparison", ["=", "~"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_composed_and_decomposed_accents_are_the_same(column, comparison, form):
+    texts = [unicodedata.normalize(form, "Möwe"), unicodedata.normalize("NFD", "Möwe"), "Mowe", None]
+    index = OrdinalIndex(OrdinalCodes.from_symbols(np.zeros((4, 2), np.uint8), arity=4), metadata={column: texts})
+    for wanted in ("NFC", "NFD"):
+        condition = Condition(column, comparison, unicodedata.normalize(wanted, "Möwe"))
+        assert rows_that_meet(index, [condition]).tolist() == [True, True, False, False]
+    assert rows_that_meet(index, [Condition(column, "!=", "Möwe")]).tolist() == [False, False, True, False]
+
+
+def test_numbers_in_a_column_of_labels_are_numbers():
+    index = OrdinalIndex(OrdinalCodes.from_symbols([[0], [1]], arity=4), metadata={"labels": [5, 12]})
+    assert rows_that_meet(index, [Condition.parse("labels<6")]).tolist() == [True, False]
+
+
+def test_what_is_not_a_number_is_no_value():
+    scores = pa.chunked_array([[1.0, float("nan")], [None]])
+    index = OrdinalIndex(OrdinalCodes.from_symbols([[0], [1], [1]], arity=4), metadata=pa.table({"score": scores}))
+    assert rows_that_meet(index, [Condition.parse("score!=2")]).tolist() == [True, False, False]

@@ -49,6 +49,15 @@ def test_values_come_back_with_their_types():
     assert back.schema.equals(expected.schema)
 
 
+def test_labels_are_kept_one_by_one_and_texts_composed():
+    metadata = pa.table({"labels": ["sea; Mo\u0308we", "", None, " ; "], "folder": ["Mo\u0308we"] * 4})
+    columns = Columns.of(metadata)
+    rows = columns.rows(metadata, 4)
+    assert [row.get("labels") for row in rows] == [["sea", "M\xf6we"], [""], None, [""]]
+    back = columns.metadata(rows).to_pydict()
+    assert back == {"labels": ["sea;M\xf6we", "", None, ""], "folder": ["M\xf6we"] * 4}
+
+
 def test_a_gap_in_a_scalar_field_is_refused():
     with pytest.raises(InputError, match=r"'size' has rows without a value.*--replace"):
         Columns.of(METADATA).rows(METADATA.set_column(0, "size", pa.array([1, None, 3], pa.int32())), 3)
@@ -66,8 +75,17 @@ def test_columns_that_milvus_has_no_type_for_are_refused():
         ("size!=2", "(size != 2)"),
         ("kept=true", "(kept == true)"),
         ('kind=say "ah"', '(kind == "say \\"ah\\"")'),
-        ("labels=cat", '($meta["labels"] == "cat")'),
-        ("labels!=cat", '((exists $meta["labels"]) and ($meta["labels"] != "cat"))'),
+        ("noise=2.5", '($meta["noise"] == 2.5)'),
+        ("noise!=2.5", '((exists $meta["noise"]) and ($meta["noise"] != 2.5))'),
+        ("labels=cat", '(json_contains($meta["labels"], "cat"))'),
+        ("labels!=cat", '((exists $meta["labels"]) and (not (json_contains($meta["labels"], "cat"))))'),
+        (
+            'labels=cat; say "ah"',
+            '(json_contains($meta["labels"], "cat") and json_contains($meta["labels"], "say \\"ah\\""))',
+        ),
+        ("labels=", '(json_contains($meta["labels"], ""))'),
+        ("modified=2024-05-01T14:00:00+02:00", "(modified == 1714564800000000)"),
+        ("kind=e\N{COMBINING ACUTE ACCENT}", '(kind == "\xe9")'),
         ("with space<3", '($meta["with space"] < 3)'),
         ("modified<2024-05-01", "(modified < 1714521600000000)"),
         ("day=2024-05-01", "(day == 19844)"),
@@ -91,6 +109,8 @@ def test_all_conditions_hold_together():
         ("labels~cat", "cannot tell whether 'labels' contains 'cat'"),
         ("size>big", "'size' cannot be compared by > with 'big'; its values are int32"),
         ("share>nan", "'share' cannot be compared by > with 'nan'"),
+        ("share>inf", "'share' cannot be compared by > with 'inf'"),
+        ("labels>cat", "labels cannot be compared by >"),
     ],
 )
 def test_conditions_that_cannot_be_asked(condition, why):

@@ -27,6 +27,7 @@ from ordhash.milvus.index import MilvusIndex, PushReport, collection_name
 # A server that was killed takes up to a minute to load what it had, on a machine that has more to do.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
+MADE_UP_LABELS = ["c1", "c1;c2", "c12", "", 'say "ah";c2', "a%;c\\1", "c2"]
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
@@ -39,7 +40,7 @@ def made_up(n, *, arity=4, segments=24, seed=0, model_id="model-a"):
         {
             "size": pa.array(rng.integers(0, 1000, n), pa.int64()),
             "share": pa.array(rng.random(n)),
-            "labels": pa.array([None if row % 5 == 0 else f"c{row % 4}" for row in range(n)], pa.string()),
+            "labels": pa.array([None if row % 5 == 0 else MADE_UP_LABELS[row % 7] for row in range(n)], pa.string()),
             "folder": pa.array([f'a "{row % 3}"' for row in range(n)]),
             "modified": pa.array([START + dt.timedelta(days=row % 60) for row in range(n)], pa.timestamp("us", "UTC")),
             "kept": pa.array([row % 2 == 0 for row in range(n)]),
@@ -118,10 +119,16 @@ def test_the_same_nearest_as_the_embedded_index(index, arity, segments):
         ["size<100", "kept=true"],
         ["labels=c1"],
         ["labels!=c1"],
-        ["labels>=c2"],
+        ['labels=say "ah"'],
+        ["labels=c1;c2"],
+        ["labels!=c1;c2"],
+        ["labels="],
+        ["labels!="],
+        ["labels=c1", "labels!=c2"],
         ['folder=a "1"'],
         ["share>0.5"],
         ["modified>=2024-01-20", "modified<2024-02-01T00:00:00"],
+        ["modified>=2024-01-20T00:00:00+09:00"],
         ["kept!=true"],
         ["size>100000"],
         ['höhe "über" 0>=25', 'höhe "über" 0!=30'],

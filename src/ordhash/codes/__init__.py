@@ -12,11 +12,13 @@ from ordhash.codes.distances import (
     top_k,
 )
 from ordhash.codes.file import CodeFacts, checked_table, existing_file, read_codes, write_codes
+from ordhash.codes.labels import LABELS, composed, has_label, has_label_with, joined_labels, labels_in
 from ordhash.codes.shards import LIST, MODEL, Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
 from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import CodeTable, Keys, Metadata, key_array, typed_keys
 
 __all__ = [
+    "LABELS",
     "LIST",
     "MODEL",
     "CodeFacts",
@@ -32,9 +34,14 @@ __all__ = [
     "check_comparable",
     "check_same_model",
     "checked_table",
+    "composed",
     "existing_file",
+    "has_label",
+    "has_label_with",
     "is_leftover",
+    "joined_labels",
     "key_array",
+    "labels_in",
     "ordinal_distances",
     "read_codes",
     "read_failures",

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ordhash.codes import LABELS, has_label, has_label_with
 from ordhash.errors import InputError, did_you_mean
 from ordhash.index.index import OrdinalIndex
+from ordhash.index.values import typed_value
+from ordhash.support import is_text, plain_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Comparison", "Condition", "rows_that_meet", "typed_value"]
+__all__ = ["Comparison", "Condition", "asks_for_labels", "rows_that_meet", "unfit_value", "unknown_column"]
 
 Comparison: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
-"""``~`` tests for a substring, ignoring case."""
+"""``~`` tests for a substring, in labels for whole words, ignoring case."""
 
 _FUNCTIONS = {
     "=": "equal",
@@ -36,10 +39,16 @@ _FUNCTIONS = {
 class Condition:
     """A comparison of a column with a value. An item without a value in the column meets no condition on it.
 
+    The column ``labels`` holds the labels of an item, separated by ``;``. ``labels=sea`` asks for the items that have
+    the label, ``labels!=sea`` for the others, ``labels~sea`` for a label with the word: "North Sea" and not "season".
+    A value with several labels asks for all of them, and ``labels=`` for items without labels. Composed and decomposed
+    accents are the same in texts.
+
     Attributes:
         column: Name of the column.
         comparison: The comparison.
-        value: As text; for a column of times, a date or a date and time as in ISO 8601.
+        value: As text; for a column of times, a date or a date and time as in ISO 8601. Without an offset from UTC it
+            is in the local time zone.
     """
 
     column: str
@@ -91,40 +100,77 @@ def _meets(index: OrdinalIndex, condition: Condition) -> npt.NDArray[np.bool_]:
 
     names = [] if index.metadata is None else index.metadata.column_names
     if index.metadata is None or condition.column not in names:
-        raise InputError(
-            f"there is no column {condition.column!r}; the index has {', '.join(names) or 'no columns'}"
-            f"{did_you_mean(condition.column, names)}"
-        )
-    column, kind = index.metadata[condition.column], index.metadata[condition.column].type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-        column = column.cast(kind)
+        raise unknown_column(condition, names)
+    column = plain_column(index.metadata[condition.column])
+    by_labels = asks_for_labels(condition, column.type)
     try:
-        if condition.comparison == "~":
-            found = pc.match_substring(column, condition.value, ignore_case=True)
+        if by_labels:
+            found = _meets_by_labels(column, condition)
         else:
-            found = pc.call_function(_FUNCTIONS[condition.comparison], [column, typed_value(condition.value, kind)])
-    except (pa.ArrowException, ValueError):
-        raise InputError(
-            f"column {condition.column!r} cannot be compared by {condition.comparison} with {condition.value!r}; its "
-            f"values are {kind}"
-        ) from None
+            value = typed_value(condition.value, column.type)
+            if is_text(column.type):
+                column = _composed_column(column)
+            if condition.comparison == "~":
+                found = pc.match_substring(column, value.as_py(), ignore_case=True)
+            else:
+                found = pc.call_function(_FUNCTIONS[condition.comparison], [column, value])
+                if pa.types.is_floating(column.type):  # NaN is no value, and would differ from every other
+                    found = pc.and_kleene(found, pc.invert(pc.is_nan(column)))
+    except (pa.ArrowException, ValueError, TypeError):
+        raise unfit_value(condition, column.type) from None
     met: npt.NDArray[np.bool_] = pc.fill_null(found, False).to_numpy()
     return met
 
 
-def typed_value(text: str, kind: pa.DataType) -> pa.Scalar:
-    """The value of a condition, converted to the type of its column.
+def _meets_by_labels(column: pa.ChunkedArray, condition: Condition) -> pa.ChunkedArray:
+    """Whether items have, or have not, the labels of a condition; asked once for each different text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    meets = has_label_with if condition.comparison == "~" else has_label
+    texts = column.unique()
+    answers = [
+        None if text is None else meets(text, condition.value) != (condition.comparison == "!=")
+        for text in texts.to_pylist()
+    ]
+    return pa.chunked_array([answers], pa.bool_()).take(pc.index_in(column, texts))
+
+
+def _composed_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts with composed accents, as in [composed][ordhash.codes.composed]."""
+    import pyarrow.compute as pc
+
+    if pc.all(pc.string_is_ascii(column)).as_py() is not False:
+        return column
+    return pc.utf8_normalize(column, form="NFC")
+
+
+def asks_for_labels(condition: Condition, kind: pa.DataType) -> bool:
+    """Whether a condition is on labels, which are compared one by one, in a column of this type.
 
     Raises:
-        pyarrow.ArrowException: The text is not a value of this type.
-
-    >>> import pyarrow as pa
-    >>> typed_value("2024-01-01", pa.timestamp("s")).as_py().year
-    2024
+        InputError: It is, and asks which label is less than another.
     """
-    import pyarrow as pa
+    if condition.column != LABELS or not is_text(kind):
+        return False
+    if condition.comparison not in ("=", "!=", "~"):
+        raise InputError(
+            f"labels cannot be compared by {condition.comparison}; ask for a label by =, != or ~, as in labels=cat"
+        )
+    return True
 
-    if pa.types.is_timestamp(kind) and kind.tz is not None:  # Arrow parses such text only with a zone
-        return pa.scalar(text).cast(pa.timestamp(kind.unit)).cast(kind)
-    return pa.scalar(text).cast(kind)
+
+def unknown_column(condition: Condition, names: Sequence[str]) -> InputError:
+    """The error of a condition on a column that is not among those there are."""
+    return InputError(
+        f"there is no column {condition.column!r}; the index has {', '.join(names) or 'no columns'}"
+        f"{did_you_mean(condition.column, names)}"
+    )
+
+
+def unfit_value(condition: Condition, kind: pa.DataType) -> InputError:
+    """The error of a condition that a column of this type cannot be compared by."""
+    return InputError(
+        f"column {condition.column!r} cannot be compared by {condition.comparison} with {condition.value!r}; its "
+        f"values are {kind}"
+    )

@@ -2,7 +2,8 @@
 
 A column becomes a scalar field where all its rows have a value and its name is one that expressions can name; any other
 becomes part of Milvus' dynamic field, where a row need not have a value. Times are whole numbers in the unit of their
-column, since Milvus 2.3 has no times; the Arrow schema that is kept beside them says what they were.
+column, since Milvus 2.3 has no times; the Arrow schema that is kept beside them says what they were. Labels are an
+array in the dynamic field, in which Milvus finds each; texts have composed accents, as conditions have.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as kinds
 
-from ordhash.codes import CodeTable
-from ordhash.errors import InputError, did_you_mean
-from ordhash.index import Condition, typed_value
+from ordhash.codes import LABELS, CodeTable, composed, joined_labels, labels_in
+from ordhash.errors import InputError
+from ordhash.index import Condition, asks_for_labels, typed_value, unfit_value, unknown_column
 from ordhash.milvus.simplex import simplex_of
+from ordhash.support import is_text
 
 __all__ = [
     "CODE",
@@ -79,7 +81,8 @@ class Columns:
             return cls(pa.schema([]), frozenset())
         plain = pa.schema([pa.field(field.name, _plain(field.name, field.type)) for field in metadata.schema])
         full = {name for name, column in zip(plain.names, metadata.columns, strict=True) if _is_full(column)}
-        return cls(plain, frozenset(name for name in full if _can_be_named(name)))
+        labels = {field.name for field in plain if _holds_labels(field)}
+        return cls(plain, frozenset(name for name in full - labels if _can_be_named(name)))
 
     def __str__(self) -> str:
         return ", ".join(f"{field.name} ({field.type})" for field in self.schema) or "none"
@@ -96,8 +99,11 @@ class Columns:
         for field in self.schema:
             for row, value in zip(rows, _numbers(metadata[field.name].cast(field.type)).to_pylist(), strict=True):
                 if value is not None and not (isinstance(value, float) and math.isnan(value)):
+                    if isinstance(value, str):
+                        value = composed(value)
                     _check_fits(field.name, value)
-                    row[field.name] = value
+                    # An item without labels has the empty one, so that conditions can ask for it.
+                    row[field.name] = (labels_in(value) or [""]) if _holds_labels(field) else value
                 elif field.name in self.scalars:
                     raise InputError(
                         f"column {field.name!r} has rows without a value, and had none when the collection was made; "
@@ -112,6 +118,8 @@ class Columns:
         arrays = []
         for field in self.schema:
             values = [row.get(field.name) for row in rows]
+            if _holds_labels(field):
+                values = [None if labels is None else joined_labels(labels) for labels in values]
             stored = _stored(field.type)
             arrays.append(pa.array(values, field.type) if stored is None else pa.array(values, stored).cast(field.type))
         return pa.Table.from_arrays(arrays, schema=self.schema)
@@ -132,32 +140,28 @@ class Columns:
     def _expression(self, condition: Condition) -> str:
         name = condition.column
         if name not in self.schema.names:
-            known = self.schema.names
-            raise InputError(
-                f"there is no column {name!r}; the index has {', '.join(known) or 'no columns'}"
-                f"{did_you_mean(name, known)}"
-            )
+            raise unknown_column(condition, self.schema.names)
         kind = self.schema.field(name).type
+        place = name if name in self.scalars else f"$meta[{literal(name)}]"
+        by_labels = asks_for_labels(condition, kind)
         if condition.comparison == "~":
             raise InputError(
                 f"Milvus cannot tell whether {name!r} contains {condition.value!r}; compare it by = != < <= > or >=, "
                 "or search the collection here"
             )
-        try:
-            value = _numbers(pa.array([typed_value(condition.value, kind).as_py()], kind))[0].as_py()
-            written = literal(value)
-        except (pa.ArrowException, ValueError):
-            raise InputError(
-                f"column {name!r} cannot be compared by {condition.comparison} with {condition.value!r}; its values "
-                f"are {kind}"
-            ) from None
-        sign = "==" if condition.comparison == "=" else condition.comparison
-        if name in self.scalars:
-            return f"{name} {sign} {written}"
-        place = f"$meta[{literal(name)}]"
-        said = f"{place} {sign} {written}"
+        if by_labels:
+            wanted = labels_in(condition.value) or [""]
+            said = " and ".join(f"json_contains({place}, {literal(label)})" for label in wanted)
+            if condition.comparison == "!=":
+                said = f"not ({said})"
+        else:
+            try:
+                written = literal(_numbers(typed_value(condition.value, kind)).as_py())
+            except (pa.ArrowException, ValueError):
+                raise unfit_value(condition, kind) from None
+            said = f"{place} {'==' if condition.comparison == '=' else condition.comparison} {written}"
         # A row without a value differs from every value, for Milvus; here it meets no condition.
-        return f"(exists {place}) and ({said})" if sign == "!=" else said
+        return f"(exists {place}) and ({said})" if condition.comparison == "!=" and name not in self.scalars else said
 
 
 def entities_of(table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -220,6 +224,10 @@ def _check_fits(name: str, value: Any) -> None:
         )
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise InputError(f"column {name!r} holds {value}, which does not fit into 64 bits with sign; make it a text")
+
+
+def _holds_labels(field: pa.Field) -> bool:
+    return field.name == LABELS and is_text(field.type)
 
 
 def _plain(name: str, kind: pa.DataType) -> pa.DataType:

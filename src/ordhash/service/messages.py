@@ -87,7 +87,10 @@ class ExampleImage(_Message):
 
 
 class Filter(_Message):
-    """A comparison of a column with a value, written as text; ``~`` asks whether it contains that."""
+    """A comparison of a column with a value, written as text; ``~`` asks whether it contains that.
+
+    Labels are compared one by one. A time without an offset from UTC is in the time zone of the service.
+    """
 
     column: str
     comparison: Comparison = "="

@@ -1,6 +1,7 @@
-"""Shared by every room, without domain knowledge: checks, cores, files, locations, progress."""
+"""Shared by every room, without domain knowledge: checks, columns, cores, files, locations, progress."""
 
 from ordhash.support.checks import integer_at_least, some_usable
+from ordhash.support.columns import is_text, plain_column
 from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
 from ordhash.support.locations import Location, is_address, name_of, without_password
@@ -13,8 +14,10 @@ __all__ = [
     "available_cores",
     "integer_at_least",
     "is_address",
+    "is_text",
     "locked",
     "name_of",
+    "plain_column",
     "progress_bar",
     "remove_leftovers",
     "replace_file",

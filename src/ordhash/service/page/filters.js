@@ -107,19 +107,19 @@ function write(form) {
   }
 }
 
-// A day is meant as it is here; the service compares with times in UTC that carry no zone.
+// A day is meant as it is here, which may be another time zone than that of the service.
 
 function toValue(input) {
   if (input.type !== "date") return input.value;
   const time = input.dataset.comparison === ">=" ? "00:00:00.000" : "23:59:59.999";
   const moment = new Date(`${input.value}T${time}`);
   if (Number.isNaN(moment.getTime())) return input.value; // a year of five digits; the service says so
-  return moment.toISOString().slice(0, -1);
+  return moment.toISOString();
 }
 
 function fromValue(input, value) {
   if (input.type !== "date") return value;
-  const day = new Date(`${value}Z`);
+  const day = new Date(value);
   const two = (part) => String(part).padStart(2, "0");
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
