@@ -521,14 +521,14 @@ def test_a_photograph_of_another_model_is_not_added(collection, photo_folder, en
 def test_how_far_a_sync_is(collection, photo_folder, encoder, monkeypatch):
     assert collection.progress() is None
     seen = []
-    take = sync._take
+    take = sync.take_files
 
     def watched(*arguments):
         seen.append(collection.progress())
         take(*arguments)
         seen.append(collection.progress())
 
-    monkeypatch.setattr(sync, "_take", watched)
+    monkeypatch.setattr(sync, "take_files", watched)
     monkeypatch.setattr(sync, "_CHUNK_FILES", 10)
     collection.sync(photo_folder, encoder)
     assert [(one.done, one.total) for one in seen] == [(0, 18), (0, 18), (10, 18), (10, 18)]

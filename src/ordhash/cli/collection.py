@@ -12,7 +12,7 @@ from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
 from ordhash.cli.sources import check_codes_output
-from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport
+from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport, collection_of_moved
 from ordhash.errors import InputError, OrdhashError
 from ordhash.model import GENERAL, Encoder, load_model
 
@@ -64,7 +64,7 @@ def sync(
     sync. Images that cannot be used are reported and skipped; the exit status is then 1.
     """
     if collection is None:
-        collection = Path(f"{folder.resolve()}.ordhash")
+        collection = _usual_collection(folder)
     if model and relearn:
         raise InputError("--relearn trains a new model and --model gives one; use only one of them")
     refuse_idle(ctx, "reencode", unless=model is not None, why="without --model")
@@ -74,6 +74,8 @@ def sync(
         report = _learn_and_sync(made, folder, relearn=relearn, **options)
     else:
         report = made.sync(folder, Encoder(model or made.model()), reencode=reencode, **options)
+    if report.moved_from is not None:
+        say(f"{collection}: the images have moved from {visible(report.moved_from)} to {visible(folder.resolve())}")
     _say_if_stale(made)
     report_failures(report.failures)
     if as_json:
@@ -87,6 +89,22 @@ def sync(
         )
     if report.failures:
         raise typer.Exit(1)
+
+
+def _usual_collection(folder: Path) -> Path:
+    """The collection of a folder for which none is given.
+
+    Raises:
+        InputError: It would be a new one, and one that was made before the folder was renamed fits.
+    """
+    usual = Path(f"{folder.resolve()}.ordhash")
+    before = None if Collection.is_one(usual) or not folder.is_dir() else collection_of_moved(folder)
+    if before is not None:
+        raise InputError(
+            f"{before} is the collection of these images, from before {folder} was renamed; give --collection {before} "
+            f"to go on with it, or --collection {usual} for a new one"
+        )
+    return usual
 
 
 def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> SyncReport:

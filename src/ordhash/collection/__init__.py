@@ -2,6 +2,7 @@
 
 from ordhash.collection.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
+from ordhash.collection.moves import collection_of_moved
 from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, is_as_it_was
 from ordhash.collection.syncprogress import SyncProgress
@@ -13,6 +14,7 @@ __all__ = [
     "Entry",
     "SyncProgress",
     "SyncReport",
+    "collection_of_moved",
     "fingerprint",
     "first_alike",
     "is_as_it_was",

@@ -7,11 +7,12 @@ name the rows that a bad disk has changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ordhash.codes import CodeFacts, CodeSpec
 from ordhash.collection.database import Database
+from ordhash.collection.deletions import DeletedFile, DeletedTable
 from ordhash.collection.rows import CollectionInfo, Entry, Failure
 from ordhash.errors import DataError
 
@@ -29,11 +30,6 @@ CREATE INDEX images_by_content ON images (content);
 CREATE TABLE failures (
     key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL
 ) WITHOUT ROWID;
-"""
-
-# Not part of the versioned schema: a catalogue without it is like one where it is empty.
-_HIDDEN = """
-CREATE TABLE IF NOT EXISTS hidden (key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID
 """
 
 _COLUMNS = "key, size, modified, content, code, fingerprint"
@@ -63,6 +59,7 @@ class Catalogue:
                 f"{path.parent} is not a collection (it holds no {path.name}); create one with `ordhash sync`"
             )
         self._db = Database(path)
+        self._deleted = DeletedTable(self._db)
         self.read_only = self._db.read_only
         try:
             if not self._facts() and facts is not None:
@@ -87,7 +84,14 @@ class Catalogue:
         """Shape and model of the codes."""
         facts = self._facts()
         spec = CodeSpec(int(facts["code_bits"]), int(facts["arity"]))
-        return CodeFacts(spec, facts["model_id"] or None, facts["model_path"] or None)
+        path = str(self.path.absolute().parent / facts["model_path"]) if facts["model_path"] else None
+        return CodeFacts(spec, facts["model_id"] or None, path)
+
+    @property
+    def has_own_model(self) -> bool:
+        """Whether the model was learned from these images: then its path is a name in the collection."""
+        path = self._facts()["model_path"]
+        return path != "" and Path(path).name == path
 
     @property
     def folder(self) -> Path:
@@ -106,7 +110,7 @@ class Catalogue:
             folder=self.folder,
             count=len(self),
             unusable=self.n_failures,
-            hidden=len(self.hidden()),
+            hidden=len(self.deleted()),
             spec=facts.spec,
             model_id=facts.model_id,
             model_path=facts.model_path,
@@ -167,50 +171,66 @@ class Catalogue:
         with self._db.transaction():
             self._db.executemany("DELETE FROM images WHERE key = ?", keys)
             self._db.executemany("DELETE FROM failures WHERE key = ?", keys)
-            self._db.executemany(
-                "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(e.key, e.size, e.modified, e.content, e.code, e.fingerprint, e.digest()) for e in entries],
-            )
-            self._db.executemany(
-                "INSERT INTO failures VALUES (?, ?, ?, ?)", [(f.key, f.size, f.modified, f.reason) for f in failures]
-            )
+            self._insert(entries, failures)
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
-    def hidden(self) -> dict[str, tuple[int, int]]:
-        """Hidden files, which syncs skip: size and time by key."""
-        with self._db.reported():
-            if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'hidden'").fetchone():
-                return {}
-            rows = self._db.execute("SELECT key, size, modified FROM hidden")
-            return {key: (size, modified) for key, size, modified in rows}
+    def _insert(self, entries: Iterable[Entry], failures: Iterable[Failure]) -> None:
+        self._db.executemany(
+            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((e.key, e.size, e.modified, e.content, e.code, e.fingerprint, e.digest()) for e in entries),
+        )
+        self._db.executemany(
+            "INSERT INTO failures VALUES (?, ?, ?, ?)", ((f.key, f.size, f.modified, f.reason) for f in failures)
+        )
+
+    def deleted(self) -> list[DeletedFile]:
+        """Files of deleted photographs, which syncs leave out."""
+        return self._deleted.files()
 
     def hide(self, keys: Iterable[str]) -> None:
-        """Forget images, and skip their files from now on."""
-        rows = [(key,) for key in keys]
+        """Forget images, and leave their contents out from now on."""
+        entries = [entry for entry in self.entries_of(keys) if entry is not None]
+        rows = [(entry.key,) for entry in entries]
         with self._db.transaction():
-            self._db.execute(_HIDDEN)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO hidden SELECT key, size, modified FROM images WHERE key = ?", rows
-            )
+            self._deleted.note(DeletedFile(entry.content, entry.key, entry.size, entry.modified) for entry in entries)
             self._db.executemany("DELETE FROM images WHERE key = ?", rows)
             self._db.executemany("DELETE FROM failures WHERE key = ?", rows)
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
-    def show(self, keys: Iterable[str]) -> None:
-        """Stop skipping files; the next sync encodes those that exist."""
-        rows = [(key,) for key in keys]
-        if rows:
-            with self._db.transaction():
-                self._db.execute(_HIDDEN)
-                self._db.executemany("DELETE FROM hidden WHERE key = ?", rows)
+    def note_deleted(self, found: Sequence[DeletedFile] = (), outdated: Sequence[DeletedFile] = ()) -> None:
+        """Note where files of deleted photographs are now, and strike out where they were.
 
-    def start_again(self, facts: CodeFacts) -> None:
-        """Forget all codes, to make room for those of another model."""
+        Args:
+            found: Files to leave out from now on.
+            outdated: Files to strike out; the next sync encodes those that exist and are not left out otherwise.
+        """
+        if found or outdated:
+            with self._db.transaction():
+                self._deleted.forget(outdated)
+                self._deleted.note(found)
+
+    def replace_by(self, other: Catalogue, facts: CodeFacts) -> None:
+        """Take images and failures of another catalogue for one's own, in one transaction.
+
+        Args:
+            other: A catalogue of the same folder.
+            facts: Shape and model of its codes.
+        """
         with self._db.transaction():
             self._db.execute("DELETE FROM images")
             self._db.execute("DELETE FROM failures")
+            self._insert(other.entries(), other.failures())
             self._write_facts(facts)
             self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
+
+    def move_to(self, folder: Path) -> None:
+        """Change the folder of the images.
+
+        Args:
+            folder: Where they are now.
+        """
+        with self._db.transaction():
+            self._db.execute("UPDATE facts SET value = ? WHERE name = 'folder'", (str(folder),))
 
     def damages(self) -> list[str]:
         """What is wrong with the database and its rows, a sentence each."""
@@ -224,7 +244,7 @@ class Catalogue:
                 entry = Entry(*values)
                 if len(entry.code) != size or entry.digest() != digest:
                     found.append(f"{entry.key}: its row is damaged")
-        return found
+        return found + self._deleted.damages()
 
     def _facts(self) -> dict[str, str]:
         with self._db.reported():

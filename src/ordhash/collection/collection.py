@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from ordhash.codes import CodeFacts, CodeTable, check_same_model, write_codes
+from ordhash.codes import CodeTable, check_same_model, write_codes
+from ordhash.collection.access import create_folder, restrict_folder
+from ordhash.collection.adding import add_photograph
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
 from ordhash.collection.keptindex import everything_in, index_path, kept_index
+from ordhash.collection.learninglock import locked_for_learning
+from ordhash.collection.listing import list_files
+from ordhash.collection.moves import check_images_there, check_same_images
 from ordhash.collection.rows import CollectionInfo, Entry
-from ordhash.collection.sync import SyncReport, add_photograph, changed_photographs, sync_folder
-from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress, progress_in, progress_teller
+from ordhash.collection.sync import SyncReport, changed_photographs
+from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress, progress_in
+from ordhash.collection.upkeep import THUMBNAILS, remove_thumbnails
+from ordhash.collection.writing import facts_of, write_codes_of_folder
 from ordhash.data import CATALOGUE, MAX_PIXELS
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.index import OrdinalIndex
@@ -22,8 +29,6 @@ from ordhash.model import Encoder, Model, recorded_model, staleness
 from ordhash.support import StrPath, locked
 
 __all__ = ["Collection"]
-
-_LEARNING, _LEARNING_LOCK = "learning", "learning.lock"
 
 
 class Collection:
@@ -67,6 +72,7 @@ class Collection:
         encoder: Encoder,
         *,
         reencode: bool = False,
+        own: bool = False,
         undelete: bool = False,
         wait: bool = False,
         progress: bool = False,
@@ -76,9 +82,11 @@ class Collection:
         An interrupted sync keeps every chunk that it has written, and the next one continues from there.
 
         Args:
-            folder: The folder of the images; always the same one.
-            encoder: The model.
-            reencode: Whether to encode all images again if the catalogue is of another model.
+            folder: The folder of the images. If they were moved to another one, the collection follows them.
+            encoder: The model; the collection keeps a copy of it.
+            reencode: Whether to encode all images again if the catalogue is of another model. The old codes are
+                replaced when all new ones are there.
+            own: Whether the model was learned from these images.
             undelete: Whether to restore images that were deleted from the collection but not from the folder.
             wait: Whether to wait for another sync of this collection to end.
             progress: Whether to show a bar.
@@ -87,25 +95,25 @@ class Collection:
             What was done.
 
         Raises:
-            InputError: The collection is of another folder or model.
+            InputError: The collection is of another model, or of other images than the folder holds.
             SyncRunningError: Another sync is running.
-            DataError: The folder is missing, or the catalogue is damaged.
+            DataError: The folder is missing, its images are, or the catalogue is damaged.
         """
-        facts = CodeFacts(encoder.spec, encoder.model_id, str(encoder.path.absolute()))
+        facts = facts_of(encoder, self.path, own=own)
         wanted = _existing(folder)
-        self.path.mkdir(parents=True, exist_ok=True)
+        create_folder(self.path, wanted)
         with self._locked(wait=wait), Catalogue(self.path / CATALOGUE, facts, wanted) as catalogue:
-            self._check_folder(catalogue, wanted)
+            moved = check_same_images(catalogue, wanted)
             if not reencode:
                 self._check_model(catalogue, encoder)
-            elif catalogue.facts.model_id != facts.model_id:
-                catalogue.start_again(facts)
+            before = catalogue.folder
+            if moved:
+                catalogue.move_to(wanted)
+            restrict_folder(wanted, self.path)
             if undelete:
-                catalogue.show(catalogue.hidden())
-            tell = progress_teller(self.path)
-            tell(0, 0)
-            report = sync_folder(catalogue, encoder, progress=progress, tell=tell)
-            kept_index(self.path, catalogue)
+                catalogue.note_deleted(outdated=catalogue.deleted())
+            report = write_codes_of_folder(catalogue, encoder, facts, progress=progress)
+        report.moved_from = str(before) if moved else None
         return report
 
     @contextmanager
@@ -117,31 +125,19 @@ class Collection:
             wait: Whether to wait for another process that is learning a model.
 
         Raises:
-            InputError: The collection is of another folder, or cannot be created.
+            InputError: The collection is of other images than the folder holds, or cannot be created.
             SyncRunningError: Another process is learning a model.
-            DataError: The folder is missing, or the catalogue is damaged.
+            DataError: The folder or its images are missing, or the catalogue is damaged.
         """
         wanted = _existing(folder)
         if self.is_one(self.path):
             with self._connections.opened() as catalogue:
-                self._check_folder(catalogue, wanted)
-        try:
-            work = self.path / _LEARNING
-            work.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{self.path} cannot be created ({error.strerror}); name another with --collection"
-            ) from error
-
-        def busy(process: str) -> SyncRunningError:
-            return SyncRunningError(
-                f"process {process} is learning a model for {self.path}; wait for it, or give --wait"
-            )
-
-        with locked(self.path / _LEARNING_LOCK, busy, wait=wait):
+                check_same_images(catalogue, wanted)
+                held = [entry.key for entry in catalogue.entries()]
+            check_images_there(list_files(wanted, self.path.absolute()), wanted, held, self.path)
+        create_folder(self.path, wanted)
+        with locked_for_learning(self.path, wait=wait) as work:
             yield work
-            with suppress(OSError):  # not empty: the next training resumes from it
-                work.rmdir()
 
     def model(self) -> Path:
         """The file of the model that made the codes.
@@ -217,12 +213,14 @@ class Collection:
         with self._connections.opened() as catalogue:
             return catalogue.generation
 
-    def add(self, photograph: bytes, encoder: Encoder, *, max_pixels: int = MAX_PIXELS) -> str:
+    def add(self, photograph: bytes, encoder: Encoder, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> str:
         """Write a photograph into the folder, below ``added``, and encode it.
 
         Args:
             photograph: Content of an image file.
             encoder: The model of the collection.
+            name: What its file was called, which its new file is called too as far as possible; None names it by its
+                content.
             max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
 
         Returns:
@@ -232,11 +230,11 @@ class Collection:
             ImageError: It cannot be used; nothing is written.
             InputError: The collection is of another model.
             SyncRunningError: A sync is running.
-            DataError: There is no collection, its catalogue is damaged, or its folder is missing.
+            DataError: There is no collection, its catalogue is damaged, its folder is missing, or ``added`` is a link.
         """
         with self._connections.opened() as catalogue, self._locked(wait=False):
             self._check_model(catalogue, encoder)
-            return add_photograph(catalogue, encoder, photograph, max_pixels)
+            return add_photograph(catalogue, encoder, photograph, name=name, max_pixels=max_pixels)
 
     @property
     def model_id(self) -> str | None:
@@ -268,9 +266,10 @@ class Collection:
             return catalogue.n_failures
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete images from the collection; their files stay, and later syncs skip them.
+        """Delete images from the collection; their files stay, and later syncs leave them out.
 
-        ``sync(undelete=True)`` restores them.
+        A deleted image is known by its content: it stays away when its file is touched, moved or restored, and so do
+        new copies of it. Copies that the collection holds already stay. ``sync(undelete=True)`` restores all.
 
         Args:
             keys: Of the images.
@@ -281,10 +280,14 @@ class Collection:
             DataError: There is no collection, or its catalogue is damaged.
         """
         with self._connections.opened() as catalogue, self._locked(wait=False):
-            absent = [key for key, entry in zip(keys, catalogue.entries_of(keys), strict=True) if entry is None]
+            entries = catalogue.entries_of(keys)
+            absent = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
             if absent:
                 raise InputError(f"{self.path} has no image {absent[0]}; give a key that it has")
             catalogue.hide(keys)
+            for content in {entry.content for entry in entries if entry is not None}:
+                if catalogue.with_content(content) is None:
+                    remove_thumbnails(self.path, content)
 
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; returns their number."""
@@ -339,7 +342,7 @@ class Collection:
     def staleness(self, model: Model) -> str | None:
         """Why this collection's own model should be learned again, in a sentence; None if it should not.
 
-        None also for a model outside the collection, which was learned from other images.
+        None also for a model that was not learned from the collection's images.
 
         Args:
             model: The model of the collection.
@@ -347,15 +350,22 @@ class Collection:
         Raises:
             DataError: There is no collection, or its catalogue is damaged.
         """
-        if model.path.resolve().parent != self.path.resolve():
-            return None
-        return staleness(self.index().codes, model.info.training)
+        return staleness(self.index().codes, model.info.training) if self.has_own_model else None
 
-    def _check_folder(self, catalogue: Catalogue, wanted: Path) -> None:
-        if catalogue.folder.resolve() != wanted:
-            raise InputError(
-                f"{self.path} is a collection of {catalogue.folder}, not of {wanted}; give {catalogue.folder}"
-            )
+    @property
+    def has_own_model(self) -> bool:
+        """Whether the model was learned from the images of the collection, or is the general one.
+
+        Raises:
+            DataError: There is no collection, or its catalogue is damaged.
+        """
+        with self._connections.opened() as catalogue:
+            return catalogue.has_own_model
+
+    @property
+    def thumbnails(self) -> Path:
+        """Folder of small pictures, which may be deleted at any time."""
+        return self.path / THUMBNAILS
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         check_same_model(
@@ -369,7 +379,7 @@ class Collection:
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[None]:
         """Lock the collection against other writers."""
-        with locked(self.path / LOCK, self._busy, wait=wait):
+        with locked(self.path / LOCK, self._busy, wait=wait, mode=0o600):
             forget_progress(self.path)  # of a sync that was killed
             try:
                 yield

@@ -16,19 +16,20 @@ import numpy as np
 
 from ordhash.codes import OrdinalCodes
 from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.deletions import Deletions
 from ordhash.collection.fingerprints import fingerprint
 from ordhash.collection.listing import PhotoFile, list_files, read_listed, state_of
+from ordhash.collection.moves import check_images_there
+from ordhash.collection.reencoding import check_nothing_missed
 from ordhash.collection.rows import Entry, Failure
-from ordhash.data import ImageSet, content_id, file_suffix, open_rgb
-from ordhash.errors import DataError, ImageError
+from ordhash.data import ImageSet, content_id
+from ordhash.errors import ImageError
 from ordhash.model import Encoder
-from ordhash.support import progress_bar, replace_file
+from ordhash.support import progress_bar
 
-__all__ = ["SyncReport", "add_photograph", "changed_photographs", "is_as_it_was", "sync_folder"]
+__all__ = ["SyncReport", "changed_photographs", "is_as_it_was", "sync_folder", "take_files"]
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 28
-
-_ADDED = "added"  # folder for photographs that are added one by one
 
 
 @dataclass
@@ -42,6 +43,7 @@ class SyncReport:
         unchanged: Images as they were.
         hidden: Images deleted from the collection whose files are still there.
         failures: Images that cannot be used, of earlier syncs too, and folders that cannot be read.
+        moved_from: Where the images were before, if the folder has moved.
         seconds: How long it took.
     """
 
@@ -51,6 +53,7 @@ class SyncReport:
     unchanged: int = 0
     hidden: int = 0
     failures: list[ImageError] = field(default_factory=list)
+    moved_from: str | None = None
     seconds: float = 0.0
 
 
@@ -58,6 +61,7 @@ def sync_folder(
     catalogue: Catalogue,
     encoder: Encoder,
     *,
+    held_by: Catalogue | None = None,
     progress: bool = False,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> SyncReport:
@@ -66,11 +70,12 @@ def sync_folder(
     Args:
         catalogue: Of the encoder's model.
         encoder: The model.
+        held_by: The catalogue that holds the images until this one replaces it; None means this one.
         progress: Whether to show a bar.
         tell: Called with the files done and all files, at the start and after each chunk.
 
     Raises:
-        DataError: The folder is missing, or holds no image while the catalogue holds some.
+        DataError: The folder is missing, or holds no image while the collection holds some.
     """
     started, report, folder = time.perf_counter(), SyncReport(), catalogue.folder
     listing = list_files(folder, catalogue.path.parent.absolute())
@@ -78,22 +83,22 @@ def sync_folder(
     report.failures += listing.failures
     known = {entry.key: entry for entry in catalogue.entries()}
     failed = {failure.key: failure for failure in catalogue.failures()}
-    if known and not files and not listing.unsure:
-        raise DataError(
-            f"{folder} holds no images, and the collection {len(known)}; mount the disk if it is missing, or delete "
-            f"{catalogue.path.parent} if the images are gone for good"
-        )
-    hidden = catalogue.hidden()
-    # A different file under the name of a deleted one is a new photograph.
-    catalogue.show(file.key for file in files if file.key in hidden and hidden[file.key] != (file.size, file.modified))
+    held = known if held_by is None else {entry.key: entry for entry in held_by.entries()}
+    check_images_there(listing, folder, held, catalogue.path.parent)
+    there, unsure = {file.key for file in files}, tuple(listing.unsure)
+
+    def is_gone(key: str) -> bool:
+        return key not in there and not key.startswith(unsure)
+
+    deletions = Deletions((held_by or catalogue).deleted(), held, is_gone)
     todo = []
     for file in files:
-        if hidden.get(file.key) == (file.size, file.modified):
-            report.hidden += 1
-            continue
         before = known.get(file.key) or failed.get(file.key)
         if before is None or (before.size, before.modified) != (file.size, file.modified):
-            todo.append(file)
+            if deletions.knows(file):
+                report.hidden += 1
+            else:
+                todo.append(file)
         elif isinstance(before, Failure):
             report.failures.append(ImageError(str(file.path), before.reason))
         else:
@@ -102,54 +107,19 @@ def sync_folder(
         done = 0
         tell(done, len(todo))
         for chunk in _chunks(todo):
-            _take(catalogue, encoder, chunk, known, report)
+            take_files(catalogue, encoder, chunk, known, deletions, report)
             advance(len(chunk))
             done += len(chunk)
             tell(done, len(todo))
     # Last, so that the code of a file that only moved is still in the catalogue.
-    there = {file.key for file in files}
-    unsure = tuple(listing.unsure)
-    gone = [key for key in (*known, *failed) if key not in there and not key.startswith(unsure)]
-    catalogue.update(gone=gone)
-    report.forgotten = sum(key in known for key in gone)
+    gone = [key for key in (*known, *failed) if is_gone(key)]
+    catalogue.update(gone=gone + [key for key in deletions.left_out if key in known or key in failed])
+    if held_by is not None:
+        check_nothing_missed(held_by, catalogue, set(filter(is_gone, held)) | deletions.left_out)
+    (held_by or catalogue).note_deleted(deletions.found, deletions.outdated())
+    report.forgotten = sum(map(is_gone, held))
     report.seconds = time.perf_counter() - started
     return report
-
-
-def add_photograph(catalogue: Catalogue, encoder: Encoder, photograph: bytes, max_pixels: int) -> str:
-    """Write a photograph into the folder of a catalogue and encode it; returns its key.
-
-    Its file is named by its content, so a photograph that is added twice is stored once.
-
-    Args:
-        catalogue: Of the encoder's model.
-        encoder: The model.
-        photograph: Content of an image file.
-        max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
-
-    Raises:
-        ImageError: It cannot be used; then nothing is written.
-        DataError: The folder is missing.
-    """
-    digest = content_id(photograph)
-    there = catalogue.with_content(digest)
-    if there is not None and is_as_it_was(catalogue.folder / there.key, there):
-        return there.key
-    if not catalogue.folder.is_dir():
-        raise DataError(f"{catalogue.folder}, the folder of the collection, is missing; mount its disk")
-    open_rgb(photograph, name="the photograph", max_pixels=max_pixels)
-    key = f"{_ADDED}/{digest.hex()}.{file_suffix(photograph)}"
-    path = catalogue.folder / key
-    path.parent.mkdir(exist_ok=True)
-    replace_file(path, lambda file: file.write(photograph))
-    status = path.stat()
-    catalogue.show([key])
-    report = SyncReport()
-    _take(catalogue, encoder, [PhotoFile(key, path, *state_of(status))], {}, report)
-    if report.failures:
-        path.unlink(missing_ok=True)
-        raise ImageError("the photograph", report.failures[0].reason)
-    return key
 
 
 def is_as_it_was(path: Path, entry: Entry) -> bool:
@@ -208,10 +178,24 @@ def _chunks(files: list[PhotoFile]) -> list[list[PhotoFile]]:
     return chunks
 
 
-def _take(
-    catalogue: Catalogue, encoder: Encoder, chunk: list[PhotoFile], known: dict[str, Entry], report: SyncReport
+def take_files(
+    catalogue: Catalogue,
+    encoder: Encoder,
+    chunk: list[PhotoFile],
+    known: dict[str, Entry],
+    deletions: Deletions,
+    report: SyncReport,
 ) -> None:
-    """Read and encode some files, and write the result into the catalogue."""
+    """Read and encode some files, and write the result into the catalogue.
+
+    Args:
+        catalogue: Of the encoder's model.
+        encoder: The model.
+        chunk: The files.
+        known: What the catalogue held before, by key.
+        deletions: What is left out.
+        report: Gets the counts and the failures.
+    """
     failures: list[Failure] = []
     contents: dict[bytes, bytes] = {}  # digest -> file, of what has to be encoded
     found: dict[bytes, tuple[bytes, bytes | None] | None] = {}  # digest -> code and fingerprint
@@ -228,6 +212,9 @@ def _take(
             # Not recorded as a failure: the next sync tries again.
             continue
         digest = content_id(data)
+        if deletions.leave_out(file, digest):
+            report.hidden += 1
+            continue
         read.append((file, digest))
         if digest not in found:
             found[digest] = catalogue.known(digest)

@@ -40,7 +40,7 @@ def progress_in(folder: Path) -> SyncProgress | None:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         pass
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # who may not write may not see the lock
         return None
     else:
         return None

@@ -106,6 +106,11 @@ class Encoder:
         return self._model.path
 
     @property
+    def content(self) -> bytes:
+        """Content of the model file."""
+        return self._model.graph
+
+    @property
     def spec(self) -> CodeSpec:
         """Shape of the codes."""
         return self.info.spec

@@ -140,7 +140,7 @@ def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = 
     """The model that an index or a collection was made with.
 
     Args:
-        owner: The index or the collection. A collection may have been moved, with its model inside.
+        owner: The index or the collection. A collection has its model inside.
         recorded: The path of the model that it recorded.
         model_id: The id of the model that it recorded; other models at the same path are skipped.
 
@@ -151,7 +151,7 @@ def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = 
     if recorded is None:
         raise InputError(f"{owner} does not say where its model is; give --model")
     others = False
-    for path in (Path(recorded), Path(owner) / Path(recorded).name):
+    for path in (Path(owner, f"model-{model_id}.onnx"), Path(recorded), Path(owner, Path(recorded).name)):
         if path.is_file():
             if model_id is None or _is_model(path, model_id):
                 return path

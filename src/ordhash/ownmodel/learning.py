@@ -28,7 +28,7 @@ from ordhash.learn import (
 from ordhash.learn.shallow import fit_shallow
 from ordhash.model import LEAST_LEARNED_FROM, Encoder, load_model
 from ordhash.ownmodel.general import general_model, suits
-from ordhash.support import StrPath, replace_file, write_csv
+from ordhash.support import StrPath, write_csv
 
 __all__ = ["LearningPlan", "learn_labels", "sync_without_model"]
 
@@ -36,7 +36,6 @@ __all__ = ["LearningPlan", "learn_labels", "sync_without_model"]
 _SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False)
 # With at least this share of labels, unlabelled photographs do more harm than good (docs/experiments.md).
 _MANY_LABELS = 0.25
-_MODEL = "model-{}.onnx"
 _LABELS = "labels.csv"
 
 
@@ -89,7 +88,7 @@ def sync_without_model(
     if that does not support the configured network, a rotation of their own features (ITQ).
 
     An existing model is kept unless ``relearn`` is set. A learned model is stored in the collection as
-    ``model-ID.onnx``; the previous one is deleted once the new one has encoded all photographs. After an interruption,
+    ``model-ID.onnx``; it replaces the previous one once it has encoded all photographs. After an interruption,
     the next call resumes, a training from its last checkpoint.
 
     Args:
@@ -232,8 +231,7 @@ def own_config(collection: Collection) -> DOHConfig:
             model = load_model(collection.model())
         except OrdhashError:  # missing or damaged: learning a new one is the way out
             return DOHConfig()
-        own = model.path.resolve().parent == collection.path.resolve()
-        if own and "settings" in model.info.training:  # a network, not a rotation of features
+        if collection.has_own_model and "settings" in model.info.training:  # a network, not a rotation of features
             return DOHConfig.from_json(model.info.training["config"])
     return DOHConfig()
 
@@ -261,21 +259,15 @@ def _learn_and_encode(
     except InputError:  # nothing to resume
         shutil.rmtree(work)
         raise
-    model = load_model(trained.model)
-    path = collection.path / _MODEL.format(model.id)
-    replace_file(path, lambda file: file.write(model.graph))
     if labels is not None:  # before the switch to the new model, which any later sync completes
         _keep(collection.path / _LABELS, labels)
     if (work / CORRECTED_FILE).exists():
         (work / CORRECTED_FILE).replace(collection.path / CORRECTED_FILE)
     elif not trained.corrected:  # keep a file written before an interruption
         (collection.path / CORRECTED_FILE).unlink(missing_ok=True)
-    report = collection.sync(folder, Encoder(path), reencode=True, **syncing)
-    for other in collection.path.glob(_MODEL.format("*")):
-        if other != path:
-            other.unlink()
+    report = collection.sync(folder, Encoder(trained.model), reencode=True, own=True, **syncing)
     shutil.rmtree(work)
-    return report, dataclasses.replace(trained, model=path)
+    return report, dataclasses.replace(trained, model=collection.model())
 
 
 def _learn(images: ImageSet, config: DOHConfig, work: Path, plan: LearningPlan, *, progress: bool) -> TrainResult:

@@ -78,7 +78,7 @@ class Library:
         )
         self._writing = threading.Lock()  # one change at a time: the collection's lock refuses a second
         self._looking = threading.Lock()
-        self._thumbnails = Thumbnails(self.collection.path / "thumbnails")
+        self._thumbnails = Thumbnails(self.collection.thumbnails)
         self._warm = False
         self._view = self._look()
         self._sync: SyncProcess | None = None
@@ -272,15 +272,19 @@ class Library:
     def _target(self) -> Target:
         return Target(self.encoder, self._view.index, self.collection)
 
-    def add(self, photograph: bytes) -> str:
+    def add(self, photograph: bytes, name: str | None = None) -> str:
         """Add a photograph to the folder and the collection; returns its key.
+
+        Args:
+            photograph: Content of an image file.
+            name: What the file was called.
 
         Raises:
             ImageError: It cannot be used.
             SyncRunningError: A sync is running.
         """
         with self._writing:
-            key = self.collection.add(photograph, self.encoder, max_pixels=self._pixels)
+            key = self.collection.add(photograph, self.encoder, name=name, max_pixels=self._pixels)
         self.refresh()
         return key
 

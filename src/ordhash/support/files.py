@@ -27,15 +27,16 @@ _IS_BESIDE = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 @contextmanager
-def locked(path: Path, refused: Callable[[str], Exception], *, wait: bool) -> Iterator[None]:
+def locked(path: Path, refused: Callable[[str], Exception], *, wait: bool, mode: int = 0o666) -> Iterator[None]:
     """Hold a lock that one process has at a time; the system releases it when the process ends, even if killed.
 
     Args:
         path: File of the lock; it is not deleted.
         refused: Makes the error to raise, given the number of the process that holds the lock.
         wait: Whether to wait for the lock instead of raising.
+        mode: Permissions of a new file; whoever may read it can hold the lock.
     """
-    with path.open("a+") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode), "a+") as file:
         # A process that only reads holds the lock for a moment, so the first refusal may mean nothing.
         for patience in range(_PATIENCE, -1, -1):
             try:

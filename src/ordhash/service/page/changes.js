@@ -20,7 +20,7 @@ async function add(files) {
   for (const [place, file] of files.entries()) {
     if (files.length > 1) byId("add").textContent = `Adding ${place + 1} of ${files.length} …`;
     try {
-      await ask("/v1/images", { method: "POST", bytes: file });
+      await ask("/v1/images", { method: "POST", query: { name: file.name }, bytes: file });
       added += 1;
     } catch (error) {
       report(error, file.name);

@@ -83,9 +83,13 @@ async def attention(served: Served, key: Key) -> messages.AttentionMap:
 async def add(
     served: Served,
     image: Annotated[bytes, Body(media_type="application/octet-stream", description="Content of an image file.")],
+    name: Annotated[
+        str | None,
+        Query(max_length=4096, description="What the file was called; its new one is called so as far as possible."),
+    ] = None,
 ) -> messages.Added:
     """Put a photograph into the folder of the collection and into its index."""
-    return messages.Added(key=await served.searching(served.library.add, image))
+    return messages.Added(key=await served.searching(served.library.add, image, name))
 
 
 @photographs.delete("/v1/images", responses=failures(403, 404, 409, 429, 503), dependencies=[Depends(may_change)])

@@ -1,0 +1,151 @@
+"""Photographs that were deleted from a collection while their files stayed: they are known by their content.
+
+Neither touching a file nor moving or restoring it brings a deleted photograph back, and another file under its name is
+a photograph of its own. Copies that were not deleted stay, also when they are moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ordhash.collection.database import Database
+from ordhash.collection.listing import PhotoFile
+from ordhash.collection.rows import Entry
+
+__all__ = ["DeletedFile", "DeletedTable", "Deletions"]
+
+# Not part of the versioned schema: a catalogue without it is like one where it is empty.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS deleted (
+    content BLOB NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (content, key)
+) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True)
+class DeletedFile:
+    """A file with the content of a deleted photograph.
+
+    Attributes:
+        content: Digest of the file.
+        key: Its path below the folder, when it was last seen.
+        size: Its bytes.
+        modified: When it was last written, in nanoseconds since 1970.
+    """
+
+    content: bytes
+    key: str
+    size: int
+    modified: int
+
+    def digest(self) -> bytes:
+        """Digest of all of this, 8 bytes."""
+        text = f"{self.key}\0{self.size}\0{self.modified}\0".encode()
+        return hashlib.blake2b(text + self.content, digest_size=8).digest()
+
+
+class DeletedTable:
+    """The table of deleted photographs in a catalogue.
+
+    Args:
+        db: Database of the catalogue.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def files(self) -> list[DeletedFile]:
+        """All of them."""
+        return [DeletedFile(*values) for *values, _ in self._rows()]
+
+    def damages(self) -> list[str]:
+        """Rows that are damaged, a sentence each."""
+        return [
+            f"{values[1]}: the row that says that it was deleted is damaged"
+            for *values, digest in self._rows()
+            if DeletedFile(*values).digest() != digest
+        ]
+
+    def _rows(self) -> list[Sequence[object]]:
+        with self._db.reported():
+            if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'deleted'").fetchone():
+                return []
+            return self._db.execute("SELECT content, key, size, modified, digest FROM deleted").fetchall()
+
+    def note(self, files: Iterable[DeletedFile]) -> None:
+        """Write files down; inside a transaction."""
+        self._db.execute(_SCHEMA)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, ?)",
+            [(file.content, file.key, file.size, file.modified, file.digest()) for file in files],
+        )
+
+    def forget(self, files: Iterable[DeletedFile]) -> None:
+        """Strike files out; inside a transaction."""
+        self._db.execute(_SCHEMA)
+        rows = [(file.content, file.key) for file in files]
+        self._db.executemany("DELETE FROM deleted WHERE content = ? AND key = ?", rows)
+
+
+class Deletions:
+    """Which files a sync leaves out.
+
+    Args:
+        deleted: Files of deleted photographs, as the catalogue knows them.
+        held: The images of the collection, by key.
+        is_gone: Whether the file of a key is no longer there.
+
+    Attributes:
+        found: Files that have another name, size or time than the catalogue knows.
+        left_out: Keys of all files that were left out.
+    """
+
+    def __init__(self, deleted: Iterable[DeletedFile], held: dict[str, Entry], is_gone: Callable[[str], bool]) -> None:
+        self._known = list(deleted)
+        self._contents = {file.content for file in self._known}
+        self._places = {(file.content, file.key) for file in self._known}
+        self._states = {(file.key, file.size, file.modified) for file in self._known}
+        self._held = held
+        self._is_gone = is_gone
+        # Copies that were not deleted and are no longer where they were: as many new files may be these.
+        self._moved = Counter(
+            entry.content for entry in held.values() if entry.content in self._contents and is_gone(entry.key)
+        )
+        self.found: list[DeletedFile] = []
+        self.left_out: set[str] = set()
+
+    def knows(self, file: PhotoFile) -> bool:
+        """Whether a file is one of a deleted photograph by its name, size and time."""
+        if (file.key, file.size, file.modified) not in self._states:
+            return False
+        self.left_out.add(file.key)
+        return True
+
+    def leave_out(self, file: PhotoFile, content: bytes) -> bool:
+        """Whether a file whose name, size or time is new shows a deleted photograph; notes it in ``found``.
+
+        Args:
+            file: The file.
+            content: Its digest.
+        """
+        if content not in self._contents:
+            return False
+        if (content, file.key) not in self._places:
+            before = self._held.get(file.key)
+            if before is not None and before.content == content:
+                return False
+            if self._moved[content]:
+                self._moved[content] -= 1
+                return False
+        self.left_out.add(file.key)
+        self.found.append(DeletedFile(content, file.key, file.size, file.modified))
+        return True
+
+    def outdated(self) -> list[DeletedFile]:
+        """Files that are gone and whose content was found in another place."""
+        elsewhere = {file.content for file in self.found}
+        return [file for file in self._known if file.content in elsewhere and self._is_gone(file.key)]

@@ -1,0 +1,66 @@
+"""Encoding a collection again with another model: in a catalogue beside its own, which answers until all is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ordhash.codes import CodeFacts
+from ordhash.collection.catalogue import Catalogue
+from ordhash.errors import DataError
+
+__all__ = ["check_nothing_missed", "next_catalogue", "remove_next"]
+
+_NEXT = "reencoding.sqlite"
+
+
+@contextmanager
+def next_catalogue(collection: Path, facts: CodeFacts, folder: Path) -> Iterator[Catalogue]:
+    """The catalogue that will replace that of a collection; it continues one that was interrupted.
+
+    Args:
+        collection: Folder of the collection.
+        facts: Shape and model of the new codes.
+        folder: The folder of the images.
+    """
+    path = collection / _NEXT
+    if path.exists() and not _continues(path, facts, folder):
+        remove_next(collection)
+    with Catalogue(path, facts, folder) as catalogue:
+        yield catalogue
+
+
+def _continues(path: Path, facts: CodeFacts, folder: Path) -> bool:
+    try:
+        with Catalogue(path) as catalogue:
+            return catalogue.facts.model_id == facts.model_id and catalogue.folder == folder and not catalogue.damages()
+    except DataError:
+        return False
+
+
+def check_nothing_missed(before: Catalogue, after: Catalogue, gone: set[str]) -> None:
+    """Check that every image is in the new catalogue, unless it is gone or cannot be used.
+
+    Args:
+        before: The catalogue to be replaced.
+        after: The new one.
+        gone: Keys of images that are no longer in the folder.
+
+    Raises:
+        DataError: Files could not be read this time.
+    """
+    there = {entry.key for entry in after.entries()} | {failure.key for failure in after.failures()} | gone
+    missed = [entry.key for entry in before.entries() if entry.key not in there]
+    if missed:
+        raise DataError(
+            f"{len(missed):,} images of {before.path.parent} cannot be read now, the first is {missed[0]}; its codes "
+            "stay as they were: make the images readable, or delete them from the collection, and run the same command "
+            "again"
+        )
+
+
+def remove_next(collection: Path) -> None:
+    """Remove a catalogue that has replaced the collection's, or never will."""
+    for suffix in ("-wal", "-shm", ""):
+        (collection / f"{_NEXT}{suffix}").unlink(missing_ok=True)

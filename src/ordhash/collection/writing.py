@@ -1,0 +1,77 @@
+"""Write a collection, under its lock: codes, its copy of the model, its index; then tidy up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ordhash.codes import CodeFacts
+from ordhash.collection.access import restrict
+from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.keptindex import kept_index
+from ordhash.collection.reencoding import next_catalogue, remove_next
+from ordhash.collection.sync import SyncReport, sync_folder
+from ordhash.collection.syncprogress import progress_teller
+from ordhash.collection.upkeep import MODEL, tidy
+from ordhash.model import Encoder
+from ordhash.support import replace_file
+
+__all__ = ["facts_of", "write_codes_of_folder"]
+
+
+def facts_of(encoder: Encoder, collection: Path, *, own: bool) -> CodeFacts:
+    """What a catalogue records of a model: its path, or only its name if it belongs to the collection.
+
+    Args:
+        encoder: The model.
+        collection: Folder of the collection.
+        own: Whether it was learned from the images of the collection.
+    """
+    own = own or _is_inside(encoder, collection)
+    path = _name_of(encoder, collection) if own else str(encoder.path.absolute())
+    return CodeFacts(encoder.spec, encoder.model_id, path)
+
+
+def write_codes_of_folder(catalogue: Catalogue, encoder: Encoder, facts: CodeFacts, *, progress: bool) -> SyncReport:
+    """Bring a collection into step with its folder.
+
+    Codes of another model are made in a catalogue beside that of the collection, and replace the old ones at once when
+    all are there: until then the collection answers as before.
+
+    Args:
+        catalogue: The catalogue of the collection.
+        encoder: The model.
+        facts: What the catalogue records of it.
+        progress: Whether to show a bar.
+    """
+    collection = catalogue.path.parent
+    tell = progress_teller(collection)
+    tell(0, 0)
+    if catalogue.facts.model_id == encoder.model_id:
+        report = sync_folder(catalogue, encoder, progress=progress, tell=tell)
+        _keep_model(encoder, collection)
+    else:
+        with next_catalogue(collection, facts, catalogue.folder) as following:
+            report = sync_folder(following, encoder, held_by=catalogue, progress=progress, tell=tell)
+            _keep_model(encoder, collection)
+            catalogue.replace_by(following, facts)
+        remove_next(collection)
+    kept_index(collection, catalogue)
+    entries = list(catalogue.entries())
+    tidy(collection, {entry.content for entry in entries}, _name_of(encoder, collection))
+    restrict(catalogue.folder, collection, [entry.key for entry in entries])
+    return report
+
+
+def _keep_model(encoder: Encoder, collection: Path) -> None:
+    """Keep a copy of a model in the collection, which needs it for every search."""
+    path = collection / _name_of(encoder, collection)
+    if not _is_inside(encoder, collection) and not (path.is_file() and path.read_bytes() == encoder.content):
+        replace_file(path, lambda file: file.write(encoder.content))
+
+
+def _name_of(encoder: Encoder, collection: Path) -> str:
+    return encoder.path.name if _is_inside(encoder, collection) else MODEL.format(encoder.model_id)
+
+
+def _is_inside(encoder: Encoder, collection: Path) -> bool:
+    return encoder.path.resolve().parent == collection.resolve()
