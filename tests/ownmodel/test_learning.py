@@ -107,7 +107,7 @@ def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path, sy
     sync(collection, folder)
     before = inside(collection)
     (tmp_path / "other").mkdir()
-    with pytest.raises(InputError, match=r"is a collection of .*photos, not of .*other"):
+    with pytest.raises(InputError, match=r"is a collection of .*photos, and .*other holds 0 of its 60"):
         sync(collection, tmp_path / "other", relearn=True)
     with pytest.raises(DataError, match="is not a folder"):
         sync(collection, tmp_path / "nowhere", relearn=True)
@@ -127,7 +127,7 @@ def test_an_interruption_while_encoding_goes_on_with_the_same_model(collection, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("ordhash.collection.sync._take", interrupted)
+        patched.setattr("ordhash.collection.sync.take_files", interrupted)
         with pytest.raises(KeyboardInterrupt):
             sync(collection, folder, relearn=True, plan=network)
     assert load_model(collection.model()).id == collection.model_id  # whichever that is now
@@ -191,8 +191,11 @@ def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path, sync):
     for other in (collection.model(), folder / "01.jpg"):
         shutil.copyfile(other, recorded) if other.exists() else recorded.write_bytes(b"no model")
         assert moved.model() == moved.path / recorded.name
-    moved.model().unlink()
+    shutil.copyfile(collection.model(), moved.model())
     with pytest.raises(DataError, match=r"is not the one that made .*moved, .*; give that with --model"):
+        moved.model()
+    (moved.path / recorded.name).unlink()
+    with pytest.raises(DataError, match="give --model"):
         moved.model()
 
 
