@@ -28,16 +28,6 @@ from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.search import Target, search_by_images
 
 
-@pytest.fixture
-def encoder(tiny_model):
-    return Encoder(tiny_model)
-
-
-@pytest.fixture
-def collection(tmp_path):
-    return Collection(tmp_path / "photos.collection")
-
-
 def contents(collection):
     """What the catalogue says, but for the times of the files."""
     with Catalogue(collection.path / "catalogue.sqlite") as catalogue:

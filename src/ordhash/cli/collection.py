@@ -75,7 +75,9 @@ def sync(
     else:
         report = made.sync(folder, Encoder(model or made.model()), reencode=reencode, **options)
     if report.moved_from is not None:
-        say(f"{collection}: the images have moved from {visible(report.moved_from)} to {visible(folder.resolve())}")
+        say(
+            f"{collection}: the images have moved from {visible(report.moved_from)} to {visible(str(folder.resolve()))}"
+        )
     _say_if_stale(made)
     report_failures(report.failures)
     if as_json:

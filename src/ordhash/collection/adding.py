@@ -15,9 +15,9 @@ from ordhash.errors import DataError, ImageError
 from ordhash.model import Encoder
 from ordhash.support import replace_file
 
-__all__ = ["add_photograph", "safe_stem"]
+__all__ = ["ADDED", "add_photograph", "safe_stem"]
 
-_ADDED = "added"
+ADDED = "added"
 _LONGEST = 180  # bytes of a name: with suffix, number and what replace_file adds, fewer than the 255 of a file system
 _SAME_FORMAT = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff"}
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}  # on Windows
@@ -58,7 +58,7 @@ def add_photograph(
         )
         place.mkdir(exist_ok=True)
         replace_file(path, lambda opened: opened.write(photograph))
-        file = PhotoFile(f"{_ADDED}/{path.name}", path, *state_of(path.stat()))
+        file = PhotoFile(f"{ADDED}/{path.name}", path, *state_of(path.stat()))
     catalogue.note_deleted(outdated=deleted)
     report = SyncReport()
     take_files(catalogue, encoder, [file], {}, Deletions([], {}, lambda key: False), report)
@@ -100,7 +100,7 @@ def _free_name(place: Path, stem: str, suffix: str, given: str) -> Path:
 def _place_for_added(folder: Path) -> Path:
     if not folder.is_dir():
         raise DataError(f"{folder}, the folder of the collection, is missing; mount its disk")
-    place = folder / _ADDED
+    place = folder / ADDED
     if place.is_symlink():  # syncs follow no links: what is written through it would be forgotten
         raise DataError(f"{place} is a link, and photographs are added to a folder; replace it by a folder")
     if place.exists() and not place.is_dir():

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ordhash.collection.database import Database
 from ordhash.collection.listing import PhotoFile
@@ -70,11 +71,14 @@ class DeletedTable:
             if DeletedFile(*values).digest() != digest
         ]
 
-    def _rows(self) -> list[Sequence[object]]:
+    def _rows(self) -> list[Sequence[Any]]:
         with self._db.reported():
             if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'deleted'").fetchone():
                 return []
-            return self._db.execute("SELECT content, key, size, modified, digest FROM deleted").fetchall()
+            rows: list[Sequence[Any]] = self._db.execute(
+                "SELECT content, key, size, modified, digest FROM deleted"
+            ).fetchall()
+            return rows
 
     def note(self, files: Iterable[DeletedFile]) -> None:
         """Write files down; inside a transaction."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ordhash.codes import CodeFacts
 from ordhash.collection.access import restrict
+from ordhash.collection.adding import ADDED
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.keptindex import kept_index
 from ordhash.collection.reencoding import next_catalogue, remove_next
@@ -13,7 +14,7 @@ from ordhash.collection.sync import SyncReport, sync_folder
 from ordhash.collection.syncprogress import progress_teller
 from ordhash.collection.upkeep import MODEL, tidy
 from ordhash.model import Encoder
-from ordhash.support import replace_file
+from ordhash.support import remove_leftovers, replace_file
 
 __all__ = ["facts_of", "write_codes_of_folder"]
 
@@ -57,6 +58,7 @@ def write_codes_of_folder(catalogue: Catalogue, encoder: Encoder, facts: CodeFac
         remove_next(collection)
     kept_index(collection, catalogue)
     entries = list(catalogue.entries())
+    remove_leftovers(catalogue.folder / ADDED)
     tidy(collection, {entry.content for entry in entries}, _name_of(encoder, collection))
     restrict(catalogue.folder, collection, [entry.key for entry in entries])
     return report
