@@ -140,7 +140,6 @@ def test_other_kinds_of_file(content: bytes) -> None:
     ("kind", "options"),
     [
         ("JPEG", {}),
-        ("JPEG", {"progressive": True}),
         ("PNG", {}),
         ("GIF", {}),
         ("BMP", {}),
@@ -192,7 +191,7 @@ def test_size_is_checked_before_decoding_and_large_images_do_not_warn(monkeypatc
         warnings.simplefilter("error")
         monkeypatch.setattr(Image.Image, "load", lambda _: (_ for _ in ()).throw(OSError("cut")))
         with pytest.raises(ImageError, match="broken or cut short"):
-            open_rgb(png(widest, height, b""))
+            open_rgb(png(widest, height, b"", colour=0))
 
 
 def test_large_image_decodes_without_pillow_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from ordhash.data.colour import colour_profile
+from ordhash.data.decoding import FORMATS, MAX_PIXELS, broken, check_size, decode, kind_of, too_large
 from ordhash.data.opening import detail, open_file, unreadable
 from ordhash.data.rgb import to_rgb
 from ordhash.errors import ImageError, InputError
@@ -38,16 +39,6 @@ __all__ = [
 ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8]
 """A path, the content of a file, an open image, or an array uint8 (height, width) or (height, width, 3)."""
 
-MAX_PIXELS = 178_956_970
-"""Images with more pixels are refused before decoding: Pillow's error level, twice its warning level."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-"""Supported file formats, recognised by their first bytes and never by the extension.
-
-Pillow knows more. Left out are formats without a reliable signature (TGA, SPIDER: random bytes can match) and those
-that run another program (EPS: Ghostscript), which is unsafe for untrusted files.
-"""
-
 IMAGE_SUFFIXES = frozenset(
     {
         *(".apng", ".avif", ".bmp", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx"),
@@ -57,7 +48,6 @@ IMAGE_SUFFIXES = frozenset(
 """Suffixes of image files. Images in unsupported formats are reported, not skipped."""
 
 _ID_BYTES = 16
-_HEAD = 1 << 16  # bytes at the beginning of a file where its colour space is looked for
 
 # ImageOps.exif_transpose also rewrites the EXIF block, which fails for many readable blocks of real cameras; the image
 # would then stay rotated. So this table applies the orientation.
@@ -117,8 +107,9 @@ def open_rgb(
 
     Raises:
         ImageError: The file is missing, unreadable, empty, not an image, broken, truncated or larger than
-            ``max_pixels``; or the array has another shape or dtype. (A file that lacks only bytes after its last
-            pixel counts as complete. With Pillow's ``LOAD_TRUNCATED_IMAGES`` set, Pillow hides truncation.)
+            ``max_pixels``, or would take far more time or memory than its pixels are worth; or the array has another
+            shape or dtype. Of a file that is cut or damaged, nine tenths of the rows must be there, and only these are
+            used. (With Pillow's ``LOAD_TRUNCATED_IMAGES`` set, Pillow hides truncation.)
         InputError: ``source`` is of another type.
 
     >>> open_rgb(np.zeros((2, 3), dtype=np.uint8))  # doctest: +ELLIPSIS
@@ -141,7 +132,7 @@ def file_suffix(content: bytes, *, name: str = "image") -> str:
     >>> file_suffix(bytes([0xFF, 0xD8, 0xFF, 0xE0]))
     'jpeg'
     """
-    kind = _kind_of(content[:16], name).lower()
+    kind = kind_of(content[:16], name).lower()
     return {"jpeg2000": "jp2"}.get(kind, kind)
 
 
@@ -214,77 +205,21 @@ def _despite_warnings(work: Callable[[], _T]) -> _T:
 def _open_rgb(source: ImageSource, label: str, max_pixels: int, least_side: int | None) -> Image.Image:
     if isinstance(source, Path | str):
         with open_file(source, label) as file:
-            return _decode(file, label, max_pixels, least_side)
+            image, pixels, head = decode(file, label, max_pixels, least_side)
+            return _upright(image, pixels, label, least_side, head)
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), label, max_pixels, least_side)
+        image, pixels, head = decode(io.BytesIO(source), label, max_pixels, least_side)
+        return _upright(image, pixels, label, least_side, head)
     if isinstance(source, np.ndarray):
         return Image.fromarray(np.ascontiguousarray(_check_array(source, label))).convert("RGB")
     if isinstance(source, Image.Image):
-        return _upright_rgb(source, label, max_pixels, least_side)
+        _load(source, label, max_pixels)
+        return _upright(source, source, label, least_side, own=False)
     raise _wrong_type(source)
 
 
-def _decode(file: BinaryIO, label: str, max_pixels: int, least_side: int | None) -> Image.Image:
-    # Image.open is not used: between half of MAX_PIXELS and MAX_PIXELS it warns, and Python 3.11 can silence a
-    # warning only for all threads at once. This is its loop over the registered formats without the warning;
-    # the size is checked after the header and before the pixels, as there.
-    # The formats get no file name, so that none maps the file: truncating it meanwhile would kill the process.
-    kind = "image"
-    try:
-        kind = _kind_of(file.read(16), label)
-        file.seek(0)
-        image = Image.OPEN[kind][0](file, "")
-        position = file.tell()
-        file.seek(0)
-        head = file.read(_HEAD)
-        file.seek(position)
-        if least_side is not None:
-            _check_size(image, label, max_pixels)  # before it says a smaller one
-            image.draft(None, (least_side, least_side))
-        return _upright_rgb(image, label, max_pixels, least_side, head)
-    except (ImageError, Warning):
-        raise
-    except SyntaxError as error:
-        raise ImageError(
-            label,
-            f"its {kind} header is broken, cut short or gives no pixels{detail(error)}; "
-            "replace it by a whole copy, convert it to JPEG or PNG, or remove it",
-        ) from error
-    except Exception as error:
-        raise _broken(label, kind, error) from error
-
-
-def _kind_of(prefix: bytes, label: str) -> str:
-    """The format, one of FORMATS, of a file with these first bytes."""
-    Image.init()
-    if not prefix:
-        raise ImageError(label, "the file is empty (0 bytes); replace or remove it")
-    for kind in FORMATS:
-        if kind not in Image.OPEN:
-            continue
-        accepts = Image.OPEN[kind][1]
-        answer = accepts(prefix) if accepts else False
-        if isinstance(answer, str):
-            raise ImageError(label, f"this {kind} file cannot be read ({answer}); convert it to JPEG or PNG")
-        if answer:
-            return kind
-    raise ImageError(
-        label,
-        f"this is not an image that Pillow can read here ({', '.join(FORMATS)}); convert it to JPEG or PNG, "
-        "or remove it",
-    )
-
-
-def _check_size(image: Image.Image, label: str, max_pixels: int) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise ImageError(label, f"it is {width} x {height} pixels; allowed is 1 x 1 or more: replace or remove it")
-    if width * height > max_pixels:
-        raise ImageError(label, _too_large(f"{width:,} x {height:,} pixels", max_pixels))
-
-
 def _load(image: Image.Image, label: str, max_pixels: int = MAX_PIXELS) -> None:
-    _check_size(image, label, max_pixels)
+    check_size(image, label, max_pixels)
     try:
         image.load()
     except Warning:
@@ -292,16 +227,19 @@ def _load(image: Image.Image, label: str, max_pixels: int = MAX_PIXELS) -> None:
     # Pillow does not document what a decoder may raise on broken data; OSError, SyntaxError, ValueError,
     # struct.error, EOFError, IndexError, TypeError and zlib.error have all been seen.
     except Exception as error:
-        raise _broken(label, getattr(image, "format", None) or "image", error) from error
+        raise broken(label, getattr(image, "format", None) or "image", error) from error
 
 
-def _upright_rgb(
-    image: Image.Image, label: str, max_pixels: int, least_side: int | None, head: bytes = b""
+def _upright(
+    image: Image.Image,
+    pixels: Image.Image,
+    label: str,
+    least_side: int | None,
+    head: bytes = b"",
+    own: bool = True,
 ) -> Image.Image:
-    _load(image, label, max_pixels)
     try:
-        profile = colour_profile(image, head)
-        rgb = to_rgb(image, label, profile=profile, least_side=least_side)
+        rgb = to_rgb(pixels, label, profile=colour_profile(image, head), least_side=least_side)
     except (ImageError, Warning):
         raise
     except Exception as error:
@@ -310,7 +248,7 @@ def _upright_rgb(
     turn = _TURNS.get(_orientation(image))
     if turn is not None:
         rgb = rgb.transpose(turn)
-    elif rgb is image and not head:  # it is the caller's
+    elif not own and rgb is image:
         rgb = rgb.copy()
     # The copied metadata still have the old orientation and transparency: reopened, the image would be rotated twice.
     rgb.info = {}
@@ -336,7 +274,7 @@ def _check_array(array: npt.NDArray[Any], label: str) -> npt.NDArray[np.uint8]:
             "not empty: scale it to 0..255 and move the colours to the last axis",
         )
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise ImageError(label, _too_large(f"{array.shape[1]:,} x {array.shape[0]:,} pixels"))
+        raise ImageError(label, too_large(f"{array.shape[1]:,} x {array.shape[0]:,} pixels"))
     return array
 
 
@@ -344,20 +282,4 @@ def _wrong_type(source: object) -> InputError:
     return InputError(
         f"an image is given as {type(source).__name__}; allowed are a path, the bytes of a file, a PIL image or a "
         "uint8 array: convert it to one of them"
-    )
-
-
-def _too_large(size: str, max_pixels: int = MAX_PIXELS) -> str:
-    return f"it claims {size}, allowed are {max_pixels:,} in all; scale it down or remove it"
-
-
-def _broken(label: str, kind: str, error: Exception) -> ImageError:
-    if isinstance(error, Image.DecompressionBombError):  # a plug-in refused the size of a tile or frame
-        return ImageError(label, _too_large("a tile or frame of too many pixels"))
-    if isinstance(error, MemoryError):
-        return ImageError(label, "there is not enough memory to decode it; scale it down or remove it")
-    if isinstance(error, OSError) and error.errno is not None:
-        return unreadable(label, error)
-    return ImageError(
-        label, f"its {kind} data are broken or cut short{detail(error)}; replace it by a whole copy, or remove it"
     )
