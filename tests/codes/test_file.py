@@ -227,7 +227,7 @@ def test_files_that_are_not_ours_are_refused_by_name(tmp_path):
         read_codes(tmp_path)
     for content in (b"", b"hello", b"PAR1" * 20):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"codes\.parquet is not a Parquet file or is damaged"):
+        with pytest.raises(DataError, match=r"codes\.parquet.* not a Parquet file"):
             read_codes(path)
     pq.write_table(pa.table({"x": [1]}), path)
     with pytest.raises(DataError, match=r"codes\.parquet: .* not written by ordhash"):
@@ -240,7 +240,7 @@ def test_a_truncated_file_is_refused(tmp_path):
     whole = path.read_bytes()
     for length in range(0, len(whole), 13):
         path.write_bytes(whole[:length])
-        with pytest.raises(DataError, match="is not a Parquet file or is damaged"):
+        with pytest.raises(DataError, match="not a Parquet file"):
             read_codes(path)
 
 

@@ -14,8 +14,9 @@ from ordhash.learn import export as module
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.export import export_backbone, export_head, export_model, weights_digest
 from ordhash.learn.network import HashingHead, HashingNetwork
-from ordhash.model.file import ModelInfo, load_model
+from ordhash.model.file import load_model
 from ordhash.model.inference import Preprocessing, open_session
+from ordhash.model.info import ModelInfo
 
 SPEC = CodeSpec(12, 8)
 NAME, DEPTH, SIZE = "test_resnet", 96, 64

@@ -13,8 +13,9 @@ from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.model.encoder import Encoder
 from ordhash.model.features import FeatureStore, FrozenBackbone
-from ordhash.model.file import ModelInfo, load_model, save_model
+from ordhash.model.file import load_model, save_model
 from ordhash.model.inference import Preprocessing, open_session
+from ordhash.model.info import ModelInfo
 
 
 @pytest.fixture(scope="module")

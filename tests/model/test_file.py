@@ -15,8 +15,10 @@ from ordhash.codes import CodeSpec
 from ordhash.errors import InputError, ModelFileError
 from ordhash.model.calibration import Calibration
 from ordhash.model.features import FrozenBackbone
-from ordhash.model.file import FORMAT_VERSION, ModelInfo, load_model, save_model
+from ordhash.model.file import load_model, save_model
 from ordhash.model.inference import Preprocessing, open_session
+from ordhash.model.info import FORMAT_VERSION, ModelInfo
+from ordhash.support import SEAL
 
 FORM = Preprocessing(8, "crop")
 INFO = ModelInfo(
@@ -140,7 +142,8 @@ def test_the_file_is_plain_protobuf_that_others_can_check_and_read(path):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert model.producer_name == "ordhash"
-    (entry,) = model.metadata_props
+    entry, seal = model.metadata_props
+    assert seal.key == SEAL
     assert entry.key == "ordhash"
     assert json.loads(entry.value)["class_names"] == ["Käse", "sea"]
     assert not [tensor for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
@@ -255,6 +258,23 @@ def test_a_missing_value_is_refused(path, name):
         {"calibration": {"distances": [0, 1], "likelihoods": [0.5], "pairs": 3}},
         {"calibration": {"distances": [0, 1]}},
         {"asymmetric_calibration": 3},
+        {"calibration": {"distances": [0, float("nan")], "likelihoods": [0.5, 0.4], "pairs": 3}},
+        {"calibration": {"distances": [0, 1], "likelihoods": [5.0, 0.4], "pairs": 3}},
+        {"format_version": float("inf")},
+        {"format_version": float("nan")},
+        {"format_version": 0},
+        {"format_version": True},
+        {"spec": {"code_bits": float("inf"), "arity": 2}},
+        {"spec": {"code_bits": 10**12, "arity": 2}},
+        {"spec": {"code_bits": 48, "arity": 2**64}},
+        {"preprocessing": {"size": 10**9, "fit": "squash", "mirror": False}},
+        {"preprocessing": {"size": 8, "fit": "stretch", "mirror": False}},
+        {"class_names": [["cat"]]},
+        {"class_names": "cats"},
+        {"normalisation": {"mean": [float("inf")], "std": []}},
+        {"multilabel": "yes"},
+        {"method": []},
+        {"training": None},
     ],
 )
 def test_damaged_values_are_refused(path, change):
@@ -262,7 +282,63 @@ def test_damaged_values_are_refused(path, change):
         load_model(rewritten(path, json.dumps(INFO.to_json() | change, default=str)))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "null", "[" * 100_000, '{"a":' * 100_000])
 def test_damaged_json_is_refused(path, text):
     with pytest.raises(ModelFileError, match="has damaged metadata"):
         load_model(rewritten(path, text))
+
+
+def test_every_damaged_byte_is_noticed_or_harmless(path):
+    whole = path.read_bytes()
+    info = load_model(path).info
+    rng = np.random.default_rng(0)
+    noticed = 0
+    for position in rng.choice(len(whole), 200, replace=False):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            model = load_model(path)
+        except ModelFileError:
+            noticed += 1
+        else:  # only the seal itself
+            assert model.info == info
+            assert onnx.load_from_string(model.graph).graph == onnx.load_from_string(whole).graph
+    assert noticed > 150
+
+
+def changed(path, change):
+    """The model with a changed graph, without a seal."""
+    model = onnx.load(path)
+    del model.metadata_props[1:]
+    change(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_graph_that_runs_in_circles_is_refused(path):
+    def change(model):
+        first, second = model.graph.node[0], model.graph.node[1]
+        first.input[0], second.input[0] = second.output[0], first.output[0]
+
+    with pytest.raises(ModelFileError, match="damaged graph"):
+        load_model(changed(path, change))
+
+
+def test_weights_in_another_file_are_refused(path):
+    def change(model):
+        model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+
+    with pytest.raises(ModelFileError, match="another file"):
+        load_model(changed(path, change))
+
+
+@pytest.mark.parametrize("name", ["scores", "images"])
+def test_a_graph_of_other_shapes_than_it_says_is_refused(path, name):
+    def change(model):
+        for value in (*model.graph.input, *model.graph.output):
+            if value.name == name:
+                value.type.tensor_type.shape.dim[1].dim_value = 77
+
+    with pytest.raises(ModelFileError, match=name):
+        load_model(changed(path, change))

@@ -11,7 +11,7 @@ from ordhash.codes.distances import (
     symbol_probabilities,
     top_k,
 )
-from ordhash.codes.file import CodeFacts, checked_table, existing_file, read_codes, write_codes
+from ordhash.codes.file import CodeFacts, checked_table, existing_file, mapped_file, read_codes, write_codes
 from ordhash.codes.labels import LABELS, composed, has_label, has_label_with, joined_labels, labels_in
 from ordhash.codes.shards import LIST, MODEL, Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
 from ordhash.codes.spec import CodeSpec
@@ -42,6 +42,7 @@ __all__ = [
     "joined_labels",
     "key_array",
     "labels_in",
+    "mapped_file",
     "ordinal_distances",
     "read_codes",
     "read_failures",

@@ -7,6 +7,8 @@ any Parquet reader sees it and none is needed that knows this package. Nothing i
 
 from __future__ import annotations
 
+import mmap
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes.codes import OrdinalCodes
+from ordhash.codes.parquet import read_parquet, write_parquet
 from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import RESERVED_COLUMNS, CodeTable, Keys, Metadata, key_array
 from ordhash.errors import DataError, InputError, first_line
@@ -30,6 +33,7 @@ __all__ = [
     "checked_table",
     "codes_to_table",
     "existing_file",
+    "mapped_file",
     "read_codes",
     "table_to_codes",
     "write_codes",
@@ -233,13 +237,12 @@ def write_codes(
         OSError: The file cannot be written.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     table = codes_to_table(codes, keys, metadata, model_path=model_path)
 
     def write(file: BinaryIO) -> None:
         try:
-            pq.write_table(table, file)
+            write_parquet(table, file)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise InputError(f"the metadata do not fit into Parquet ({first_line(error)}): change the column") from None
 
@@ -258,17 +261,9 @@ def read_codes(path: StrPath) -> CodeTable:
     Raises:
         DataError: No such file, not a file of codes, of a newer version, truncated or damaged.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    source = existing_file(path)
+    source, content = mapped_file(path)
     try:
-        with pq.ParquetFile(source) as file:
-            table = file.read()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{source} is not a Parquet file or is damaged ({first_line(error)}): write it again") from None
-    try:
-        return table_to_codes(table)
+        return table_to_codes(read_parquet(content))
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
 
@@ -281,6 +276,22 @@ def existing_file(path: StrPath) -> Path:
     return source
 
 
+def mapped_file(path: StrPath) -> tuple[Path, mmap.mmap | bytes]:
+    """A file, and its content, mapped: unused parts stay on disk.
+
+    Raises:
+        DataError: It is missing, a folder, or cannot be read.
+    """
+    source = existing_file(path)
+    try:
+        with source.open("rb") as file:  # Python also opens names that are not valid Unicode
+            return source, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise DataError(f"{source} cannot be read ({first_line(error)}): check its permissions and the disk") from None
+    except ValueError:
+        return source, b""  # an empty file cannot be mapped
+
+
 def _check_format(found: str | None, wanted: str) -> None:
     if found is None:
         raise DataError("the schema has no entry 'ordhash.format', so it was not written by ordhash: check the path")
@@ -288,7 +299,7 @@ def _check_format(found: str | None, wanted: str) -> None:
     wanted_kind, _, wanted_version = wanted.partition("/")
     if kind != wanted_kind:
         raise DataError(f"its format is {found!r}, and {wanted!r} is needed: give a file of kind {wanted_kind!r}")
-    if not version.isdigit() or int(version) < 1:
+    if not re.fullmatch("[1-9][0-9]{0,8}", version):
         raise DataError(f"its format is {found!r}, not a version of {wanted_kind!r}: write it again")
     if int(version) > int(wanted_version):
         raise DataError(f"its format {found!r} is newer than {wanted!r}, the newest known here: upgrade ordhash")

@@ -8,16 +8,16 @@ Shards are files that Parquet readers can read as one table; they pass over name
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import re
 from dataclasses import dataclass
 
 from ordhash.codes.file import CODES_FORMAT, CodeFacts, codes_to_table, table_to_codes
+from ordhash.codes.parquet import parquet_bytes, read_parquet
 from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import CodeTable
 from ordhash.errors import DataError, ImageError, first_line
-from ordhash.support import Location
+from ordhash.support import Location, integer_at_least
 
 __all__ = ["LIST", "MODEL", "Plan", "is_leftover", "read_failures", "read_shards", "shard_name", "write_shard"]
 
@@ -29,6 +29,7 @@ MODEL = "_model.onnx"
 
 _PLAN = "_encoding.json"
 _FORMAT = "encoding/1"
+_MOST_SHARDS = 10**8  # of names with eight digits
 _FAILURES, _WORKER = b"ordhash.failures", b"ordhash.worker"
 
 
@@ -56,6 +57,17 @@ class Plan:
     model_id: str
     model_path: str
 
+    def check(self) -> None:
+        """Raise ValueError for values that no encoding has."""
+        for name in ("source", "images", "model_id", "model_path"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is {getattr(self, name)!r} and must be a text")
+        for name, least in (("n_images", 0), ("shard_size", 1)):
+            integer_at_least(getattr(self, name), least, name)
+        CodeSpec(self.code_bits, self.arity)
+        if self.n_shards > _MOST_SHARDS:
+            raise ValueError(f"{self.n_shards} shards are more than {_MOST_SHARDS}")
+
     @property
     def n_shards(self) -> int:
         """How many shards the images make."""
@@ -80,8 +92,10 @@ class Plan:
             values = json.loads(location.read())
             if values.pop("format") != _FORMAT:
                 raise DataError(f"{location} is of a newer version; upgrade ordhash")
-            return cls(**values)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            plan = cls(**values)
+            plan.check()
+            return plan
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"{location} is damaged ({first_line(error)}); encode into another folder") from error
 
     def missing(self, folder: Location) -> list[int]:
@@ -123,14 +137,11 @@ def write_shard(
     Raises:
         OSError: It cannot be written.
     """
-    import pyarrow.parquet as pq
-
     arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path)
     said = json.dumps([[failure.source, failure.reason] for failure in failures]).encode()
     more = {_FAILURES: said} if worker is None else {_FAILURES: said, _WORKER: worker.encode()}
-    content = io.BytesIO()
-    pq.write_table(arrow.replace_schema_metadata({**arrow.schema.metadata, **more}), content)
-    folder.below(shard_name(number)).write(content.getvalue())
+    content = parquet_bytes(arrow.replace_schema_metadata({**arrow.schema.metadata, **more}))
+    folder.below(shard_name(number)).write(content)
 
 
 def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]:
@@ -149,7 +160,7 @@ def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]
             said, rows = parquet.schema_arrow.metadata or {}, parquet.metadata.num_rows
         failures = [ImageError(source, reason) for source, reason in json.loads(said[_FAILURES])]
         facts, _ = CodeFacts.of_schema(parquet.schema_arrow, CODES_FORMAT)
-    except (pa.ArrowException, OSError, KeyError, ValueError, DataError) as error:
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, RecursionError, DataError) as error:
         raise DataError(f"{location} is damaged ({first_line(error)}); delete it and encode again") from error
     images = min(plan.shard_size, plan.n_images - number * plan.shard_size)
     same = (facts.model_id, facts.spec) == (plan.model_id, CodeSpec(plan.code_bits, plan.arity))
@@ -165,7 +176,6 @@ def read_shards(folder: Location) -> CodeTable:
         DataError: The folder is not complete, or a shard is damaged.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     plan = Plan.of(folder)
     if plan is None:
@@ -181,9 +191,8 @@ def read_shards(folder: Location) -> CodeTable:
         read_failures(folder, number, plan)
         location = folder.below(shard_name(number))
         try:
-            with location.open() as file:
-                tables.append(pq.read_table(file))
-        except (pa.ArrowException, OSError) as error:
+            tables.append(read_parquet(location.read()))
+        except (DataError, OSError) as error:
             raise DataError(f"{location} is damaged ({first_line(error)}); delete it and encode again") from error
     try:
         # A column without any value in a shard has no type there.

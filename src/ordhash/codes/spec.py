@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from ordhash.errors import InputError
 
-__all__ = ["MAX_ARITY", "CodeSpec"]
+__all__ = ["MAX_ARITY", "MAX_CODE_BITS", "CodeSpec"]
 
 MAX_ARITY = 256
+MAX_CODE_BITS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,11 @@ class CodeSpec:
     """Shape of a code: how many bits, and how many scores compete in a segment.
 
     Args:
-        code_bits: Length of the packed code in bits, a multiple of log2(arity).
+        code_bits: Length of the packed code in bits, a multiple of log2(arity), at most 65,536.
         arity: K, the scores of a segment: a power of two from 2 to 256.
 
     Raises:
-        InputError: The two do not make a whole number of segments.
+        InputError: They are no whole numbers, or do not make a whole number of segments.
 
     >>> spec = CodeSpec(code_bits=48, arity=4)
     >>> spec.n_segments, spec.bits_per_symbol, spec.packed_bytes
@@ -31,10 +33,15 @@ class CodeSpec:
     arity: int
 
     def __post_init__(self) -> None:
+        for name, value in (("code_bits", self.code_bits), ("arity", self.arity)):
+            if not isinstance(value, Integral):
+                raise InputError(f"{name} is {value!r}; give a whole number")
         if not (2 <= self.arity <= MAX_ARITY) or self.arity & (self.arity - 1):
             raise InputError(
                 f"arity is {self.arity}; allowed are the powers of two from 2 to {MAX_ARITY}: choose 2, 4, 8 or 16"
             )
+        if self.code_bits > MAX_CODE_BITS:
+            raise InputError(f"code_bits is {self.code_bits}; allowed are at most {MAX_CODE_BITS}: choose fewer")
         if self.code_bits <= 0 or self.code_bits % self.bits_per_symbol:
             step = self.bits_per_symbol
             near = max(step, round(self.code_bits / step) * step)

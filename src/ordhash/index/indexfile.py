@@ -6,24 +6,23 @@ uint32), the rows of every distinct code, empty if codes are stored row by row; 
 struct), ``key`` and the metadata of every row: ``key`` is missing if items are numbered, the column if there are no
 metadata either. Length, arity and model of the codes are in the metadata of the schema. Nothing is pickled.
 
-Opening checks what compiled code and Arrow rely on. This reads keys, metadata and the rows of distinct codes once, but
-not the planes, which are most of the file.
+Opening reads the file once, for its seal (``ordhash.support.seals``), and checks what compiled code and Arrow rely on.
 """
 
 from __future__ import annotations
 
-import mmap
+import math
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
-from ordhash.codes import CodeFacts, CodeSpec, checked_table, existing_file
+from ordhash.codes import CodeFacts, CodeSpec, checked_table, mapped_file
 from ordhash.errors import DataError, first_line
 from ordhash.index.planes import BLOCK, PlaneCodes, width_of
 from ordhash.index.stores import Distinct, Scan
-from ordhash.support import StrPath, replace_file
+from ordhash.support import SEAL, StrPath, is_damaged, placeholder, replace_file, seal
 
 __all__ = ["INDEX_FORMAT", "IndexContents", "read_index", "write_index"]
 
@@ -82,13 +81,14 @@ def write_index(path: StrPath, contents: IndexContents) -> None:
         # The file format allows one dictionary for each column.
         arrays["items"] = _whole(items.unify_dictionaries().combine_chunks().to_struct_array().combine_chunks())
         theirs = {} if contents.metadata is None else contents.metadata.schema.metadata or {}
-    schema = pa.schema(
-        [(name, array.type) for name, array in arrays.items()], {**theirs, **contents.facts.to_schema(INDEX_FORMAT)}
-    )
+    empty = placeholder()
+    ours = {**contents.facts.to_schema(INDEX_FORMAT), SEAL.encode(): empty.encode()}
+    schema = pa.schema([(name, array.type) for name, array in arrays.items()], {**theirs, **ours})
 
     def write(file: BinaryIO) -> None:
         with pa.ipc.new_file(file, schema) as writer:
             writer.write_batch(pa.record_batch(list(arrays.values()), schema=schema))
+        seal(file, empty)
 
     replace_file(path, write)
 
@@ -99,10 +99,10 @@ def read_index(path: StrPath) -> IndexContents:
     Raises:
         DataError: No such file, not an index, of another version, truncated or damaged.
     """
-    source = existing_file(path)
+    source, content = mapped_file(path)
+    if is_damaged(content):
+        raise DataError(f"{source} has changed since it was written, by a damaged disk or copy: build the index again")
     try:
-        with source.open("rb") as file:  # Python also opens names that are not valid Unicode
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(content))).read_all()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
@@ -148,7 +148,7 @@ def _store(n: int, planes: pa.ChunkedArray, offsets: Any, rows: Any, spec: CodeS
     values = planes.chunk(0)
     start, end = np.frombuffer(values.buffers()[1], dtype=np.int64, count=2, offset=8 * values.offset).tolist()
     buffer = values.buffers()[2][start:end] if end > start else pa.py_buffer(b"")
-    in_order = n >= 0 and buffer.size == np.prod(shape)
+    in_order = n >= 0 and buffer.size == math.prod(shape)
     if len(offsets):
         in_order = in_order and len(rows) == n and offsets[0] == 0 and offsets[-1] == n and (np.diff(offsets) > 0).all()
         in_order = in_order and _lists_each_row_once(n, offsets, rows)
@@ -160,8 +160,8 @@ def _store(n: int, planes: pa.ChunkedArray, offsets: Any, rows: Any, spec: CodeS
 
 def _lists_each_row_once(n: int, offsets: Any, rows: Any) -> bool:
     """Whether all codes together have each row once, in ascending order within a code."""
-    if int(rows.max()) >= n:
-        return False
+    if not n or int(rows.max()) >= n:
+        return not n
     seen = np.zeros(n, dtype=np.bool_)
     seen[rows] = True
     rising = rows[1:] > rows[:-1]

@@ -3,8 +3,9 @@
 from ordhash.model.calibration import Calibration
 from ordhash.model.encoder import Encoded, Encoder
 from ordhash.model.features import FeatureMaps, FeatureStore, FrozenBackbone
-from ordhash.model.file import MODEL_FILE, Model, ModelInfo, load_model, recorded_model, save_model
+from ordhash.model.file import MODEL_FILE, Model, load_model, recorded_model, save_model
 from ordhash.model.inference import Preprocessing
+from ordhash.model.info import ModelInfo
 from ordhash.model.quantization import quantize
 from ordhash.model.staleness import (
     GENERAL,

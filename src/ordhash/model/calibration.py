@@ -45,6 +45,8 @@ class Calibration:
             )
         if not (np.diff(self.distances) > 0).all() or not (np.diff(self.likelihoods) <= 0).all():
             raise InputError("distances must ascend, and likelihoods never rise; sort them")
+        if not 0 <= self.likelihoods[-1] <= self.likelihoods[0] <= 1:
+            raise InputError("likelihoods must be from 0 to 1; give shares of pairs")
 
     def likelihood(self, distances: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Share of relevant pairs at some distances; in between and beyond, that of the neighbours.

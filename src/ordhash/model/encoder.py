@@ -16,8 +16,9 @@ from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes
 from ordhash.data import Images, ImageSet, as_image_set
 from ordhash.errors import ImageError
 from ordhash.model.features import FeatureStore, FrozenBackbone
-from ordhash.model.file import Model, ModelInfo, load_model
+from ordhash.model.file import Model, load_model
 from ordhash.model.inference import Batch, open_session, output_shape, run_images
+from ordhash.model.info import ModelInfo
 from ordhash.support import available_cores, progress_bar
 
 __all__ = ["Encoded", "Encoder"]

@@ -7,93 +7,32 @@ begins. Everything else that a reader needs is JSON in its metadata. Nothing is 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import onnx
 import onnx.compose
 import onnx.utils
 
-from ordhash.codes import CodeSpec
-from ordhash.errors import DataError, InputError, ModelFileError
-from ordhash.model.calibration import Calibration
+from ordhash.errors import DataError, InputError, ModelFileError, first_line
 from ordhash.model.features import FrozenBackbone
-from ordhash.model.inference import Preprocessing
-from ordhash.support import StrPath, replace_file
+from ordhash.model.info import FORMAT_VERSION, ModelInfo
+from ordhash.support import SEAL, StrPath, is_damaged, placeholder, replace_file, sealed
 
 __all__ = [
-    "FORMAT_VERSION",
     "INFO_FIELD",
     "MODEL_FILE",
     "Model",
-    "ModelInfo",
     "load_model",
     "recorded_model",
     "save_model",
+    "write_graph",
 ]
 
-FORMAT_VERSION = 1
 MODEL_FILE = "model.onnx"  # in whatever folder it is
 INFO_FIELD = "ordhash"  # of the metadata
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """Metadata of a model file.
-
-    Attributes:
-        spec: Shape of the codes.
-        preprocessing: How pictures are prepared.
-        normalisation: ``mean`` and ``std`` in pixel values; the graph applies them itself.
-        class_names: Classes of the training set.
-        multilabel: Whether training images carried several labels.
-        backbone: Name of the backbone.
-        weights_id: Digest of the backbone's weights, under which its feature maps are cached.
-        method: Objective or shallow method that made the codes, and its settings.
-        protocol: Name of the protocol or data that it learned from.
-        training: Summary of the training: settings, epochs, seed, validation mAP, versions.
-        calibration: How likely images at an ordinal distance are of the same kind; None where no labelled images
-            were left to measure it on.
-        asymmetric_calibration: The same by asymmetric distance.
-    """
-
-    spec: CodeSpec
-    preprocessing: Preprocessing
-    normalisation: dict[str, list[float]]
-    class_names: tuple[str, ...]
-    multilabel: bool
-    backbone: str
-    weights_id: str
-    method: dict[str, Any]
-    protocol: str
-    training: dict[str, Any] = field(default_factory=dict)
-    calibration: Calibration | None = None
-    asymmetric_calibration: Calibration | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ModelInfo:
-        """Inverse of ``to_json``.
-
-        Raises:
-            KeyError: A value is missing.
-        """
-        calibrations = ("calibration", "asymmetric_calibration")  # files written before there were any have none
-        parts = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name not in calibrations}
-        for name in calibrations:
-            found = values.get(name)
-            parts[name] = found and Calibration(tuple(found["distances"]), tuple(found["likelihoods"]), found["pairs"])
-        parts["spec"] = CodeSpec(**values["spec"])
-        parts["preprocessing"] = Preprocessing(**values["preprocessing"])
-        parts["class_names"] = tuple(values["class_names"])
-        return cls(**parts)
 
 
 @dataclass(frozen=True)
@@ -189,11 +128,24 @@ def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInf
         io_map=[("features", "features")],
         producer_name="ordhash",
     )
-    onnx.helper.set_model_props(joined, {INFO_FIELD: json.dumps(info.to_json(), default=str)})
-    onnx.checker.check_model(joined)
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda file: file.write(joined.SerializeToString()))
+    write_graph(path, joined, info)
     return path
+
+
+def write_graph(path: Path, graph: onnx.ModelProto, info: ModelInfo) -> None:
+    """Write a whole graph with its metadata, and seal the file.
+
+    Args:
+        path: The file.
+        graph: ``images`` to ``scores`` and ``attention``; its metadata are replaced.
+        info: Metadata.
+    """
+    empty = placeholder()
+    onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=str), SEAL: empty})
+    onnx.checker.check_model(graph)
+    content = sealed(graph.SerializeToString(), empty)
+    replace_file(path, lambda file: file.write(content))
 
 
 def load_model(path: str | Path) -> Model:
@@ -206,21 +158,44 @@ def load_model(path: str | Path) -> Model:
     if not path.is_file():
         raise ModelFileError(f"{path} is not a file; give a model.onnx that `ordhash train` wrote")
     graph = path.read_bytes()
+    if is_damaged(graph):
+        raise ModelFileError(f"{path} has changed since it was written, by a damaged disk or copy; write it again")
     try:
-        properties = {entry.key: entry.value for entry in onnx.load_from_string(graph).metadata_props}
+        model = onnx.load_from_string(graph)
     except Exception as error:  # protobuf's errors derive from Exception alone
         raise ModelFileError(f"{path} is not an ONNX file; give a model.onnx that `ordhash train` wrote") from error
+    properties = {entry.key: entry.value for entry in model.metadata_props}
     if INFO_FIELD not in properties:
         raise ModelFileError(f"{path} is an ONNX file of something else; give a model.onnx that `ordhash train` wrote")
     try:
         values = json.loads(properties[INFO_FIELD])
-        version = int(values["format_version"])
+        version = values["format_version"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"format_version is {version!r:.40}")
         if version > FORMAT_VERSION:
             raise ModelFileError(
                 f"{path} has format {version}, and this version of ordhash reads formats up to {FORMAT_VERSION}; "
                 "upgrade ordhash"
             )
         info = ModelInfo.from_json(values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{path} has damaged metadata ({error!r}); train or export it again") from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} has damaged metadata ({error!r:.200}); train or export it again") from error
+    _check_graph(model, info, path)
     return Model(graph, info, hashlib.blake2b(graph, digest_size=8).hexdigest(), path)
+
+
+def _check_graph(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
+    """Refuse graphs that could keep a reader busy for ever, read other files, or contradict the metadata."""
+    size, spec = info.preprocessing.size, info.spec
+    wanted = {"images": (size, size, 3), "scores": (spec.n_segments, spec.arity), "attention": (None, None)}
+    try:
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise ValueError("weights are in another file")
+        onnx.checker.check_model(model)  # its nodes are in order, so there is no cycle
+        found = {value.name: value.type.tensor_type.shape.dim for value in (*model.graph.input, *model.graph.output)}
+        for name, sides in wanted.items():
+            shape = [side.dim_value or None for side in found[name]]
+            if len(shape) != 1 + len(sides) or any(a and b and a != b for a, b in zip(shape[1:], sides, strict=True)):
+                raise ValueError(f"{name} has the shape {shape}")
+    except Exception as error:  # the checker's own errors derive from Exception alone
+        raise ModelFileError(f"{path} has a damaged graph ({first_line(error):.200}); write it again") from error

@@ -18,7 +18,10 @@ from ordhash.data import ImageSet, open_rgb, prepare
 from ordhash.errors import ImageError, ModelFileError
 from ordhash.support import available_cores
 
-__all__ = ["Batch", "Preprocessing", "open_session", "output_shape", "run_images"]
+__all__ = ["MAX_SIDE", "Batch", "Preprocessing", "open_session", "output_shape", "run_images"]
+
+MAX_SIDE = 4096
+"""Pixels of a side of a graph's input at most."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import logging
 import tempfile
 from pathlib import Path
@@ -22,8 +21,8 @@ import onnx
 
 from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError
-from ordhash.model.file import INFO_FIELD, Model, load_model
-from ordhash.support import StrPath, replace_file
+from ordhash.model.file import Model, load_model, write_graph
+from ordhash.support import StrPath
 
 __all__ = ["MOST_PICTURES", "quantize"]
 
@@ -68,9 +67,7 @@ def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
         weights_id=hashlib.blake2b(backbone, digest_size=8).hexdigest(),  # its feature maps differ
         training={**original.info.training, "int8": {"of": original.id, "pictures": len(pictures)}},
     )
-    onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=str)})
-    onnx.checker.check_model(graph)
-    replace_file(out, lambda file: file.write(graph.SerializeToString()))
+    write_graph(out, graph, info)
     return load_model(out)
 
 

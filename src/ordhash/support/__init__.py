@@ -1,4 +1,4 @@
-"""Shared by every room, without domain knowledge: checks, columns, cores, files, locations, progress."""
+"""Shared by every room, without domain knowledge: checks, columns, cores, files, locations, progress, seals."""
 
 from ordhash.support.checks import integer_at_least, some_usable
 from ordhash.support.columns import is_text, plain_column
@@ -6,21 +6,27 @@ from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
 from ordhash.support.locations import Location, is_address, name_of, without_password
 from ordhash.support.progress import Advance, progress_bar
+from ordhash.support.seals import SEAL, is_damaged, placeholder, seal, sealed
 
 __all__ = [
+    "SEAL",
     "Advance",
     "Location",
     "StrPath",
     "available_cores",
     "integer_at_least",
     "is_address",
+    "is_damaged",
     "is_text",
     "locked",
     "name_of",
+    "placeholder",
     "plain_column",
     "progress_bar",
     "remove_leftovers",
     "replace_file",
+    "seal",
+    "sealed",
     "some_usable",
     "without_password",
     "write_csv",

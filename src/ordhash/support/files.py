@@ -61,7 +61,8 @@ def replace_file(path: StrPath, write: Callable[[BinaryIO], object]) -> None:
 
     Args:
         path: The file.
-        write: Writes the content to the open binary file it is given; what it returns does not matter.
+        write: Writes the content to the open binary file it is given, which it may also read; what it returns does not
+            matter.
 
     Raises:
         InputError: The folder does not exist, or ``path`` is a folder.
@@ -93,7 +94,7 @@ def _file_beside(target: Path) -> Iterator[BinaryIO]:
     while True:
         # Not tempfile: its files are readable by their owner only, and the final file would stay so.
         beside = target.with_name(_BESIDE.format(target.name, secrets.token_hex(4)))
-        with beside.open("xb") as file:
+        with beside.open("x+b") as file:
             try:
                 with suppress(OSError):  # a file system without locks
                     fcntl.flock(file, fcntl.LOCK_EX)

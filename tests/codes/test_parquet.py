@@ -1,0 +1,70 @@
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ordhash.codes import OrdinalCodes, read_codes, write_codes
+from ordhash.codes.file import codes_to_table
+from ordhash.codes.parquet import parquet_bytes, read_parquet
+from ordhash.errors import DataError
+
+CODES = OrdinalCodes.from_symbols(np.random.default_rng(0).integers(0, 4, (40, 24)).astype(np.uint8), arity=4)
+KEYS = [f"{row}.jpg" for row in range(40)]
+
+
+def test_a_table_is_read_as_it_was_written():
+    metadata = {"label": ["cat", None] * 20, "tags": [["a", "b"], []] * 20, "year": range(40)}
+    table = codes_to_table(CODES, KEYS, pa.table(metadata))
+    assert read_parquet(parquet_bytes(table)).equals(table)
+
+
+def test_every_damaged_byte_is_noticed_or_harmless(tmp_path):
+    path = tmp_path / "codes.parquet"
+    write_codes(path, CODES, KEYS, {"label": ["cat", "dog"] * 20})
+    whole, right = path.read_bytes(), read_codes(path)
+    rng = np.random.default_rng(0)
+    noticed = 0
+    for position in rng.choice(len(whole), 300, replace=False):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            found = read_codes(path)
+        except DataError:
+            noticed += 1
+        else:  # only the seal itself
+            np.testing.assert_array_equal(found.codes.symbols, right.codes.symbols)
+            assert found.keys.tolist() == right.keys.tolist()
+            assert found.metadata.equals(right.metadata)
+    assert noticed > 250
+
+
+def test_a_file_that_another_program_has_written_again_is_read(tmp_path):
+    path = tmp_path / "codes.parquet"
+    write_codes(path, CODES, KEYS)
+    pq.write_table(pq.read_table(path).slice(0, 7), path)
+    assert len(read_codes(path)) == 7
+
+
+def crafted(columns):
+    content = io.BytesIO()
+    pq.write_table(pa.table(columns), content, compression="zstd", row_group_size=1 << 20)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"key": pa.array(np.zeros(10**8, np.int8))},
+        {"key": ["x" * 500_000] * 400},
+        {"key": pa.array([["x" * 500_000] * 400])},
+    ],
+    ids=["many rows", "one long text", "a list of long texts"],
+)
+def test_a_small_file_that_grows_without_measure_is_refused(columns):
+    content = crafted(columns)
+    assert len(content) < 10**6
+    with pytest.raises(DataError, match="more than"):
+        read_parquet(content)
