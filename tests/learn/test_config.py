@@ -68,9 +68,10 @@ def test_bad_networks_are_refused(wrong, message):
         ({"validation_fraction": 1.0}, r"validation_fraction is 1\.0"),
         ({"validate_every": 0}, "validate_every is 0"),
         ({"workers": -1}, "workers is -1"),
-        ({"learning_rate": 0.0}, r"learning_rate is 0\.0; it must be above 0"),
-        ({"backbone_learning_rate": float("nan")}, "backbone_learning_rate is nan; it must be above 0"),
-        ({"clip_norm": -1.0}, r"clip_norm is -1\.0; it must be above 0"),
+        ({"learning_rate": 0.0}, r"learning_rate is 0\.0; .* above 0"),
+        ({"backbone_learning_rate": float("nan")}, "backbone_learning_rate is nan"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
+        ({"clip_norm": -1.0}, r"clip_norm is -1\.0"),
     ],
 )
 def test_bad_settings_are_refused(wrong, message):

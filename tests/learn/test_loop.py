@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision import MixedPrecision
 
 from ordhash.codes.codes import CodeSpec
 from ordhash.data import read_folder
+from ordhash.errors import DataError
 from ordhash.learn.backbones import build_backbone
 from ordhash.learn.batches import FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState
@@ -120,3 +122,36 @@ def test_the_learning_rate_of_every_step_with_and_without_an_interruption(warmup
             learn(tmp_path / "interrupted")
     learn(tmp_path / "interrupted")
     assert [rate for (rate,) in Recording.rates] == expected
+
+
+def taught(fabric, name):
+    """A head after two epochs on twelve maps of noise."""
+    labels = np.eye(3, dtype=bool)[np.arange(12) % 3]
+    values = np.random.default_rng(0).normal(size=(12, 3, 2, 2)).astype(np.float16)
+    batches = FeatureBatches(FeatureMaps(values, np.arange(12), np.arange(12), [], 0), None, labels)
+    spec = CodeSpec(8, 2 if name == "dpsh" else 4)
+    network = HashingHead(3, 3, spec, hidden=4, use_local=False)
+    settings = TrainConfig(epochs=2, batch_size=4, accelerator="cpu")
+    none = Validation(batches.maps.subset([]), labels[:0])
+    run = TrainingRun(settings, fabric, TrainingState("digest"))
+    fit(network, find_objective(name), Task(spec, 3), batches, none, run)
+    return network
+
+
+@pytest.mark.parametrize("name", ["dpsh", "doh"])
+def test_overflows_by_which_a_scaler_finds_its_scale_are_no_errors(name):
+    """As on a GPU with precision 16-mixed, whose first scales are too large for many losses."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    fabric = Fabric(accelerator="cpu", plugins=MixedPrecision("16-mixed", "cpu", scaler=scaler))
+    network = taught(fabric, name)
+    assert scaler.get_scale() < 2.0**40
+    assert all(bool(value.isfinite().all()) for value in network.parameters())
+
+
+def test_gradients_that_overflow_without_a_scaler_end_in_one_sentence(monkeypatch):
+    def too_steep(output, *given, **options):  # finite, with an infinite slope at 0
+        return sum(logits.sub(logits.detach()).abs().sqrt().sum() for logits in output.class_logits)
+
+    monkeypatch.setattr("ordhash.learn.objectives.doh.class_loss", too_steep)
+    with pytest.raises(DataError, match="learning rate"):
+        taught(Fabric(accelerator="cpu", devices=1), "doh")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,8 +195,8 @@ class TrainConfig:
         if self.devices != "auto" and not (isinstance(self.devices, int) and self.devices >= 1):
             raise InputError(f"devices is {self.devices!r}; allowed are 'auto' and whole numbers from 1")
         for name in ("learning_rate", "backbone_learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0")
 
     @property
     def from_neighbourhoods(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -152,8 +154,9 @@ def fit(
     groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
     if isinstance(network, HashingNetwork):
         groups.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
-    # Fused is faster, but on a GPU it does not allow clipping 16-bit gradients.
-    fused = fabric.device.type == "cpu"
+    scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
+    # Fused is faster, but it does not allow clipping 16-bit gradients.
+    fused = fabric.device.type == "cpu" and not scaled
     adamw = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
     model, optimizer = fabric.setup(learner, adamw)
     if run.out:
@@ -172,22 +175,25 @@ def fit(
             torch.manual_seed(seed * share.processes + share.rank)
             model.train()
             sums: dict[str, Tensor] = {}
+            overflow = torch.zeros((), dtype=torch.bool, device=fabric.device)
             order = epoch_order(len(batches), settings.batch_size, seed, share)
             for inputs, rows in batches.epoch(order, seed):
                 inputs = batches.on_device(inputs.to(fabric.device), rows, seed)
                 inputs, labels = objective.blend(inputs, targets[rows].to(fabric.device))
                 terms = model(inputs, labels)
                 fabric.backward(torch.stack(list(terms.values())).sum())
-                fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
+                norm = fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
                 optimizer.step()
-                schedule.step()
+                _advance(schedule, scaled=scaled)
                 optimizer.zero_grad()
                 advance(1)
-                # Summed on the device, to avoid a synchronisation per step.
+                # Kept on the device, to avoid a synchronisation per step.
+                if isinstance(norm, Tensor) and not scaled:  # a scaler finds its scale by overflows, and skips the step
+                    overflow |= ~norm.isfinite()
                 for name, value in terms.items():
                     sums[name] = sums[name] + value.detach() if name in sums else value.detach()
             terms_of_epoch = {name: float(value) / len(order) for name, value in sums.items()}
-            if not all(math.isfinite(value) for value in terms_of_epoch.values()):
+            if bool(overflow) or not all(math.isfinite(value) for value in terms_of_epoch.values()):
                 raise DataError(f"the loss became NaN or infinite in epoch {epoch}; lower the learning rate")
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:
                 quality = None
@@ -202,6 +208,14 @@ def fit(
                     state.save(run.out, fabric, learner, optimizer)
     learner.load_state_dict(state.best)
     return Lesson(objective, correction)
+
+
+def _advance(schedule: LambdaLR, *, scaled: bool) -> None:
+    """Go on to the next learning rate."""
+    with warnings.catch_warnings() if scaled else nullcontext():
+        if scaled:  # it warns where the scaler has skipped the first step
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step", category=UserWarning)
+        schedule.step()
 
 
 def _suited(

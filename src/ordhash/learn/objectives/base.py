@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -283,19 +284,19 @@ def check_not_negative(objective: Objective, *settings: str) -> None:
     """Check that settings are 0 or above.
 
     Raises:
-        InputError: A setting is below 0 or NaN.
+        InputError: A setting is below 0, infinite or NaN.
     """
     for name in settings:
-        if not getattr(objective, name) >= 0:
-            raise InputError(f"{name} is {getattr(objective, name)}; allowed are 0 and more")
+        if not 0 <= getattr(objective, name) < math.inf:
+            raise InputError(f"{name} is {getattr(objective, name)}; allowed are 0 and larger numbers")
 
 
 def check_above_zero(objective: object, *settings: str) -> None:
     """Check that settings are above 0.
 
     Raises:
-        InputError: A setting is 0, below 0 or NaN.
+        InputError: A setting is 0, below 0, infinite or NaN.
     """
     for name in settings:
-        if not getattr(objective, name) > 0:
-            raise InputError(f"{name} is {getattr(objective, name)}; it must be above 0")
+        if not 0 < getattr(objective, name) < math.inf:
+            raise InputError(f"{name} is {getattr(objective, name)}; it must be a number above 0")
