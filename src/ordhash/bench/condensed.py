@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ordhash
-from ordhash.bench.results import Entry, Results
+from ordhash.bench.results import FinishedRun, Results
 from ordhash.errors import InputError
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.objectives import OBJECTIVES
@@ -49,7 +49,7 @@ def condense(results: Results) -> Results:
     return dataclasses.replace(results, trials=trials, runs=runs, settings=settings)
 
 
-def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[Entry]:
+def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[FinishedRun]:
     """Trials and runs of a protocol with all their settings, if version and images are the same.
 
     Settings that were added after an entry was made get their default, which is what it was made with. Entries from

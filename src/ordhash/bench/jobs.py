@@ -14,7 +14,7 @@ from typing import Any
 import ordhash
 from ordhash.bench.condensed import identity
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
-from ordhash.bench.results import Entry
+from ordhash.bench.results import FinishedRun
 from ordhash.bench.tuning import trial_settings
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.support import write_json
@@ -63,15 +63,15 @@ class Job:
         return self.path.with_suffix(".npz")
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> FinishedRun | None:
         """The recorded result; None until the job is done."""
         try:
             text = self.path.with_suffix(".json").read_text()
         except FileNotFoundError:
             return None
-        return Entry.from_json(json.loads(text))
+        return FinishedRun.from_json(json.loads(text))
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, entry: FinishedRun) -> None:
         """Record the result, which marks the job as done."""
         write_json(self.path.with_suffix(".json"), entry.to_json())
 
@@ -119,7 +119,7 @@ def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path,
     return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{training.seed}-{digest}")
 
 
-def adopt(jobs: list[Job], entries: list[Entry]) -> int:
+def adopt(jobs: list[Job], entries: list[FinishedRun]) -> int:
     """Adopt results of another machine for these jobs; discard adopted results that are no longer known.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 
 from ordhash.bench.recipe import RAW_FEATURES, Tuning
-from ordhash.bench.results import Entry, Results
+from ordhash.bench.results import FinishedRun, Results
 from ordhash.evaluation import draw_curves
 from ordhash.learn.objectives import OBJECTIVES, Classifier
 
@@ -240,7 +240,7 @@ def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]
     return paths
 
 
-def _curve(run: Entry) -> tuple[float, ...]:
+def _curve(run: FinishedRun) -> tuple[float, ...]:
     """Precision at increasing recall, by ordinal distance; empty in condensed results."""
     return () if run.outcome.ordinal is None else run.outcome.ordinal.precision
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ordhash.bench.recipe import Published, Tuning
 from ordhash.evaluation import Quality
 
-__all__ = ["Entry", "Outcome", "ProtocolFacts", "Ranking", "Results", "Row"]
+__all__ = ["FinishedRun", "Outcome", "ProtocolFacts", "Ranking", "Results", "Row"]
 
 Values = dict[str, Any]
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Entry:
+class FinishedRun:
     """A finished run or trial.
 
     Attributes:
@@ -162,7 +162,7 @@ class Entry:
     adopted: bool = False
 
     @classmethod
-    def from_json(cls, values: Values) -> Entry:
+    def from_json(cls, values: Values) -> FinishedRun:
         """The inverse of ``to_json``."""
         return _from_values(cls, values, outcome=Outcome.from_json(values))
 
@@ -247,8 +247,8 @@ class Results:
     rows: list[Row]
     published: list[Published]
     protocols: dict[str, ProtocolFacts] = field(default_factory=dict)
-    trials: list[Entry] = field(default_factory=list)
-    runs: list[Entry] = field(default_factory=list)
+    trials: list[FinishedRun] = field(default_factory=list)
+    runs: list[FinishedRun] = field(default_factory=list)
     complete: bool = False
     settings: dict[str, dict[str, Values]] | None = None
 
@@ -269,8 +269,8 @@ class Results:
                 for one in values["published"]
             ],
             protocols={name: _from_values(ProtocolFacts, facts) for name, facts in values["protocols"].items()},
-            trials=[Entry.from_json(entry) for entry in values["trials"]],
-            runs=[Entry.from_json(entry) for entry in values["runs"]],
+            trials=[FinishedRun.from_json(entry) for entry in values["trials"]],
+            runs=[FinishedRun.from_json(entry) for entry in values["runs"]],
         )
 
     def to_json(self) -> Values:

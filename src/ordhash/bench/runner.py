@@ -23,7 +23,7 @@ from ordhash.bench.learning import Learned, learn_everything, learn_network, lea
 from ordhash.bench.measuring import keep, measure, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
-from ordhash.bench.results import Entry, Outcome, ProtocolFacts, Results, Row
+from ordhash.bench.results import FinishedRun, Outcome, ProtocolFacts, Results, Row
 from ordhash.bench.tuning import trial_settings
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol, load_protocol
@@ -141,7 +141,7 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
         before = len(results.runs)
 
-        def note(entry: Entry) -> None:
+        def note(entry: FinishedRun) -> None:
             results.runs.append(entry)
             if seed is None:
                 write_json(out / "results.json", results.to_json())
@@ -173,7 +173,7 @@ def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Results:
     )
 
 
-def _best_settings(method: Method, recipe: Recipe, trials: list[Entry]) -> tuple[DOHConfig, TrainConfig]:
+def _best_settings(method: Method, recipe: Recipe, trials: list[FinishedRun]) -> tuple[DOHConfig, TrainConfig]:
     """Settings of the best trial; without validation, those of the first, which are the defaults."""
     best = max((entry.outcome.validation_map or 0.0, -(entry.trial or 0)) for entry in trials)
     return list(trial_settings(method, recipe.tuning.trials))[-best[1]]
@@ -237,7 +237,7 @@ class _Workers:
     cache: Path
 
     @contextmanager
-    def doing(self, work: Callable[[Job], Entry], jobs: list[Job]) -> Iterator[Iterator[Entry]]:
+    def doing(self, work: Callable[[Job], FinishedRun], jobs: list[Job]) -> Iterator[Iterator[FinishedRun]]:
         """Yield an iterator over results in order of completion."""
         if self.n == 1:
             yield map(work, jobs)
@@ -257,12 +257,12 @@ def _start(protocol: Protocol, config: DOHConfig, cache: Path) -> None:
 
 def _work(
     jobs: list[Job],
-    work: Callable[[Job], Entry],
+    work: Callable[[Job], FinishedRun],
     workers: _Workers,
     ends: float | None,
     say: Callable[[str], None],
-    note: Callable[[Entry], None] = lambda _: None,
-) -> list[Entry]:
+    note: Callable[[FinishedRun], None] = lambda _: None,
+) -> list[FinishedRun]:
     """Results of jobs, including those of earlier calls; fewer if the time is up."""
     done, todo = [], []
     for job in jobs:
@@ -276,7 +276,7 @@ def _work(
         return done
     started = time.perf_counter()
 
-    def take(entry: Entry) -> bool:
+    def take(entry: FinishedRun) -> bool:
         done.append(entry)
         note(entry)
         left = (time.perf_counter() - started) / (len(done) - (len(jobs) - len(todo))) * (len(jobs) - len(done))
@@ -290,14 +290,14 @@ def _work(
     return done
 
 
-def _try(job: Job) -> Entry:
+def _try(job: Job) -> FinishedRun:
     """A trial: train, and record the validation mAP."""
     started = time.perf_counter()
     _, state = train_head(_shared().features, job.config, job.training)
     return _written(job, Outcome(validation_map=state.best_map, best_epoch=state.best_epoch), started)
 
 
-def _do(job: Job) -> Entry:
+def _do(job: Job) -> FinishedRun:
     """A run: train, store codes and scores, measure them."""
     started = time.perf_counter()
     if job.method == RAW_FEATURES:
@@ -325,9 +325,9 @@ def _shared() -> _Common:
     return _common
 
 
-def _written(job: Job, outcome: Outcome, started: float) -> Entry:
+def _written(job: Job, outcome: Outcome, started: float) -> FinishedRun:
     seconds = round(outcome.seconds + time.perf_counter() - started, 1)
-    entry = Entry(
+    entry = FinishedRun(
         **job.to_json(),
         protocol=_shared().protocol.name,
         version=ordhash.__version__,
@@ -351,7 +351,7 @@ def _facts(protocol: Protocol, prepared: Prepared | None, config: DOHConfig) -> 
     )
 
 
-def _sentence(entry: Entry) -> str:
+def _sentence(entry: FinishedRun) -> str:
     name, outcome = f"{entry.protocol}, {entry.row}", entry.outcome
     if outcome.ordinal is None:
         quality = outcome.validation_map
