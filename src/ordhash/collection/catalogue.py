@@ -1,38 +1,29 @@
 """The catalogue of a collection: an SQLite database with a row for every image and its code.
 
-It is the truth; the index beside it is built from it. Writes are transactions in SQLite's write-ahead log: an image is
-in the catalogue whole or not at all, however the process ends. Every row carries a digest of itself, so `verify` can
-name the rows that a bad disk has changed.
+It is the truth; the index beside it is built from it. Changes are transactions: an image is in the catalogue whole or
+not at all, however the process ends. Every row carries a digest of itself, and the facts say what all digests of a
+table add up to: what a bad disk has changed is never used, `verify` names it, and a sync makes it anew.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from ordhash.codes import CodeFacts, CodeSpec
 from ordhash.collection.database import Database
-from ordhash.collection.deletions import DeletedFile, DeletedTable
-from ordhash.collection.rows import CollectionInfo, Entry, Failure
+from ordhash.collection.rows import CollectionInfo, DeletedFile, Entry, Failure, digest_of
+from ordhash.collection.schema import FORMAT, SCHEMA, check_format
+from ordhash.collection.tables import Table, Total
 from ordhash.errors import DataError
 
 __all__ = ["Catalogue"]
 
-FORMAT = 2
-
-_SCHEMA = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE images (
-    key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL,
-    content BLOB NOT NULL, code BLOB NOT NULL, fingerprint BLOB, digest BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX images_by_content ON images (content);
-CREATE TABLE failures (
-    key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL
-) WITHOUT ROWID;
-"""
-
-_COLUMNS = "key, size, modified, content, code, fingerprint"
+_DELETE_AGAIN = "sync with --undelete, then delete again what was deleted"
 
 
 class Catalogue:
@@ -45,29 +36,34 @@ class Catalogue:
 
     Attributes:
         path: The database.
-        read_only: Whether it may not be written to.
 
     Raises:
-        DataError: There is none, it is not a catalogue, of a newer version, or damaged.
+        DataError: There is none, it is not a catalogue, of another version, or damaged.
     """
 
     def __init__(self, path: Path, facts: CodeFacts | None = None, folder: Path | None = None) -> None:
         self.path = path
-        new = not path.exists()
-        if new and facts is None:
+        if facts is None and not path.exists():
             raise DataError(
                 f"{path.parent} is not a collection (it holds no {path.name}); create one with `ordhash sync`"
             )
-        self._db = Database(path)
-        self._deleted = DeletedTable(self._db)
-        self.read_only = self._db.read_only
+        self._open()
         try:
-            if not self._facts() and facts is not None:
+            if facts is not None and not self._schema():
                 self._create(facts, folder)
             self._check()
         except BaseException:
-            self._db.close()
+            self.close()
             raise
+
+    def _open(self) -> None:
+        self._db = Database(self.path)
+        self._images = Table(self._db, "images", Entry)
+        self._failures = Table(self._db, "failures", Failure, what="the row that says why it cannot be used")
+        self._deleted = Table(
+            self._db, "deleted", DeletedFile, ("content", "key"), what="the row that says that it was deleted"
+        )
+        self._tables = self._images, self._failures, self._deleted
 
     def __enter__(self) -> Catalogue:
         return self
@@ -78,6 +74,15 @@ class Catalogue:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether this does not see what others write: a copy of a database that cannot be read where it is."""
+        return self._db.frozen
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Answers inside are of one state of the catalogue."""
+        return self._db.reading()
 
     @property
     def facts(self) -> CodeFacts:
@@ -100,102 +105,115 @@ class Catalogue:
 
     @property
     def generation(self) -> int:
-        """A number that grows with every change of the images."""
+        """A number that grows with every change, and that no other state of any catalogue has.
+
+        It is the time of the change in microseconds since 1970: catalogues that were made anew, or restored from a
+        backup and changed then, do not get the numbers of others.
+        """
         return int(self._facts()["generation"])
+
+    @property
+    def state(self) -> str:
+        """A name of all that the index is built from: images and facts that are the same have the same."""
+        with self.snapshot():
+            return digest_of([*_values_of(self.facts).values(), self._facts()[self._images.name]]).hex()
 
     def info(self) -> CollectionInfo:
         """What is known of the collection."""
-        facts = self.facts
-        return CollectionInfo(
-            folder=self.folder,
-            count=len(self),
-            unusable=self.n_failures,
-            hidden=len(self.deleted()),
-            spec=facts.spec,
-            model_id=facts.model_id,
-            model_path=facts.model_path,
-            generation=self.generation,
-        )
+        with self.snapshot():
+            facts = self.facts
+            return CollectionInfo(
+                folder=self.folder,
+                count=len(self),
+                unusable=self.n_failures,
+                hidden=self._total(self._deleted).count,
+                spec=facts.spec,
+                model_id=facts.model_id,
+                model_path=facts.model_path,
+                generation=self.generation,
+            )
 
-    def entries(self) -> Iterator[Entry]:
-        """All images in the order of their keys."""
-        with self._db.reported():
-            for row in self._db.execute(f"SELECT {_COLUMNS} FROM images ORDER BY key"):
-                yield Entry(*row)
+    def entries(self) -> list[Entry]:
+        """All images in the order of their keys.
+
+        Raises:
+            DataError: One of them is damaged or missing.
+        """
+        with self.snapshot():
+            return self._images.rows(self._total(self._images))
+
+    def sound_entries(self) -> list[Entry]:
+        """All images but those that are damaged, in the order of their keys."""
+        with self.snapshot():
+            return self._images.scan(self._total(self._images))[0]
 
     def failures(self) -> list[Failure]:
         """Images that could not be used."""
-        with self._db.reported():
-            return [
-                Failure(*row)
-                for row in self._db.execute("SELECT key, size, modified, reason FROM failures ORDER BY key")
-            ]
+        with self.snapshot():
+            return self._failures.rows(self._total(self._failures))
 
     @property
     def n_failures(self) -> int:
         """How many images could not be used."""
-        with self._db.reported():
-            return int(self._db.execute("SELECT count(*) FROM failures").fetchone()[0])
+        return self._total(self._failures).count
 
     def known(self, content: bytes) -> tuple[bytes, bytes | None] | None:
         """Code and fingerprint of an image with this content, if there is one."""
-        query = "SELECT code, fingerprint FROM images WHERE content = ? LIMIT 1"
-        with self._db.reported():
-            row: tuple[bytes, bytes | None] | None = self._db.execute(query, (content,)).fetchone()
-        return row
+        entry = self.with_content(content)
+        return None if entry is None else (entry.code, entry.fingerprint)
 
     def with_content(self, content: bytes) -> Entry | None:
-        """The first image with this content; None where there is none."""
-        query = f"SELECT {_COLUMNS} FROM images WHERE content = ? ORDER BY key LIMIT 1"
-        with self._db.reported():
-            row = self._db.execute(query, (content,)).fetchone()
-        return None if row is None else Entry(*row)
+        """The first image with this content whose row is right; None where there is none."""
+        with self.snapshot():
+            rows = self._images.where("content = ?", (content,))
+            # The index may be damaged, and lead to another image.
+            return next((row for row in rows if row is not None and row.content == content), None)
 
     def entries_of(self, keys: Iterable[str]) -> list[Entry | None]:
-        """Images by their keys, in that order; None for unknown keys."""
-        query = f"SELECT {_COLUMNS} FROM images WHERE key = ?"
-        with self._db.reported():
-            rows = [self._db.execute(query, (key,)).fetchone() for key in keys]
-        return [None if row is None else Entry(*row) for row in rows]
+        """Images by their keys, in that order; None for unknown keys.
+
+        Raises:
+            DataError: One of them is damaged.
+        """
+        keys = list(keys)
+        with self.snapshot():
+            entries = [self._images.get(key) for key in keys]
+            absent = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
+            if absent:
+                self._check_absent(absent)
+        return entries
 
     def __len__(self) -> int:
-        with self._db.reported():
-            return int(self._db.execute("SELECT count(*) FROM images").fetchone()[0])
+        return self._total(self._images).count
 
     def update(self, entries: Iterable[Entry] = (), failures: Iterable[Failure] = (), gone: Iterable[str] = ()) -> None:
         """Write images and failures, and forget keys, all in one transaction."""
         entries, failures, gone = list(entries), list(failures), list(gone)
         if not (entries or failures or gone):
             return
-        keys = [(key,) for key in (*gone, *(entry.key for entry in entries), *(one.key for one in failures))]
-        with self._db.transaction():
-            self._db.executemany("DELETE FROM images WHERE key = ?", keys)
-            self._db.executemany("DELETE FROM failures WHERE key = ?", keys)
-            self._insert(entries, failures)
-            self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
-
-    def _insert(self, entries: Iterable[Entry], failures: Iterable[Failure]) -> None:
-        self._db.executemany(
-            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((e.key, e.size, e.modified, e.content, e.code, e.fingerprint, e.digest()) for e in entries),
-        )
-        self._db.executemany(
-            "INSERT INTO failures VALUES (?, ?, ?, ?)", ((f.key, f.size, f.modified, f.reason) for f in failures)
-        )
+        with self._changing():
+            self._remove((*gone, *(entry.key for entry in entries), *(one.key for one in failures)))
+            self._images.add(entries)
+            self._failures.add(failures)
 
     def deleted(self) -> list[DeletedFile]:
-        """Files of deleted photographs, which syncs leave out."""
-        return self._deleted.files()
+        """Files of deleted photographs, which syncs leave out.
+
+        Raises:
+            DataError: One of these rows is damaged or missing; `undelete` makes an end of all of them.
+        """
+        with self.snapshot():
+            files, damages = self._deleted.scan(self._total(self._deleted))
+        if damages:
+            raise DataError(f"{self.path}: {damages[0]}; {_DELETE_AGAIN}")
+        return files
 
     def hide(self, keys: Iterable[str]) -> None:
         """Forget images, and leave their contents out from now on."""
-        entries = [entry for entry in self.entries_of(keys) if entry is not None]
-        rows = [(entry.key,) for entry in entries]
-        with self._db.transaction():
-            self._deleted.note(DeletedFile(entry.content, entry.key, entry.size, entry.modified) for entry in entries)
-            self._db.executemany("DELETE FROM images WHERE key = ?", rows)
-            self._db.executemany("DELETE FROM failures WHERE key = ?", rows)
-            self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
+        with self._changing():
+            entries = [entry for entry in self.entries_of(keys) if entry is not None]
+            self._deleted.put([DeletedFile(entry.content, entry.key, entry.size, entry.modified) for entry in entries])
+            self._remove(entry.key for entry in entries)
 
     def note_deleted(self, found: Sequence[DeletedFile] = (), outdated: Sequence[DeletedFile] = ()) -> None:
         """Note where files of deleted photographs are now, and strike out where they were.
@@ -205,9 +223,14 @@ class Catalogue:
             outdated: Files to strike out; the next sync encodes those that exist and are not left out otherwise.
         """
         if found or outdated:
-            with self._db.transaction():
-                self._deleted.forget(outdated)
-                self._deleted.note(found)
+            with self._changing():
+                self._deleted.remove((file.content, file.key) for file in outdated)
+                self._deleted.put(found)
+
+    def undelete(self) -> None:
+        """Strike out all files of deleted photographs; the next sync encodes those that exist."""
+        with self._changing():
+            self._deleted.clear()
 
     def replace_by(self, other: Catalogue, facts: CodeFacts) -> None:
         """Take images and failures of another catalogue for one's own, in one transaction.
@@ -216,12 +239,13 @@ class Catalogue:
             other: A catalogue of the same folder.
             facts: Shape and model of its codes.
         """
-        with self._db.transaction():
-            self._db.execute("DELETE FROM images")
-            self._db.execute("DELETE FROM failures")
-            self._insert(other.entries(), other.failures())
-            self._write_facts(facts)
-            self._db.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
+        entries, failures = other.entries(), other.failures()
+        with self._changing() as values:
+            self._images.clear()
+            self._failures.clear()
+            self._images.add(entries)
+            self._failures.add(failures)
+            values.update(_values_of(facts))
 
     def move_to(self, folder: Path) -> None:
         """Change the folder of the images.
@@ -229,58 +253,123 @@ class Catalogue:
         Args:
             folder: Where they are now.
         """
-        with self._db.transaction():
-            self._db.execute("UPDATE facts SET value = ? WHERE name = 'folder'", (str(folder),))
+        with self._changing() as values:
+            values["folder"] = str(folder)
+
+    def mend(self) -> list[Entry]:
+        """Forget rows that are damaged, so that a sync makes them anew; returns all images that are left.
+
+        A catalogue with any damage is written anew, of what is right.
+
+        Raises:
+            DataError: What cannot be made anew is damaged: the facts, or the list of what was deleted.
+        """
+        with self.snapshot():
+            facts = self._facts()
+            entries, damages = self._images.scan(self._total(self._images))
+            failures, more = self._failures.scan(self._total(self._failures))
+            deleted = self.deleted()
+            if not damages and not more and not self._problems(1):
+                return entries
+        fresh = self.path.with_name(f"{self.path.name}.mended")
+        fresh.unlink(missing_ok=True)  # of a process that was killed
+        with Catalogue(fresh, self.facts, self.folder) as other, other._changing() as values:
+            values.update(facts)
+            other._images.add(entries)
+            other._failures.add(failures)
+            other._deleted.add(deleted)
+        fresh.chmod(self.path.stat().st_mode & 0o777)
+        self.close()
+        fresh.replace(self.path)
+        self._open()
+        return entries
 
     def damages(self) -> list[str]:
         """What is wrong with the database and its rows, a sentence each."""
-        found = []
-        with self._db.reported():
-            answers = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)")]
-            if answers != ["ok"]:
-                found += [f"the database is damaged: {answer}" for answer in answers]
-            size = self.facts.spec.packed_bytes
-            for *values, digest in self._db.execute(f"SELECT {_COLUMNS}, digest FROM images ORDER BY key"):
-                entry = Entry(*values)
-                if len(entry.code) != size or entry.digest() != digest:
-                    found.append(f"{entry.key}: its row is damaged")
-        return found + self._deleted.damages()
+        with self.snapshot():
+            found = [f"the database is damaged: {problem}" for problem in self._problems(10)]
+            for table in self._tables:
+                advice = _DELETE_AGAIN if table is self._deleted else "sync again"
+                found += [f"{damage}; {advice}" for damage in table.scan(self._total(table))[1]]
+        return found
+
+    def _problems(self, most: int) -> list[str]:
+        try:
+            return self._db.problems(most)
+        except DataError as error:
+            return [str(error)]
+
+    def _check_absent(self, keys: list[str]) -> None:
+        """Raise an error if a key that the table does not seem to have is in its index: then one of both is damaged."""
+        query = "SELECT key FROM images INDEXED BY images_by_content WHERE key IN (SELECT value FROM json_each(?))"
+        for (key,) in self._db.execute(query, (json.dumps(keys),)).fetchall():
+            raise DataError(self._db.damaged(f"{key}: its row is damaged"))
+
+    def _remove(self, keys: Iterable[str]) -> None:
+        """Remove images and failures, inside a change."""
+        rows = [(key,) for key in keys]
+        self._images.remove(rows)
+        self._failures.remove(rows)
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, str]]:
+        """A change of tables, and of the facts that it yields, in one transaction; the generation grows."""
+        with self._db.transaction():
+            facts = self._facts()
+            for table in self._tables:
+                table.total = Total.of(facts[table.name])
+            yield facts
+            facts |= {table.name: str(table.total) for table in self._tables}
+            facts["generation"] = str(max(int(facts["generation"]) + 1, time.time_ns() // 1000))
+            self._write_facts(facts)
+
+    def _total(self, table: Table[Any]) -> Total:
+        return Total.of(self._facts()[table.name])
 
     def _facts(self) -> dict[str, str]:
-        with self._db.reported():
-            if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone():
-                return {}
-            return dict(self._db.execute("SELECT name, value FROM facts"))
+        with self.snapshot():
+            facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
+        if facts.pop("digest", None) != _digest_of_facts(facts):
+            raise DataError(self._db.damaged("its facts are wrong"))
+        return facts
+
+    def _write_facts(self, facts: dict[str, str]) -> None:
+        self._db.execute("DELETE FROM facts")
+        rows = {**facts, "digest": _digest_of_facts(facts)}
+        self._db.executemany("INSERT INTO facts VALUES (?, ?)", rows.items())
+
+    def _schema(self) -> list[str]:
+        with self.snapshot():
+            return [sql for (sql,) in self._db.execute("SELECT sql FROM sqlite_schema").fetchall()]
 
     def _create(self, facts: CodeFacts, folder: Path | None) -> None:
         with self._db.transaction():
-            for statement in _SCHEMA.split(";"):
+            for statement in SCHEMA:
                 self._db.execute(statement)
-            self._db.executemany(
-                "INSERT INTO facts VALUES (?, ?)",
-                [("format", str(FORMAT)), ("generation", "0"), ("folder", str(folder))],
-            )
-            self._write_facts(facts)
-
-    def _write_facts(self, facts: CodeFacts) -> None:
-        values = {
-            "code_bits": str(facts.spec.code_bits),
-            "arity": str(facts.spec.arity),
-            "model_id": facts.model_id or "",
-            "model_path": facts.model_path or "",
-        }
-        self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", values.items())
+            values = {"format": str(FORMAT), "generation": str(time.time_ns() // 1000), "folder": str(folder)}
+            self._write_facts({**values, **_values_of(facts), **{table.name: str(Total()) for table in self._tables}})
 
     def _check(self) -> None:
-        found = self._facts().get("format", "")
-        if not found.isdigit():
-            raise DataError(f"{self.path} is not the catalogue of a collection; give another folder")
-        if int(found) < FORMAT:
-            raise DataError(
-                f"{self.path} has format {found}, of an older version; delete it and sync again (the photographs stay "
-                "untouched)"
-            )
-        if int(found) > FORMAT:
-            raise DataError(
-                f"{self.path} has format {found}, newer than {FORMAT}, the newest known here; upgrade ordhash"
-            )
+        """Raise an error if this is not a catalogue of this version."""
+        with self.snapshot():
+            schema = self._schema()
+            if SCHEMA[0] not in schema:
+                raise DataError(f"{self.path} is not the catalogue of a collection; give another folder")
+            for (found,) in self._db.execute("SELECT value FROM facts WHERE name = 'format'").fetchall():
+                check_format(self.path, str(found))
+            if sorted(schema) != sorted(SCHEMA):
+                raise DataError(self._db.damaged("its schema is wrong"))
+            self._facts()
+
+
+def _values_of(facts: CodeFacts) -> dict[str, str]:
+    return {
+        "code_bits": str(facts.spec.code_bits),
+        "arity": str(facts.spec.arity),
+        "model_id": facts.model_id or "",
+        "model_path": facts.model_path or "",
+    }
+
+
+def _digest_of_facts(facts: dict[str, str]) -> str:
+    return digest_of(sorted(map(ascii, facts.items()))).hex()

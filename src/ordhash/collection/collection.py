@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from ordhash.codes import CodeTable, check_same_model, write_codes
 from ordhash.collection.access import create_folder, restrict_folder
 from ordhash.collection.adding import add_photograph
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
-from ordhash.collection.keptindex import everything_in, index_path, kept_index
+from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.listing import list_files
 from ordhash.collection.moves import check_images_there, check_same_images
@@ -34,8 +32,8 @@ __all__ = ["Collection"]
 class Collection:
     """A folder of images, a catalogue of their codes, and an index built from it.
 
-    The catalogue is the truth. The index beside it carries the catalogue's generation in its name, and is rebuilt when
-    the generation has changed or the file is damaged. One process writes; any number read.
+    The catalogue is the truth. The index beside it carries a name of the catalogue's state, and is rebuilt when the
+    images have changed or the file is damaged. One process writes; any number read.
 
     Args:
         path: Folder of the catalogue, not of the images.
@@ -106,12 +104,13 @@ class Collection:
             moved = check_same_images(catalogue, wanted)
             if not reencode:
                 self._check_model(catalogue, encoder)
+            if undelete:
+                catalogue.undelete()
+            catalogue.mend()  # what is damaged is encoded anew
             before = catalogue.folder
             if moved:
                 catalogue.move_to(wanted)
             restrict_folder(wanted, self.path)
-            if undelete:
-                catalogue.note_deleted(outdated=catalogue.deleted())
             report = write_codes_of_folder(catalogue, encoder, facts, progress=progress)
         report.moved_from = str(before) if moved else None
         return report
@@ -177,7 +176,7 @@ class Collection:
             progress: Whether to show a bar.
         """
         with self._connections.opened() as catalogue:
-            entries = list(catalogue.entries())
+            entries = catalogue.entries()
         from ordhash.collection.duplicates import duplicate_groups  # loads SciPy, which no other command needs
 
         return duplicate_groups(entries, distance, progress=progress)
@@ -313,22 +312,10 @@ class Collection:
             progress: Whether to show a bar while they are read.
         """
         with self._connections.opened() as catalogue:
-            damages = catalogue.damages()
-            if photographs:
-                damages += changed_photographs(catalogue, progress=progress)
-            if damages:
-                return damages
-            path = index_path(self.path, catalogue)
-            if path.exists():
-                held = everything_in(catalogue)
-                try:
-                    index = OrdinalIndex.load(path)
-                except DataError as error:
-                    return [f"{error}; the next search rebuilds it"]
-                same = np.array_equal(index.codes.symbols, held.codes.symbols)
-                if not same or index.keys.tolist() != held.keys.tolist():
-                    return [f"{path} differs from the catalogue; delete it, and the next search rebuilds it"]
-        return []
+            damages = catalogue.damages() or index_damages(self.path, catalogue)
+            entries = catalogue.sound_entries() if photographs else []
+            folder = catalogue.folder
+        return damages + changed_photographs(folder, entries, progress=progress)
 
     def info(self) -> CollectionInfo:
         """What is known of the collection.

@@ -42,7 +42,7 @@ class Connections:
         except BaseException:
             catalogue.close()
             raise
-        if catalogue.read_only:  # such a connection may miss what others write
+        if catalogue.frozen:  # it misses what others write
             catalogue.close()
         else:
             self._idle.append((catalogue, self._state()))
@@ -62,8 +62,11 @@ class Connections:
         return None
 
     def _state(self) -> _State | None:
+        """The file as it is; None during a change: if that process is killed, it has to be opened anew."""
         try:
             status = self._path.stat()
         except OSError:
+            return None
+        if self._path.with_name(f"{self._path.name}-journal").exists():
             return None
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -6,93 +6,13 @@ a photograph of its own. Copies that were not deleted stay, also when they are m
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from ordhash.collection.database import Database
 from ordhash.collection.listing import PhotoFile
-from ordhash.collection.rows import Entry
+from ordhash.collection.rows import DeletedFile, Entry
 
-__all__ = ["DeletedFile", "DeletedTable", "Deletions"]
-
-# Not part of the versioned schema: a catalogue without it is like one where it is empty.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS deleted (
-    content BLOB NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, digest BLOB NOT NULL,
-    PRIMARY KEY (content, key)
-) WITHOUT ROWID
-"""
-
-
-@dataclass(frozen=True)
-class DeletedFile:
-    """A file with the content of a deleted photograph.
-
-    Attributes:
-        content: Digest of the file.
-        key: Its path below the folder, when it was last seen.
-        size: Its bytes.
-        modified: When it was last written, in nanoseconds since 1970.
-    """
-
-    content: bytes
-    key: str
-    size: int
-    modified: int
-
-    def digest(self) -> bytes:
-        """Digest of all of this, 8 bytes."""
-        text = f"{self.key}\0{self.size}\0{self.modified}\0".encode()
-        return hashlib.blake2b(text + self.content, digest_size=8).digest()
-
-
-class DeletedTable:
-    """The table of deleted photographs in a catalogue.
-
-    Args:
-        db: Database of the catalogue.
-    """
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    def files(self) -> list[DeletedFile]:
-        """All of them."""
-        return [DeletedFile(*values) for *values, _ in self._rows()]
-
-    def damages(self) -> list[str]:
-        """Rows that are damaged, a sentence each."""
-        return [
-            f"{values[1]}: the row that says that it was deleted is damaged"
-            for *values, digest in self._rows()
-            if DeletedFile(*values).digest() != digest
-        ]
-
-    def _rows(self) -> list[Sequence[Any]]:
-        with self._db.reported():
-            if not self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'deleted'").fetchone():
-                return []
-            rows: list[Sequence[Any]] = self._db.execute(
-                "SELECT content, key, size, modified, digest FROM deleted"
-            ).fetchall()
-            return rows
-
-    def note(self, files: Iterable[DeletedFile]) -> None:
-        """Write files down; inside a transaction."""
-        self._db.execute(_SCHEMA)
-        self._db.executemany(
-            "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, ?)",
-            [(file.content, file.key, file.size, file.modified, file.digest()) for file in files],
-        )
-
-    def forget(self, files: Iterable[DeletedFile]) -> None:
-        """Strike files out; inside a transaction."""
-        self._db.execute(_SCHEMA)
-        rows = [(file.content, file.key) for file in files]
-        self._db.executemany("DELETE FROM deleted WHERE content = ? AND key = ?", rows)
+__all__ = ["Deletions"]
 
 
 class Deletions:

@@ -1,7 +1,8 @@
-"""The index of a collection, a file beside its catalogue that is named by the generation."""
+"""The index of a collection, a file beside its catalogue that carries a name of the catalogue's state."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +12,81 @@ from ordhash.collection.catalogue import Catalogue
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex
 
-__all__ = ["everything_in", "index_path", "kept_index"]
+__all__ = ["everything_in", "index_damages", "index_path", "kept_index"]
 
-_INDEX = "{}.index"
+_INDEX = "*.index"
+
+_STATE = b"catalogue"  # in the metadata of the schema of the index's metadata
 
 
 def index_path(folder: Path, catalogue: Catalogue) -> Path:
-    """Path of the index of the catalogue's generation."""
-    return folder / _INDEX.format(catalogue.generation)
+    """Path of the index of the catalogue's state."""
+    return folder / _INDEX.replace("*", catalogue.state)
+
+
+def _load(path: Path, catalogue: Catalogue) -> OrdinalIndex:
+    """The index of a catalogue in a file.
+
+    Args:
+        path: The file.
+        catalogue: The catalogue.
+
+    Raises:
+        DataError: There is none, it is damaged, or of another state of the catalogue.
+    """
+    index = OrdinalIndex.load(path)
+    of = {} if index.metadata is None else index.metadata.schema.metadata or {}
+    if of.get(_STATE) != path.stem.encode() or len(index) != len(catalogue):
+        raise DataError(f"{path} is of another collection than {catalogue.path}")
+    return index
 
 
 def kept_index(folder: Path, catalogue: Catalogue) -> OrdinalIndex:
-    """The index of all images of a catalogue; built and saved where there is none of its generation.
+    """The index of all images of a catalogue; built and saved where there is none of its state.
 
     Args:
         folder: Of the collection.
         catalogue: Its catalogue.
     """
-    path = index_path(folder, catalogue)
     try:
-        return OrdinalIndex.load(path)
+        return _load(index_path(folder, catalogue), catalogue)
     except DataError:
         pass  # none yet, or damaged
-    table = everything_in(catalogue)
-    index = OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path)
-    try:
+    with catalogue.snapshot():
+        path, table = index_path(folder, catalogue), everything_in(catalogue)
+    metadata = table.metadata
+    if metadata is not None:  # a collection always has some
+        metadata = metadata.replace_schema_metadata({_STATE: path.stem})
+    index = OrdinalIndex(table.codes, table.keys, metadata, model_path=table.model_path)
+    with suppress(OSError):  # a full disk or a read-only folder: searching works all the same
         index.save(path)
-    except OSError:
-        return index  # a full disk or a read-only folder: searching works all the same
-    for other in folder.glob(_INDEX.format("*")):
-        if other != path:
-            other.unlink(missing_ok=True)  # a process that has it open keeps it
+        if path == index_path(folder, catalogue):  # else another process knows better which one to keep
+            for other in folder.glob(_INDEX):
+                if other != path:
+                    other.unlink(missing_ok=True)  # a process that has it open keeps it
     return index
+
+
+def index_damages(folder: Path, catalogue: Catalogue) -> list[str]:
+    """What is wrong with the file of the index, a sentence each; nothing if there is none.
+
+    Args:
+        folder: Of the collection.
+        catalogue: Its catalogue.
+    """
+    with catalogue.snapshot():
+        path = index_path(folder, catalogue)
+        if not path.exists():
+            return []
+        held = everything_in(catalogue)
+        try:
+            index = _load(path, catalogue)
+        except DataError as error:
+            return [f"{error}; the next search rebuilds it"]
+    same = np.array_equal(index.codes.symbols, held.codes.symbols) and index.keys.tolist() == held.keys.tolist()
+    if same and index.metadata == held.metadata:
+        return []
+    return [f"{path} differs from the catalogue; delete it, and the next search rebuilds it"]
 
 
 def everything_in(catalogue: Catalogue) -> CodeTable:
@@ -56,11 +100,12 @@ def everything_in(catalogue: Catalogue) -> CodeTable:
     """
     import pyarrow as pa
 
-    facts, entries = catalogue.facts, list(catalogue.entries())
+    with catalogue.snapshot():
+        facts, entries = catalogue.facts, catalogue.entries()
     size = facts.spec.packed_bytes
     bad = next((entry.key for entry in entries if len(entry.code) != size), None)
     if bad is not None:
-        raise DataError(f"the row of {bad} in {catalogue.path} is damaged; `ordhash verify` lists all such rows")
+        raise DataError(f"the code of {bad} in {catalogue.path} has not {size} bytes; touch the file and sync again")
     packed = np.frombuffer(b"".join(entry.code for entry in entries), dtype=np.uint8).reshape(len(entries), size)
     keys = np.array([entry.key for entry in entries], dtype=object)
     metadata = pa.table(

@@ -51,7 +51,7 @@ def check_same_images(catalogue: Catalogue, folder: Path) -> bool:
     """
     if catalogue.folder.resolve() == folder:
         return False
-    entries = list(catalogue.entries())
+    entries = catalogue.sound_entries()
     found = found_in(folder, entries, catalogue.path.parent.absolute())
     if 2 * found < len(entries) or (not entries and catalogue.folder.is_dir()):
         raise InputError(

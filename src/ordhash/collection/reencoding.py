@@ -62,5 +62,5 @@ def check_nothing_missed(before: Catalogue, after: Catalogue, gone: set[str]) ->
 
 def remove_next(collection: Path) -> None:
     """Remove a catalogue that has replaced the collection's, or never will."""
-    for suffix in ("-wal", "-shm", ""):
+    for suffix in ("-journal", ""):
         (collection / f"{_NEXT}{suffix}").unlink(missing_ok=True)

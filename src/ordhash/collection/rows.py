@@ -1,14 +1,28 @@
-"""Rows of a catalogue: images and failures, and what is known of the collection as a whole."""
+"""Rows of a catalogue: images, failures and deleted files, and what is known of the collection as a whole."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ordhash.codes import CodeSpec
 
-__all__ = ["CollectionInfo", "Entry", "Failure"]
+__all__ = ["CollectionInfo", "DeletedFile", "Entry", "Failure", "digest_of"]
+
+
+def digest_of(values: Iterable[Any]) -> bytes:
+    """Digest of the values of a row and of their types, 8 bytes.
+
+    Args:
+        values: Texts, integers, bytes and None.
+
+    >>> digest_of(["cat.jpg", 1]).hex(), digest_of(["cat.jpg", "1"]).hex()
+    ('5dcbc6d26e8f8fcd', 'b8f105942e3be018')
+    """
+    return hashlib.blake2b(ascii(tuple(values)).encode(), digest_size=8).digest()
 
 
 @dataclass(frozen=True)
@@ -31,12 +45,6 @@ class Entry:
     code: bytes
     fingerprint: bytes | None
 
-    def digest(self) -> bytes:
-        """Digest of all of this, 8 bytes."""
-        text = f"{self.key}\0{self.size}\0{self.modified}\0".encode()
-        parts = (self.content, self.code, self.fingerprint or b"")
-        return hashlib.blake2b(text + b"".join(parts), digest_size=8).digest()
-
 
 @dataclass(frozen=True)
 class Failure:
@@ -53,6 +61,23 @@ class Failure:
     size: int
     modified: int
     reason: str
+
+
+@dataclass(frozen=True)
+class DeletedFile:
+    """A file with the content of a deleted photograph.
+
+    Attributes:
+        content: Digest of the file.
+        key: Its path below the folder, when it was last seen.
+        size: Its bytes.
+        modified: When it was last written, in nanoseconds since 1970.
+    """
+
+    content: bytes
+    key: str
+    size: int
+    modified: int
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ digest of another. Every chunk is one transaction: however a sync ends, the next
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,17 +136,18 @@ def is_as_it_was(path: Path, entry: Entry) -> bool:
     return state_of(status) == (entry.size, entry.modified)
 
 
-def changed_photographs(catalogue: Catalogue, *, progress: bool = False) -> list[str]:
+def changed_photographs(folder: Path, entries: Sequence[Entry], *, progress: bool = False) -> list[str]:
     """Photographs that changed since they were encoded, a sentence each.
 
     Args:
-        catalogue: Of any model.
+        folder: Where they are.
+        entries: The photographs.
         progress: Whether to show a bar.
     """
     changed = []
-    with progress_bar("Reading photographs", len(catalogue), show=progress) as advance:
-        for entry in catalogue.entries():
-            path = catalogue.folder / entry.key
+    with progress_bar("Reading photographs", len(entries), show=progress and len(entries) > 0) as advance:
+        for entry in entries:
+            path = folder / entry.key
             try:
                 status = path.stat()
                 if state_of(status) != (entry.size, entry.modified):

@@ -57,7 +57,7 @@ def write_codes_of_folder(catalogue: Catalogue, encoder: Encoder, facts: CodeFac
             catalogue.replace_by(following, facts)
         remove_next(collection)
     kept_index(collection, catalogue)
-    entries = list(catalogue.entries())
+    entries = catalogue.entries()
     remove_leftovers(catalogue.folder / ADDED)
     tidy(collection, {entry.content for entry in entries}, _name_of(encoder, collection))
     restrict(catalogue.folder, collection, [entry.key for entry in entries])
