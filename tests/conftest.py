@@ -18,6 +18,8 @@ import onnx
 import pytest
 from PIL import Image
 
+import ordhash  # noqa: F401  # before any test imports onnxruntime
+
 pytest_plugins = ["engines"]  # tests/engines.py
 
 
