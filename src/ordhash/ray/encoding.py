@@ -14,7 +14,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-# Set before Ray is loaded: by default it reports its use to its makers, and logs internals of its actors to stderr.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Set before Ray is loaded: by default it logs internals of its actors to stderr.
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import ray
@@ -35,6 +34,7 @@ from ordhash.codes import MODEL, Plan, is_leftover, read_failures, shard_name, w
 from ordhash.data import ImageSet, ImageSource, manifest_set
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.model import Encoder, Model, load_model
+from ordhash.ray.here import only_here
 from ordhash.ray.listing import ImageRows, Listed, list_images
 from ordhash.support import Location, name_of, progress_bar
 
@@ -269,12 +269,13 @@ def _cluster(address: str | None) -> Iterator[None]:
         return
     try:
         _look_for(address)
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            include_dashboard=False if address is None else None,
-        )
+        with only_here() if address is None else nullcontext():
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                include_dashboard=False if address is None else None,
+            )
     except (OSError, ValueError, RuntimeError) as error:
         if address is None:
             raise ServerError(f"Ray could not be started on this machine ({first_line(error)})") from error
