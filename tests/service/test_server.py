@@ -155,7 +155,7 @@ def test_a_server_that_cannot_start_says_why(serve, photo_collection, tmp_path, 
     assert f"port {port} of 127.0.0.1" in said
     assert "(Address already in use)" in said
     status, said = failure(tmp_path)
-    assert (status, "is not a collection" in said) == (1, True)
+    assert (status, "not a collection" in said) == (1, True)
     status, said = failure(photo_collection, "--model", tiny_model)
     assert (status, "model of" in said) == (2, True)
     moved = Path(f"{calibrated_model}.moved")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 
 from ordhash.errors import InputError
+from ordhash.service.address import address_for_others
 from ordhash.service.app import create_app
 from ordhash.service.library import Library
 from ordhash.service.settings import ServiceSettings
@@ -23,7 +24,7 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
     Args:
         library: The collection.
         settings: Where to listen, and what is allowed.
-        tell: Called with the address once connections are accepted.
+        tell: Called with the address, as others reach it, once connections are accepted.
 
     Raises:
         InputError: The address is in use or not allowed.
@@ -52,7 +53,8 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
         h11_max_incomplete_event_size=1 << 16,
         limit_concurrency=_CONNECTIONS,
     )
-    name = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
-    tell(f"http://{name}:{listener.getsockname()[1]}")
+    bound, port = listener.getsockname()[:2]
+    unspecified = bound in ("0.0.0.0", "::")  # also of a host such as 0
+    tell(f"http://{address_for_others(bound if unspecified else settings.host)}:{port}")
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
