@@ -8,6 +8,7 @@ digest of another. Every chunk is one transaction: however a sync ends, the next
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +39,8 @@ class SyncReport:
 
     Attributes:
         encoded: Images that went through the network.
-        reused: Images whose content was known under another name or time.
-        forgotten: Images whose files are gone.
+        reused: Images whose content was known under another name: moved or copied.
+        forgotten: Images whose files are gone; those that moved are not counted.
         unchanged: Images as they were.
         hidden: Images deleted from the collection whose files are still there.
         failures: Images that cannot be used, of earlier syncs too, and folders that cannot be read.
@@ -117,9 +118,18 @@ def sync_folder(
     if held_by is not None:
         check_nothing_missed(held_by, catalogue, set(filter(is_gone, held)) | deletions.left_out)
     (held_by or catalogue).note_deleted(deletions.found, deletions.outdated())
-    report.forgotten = sum(map(is_gone, held))
+    left = [entry for entry in held.values() if is_gone(entry.key)]
+    report.forgotten = len(left) - _moved(left, catalogue, {file.key for file in todo} - held.keys())
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _moved(left: list[Entry], catalogue: Catalogue, new: set[str]) -> int:
+    """How many photographs whose files are gone are there under a new name."""
+    if not left or not new:
+        return 0
+    placed = Counter(entry.content for entry in catalogue.entries() if entry.key in new)
+    return (placed & Counter(entry.content for entry in left)).total()
 
 
 def is_as_it_was(path: Path, entry: Entry) -> bool:
