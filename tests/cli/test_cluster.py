@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ordhash.cli.errors import install_command
+
 
 @pytest.mark.parametrize(
     ("arguments", "module", "what"),
@@ -28,5 +30,5 @@ def test_without_the_extra_of_a_cluster_what_needs_it_names_it(
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {what} needs {module}")
-    assert "pip install 'ordhash[cluster]'" in done.stderr
+    assert f"`{install_command('cluster')}`" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -107,13 +107,6 @@ def test_commands_of_a_collection_where_there_is_none(photo_folder: Path, tmp_pa
     assert (result.exit_code, f"`ordhash sync {photo_folder}`" in result.stderr) == (1, True)
 
 
-def test_a_folder_whose_collection_is_beside_it(photo_folder: Path, photo_collection: Path) -> None:
-    photo_collection.rename(f"{photo_folder}.ordhash")
-    result = run("search", photo_folder, photo(photo_folder))
-    assert (result.exit_code, f"search {photo_folder}.ordhash" in result.stderr) == (1, True)
-    assert "`ordhash sync" not in result.stderr
-
-
 def test_codes_are_exported_to_parquet_files_alone(photo_collection: Path, tmp_path: Path) -> None:
     result = run("export", photo_collection, tmp_path / "codes.csv")
     assert (result.exit_code, "must end in .parquet, not codes.csv" in result.stderr) == (2, True)

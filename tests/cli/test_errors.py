@@ -2,12 +2,66 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
+import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from commands import PROGRAM, TINY, run
+
+import ordhash
+from ordhash.cli.errors import install_command
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ({"url": ROOT.as_uri(), "dir_info": {}}, f"pip install '{ROOT}[learn]'"),
+        ({"url": "file:///nowhere/any%20more", "dir_info": {}}, "pip install 'ordhash[learn]'"),
+        (
+            {"url": "https://host/ordhash.git", "vcs_info": {"vcs": "git"}},
+            "pip install 'ordhash[learn] @ git+https://host/ordhash.git'",
+        ),
+        (None, "pip install 'ordhash[learn]'"),  # from an index of packages
+    ],
+)
+def test_extras_come_from_where_the_package_came_from(
+    origin: dict[str, object] | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Installed:
+        def read_text(self, name: str) -> str | None:
+            assert name == "direct_url.json"
+            return None if origin is None else json.dumps(origin)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed())
+    assert install_command("learn") == expected
+
+
+def test_without_an_installation_extras_come_from_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    assert install_command("serve") == f"pip install '{Path(ordhash.__file__).parents[2]}[serve]'"
+
+
+def test_extras_that_are_named_exist() -> None:
+    there = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = [
+        node.args[0].value
+        for path in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "needs_extra"
+        if isinstance(node.args[0], ast.Constant)
+    ]
+    assert len(named) > 5
+    assert set(named) <= there.keys()
 
 
 @pytest.mark.parametrize(
@@ -21,7 +75,7 @@ def test_without_the_extra_what_needs_it_names_it(
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {what} needs torch")
-    assert "pip install 'ordhash[learn]'" in done.stderr
+    assert f"run `{install_command('learn')}`" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 

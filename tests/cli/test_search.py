@@ -52,6 +52,26 @@ def test_search_among_some_items(photo_folder: Path, tiny_model: Path, tmp_path:
         assert (result.exit_code, word in result.stderr) == (2, True)
 
 
+def test_why_nothing_is_found(photo_folder: Path, calibrated_model: Path, tmp_path: Path) -> None:
+    index, query = tmp_path / "photos.index", photo(photo_folder)
+    good("index", photo_folder, "--model", calibrated_model, "--out", index)
+
+    def said(*options: str) -> str:
+        return good("search", index, query, *options).removeprefix(f"{query}: ").strip()
+
+    assert said("--where", "labels=cat") == "no image meets the condition labels=cat"
+    assert said("--where", "labels=cat", "--likely") == "no image meets the condition labels=cat"
+    assert (
+        said("--where", "labels=apple", "--where", "labels=banana") == "no image meets labels=apple and labels=banana"
+    )
+    assert "apple_0.jpg" in said("--where", "labels=apple", "--likely")
+    index_of_one = tmp_path / "one.index"
+    good("index", query, "--model", calibrated_model, "--out", index_of_one)
+    found = OrdinalIndex.load(index_of_one)
+    OrdinalIndex(found.codes[:0], found.keys[:0], model_path=found.model_path).save(index_of_one)
+    assert good("search", index_of_one, query).endswith("there are no images to search\n")
+
+
 def test_times_of_a_manifest_are_shown(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     """Pandas writes nanoseconds, which Python's own times do not have."""
     taken = pa.array([1_700_000_000_123_456_789], pa.timestamp("ns"))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import photo, run
+from commands import good, photo, run
 
 
 def test_sources_that_are_none(photo_folder: Path, tmp_path: Path) -> None:
     result = run("train", "cifar1-54k", "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert "cifar10-54k?" in result.stderr
-    assert "grocery-photos" in result.stderr
+    assert "`ordhash data list`" in result.stderr
     assert run("train", "", "--out", tmp_path / "run").exit_code == 2
     result = run("train", "cifar10", "--out", tmp_path / "run", "--root", tmp_path)
     assert result.exit_code == 1
@@ -47,3 +47,79 @@ def test_a_name_that_is_no_unicode_is_met_before_the_work(photo_folder: Path, ti
     result = run("encode", photo_folder, "--model", tiny_model, "--out", tmp_path / "codes.parquet")
     assert result.exit_code == 2
     assert r"caf\udce9.jpg'" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["missing.parquet", "missing.csv", "missing", "missing/a.jpg", "dangling"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("index", "{}", "--out", "x.index"),
+        ("index", "{}", "--out", "x.index", "--model", "missing.onnx"),
+        ("encode", "{}", "--out", "x.csv", "--model", "missing.onnx"),
+        ("encode", "{}", "--out", "x", "--engine", "ray", "--model", "missing.onnx"),
+        ("train", "{}", "--out", "run"),
+        ("info", "{}"),
+        ("search", "{}", "a.jpg"),
+        ("serve", "{}"),
+        ("duplicates", "{}"),
+        ("verify", "{}"),
+        ("export", "{}", "x.csv"),
+        ("push", "{}", "--milvus", "http://127.0.0.1:1"),
+        ("sync", "{}"),
+        ("sync", ".", "--model", "{}", "--collection", "c"),
+        ("evaluate", "{}", "."),
+        ("quantize", "{}", ".", "--out", "x.onnx"),
+        ("train", "--collection", "{}", "--labels", "labels.csv"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_missing_is_said_to_be_missing(
+    words: tuple[str, ...], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "labels.csv").write_text("path,labels\na.jpg,a\n")
+    if name == "dangling":
+        (tmp_path / name).symlink_to("nowhere")
+    result = run(*(word.format(name) for word in words))
+    assert result.exit_code in (1, 2)
+    assert name in result.stderr
+    assert "does not exist" in result.stderr, result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_in_place_of_its_collection(
+    photo_folder: Path, photo_collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = [["search", "photos", "photos/apple/apple_0.jpg"], ["info", "photos"], ["serve", "photos"]]
+    commands += [["duplicates", "photos"], ["verify", "photos"], ["export", "photos", "x.parquet"]]
+    for command in commands:
+        result = run(*command)
+        assert (result.exit_code, "run `ordhash sync photos`" in result.stderr) == (1, True), result.stderr
+    photo_collection.rename(tmp_path / "photos.ordhash")
+    for command in commands:
+        result = run(*command)
+        assert (result.exit_code, f"give {tmp_path / 'photos.ordhash'}" in result.stderr) == (1, True), result.stderr
+    result = run("search", "photos/apple/apple_0.jpg", "photos.ordhash")
+    assert "ordhash search photos.ordhash photos/apple/apple_0.jpg" in result.stderr
+    result = run("sync", "photos.ordhash")
+    assert (result.exit_code, f"`ordhash sync {photo_folder}`" in result.stderr) == (2, True)
+    assert not (tmp_path / "photos.ordhash.ordhash").exists()
+    (tmp_path / "photos.ordhash" / "catalogue.sqlite").unlink()
+    result = run("verify", "photos.ordhash")
+    assert "has no catalogue" in result.stderr
+    assert "`ordhash sync photos`" in result.stderr
+
+
+def test_images_without_a_model(photo_folder: Path, tmp_path: Path) -> None:
+    result = run("index", photo_folder, "--out", tmp_path / "x.index")
+    assert (result.exit_code, "give --model" in result.stderr) == (2, True)
+    result = run("encode", "s3://bucket/photos", "--model", "m.onnx", "--out", tmp_path / "x.parquet")
+    assert (result.exit_code, "--engine ray" in result.stderr) == (2, True)
+
+
+def test_a_missing_image_does_not_stop_the_others(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    result = run("encode", photo(photo_folder), "nowhere.jpg", "--model", tiny_model, "--out", tmp_path / "x.parquet")
+    assert (result.exit_code, "no such file" in result.stderr) == (1, True)
+    assert '"count": 1' in good("info", tmp_path / "x.parquet", "--json")

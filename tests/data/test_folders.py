@@ -112,6 +112,7 @@ def test_a_folder_without_images_explains_itself(tmp_path):
 
 
 def test_what_is_no_folder_is_refused(tmp_path):
-    for path in (tmp_path / "missing", fill(tmp_path, "a.jpg") / "a.jpg"):
-        with pytest.raises(DataError, match="is not a folder"):
-            read_folder(path)
+    with pytest.raises(DataError, match="missing does not exist"):
+        read_folder(tmp_path / "missing")
+    with pytest.raises(DataError, match="is not a folder"):
+        read_folder(fill(tmp_path, "a.jpg") / "a.jpg")

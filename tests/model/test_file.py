@@ -204,9 +204,9 @@ def rewritten(path, value):
 
 
 def test_files_that_are_no_models_are_refused(tmp_path, path):
-    with pytest.raises(ModelFileError, match=r"missing\.onnx is not a file"):
+    with pytest.raises(ModelFileError, match=r"missing\.onnx does not exist"):
         load_model(tmp_path / "missing.onnx")
-    with pytest.raises(ModelFileError, match="is not a file"):
+    with pytest.raises(ModelFileError, match="is a folder"):
         load_model(tmp_path)
     with pytest.raises(ModelFileError, match="is an ONNX file of something else; give"):
         load_model(rewritten(path, None))

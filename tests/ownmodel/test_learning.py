@@ -109,7 +109,7 @@ def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path, sy
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match=r"is a collection of .*photos, and .*other holds 0 of its 60"):
         sync(collection, tmp_path / "other", relearn=True)
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match="nowhere does not exist"):
         sync(collection, tmp_path / "nowhere", relearn=True)
     with collection._locked(wait=False), pytest.raises(SyncRunningError, match="is syncing"):
         sync(collection, folder, relearn=True)

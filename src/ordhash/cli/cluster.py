@@ -13,7 +13,7 @@ import typer
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json, Server, Token, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say
-from ordhash.cli.sources import check_codes_output, codes_of, images_of
+from ordhash.cli.sources import check_codes_output, check_exist, codes_of, images_of
 from ordhash.codes import write_codes
 from ordhash.support import Location, is_address, name_of, without_password
 
@@ -94,6 +94,7 @@ def encode_with_ray(
     """Run `ordhash encode --engine ray`."""
     with needs_extra("cluster", "--engine ray"):
         from ordhash.ray import encode_on_ray
+    check_exist(sources)
     alone = len(sources) == 1 and part is None
     named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or sources[0].endswith((".csv", ".parquet")))
     if named:

@@ -10,7 +10,7 @@ import typer
 from ordhash.cli.cluster import encode_with_ray
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Model, Part, Root, Sources, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures
-from ordhash.cli.sources import check_codes_output, check_output, codes_of, holds_codes, images_of
+from ordhash.cli.sources import check_codes_output, check_exist, check_output, codes_of, holds_codes, images_of
 from ordhash.codes import CodeTable, write_codes
 from ordhash.data import ImageSet
 from ordhash.errors import DataError, ImageError, InputError
@@ -67,6 +67,7 @@ def encode(
         return
     refuse_idle(ctx, "address", "workers", "shard_size", unless=False, why="without --engine ray")
     path = Path(out)
+    check_exist(sources)
     check_codes_output(path, force=force)
     table, failures = _encode(images_of(ctx, sources, part, root), model)
     write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
@@ -88,6 +89,7 @@ def index(
     Images that cannot be used are reported and skipped; the exit status is then 1.
     """
     check_output(out, force=force)
+    check_exist(sources)
     failures: list[ImageError] = []
     if len(sources) == 1 and holds_codes(sources[0]):
         refuse_idle(ctx, "part", "root", unless=False, why=f"on {sources[0]}, which holds codes")
@@ -101,7 +103,7 @@ def index(
         table = CodeTable(table.codes, table.keys, table.metadata, model_path)
     else:
         if model is None:
-            raise InputError("--model is missing; give the model.onnx to encode the images with")
+            raise InputError(f"{sources[0]} holds no codes; give --model, the model.onnx to encode its images with")
         table, failures = _encode(images_of(ctx, sources, part, root), model)
     OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path).save(out)
     _finish(out, len(table), failures, as_json)

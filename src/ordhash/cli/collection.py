@@ -11,7 +11,7 @@ import typer
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Force, Json, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
-from ordhash.cli.sources import check_codes_output
+from ordhash.cli.sources import check_codes_output, check_is_collection
 from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport, collection_of_moved
 from ordhash.errors import InputError, OrdhashError
 from ordhash.model import GENERAL, Encoder, load_model
@@ -63,6 +63,9 @@ def sync(
     New and changed images are encoded, missing ones are removed. Run the same command again to continue an interrupted
     sync. Images that cannot be used are reported and skipped; the exit status is then 1.
     """
+    if Collection.is_one(folder):
+        images = Collection(folder).info().folder
+        raise InputError(f"{folder} is a collection; give its folder of images, as in `ordhash sync {images}`")
     if collection is None:
         collection = _usual_collection(folder)
     if model and relearn:
@@ -139,6 +142,7 @@ def duplicates(
     as_json: Json = False,
 ) -> None:
     """List images with identical files, or that show the same picture."""
+    check_is_collection(collection)
     groups = Collection(collection).duplicates(distance=NEAR_DUPLICATE if near else None, progress=True)
     for number, keys in enumerate(groups, start=1):
         if as_json:
@@ -156,6 +160,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write codes, keys and metadata of a collection to a Parquet file, like `ordhash encode`."""
+    check_is_collection(collection)
     check_codes_output(out, force=force)
     written = Collection(collection).export(out)
     if as_json:
@@ -173,6 +178,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check every row of a collection's catalogue, and its index; the exit status is 1 if anything is damaged."""
+    check_is_collection(collection)
     damages = Collection(collection).verify(photographs=photographs, progress=True)
     if as_json:
         print_json({"collection": str(collection), "damages": damages})

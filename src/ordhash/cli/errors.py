@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import typer
 from typer.core import TyperGroup
@@ -13,7 +19,7 @@ from typer.core import TyperGroup
 from ordhash.cli.output import say, visible
 from ordhash.errors import InputError, MissingPartError, OrdhashError
 
-__all__ = ["Commands", "needs_extra"]
+__all__ = ["Commands", "install_command", "needs_extra"]
 
 
 class Commands(TyperGroup):
@@ -56,4 +62,25 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
         missing = (error.name or "").partition(".")[0]
         if missing == "ordhash":  # a bug of ours
             raise
-        raise MissingPartError(f"{what} needs {missing or error}; run `pip install 'ordhash[{extra}]'`") from error
+        raise MissingPartError(f"{what} needs {missing or error}; run `{install_command(extra)}`") from error
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra of this package, from where the package was installed.
+
+    Args:
+        extra: A group of optional dependencies.
+    """
+    try:
+        origin = json.loads(importlib.metadata.distribution("ordhash").read_text("direct_url.json") or "{}")
+    except importlib.metadata.PackageNotFoundError:  # run from its source
+        origin = {"url": Path(__file__).parents[3].as_uri()}
+    address = origin.get("url", "")
+    path = url2pathname(urlsplit(address).path)
+    if address.startswith("file:") and Path(path).exists():
+        wanted = f"{path}[{extra}]"
+    elif "vcs_info" in origin:
+        wanted = f"ordhash[{extra}] @ {origin['vcs_info']['vcs']}+{address}"
+    else:
+        wanted = f"ordhash[{extra}]"
+    return f"pip install {shlex.quote(wanted)}"

@@ -9,6 +9,7 @@ import typer
 
 from ordhash.cli.options import Json
 from ordhash.cli.output import print_facts, print_json
+from ordhash.cli.sources import check_is_collection
 from ordhash.codes import CodeSpec, CodeTable, existing_file, read_codes
 from ordhash.collection import Collection
 from ordhash.errors import DataError, InputError, ModelFileError
@@ -41,6 +42,8 @@ def info(
 def _facts(file: Path) -> dict[str, Any]:
     if Collection.is_one(file):
         return {"file": str(file), "kind": "collection", **_collection_facts(Collection(file))}
+    if not file.is_file():
+        check_is_collection(file)  # which it is not: the message says what it is
     with existing_file(file).open("rb") as opened:
         start = opened.read(8)
     if start.startswith(_PARQUET):

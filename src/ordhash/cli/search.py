@@ -10,10 +10,10 @@ import typer
 from ordhash.cli.cluster import milvus_index
 from ordhash.cli.options import Json, Milvus, Token, refuse_idle
 from ordhash.cli.output import print_json, print_table, report_failures, visible
+from ordhash.cli.sources import check_index
 from ordhash.codes import CodeFacts
 from ordhash.collection import Collection
-from ordhash.errors import DataError
-from ordhash.index import Condition, OrdinalIndex
+from ordhash.index import Condition, OrdinalIndex, rows_that_meet
 from ordhash.model import Encoder, recorded_model
 from ordhash.search import Answer, Answers, Target, search_by_images
 from ordhash.support import without_password
@@ -82,11 +82,11 @@ def search(
         place, facts = f"{name} at {without_password(milvus)}", opened.facts
     else:
         refuse_idle(ctx, "token", "consistency", unless=False, why="without --milvus")
+        check_index(index, images)
         collection = Collection(index) if Collection.is_one(index) else None
-        if collection is None and index.is_dir():
-            raise DataError(f"{index} is a folder, not a collection; {_collection_beside(index)}")
         opened = OrdinalIndex.load(index) if collection is None else collection.index()
         facts = opened
+    wanted = [Condition.parse(text) for text in where or []]
     encoder = Encoder(model or recorded_model(place, facts.model_path, facts.model_id), progress=True)
     answers, failures = search_by_images(
         images,
@@ -94,7 +94,7 @@ def search(
         top_k=top_k,
         asymmetric=asymmetric,
         likely=likely,
-        conditions=[Condition.parse(text) for text in where or []],
+        conditions=wanted,
         progress=True,
     )
     for one in answers:
@@ -104,7 +104,7 @@ def search(
         elif one.found:
             _print_answers(one)
         else:
-            print(f"{visible(one.query)}: no likely matches")
+            print(f"{visible(one.query)}: {visible(_why_nothing(opened, wanted, likely=likely))}")
     report_failures(failures)
     if failures:
         raise typer.Exit(1)
@@ -121,10 +121,15 @@ def _values(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _collection_beside(folder: Path) -> str:
-    """What to do instead of searching a folder of images."""
-    usual = Path(f"{folder.resolve()}.ordhash")
-    return f"search {usual}" if Collection.is_one(usual) else f"run `ordhash sync {folder}`, then search {usual}"
+def _why_nothing(index: OrdinalIndex | MilvusIndex, conditions: list[Condition], *, likely: bool) -> str:
+    """Why a search found nothing."""
+    met = " and ".join(f"{one.column}{one.comparison}{one.value}" for one in conditions)
+    mask = rows_that_meet(index, conditions) if isinstance(index, OrdinalIndex) else None
+    if conditions and (not likely or (mask is not None and not mask.any())):
+        return f"no image meets the condition {met}" if len(conditions) == 1 else f"no image meets {met}"
+    if not likely:
+        return "there are no images to search"
+    return f"no likely matches among the images with {met}" if conditions else "no likely matches"
 
 
 def _print_answers(answers: Answers) -> None:

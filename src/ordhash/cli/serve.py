@@ -11,6 +11,7 @@ import typer
 
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Model
+from ordhash.cli.sources import check_is_collection
 
 __all__ = ["serve"]
 
@@ -46,6 +47,7 @@ def serve(
     """
     with needs_extra("serve", "serving"):
         from ordhash.service import Library, ServiceSettings, is_loopback, run
+    check_is_collection(collection)
     drawn = None if is_loopback(host) or token else secrets.token_urlsafe(24)
     settings = ServiceSettings(
         host=host,

@@ -11,11 +11,21 @@ from ordhash.cli.options import refuse_idle
 from ordhash.codes import CodeTable, Plan, read_codes, read_shards
 from ordhash.collection import Collection
 from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
-from ordhash.errors import InputError, did_you_mean
+from ordhash.errors import DataError, InputError, did_you_mean
 from ordhash.index import OrdinalIndex
 from ordhash.support import Location, is_address, without_password
 
-__all__ = ["check_codes_output", "check_output", "codes_of", "holds_codes", "images_of", "read_source"]
+__all__ = [
+    "check_codes_output",
+    "check_exist",
+    "check_index",
+    "check_is_collection",
+    "check_output",
+    "codes_of",
+    "holds_codes",
+    "images_of",
+    "read_source",
+]
 
 
 def read_source(source: str, root: Path) -> ImageSet | Protocol:
@@ -25,14 +35,62 @@ def read_source(source: str, root: Path) -> ImageSet | Protocol:
         InputError: It is neither.
         DataError: It cannot be read.
     """
-    if source and Path(source).exists():
-        return read_images(Path(source))
-    if source in PROTOCOLS:
+    check_exist([source])
+    if source in PROTOCOLS and not Path(source).exists():
         return load_protocol(source, root)
-    raise InputError(
-        f"{source!r} is neither a file, nor a folder, nor a protocol; the protocols are "
-        f"{', '.join(PROTOCOLS)}{did_you_mean(source, PROTOCOLS)}"
-    )
+    if is_address(source):
+        raise InputError(f"{without_password(source)} is an address, which only `ordhash encode --engine ray` reads")
+    return read_images(Path(source))
+
+
+def check_exist(sources: list[str]) -> None:
+    """Check that a source exists, before anything else is said of it; of several images, missing ones are left out.
+
+    Raises:
+        InputError: It is neither a path that exists, nor a protocol, nor an address.
+    """
+    source = sources[0]
+    if len(sources) == 1 and not (Path(source).exists() or source in PROTOCOLS or is_address(source)):
+        raise InputError(
+            f"{source!r} does not exist; give a folder, a manifest, images, or a protocol (`ordhash data list` lists "
+            f"them){did_you_mean(source, PROTOCOLS)}"
+        )
+
+
+def check_is_collection(path: Path) -> None:
+    """Check that a path is a collection.
+
+    Raises:
+        DataError: It is not; the message says what it is, and names the collection beside a folder of images.
+    """
+    if Collection.is_one(path):
+        return
+    usual = Path(f"{path.resolve()}.ordhash")
+    there = Collection.is_one(usual)
+    if not path.exists():
+        raise DataError(f"{path} does not exist; {f'give {usual}' if there else 'check the path'}")
+    if not path.is_dir():
+        raise DataError(f"{path} is a file, not a collection; give a folder made by `ordhash sync`")
+    if path.suffix == usual.suffix:  # of a collection once
+        raise DataError(
+            f"{path} has no catalogue, so it is not a collection; run `ordhash sync {path.with_suffix('')}`"
+        )
+    do = f"give {usual}" if there else f"run `ordhash sync {path}`, then give {usual}"
+    raise DataError(f"{path} is a folder, not a collection; {do}")
+
+
+def check_index(index: Path, images: list[Path]) -> None:
+    """Check that a path may be an index, a file or a collection, and is not given behind the images.
+
+    Raises:
+        InputError: A collection is among the images.
+        DataError: The index is missing or a folder; the message names the collection beside a folder of images.
+    """
+    late = [path for path in images if Collection.is_one(path)]
+    if late and not Collection.is_one(index):
+        raise InputError(f"the collection comes first: ordhash search {late[0]} {index}")
+    if not index.is_file():
+        check_is_collection(index)
 
 
 def images_of(ctx: typer.Context, sources: list[str], part: str | None, root: Path) -> ImageSet:

@@ -12,7 +12,7 @@ from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import DEFAULT_ROOT, Cache, Json, Root, refuse_idle
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
 from ordhash.cli.settings import OPTIONS, fields_of, option_of, with_settings
-from ordhash.cli.sources import read_source
+from ordhash.cli.sources import check_is_collection, read_source
 from ordhash.collection import Collection
 from ordhash.data import ImageSet, Protocol, read_manifest, read_photographs
 from ordhash.errors import InputError, did_you_mean
@@ -141,6 +141,7 @@ def _train_network(
 def _learn_labels(collection: Path, labels: Path, settings: dict[str, Any], wait: bool, as_json: bool) -> None:
     with needs_extra("learn", "training"):
         from ordhash.ownmodel import learn_labels
+    check_is_collection(collection)
     report, trained, unknown = learn_labels(
         Collection(collection),
         read_manifest(labels),

@@ -33,8 +33,7 @@ def read_folder(folder: str | Path) -> ImageSet:
         DataError: The folder or a sub-folder cannot be read, or it has no images.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; give a folder of images")
+    _check_is_folder(folder)
 
     def refuse(place: Path, reason: str) -> None:
         raise DataError(f"{place} cannot be read ({reason}); check its permissions")
@@ -79,7 +78,12 @@ def read_photographs(folder: StrPath) -> ImageSet:
         DataError: It is not a folder.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; give a folder of images")
+    _check_is_folder(folder)
     paths = sorted(walk_images(folder, lambda place, reason: None), key=lambda path: path.relative_to(folder).parts)
     return ImageSet(paths, np.array([path.relative_to(folder).as_posix() for path in paths], dtype=np.str_))
+
+
+def _check_is_folder(path: Path) -> None:
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise DataError(f"{path} {what}; give a folder of images")

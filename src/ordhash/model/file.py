@@ -156,7 +156,8 @@ def load_model(path: str | Path) -> Model:
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(f"{path} is not a file; give a model.onnx that `ordhash train` wrote")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ModelFileError(f"{path} {what}; give a model.onnx that `ordhash train` wrote")
     graph = path.read_bytes()
     if is_damaged(graph):
         raise ModelFileError(f"{path} has changed since it was written, by a damaged disk or copy; write it again")
