@@ -21,7 +21,10 @@ __all__ = [
     "SyncRunningError",
     "did_you_mean",
     "first_line",
+    "shown",
 ]
+
+_SHOWN = 200  # characters of a value, in a message
 
 
 class OrdhashError(Exception):
@@ -96,5 +99,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("cifar", ["cifar10", "corel5k"]), did_you_mean("xyz", ["cifar10"])
     ('; did you mean cifar10?', '')
     """
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, n=1) if len(name) <= _SHOWN else []
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def shown(value: str) -> str:
+    """A text that somebody gave, for a message: in quotes, and cut if it is long.
+
+    >>> shown("cat"), len(shown("x" * 10**6))
+    ("'cat'", 227)
+    """
+    return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}... ({len(value):,} characters)"

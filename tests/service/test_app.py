@@ -486,7 +486,7 @@ def test_a_token(library):
 
 
 def test_pages_of_other_sites_are_refused(client):
-    assert "127.0.0.1, not at evil.example" in problem(client.get("/v1/status", headers={"host": "evil.example"}), 421)
+    assert "127.0.0.1, not at .evil.example" in problem(client.get("/v1/status", headers={"host": "evil.example"}), 421)
     assert "another site" in problem(client.post("/v1/sync", headers={"origin": "https://evil.example"}), 403)
     for origin in ("null", "http://[", ""):
         assert "another site" in problem(client.get("/v1/status", headers={"origin": origin}), 403)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import FastAPI
 
 import ordhash
+from ordhash.service.document import document
 from ordhash.service.failures import handle_errors
 from ordhash.service.guard import Guard
 from ordhash.service.library import Library
@@ -54,6 +55,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
         summary="Photographs that look alike, by ordinal hash codes.",
         version=ordhash.__version__,
         openapi_url="/v1/openapi.json",
+        separate_input_output_schemas=False,
         docs_url=None,  # these pages would fetch scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
@@ -64,6 +66,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
     for router in (service, photographs, search, page):
         app.include_router(router)
     app.mount("/page", static_files(), name="page")
+    app.openapi_schema = document(app, token=shared.settings.token is not None)
     return app
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from ordhash.errors import ImageError, InputError, OrdhashError, SyncRunningError
+from ordhash.errors import ImageError, InputError, OrdhashError, SyncRunningError, shown
 from ordhash.service.guard import problem
 from ordhash.service.library import Library, UnknownKeyError
+from ordhash.service.reading import NotJsonError
 from ordhash.service.work import BusyError, TookTooLongError
 
 __all__ = ["handle_errors"]
@@ -24,13 +29,12 @@ def handle_errors(app: FastAPI, library: Library) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:
-        parts = []
-        for one in error.errors()[:3]:
-            place = ".".join(str(part) for part in one["loc"][1:])
-            parts.append(f"{place}: {one['msg']}" if place else str(one["msg"]))
-        # A body that is not JSON is another kind of mistake than a value that is not allowed.
-        unreadable = any(one["type"] == "json_invalid" for one in error.errors())
-        return problem(400 if unreadable else 422, "; ".join(parts) + "; see /v1/openapi.json")
+        parts = [_sentence(one) for one in error.errors()[:3]]
+        return problem(422, "; ".join(parts) + "; see /v1/openapi.json")
+
+    @app.exception_handler(NotJsonError)
+    async def unreadable(_: Request, error: NotJsonError) -> JSONResponse:
+        return problem(400, str(error))
 
     @app.exception_handler(UnknownKeyError)
     async def unknown(_: Request, error: UnknownKeyError) -> JSONResponse:
@@ -60,3 +64,14 @@ def handle_errors(app: FastAPI, library: Library) -> None:
     @app.exception_handler(TookTooLongError)
     async def too_long(_: Request, error: TookTooLongError) -> JSONResponse:
         return problem(503, "it took too long; try again, or with a smaller image", {"retry-after": "5"})
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        return problem(500, "this is an error of the service; its own output says more")
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    place: Sequence[str | int] = error["loc"][1:]
+    named = ".".join(part if re.fullmatch(r"\w{1,50}", part) else shown(part) for part in map(str, place))
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{named}: {reason}" if named else reason

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ordhash.errors import shown
+from ordhash.service.body import Body, length_of, too_large
 from ordhash.service.settings import ServiceSettings
 
 __all__ = ["COOKIE", "Guard", "Numbers", "problem"]
@@ -34,6 +35,8 @@ _HEADERS = {
 }
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST"})
+
+_SENTENCE = 1000  # characters at most
 
 _BODIES = 16  # times the largest body may be in transit at once
 
@@ -90,32 +93,24 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        refusal, room = self._refusal(scope), self._room_for(scope)
+        started, room = time.perf_counter(), self._room_for(scope)
+        body = Body(scope, receive, most=self._settings.upload_bytes, seconds=self._settings.seconds)
+        answer = _Answer(send, body)
+        refusal = self._refusal(scope)
         if refusal is None and self._bodies + room > _BODIES * self._settings.upload_bytes:
             refusal = problem(429, "too many bytes are being sent at once; try again in a moment", {"retry-after": "1"})
         self._bodies += room
         try:
-            if refusal is not None:
-                await refusal(scope, receive, answer)
-            else:
-                await self._app(scope, self._counted(receive), answer)
+            await (refusal or self._app)(scope, body.receive, answer)
+        except asyncio.CancelledError:  # the server stops, and waits no longer
+            if not answer.started:
+                await problem(503, "the service is stopping; try again later")(scope, receive, answer)
         finally:
             self._bodies -= room
             # The route, if any: an unknown path must not become a label.
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._numbers.requests.labels(method, route, status).inc()
+            self._numbers.requests.labels(method, route, answer.status).inc()
             self._numbers.seconds.labels(method, route).observe(time.perf_counter() - started)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
@@ -124,7 +119,7 @@ class Guard:
         # A page of the web can resolve its own name to this machine, or post to it; the Host and Origin headers give it
         # away. It does not know the token, so with a token any name will do, that of a proxy too.
         if self._settings.token is None and host not in (*_NAMES_OF_THIS_MACHINE, self._settings.host):
-            return problem(421, f"this service listens at {self._settings.host}, not at {host or 'an empty name'}")
+            return problem(421, f"this service listens at {self._settings.host}, not at {shown(host)}")
         origin = headers.get("origin")
         if origin is not None and _place_of(origin) != headers.get("host"):
             return problem(403, "this request comes from another site; open the page of this service")
@@ -135,11 +130,11 @@ class Guard:
                 "Authorization: Bearer TOKEN",
                 {"www-authenticate": "Bearer"},
             )
-        length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()):
+        length = length_of(headers)
+        if length is None:
             return problem(400, "the header Content-Length is not a number; send the length of the body")
-        if int(length) > self._settings.upload_bytes:
-            return problem(413, self._too_large(), {"connection": "close"})
+        if length > self._settings.upload_bytes:
+            return problem(413, too_large(self._settings.upload_bytes))
         return None
 
     def _is_known(self, scope: Scope, headers: Headers) -> bool:
@@ -156,37 +151,37 @@ class Guard:
     def _room_for(self, scope: Scope) -> int:
         """Bytes of memory that the body of a request may take."""
         headers = Headers(scope=scope)
-        length = headers.get("content-length", "")
-        if length.isascii() and length.isdigit():
-            return min(int(length), self._settings.upload_bytes)
-        return self._settings.upload_bytes if "transfer-encoding" in headers else 0
+        announced = self._settings.upload_bytes if "transfer-encoding" in headers else length_of(headers) or 0
+        return min(announced, self._settings.upload_bytes)
 
-    def _counted(self, receive: Receive) -> Receive:
-        """``receive`` with a limit on the body's length and time."""
-        left, whole = self._settings.upload_bytes, False
-        deadline = asyncio.get_running_loop().time() + self._settings.seconds
 
-        async def counted() -> Message:
-            nonlocal left, whole
-            if whole:  # from now on only the disconnect comes, at any time
-                return await receive()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, "the request body did not arrive in time; send it again") from None
-            left -= len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if left < 0:  # a body without a length, or longer than that
-                raise HTTPException(413, self._too_large())
-            return message
+class _Answer:
+    """``send`` that adds headers, and closes the connection if the request was not read to its end.
 
-        return counted
+    Args:
+        send: The server's.
+        body: Of the request.
+    """
 
-    def _too_large(self) -> str:
-        return (
-            f"the request is too large; at most {self._settings.upload_bytes:,} bytes are allowed: scale the image down"
-        )
+    def __init__(self, send: Send, body: Body) -> None:
+        self._send = send
+        self._body = body
+        self.started = False
+        self.status = 500
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started, self.status = True, message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+            if not self._body.whole:  # or the server reads on, without end
+                headers["connection"] = "close"
+        elif not message.get("more_body", False) and not self._body.whole:
+            await self._send({**message, "more_body": True})
+            await self._body.drop()
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
 
 
 def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -194,10 +189,13 @@ def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -
 
     Args:
         status: HTTP status.
-        sentence: What was given, what is allowed, what to do.
+        sentence: What was given, what is allowed, what to do. The middle of a very long one is left out.
         headers: More headers.
     """
-    return JSONResponse({"detail": sentence}, status, headers)
+    if len(sentence) > _SENTENCE:
+        sentence = f"{sentence[: _SENTENCE // 2]} [...] {sentence[-_SENTENCE // 2 :]}"
+    # A lone half of a surrogate pair, which JSON can spell, is no text to send.
+    return JSONResponse({"detail": sentence.encode(errors="replace").decode()}, status, headers)
 
 
 def _place_of(origin: str) -> str | None:

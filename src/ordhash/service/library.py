@@ -16,7 +16,7 @@ import pyarrow as pa
 from ordhash.codes import check_same_model
 from ordhash.collection import Collection, Entry, SyncProgress, is_as_it_was
 from ordhash.data import open_rgb
-from ordhash.errors import DataError, ImageError, OrdhashError, OtherModelError, SyncRunningError
+from ordhash.errors import DataError, ImageError, OrdhashError, OtherModelError, SyncRunningError, shown
 from ordhash.index import Condition, rows_that_meet
 from ordhash.model import Encoder
 from ordhash.search import (
@@ -180,7 +180,7 @@ class Library:
         view = self._view
         row = view.row(key)
         if row is None:
-            raise UnknownKeyError(_UNKNOWN.format(repr(key)))
+            raise UnknownKeyError(_UNKNOWN.format(shown(key)))
         rows = np.array([row])
         return view.versions(rows)[0], metadata_at(view.index, rows)[0]
 
@@ -347,7 +347,7 @@ class Library:
         except UnicodeEncodeError:
             entry = None
         if entry is None:
-            raise UnknownKeyError(_UNKNOWN.format(repr(key)))
+            raise UnknownKeyError(_UNKNOWN.format(shown(key)))
         return entry
 
 

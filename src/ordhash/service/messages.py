@@ -38,7 +38,9 @@ __all__ = [
 Value = str | int | float | bool | datetime.datetime | None
 
 
-# Decoded later in a thread: decoding megabytes here would stop all other requests.
+Key = Annotated[str, Field(max_length=4096)]  # as long as a path may be
+
+# Decoded later, one image at a time.
 Base64 = Annotated[str, WithJsonSchema({"type": "string", "format": "byte"})]
 
 
@@ -73,7 +75,7 @@ class ExampleImage(_Message):
     ``name`` is the name of a sent image in errors.
     """
 
-    key: str | None = None
+    key: Key | None = None
     image: Base64 | None = None
     name: Annotated[str | None, Field(max_length=500)] = None
     box: Box | None = None
@@ -92,18 +94,22 @@ class Filter(_Message):
     Labels are compared one by one. A time without an offset from UTC is in the time zone of the service.
     """
 
-    column: str
+    column: Annotated[str, Field(max_length=1000)]
     comparison: Comparison = "="
-    value: str
+    value: Annotated[str, Field(max_length=10_000)]
 
 
 class SearchRequest(_Message):
-    """A search. Ordinal distance takes one whole photograph of the collection and runs no network."""
+    """A search. Ordinal distance takes one whole photograph of the collection and runs no network.
+
+    Without ``agreeing`` an answer is shorter.
+    """
 
     examples: Annotated[list[ExampleImage], Field(min_length=1, max_length=16)]
     top_k: Annotated[int, Field(ge=1, le=1000)] = 50
     distance: Literal["asymmetric", "ordinal"] = "asymmetric"
     filters: Annotated[list[Filter], Field(max_length=16)] = []
+    agreeing: bool = True
 
     @model_validator(mode="after")
     def _fits_the_distance(self) -> Self:
@@ -143,7 +149,8 @@ class Result(_Message):
 
     ``likelihood`` is the share of validation pairs at such a distance that were of the same kind; null where the model
     is not calibrated. ``group`` is the same for results that show the same picture, and ``near_duplicate`` is true for
-    the picture of an example. ``agreeing`` tells for every segment of the code whether its symbol is the query's.
+    the picture of an example. ``agreeing`` tells for every segment of the code whether its symbol is the query's; null
+    if the request did without.
     """
 
     key: str
@@ -152,7 +159,7 @@ class Result(_Message):
     likelihood: float | None
     near_duplicate: bool
     group: int
-    agreeing: list[bool]
+    agreeing: list[bool] | None
     metadata: dict[str, Value]
 
 

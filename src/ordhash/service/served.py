@@ -24,11 +24,18 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
         408: "The request did not arrive in time.",
         409: "A sync is running.",
         413: "The request is too large.",
+        415: "The body is of another type.",
+        416: "The file has no such part.",
+        421: "The service has another name.",
         422: "A value is not allowed, or an image cannot be used.",
         429: "Too many requests at once; try again.",
+        500: "An error of the service.",
         503: "It took too long, or the service is stopping.",
     }.items()
 }
+
+# Of every route: who asks, from where, how much is sent, and whether the service can answer at all.
+_ALWAYS = (400, 401, 403, 413, 421, 422, 429, 500, 503)
 
 
 class SharedState:
@@ -73,9 +80,9 @@ async def may_change(served: Served) -> None:
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Failures of a route for the OpenAPI document; 400 and 401 are always among them.
+    """Failures of a route for the OpenAPI document, with those that every route has.
 
     Args:
         statuses: Of the failures.
     """
-    return {status: _FAILURES[status] for status in (400, 401, *statuses)}
+    return {status: _FAILURES[status] for status in sorted({*_ALWAYS, *statuses})}

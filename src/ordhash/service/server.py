@@ -11,6 +11,7 @@ from ordhash.errors import InputError
 from ordhash.service.address import address_for_others
 from ordhash.service.app import create_app
 from ordhash.service.library import Library
+from ordhash.service.protocol import Connection
 from ordhash.service.settings import ServiceSettings
 
 __all__ = ["run"]
@@ -44,12 +45,13 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
         ) from error
     config = uvicorn.Config(
         create_app(library, settings),
-        log_level="warning",
+        log_level="error",  # warnings are about what clients send
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(settings.seconds) + 1,
         timeout_keep_alive=15,
-        http="h11",  # the other parser takes headers of any size
+        http=Connection,
+        ws="none",
         h11_max_incomplete_event_size=1 << 16,
         limit_concurrency=_CONNECTIONS,
     )

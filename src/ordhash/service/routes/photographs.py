@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from ordhash.index import Condition
 from ordhash.service import messages
 from ordhash.service.library import Order
+from ordhash.service.reading import ImageBody, image_in_document
+from ordhash.service.routes.parameters import Key, Version, Where
 from ordhash.service.served import Served, failures, may_change
 
 __all__ = ["photographs"]
 
 photographs = APIRouter(tags=["photographs"])
 
-Key = Annotated[str, Query(description="Key of a photograph: its path below the folder of the collection.")]
-Version = Annotated[str | None, Query(description="Of the photograph; with it the picture may be cached for ever.")]
-
 
 def _picture(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {"image/jpeg": {}}, "description": "The picture."}, **failures(*statuses)}
+    picture = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
+    return {200: {"content": picture, "description": "The picture."}, **failures(*statuses)}
 
 
-@photographs.get("/v1/images", responses=failures(422, 429, 503))
+@photographs.get("/v1/images", operation_id="list_images", responses=failures())
 async def images(
     served: Served,
     offset: Annotated[int, Query(ge=0, le=2**40)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     order: Order = "name",
-    where: Annotated[
-        list[str], Query(max_length=16, description="Conditions on the metadata, as in `labels=cat`.")
-    ] = [],  # noqa: B006  # FastAPI copies it
+    where: Where = [],  # noqa: B006  # FastAPI copies it
 ) -> messages.Images:
     """Photographs of the collection that meet all conditions, a page at a time."""
     conditions = [Condition.parse(text) for text in where]
@@ -44,20 +42,20 @@ async def images(
     )
 
 
-@photographs.get("/v1/image", responses=failures(404, 429, 503))
+@photographs.get("/v1/image", operation_id="image", responses=failures(404))
 async def image(served: Served, key: Key) -> messages.Photograph:
     """Metadata of a photograph."""
     version, metadata = await served.showing(served.library.known, key)
     return messages.Photograph(key=key, version=version, metadata=metadata)
 
 
-@photographs.get("/v1/thumbnail", response_class=Response, responses=_picture(404, 422, 429, 503))
+@photographs.get("/v1/thumbnail", operation_id="thumbnail", response_class=Response, responses=_picture(404))
 async def thumbnail(served: Served, key: Key, version: Version = None) -> Response:
     """A small picture of a photograph."""
     return _jpeg(await served.showing(served.library.thumbnail, key), forever=version is not None)
 
 
-@photographs.get("/v1/picture", response_class=Response, responses=_picture(404, 422, 429, 503))
+@photographs.get("/v1/picture", operation_id="picture", response_class=Response, responses=_picture(404))
 async def picture(
     served: Served,
     key: Key,
@@ -68,7 +66,7 @@ async def picture(
     return _jpeg(await served.showing(served.library.picture, key, side), forever=version is not None)
 
 
-@photographs.get("/v1/attention", responses=failures(404, 422, 429, 503))
+@photographs.get("/v1/attention", operation_id="attention", responses=failures(404))
 async def attention(served: Served, key: Key) -> messages.AttentionMap:
     """Where the network looks in a photograph."""
     return messages.attention_map(*await served.searching(served.library.attention, key))
@@ -76,13 +74,15 @@ async def attention(served: Served, key: Key) -> messages.AttentionMap:
 
 @photographs.post(
     "/v1/images",
+    operation_id="add_image",
     status_code=201,
-    responses=failures(403, 408, 409, 413, 422, 429, 503),
+    responses=failures(408, 409, 415),
+    openapi_extra=image_in_document(),
     dependencies=[Depends(may_change)],
 )
 async def add(
     served: Served,
-    image: Annotated[bytes, Body(media_type="application/octet-stream", description="Content of an image file.")],
+    image: ImageBody,
     name: Annotated[
         str | None,
         Query(max_length=4096, description="What the file was called; its new one is called so as far as possible."),
@@ -92,7 +92,9 @@ async def add(
     return messages.Added(key=await served.searching(served.library.add, image, name))
 
 
-@photographs.delete("/v1/images", responses=failures(403, 404, 409, 429, 503), dependencies=[Depends(may_change)])
+@photographs.delete(
+    "/v1/images", operation_id="delete_image", responses=failures(404, 409), dependencies=[Depends(may_change)]
+)
 async def delete(served: Served, key: Key) -> messages.Deleted:
     """Delete a photograph from the collection; its file stays, and later syncs leave it out."""
     await served.searching(served.library.delete, key)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
 
 from ordhash.errors import InputError
 from ordhash.index import Condition
-from ordhash.search import Answers, Box
+from ordhash.search import Answers, Box, Example
 from ordhash.service import messages
 from ordhash.service.guard import Numbers
 from ordhash.service.library import Library
-from ordhash.service.served import Served, failures
+from ordhash.service.reading import ImageBody, JsonBody, image_in_document, json_in_document, parsed
+from ordhash.service.routes.parameters import Where
+from ordhash.service.served import Served, SharedState, failures
 from ordhash.service.view import version_of
 
 __all__ = ["search"]
@@ -23,36 +26,62 @@ search = APIRouter(tags=["search"])
 Share = Annotated[float, Query(ge=0, le=1)]
 
 
-@search.post("/v1/search", responses=failures(404, 408, 413, 422, 429, 503))
-async def by_examples(served: Served, wanted: messages.SearchRequest) -> messages.SearchAnswer:
+@search.post(
+    "/v1/search",
+    operation_id="search",
+    response_model=messages.SearchAnswer,
+    responses=failures(404, 408, 415),
+    openapi_extra=json_in_document(messages.SearchRequest),
+)
+async def by_examples(served: Served, body: JsonBody) -> Response:
     """Photographs that are like some examples, and unlike others."""
-    library = served.library
-    conditions = [Condition(one.column, one.comparison, one.value) for one in wanted.filters]
-    first = wanted.examples[0]
-    if wanted.distance == "ordinal" and first.key is not None:
-        found = await served.searching(library.search_like, first.key, wanted.top_k, conditions)
-    else:
-        found = await served.searching(_search, library, wanted, conditions)
-    return _message(found, served.numbers)
+    return await served.searching(_by_examples, served, body)
 
 
-@search.post("/v1/search/image", responses=failures(408, 413, 422, 429, 503))
+@search.post(
+    "/v1/search/image",
+    operation_id="search_by_image",
+    response_model=messages.SearchAnswer,
+    responses=failures(408, 415),
+    openapi_extra=image_in_document(),
+)
 async def by_image(
     served: Served,
-    image: Annotated[bytes, Body(media_type="application/octet-stream", description="Content of an image file.")],
+    image: ImageBody,
     top_k: Annotated[int, Query(ge=1, le=1000)] = 50,
     left: Share = 0,
     top: Share = 0,
     right: Share = 1,
     bottom: Share = 1,
-) -> messages.SearchAnswer:
+    where: Where = [],  # noqa: B006  # FastAPI copies it
+    agreeing: Annotated[bool, Query(description="Whether results say which segments agree.")] = True,
+) -> Response:
     """Photographs that are like an image, or like a part of it: ``curl --data-binary @cat.jpg``."""
     box = (left, top, right, bottom)
     example = served.library.own_example(image, None if box == (0, 0, 1, 1) else box, name="the image")
-    return _message(await served.searching(served.library.search, [example], top_k), served.numbers)
+    return await served.searching(_by_image, served, example, top_k, where, agreeing)
 
 
-def _search(library: Library, wanted: messages.SearchRequest, conditions: list[Condition]) -> Answers:
+# These run in threads, from the bytes of the request to those of the answer: both may be large.
+
+
+def _by_examples(served: SharedState, body: bytes) -> Response:
+    wanted, library = parsed(body, messages.SearchRequest), served.library
+    conditions = [Condition(one.column, one.comparison, one.value) for one in wanted.filters]
+    first = wanted.examples[0]
+    if wanted.distance == "ordinal" and first.key is not None:
+        found = library.search_like(first.key, wanted.top_k, conditions)
+    else:
+        found = library.search(_examples(library, wanted), wanted.top_k, conditions)
+    return _response(found, served.numbers, agreeing=wanted.agreeing)
+
+
+def _by_image(served: SharedState, example: Example, top_k: int, where: list[str], agreeing: bool) -> Response:
+    found = served.library.search([example], top_k, [Condition.parse(text) for text in where])
+    return _response(found, served.numbers, agreeing=agreeing)
+
+
+def _examples(library: Library, wanted: messages.SearchRequest) -> list[Example]:
     examples = []
     for number, one in enumerate(wanted.examples, start=1):
         box: Box | None = None
@@ -63,7 +92,7 @@ def _search(library: Library, wanted: messages.SearchRequest, conditions: list[C
         else:
             name = one.name or f"example {number}"
             examples.append(library.own_example(_from_base64(one.image, name), box, wanted=one.wanted, name=name))
-    return library.search(examples, wanted.top_k, conditions)
+    return examples
 
 
 def _from_base64(text: str | None, name: str) -> bytes:
@@ -73,10 +102,10 @@ def _from_base64(text: str | None, name: str) -> bytes:
         raise InputError(f"{name} is not base64; encode the content of the file") from None
 
 
-def _message(answers: Answers, numbers: Numbers) -> messages.SearchAnswer:
+def _response(answers: Answers, numbers: Numbers, *, agreeing: bool) -> Response:
     numbers.encode_seconds.observe(answers.encode_seconds)
     numbers.search_seconds.observe(answers.search_seconds)
-    return messages.SearchAnswer(
+    message = messages.SearchAnswer(
         results=[
             messages.Result(
                 key=answer.key,
@@ -85,7 +114,7 @@ def _message(answers: Answers, numbers: Numbers) -> messages.SearchAnswer:
                 likelihood=answer.likelihood,
                 near_duplicate=bool(answer.near_duplicate),
                 group=answer.group or 0,
-                agreeing=list(answer.agreeing or ()),
+                agreeing=list(answer.agreeing or ()) if agreeing else None,
                 metadata=answer.metadata,
             )
             for answer in answers.found
@@ -94,3 +123,4 @@ def _message(answers: Answers, numbers: Numbers) -> messages.SearchAnswer:
         encode_milliseconds=1000 * answers.encode_seconds,
         search_milliseconds=1000 * answers.search_seconds,
     )
+    return Response(message.model_dump_json(), media_type="application/json")

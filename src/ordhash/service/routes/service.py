@@ -18,19 +18,19 @@ __all__ = ["service"]
 service = APIRouter(tags=["service"])
 
 
-@service.get("/v1/health")
+@service.get("/v1/health", operation_id="health", responses=failures())
 async def health() -> messages.Health:
     """Whether the service answers."""
     return messages.Health()
 
 
-@service.get("/v1/status", responses=failures(429, 503))
+@service.get("/v1/status", operation_id="status", responses=failures())
 async def status(served: Served) -> messages.Status:
     """What is served, and the progress of a running sync."""
     return await served.showing(_status, served)
 
 
-@service.get("/v1/failures", responses=failures(429, 503))
+@service.get("/v1/failures", operation_id="list_failures", responses=failures())
 async def unusable(served: Served, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> messages.Failures:
     """Files of the folder that cannot be used, and why."""
     found = await served.showing(served.library.failures)
@@ -38,7 +38,12 @@ async def unusable(served: Served, limit: Annotated[int, Query(ge=1, le=1000)] =
     return messages.Failures(total=len(found), failures=some)
 
 
-@service.get("/metrics", response_class=Response)
+@service.get(
+    "/metrics",
+    operation_id="metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **failures()},
+)
 async def metrics(served: Served) -> Response:
     """Numbers for Prometheus."""
     numbers = served.numbers
@@ -48,7 +53,13 @@ async def metrics(served: Served) -> Response:
     return Response(generate_latest(numbers.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@service.post("/v1/sync", status_code=202, responses=failures(403, 409, 429, 503), dependencies=[Depends(may_change)])
+@service.post(
+    "/v1/sync",
+    operation_id="start_sync",
+    status_code=202,
+    responses=failures(409),
+    dependencies=[Depends(may_change)],
+)
 async def sync(served: Served) -> messages.Status:
     """Start a sync of the collection with its folder; the status shows its progress."""
     await served.showing(served.library.start_sync)
