@@ -103,6 +103,7 @@ class Guard:
         try:
             await (refusal or self._app)(scope, body.receive, answer)
         except asyncio.CancelledError:  # the server stops, and waits no longer
+            body.whole = True
             if not answer.started:
                 await problem(503, "the service is stopping; try again later")(scope, receive, answer)
         finally:

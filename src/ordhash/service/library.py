@@ -331,6 +331,8 @@ class Library:
         with self._writing:
             if self.progress() is not None:
                 raise SyncRunningError("a sync is already running; wait for it to end")
+            if self._sync is not None:
+                self._sync.stop()
             self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
 
     def close(self) -> None:

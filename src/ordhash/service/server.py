@@ -13,6 +13,7 @@ from ordhash.service.app import create_app
 from ordhash.service.library import Library
 from ordhash.service.protocol import Connection
 from ordhash.service.settings import ServiceSettings
+from ordhash.service.stopping import ANSWER_SECONDS, StoppingServer
 
 __all__ = ["run"]
 
@@ -20,7 +21,9 @@ _CONNECTIONS = 512  # further ones get status 503
 
 
 def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; running requests are finished first.
+    """Serve until SIGINT or SIGTERM; running requests have a few seconds to finish.
+
+    The process ends some seconds after the signal, even if a thread still works.
 
     Args:
         library: The collection.
@@ -48,7 +51,7 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
         log_level="error",  # warnings are about what clients send
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.seconds) + 1,
+        timeout_graceful_shutdown=ANSWER_SECONDS,
         timeout_keep_alive=15,
         http=Connection,
         ws="none",
@@ -59,4 +62,7 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
     unspecified = bound in ("0.0.0.0", "::")  # also of a host such as 0
     tell(f"http://{address_for_others(bound if unspecified else settings.host)}:{port}")
     with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        try:
+            StoppingServer(config).run(sockets=[listener])
+        finally:  # a second signal skips what the application does at its end
+            library.close()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 __all__ = ["SyncProcess"]
 
+_STOP_SECONDS = 1.0
+
 
 class SyncProcess:
     """A sync, running or ended.
@@ -45,5 +47,9 @@ class SyncProcess:
         """Stop it."""
         if self.running():
             self._process.terminate()
-            self._process.wait()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # loses nothing: the next sync continues
+                self._process.wait()
         self._said.close()

@@ -12,6 +12,8 @@ import anyio.to_thread
 
 __all__ = ["BusyError", "TookTooLongError", "Work"]
 
+_CLOSING_SECONDS = 1.0
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -74,7 +76,8 @@ class Work:
             task.exception()  # or asyncio logs errors that nobody waits for any more
 
     async def close(self) -> None:
-        """Wait for running calls; drop those that wait."""
+        """Wait a moment for running calls; drop those that wait."""
         for scope in self._calls.values():
             scope.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_CLOSING_SECONDS)
