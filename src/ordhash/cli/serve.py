@@ -36,6 +36,9 @@ def serve(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Disable adding and deleting photographs and starting a sync.")
     ] = False,
+    originals: Annotated[
+        bool, typer.Option("--originals", help="Let clients fetch original files, with their metadata (place, camera).")
+    ] = False,
     upload_mb: Annotated[int, typer.Option(help="Largest request, in megabytes.")] = 32,
     megapixels: Annotated[int, typer.Option(help="Largest query image, in millions of pixels.")] = 100,
     waiting: Annotated[int, typer.Option(help="Longest queue of requests; more are refused.")] = 64,
@@ -54,6 +57,7 @@ def serve(
         port=port,
         token=token or drawn,
         changes=not read_only,
+        originals=originals,
         upload_bytes=upload_mb * 1_000_000,
         pixels=megapixels * 1_000_000,
         waiting=waiting,

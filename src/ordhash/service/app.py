@@ -8,7 +8,8 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 import ordhash
 from ordhash.service.document import document
@@ -65,9 +66,17 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
     handle_errors(app, library)
     for router in (service, photographs, search, page):
         app.include_router(router)
+        _answer_head(app, router)
     app.mount("/page", static_files(), name="page")
     app.openapi_schema = document(app, token=shared.settings.token is not None)
     return app
+
+
+def _answer_head(app: FastAPI, router: APIRouter) -> None:
+    """Answer HEAD wherever GET is; the server leaves out the body."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 async def _watch(library: Library) -> None:

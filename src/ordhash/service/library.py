@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ordhash.codes import check_same_model
 from ordhash.collection import Collection, Entry, SyncProgress, is_as_it_was
-from ordhash.data import open_rgb
+from ordhash.data import file_suffix, open_file, open_rgb
 from ordhash.errors import DataError, ImageError, OrdhashError, OtherModelError, SyncRunningError, shown
 from ordhash.index import Condition, rows_that_meet
 from ordhash.model import Encoder
@@ -41,6 +41,7 @@ Order = Literal["name", "newest"]
 _SEARCHES = 1000  # expected of a service: compiled scans are loaded at once if they pay for so many
 _REST = 10  # times the duration of the last reload
 _UNKNOWN = "there is no photograph {} in the collection; it may have been deleted"
+_MEDIA = {"ppm": "x-portable-anymap"}  # other formats are called as their suffixes
 _OTHER_MODEL = "the collection was encoded again by another model; restart the service"
 
 
@@ -205,6 +206,24 @@ class Library:
             ImageError: Its file cannot be read.
         """
         return scaled_jpeg(self.folder / self._entry(key).key, side, name=key)
+
+    def original(self, key: str) -> tuple[Path, str]:
+        """File of a photograph, and its media type.
+
+        Raises:
+            UnknownKeyError: There is no such photograph.
+            ImageError: The file is not the one in the catalogue, or not in the folder.
+        """
+        entry = self._entry(key)
+        path = self.folder / entry.key
+        with open_file(path, key) as file:
+            start = file.read(16)
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise ImageError(key, "this is a link to a file outside the folder of the photographs")
+        if not is_as_it_was(path, entry):
+            raise ImageError(key, "the file has changed since the last sync; sync the collection")
+        suffix = file_suffix(start, name=key)
+        return path, f"image/{_MEDIA.get(suffix, suffix)}"
 
     def attention(self, key: str) -> tuple[npt.NDArray[np.float32], Box]:
         """Attention map of a photograph, float32 (h, w) with sum 1, and the part of the picture that it covers.

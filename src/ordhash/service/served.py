@@ -12,7 +12,7 @@ from ordhash.service.library import Library
 from ordhash.service.settings import ServiceSettings
 from ordhash.service.work import Work
 
-__all__ = ["Served", "SharedState", "failures", "may_change"]
+__all__ = ["Served", "SharedState", "failures", "may_change", "may_fetch"]
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
     status: {"model": messages.Problem, "description": meaning}
@@ -77,6 +77,16 @@ async def may_change(served: Served) -> None:
     """
     if not served.settings.changes:
         raise HTTPException(403, "this service is read-only; start it without --read-only")
+
+
+async def may_fetch(served: Served) -> None:
+    """Refuse original files unless they are offered; a dependency of their route.
+
+    Raises:
+        HTTPException: 403.
+    """
+    if not served.settings.originals:
+        raise HTTPException(403, "this service does not give out original files; start it with --originals")
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -21,6 +21,7 @@ class ServiceSettings:
         port: Port; 0 takes a free one.
         token: Clients must send it; None lets in everybody who can reach a loopback address.
         changes: Whether photographs may be added and deleted, and syncs started.
+        originals: Whether clients may fetch the files of photographs as they are, with place and camera.
         upload_bytes: Largest body of a request.
         pixels: Most pixels of an uploaded image.
         concurrent: Requests that run at once, of searches and of pictures each.
@@ -38,6 +39,7 @@ class ServiceSettings:
     port: int = 8765
     token: str | None = field(default=None, repr=False)
     changes: bool = True
+    originals: bool = False
     upload_bytes: int = 32 << 20
     pixels: int = 100_000_000
     concurrent: int = field(default_factory=available_cores)

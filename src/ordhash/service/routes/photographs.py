@@ -10,9 +10,10 @@ from fastapi.responses import Response
 from ordhash.index import Condition
 from ordhash.service import messages
 from ordhash.service.library import Order
+from ordhash.service.originals import OriginalFile
 from ordhash.service.reading import ImageBody, image_in_document
 from ordhash.service.routes.parameters import Key, Version, Where
-from ordhash.service.served import Served, failures, may_change
+from ordhash.service.served import Served, failures, may_change, may_fetch
 
 __all__ = ["photographs"]
 
@@ -22,6 +23,14 @@ photographs = APIRouter(tags=["photographs"])
 def _picture(*statuses: int) -> dict[int | str, dict[str, Any]]:
     picture = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
     return {200: {"content": picture, "description": "The picture."}, **failures(*statuses)}
+
+
+_FILE = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+_ORIGINAL: dict[int | str, dict[str, Any]] = {
+    **failures(404, 416),
+    200: {"content": _FILE, "description": "The file."},
+    206: {"content": {**_FILE, "multipart/byteranges": {}}, "description": "The parts of the header Range."},
+}
 
 
 @photographs.get("/v1/images", operation_id="list_images", responses=failures())
@@ -64,6 +73,13 @@ async def picture(
 ) -> Response:
     """The photograph, upright, scaled down and without its metadata."""
     return _jpeg(await served.showing(served.library.picture, key, side), forever=version is not None)
+
+
+@photographs.get("/v1/original", operation_id="original", response_class=Response, responses=_ORIGINAL)
+async def original(served: Served, key: Key, _: Annotated[None, Depends(may_fetch)]) -> OriginalFile:
+    """The file of a photograph as it is, or parts of it; only if the service was started with ``--originals``."""
+    path, kind = await served.showing(served.library.original, key)
+    return OriginalFile(path, media_type=kind, filename=path.name, headers={"cache-control": "private, no-cache"})
 
 
 @photographs.get("/v1/attention", operation_id="attention", responses=failures(404))

@@ -38,6 +38,7 @@ async def by_examples(served: Served, body: JsonBody) -> Response:
     return await served.searching(_by_examples, served, body)
 
 
+# Each parameter of its address is one of the function.
 @search.post(
     "/v1/search/image",
     operation_id="search_by_image",
