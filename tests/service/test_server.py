@@ -1,5 +1,6 @@
 """The server as a process: how it starts, how it stops, and what it says."""
 
+import contextlib
 import json
 import re
 import signal
@@ -20,8 +21,9 @@ pytestmark = pytest.mark.cluster
 class Server:
     """`ordhash serve` in a process of its own."""
 
-    def __init__(self, *arguments):
-        command = [sys.executable, "-m", "ordhash.cli", "serve", *map(str, arguments)]
+    def __init__(self, *arguments, before=""):
+        program = f"{before}\nfrom ordhash.cli import main\nmain()"
+        command = [sys.executable, "-c", program, "serve", *map(str, arguments)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.said = self.process.stdout.readline()
         found = re.search(r"http://(\S+?):(\d+)/(\S*)", self.said)
@@ -38,8 +40,8 @@ class Server:
 def serve():
     servers = []
 
-    def start(*arguments):
-        servers.append(Server(*arguments))
+    def start(*arguments, before=""):
+        servers.append(Server(*arguments, before=before))
         return servers[-1]
 
     yield start
@@ -82,6 +84,60 @@ def test_a_request_under_way_is_answered_before_the_server_stops(number, serve, 
     status = server.process.wait(30)
     assert status in ((0,) if number == signal.SIGINT else (0, -signal.SIGTERM))
     assert "Traceback" not in server.process.stderr.read()
+
+
+SLOW_SEARCH = """
+import time
+from ordhash.service.library import Library
+Library.search_like = lambda *arguments: time.sleep(60)
+"""
+SLOW_START = """
+import time
+from ordhash.service.library import Library
+Library.warm_up = lambda *arguments: time.sleep(60)
+"""
+SEARCH = b'{"examples": [{"key": "apple/apple_0.jpg"}], "distance": "ordinal"}'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("before", "head", "body"),
+    [
+        ("", b"", b""),
+        ("", b"GET /v1/hea", b""),
+        ("", b"POST /v1/search/image HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n", b"half"),
+        (SLOW_SEARCH, b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n", SEARCH),
+        (SLOW_START, b"", b""),
+    ],
+    ids=["nothing", "headers", "body", "search", "start"],
+)
+def test_it_stops_within_seconds_whatever_is_in_progress(number, before, head, body, serve, photo_collection):
+    server = serve(photo_collection, "--port", 0, before=before)
+    with socket.create_connection(server.address, timeout=60) as connection:
+        if before == SLOW_SEARCH:
+            head += b"Content-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+        time.sleep(1)
+        started = time.monotonic()
+        server.process.send_signal(number)
+        assert server.process.wait(30) in ((0,) if number == signal.SIGINT else (128 + number, -number))
+        assert time.monotonic() - started < 12  # 8, and some for a busy machine
+    assert "Traceback" not in server.process.stderr.read()
+
+
+def test_a_chunked_body_without_end_is_cut_off(serve, photo_collection):
+    server = serve(photo_collection, "--port", 0, "--upload-mb", 1)
+    head = b"POST /v1/search/image HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(server.address, timeout=60) as connection:
+        connection.sendall(head)
+        ended = time.monotonic() + 30
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < ended:
+                connection.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+        assert time.monotonic() < ended
+        answer = connection.recv(1 << 16).lower()
+    assert answer.startswith(b"http/1.1 413")
+    assert b"connection: close" in answer
 
 
 def test_no_more_is_taken_in_at_once_than_there_is_room_for(serve, photo_collection):
