@@ -30,6 +30,7 @@ from PIL import Image
 from ordhash.codes import CodeFacts, OrdinalCodes
 from ordhash.collection import Collection, Entry
 from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.fingerprints import FINGERPRINT
 from ordhash.model import load_model
 from ordhash.support import write_json
 
@@ -56,7 +57,7 @@ def made_collection(n: int, model_path: Path) -> Path:
             rows = range(start, min(start + CHUNK, n))
             symbols = rng.integers(0, model.info.spec.arity, (len(rows), model.info.spec.n_segments))
             codes = OrdinalCodes.from_symbols(symbols, arity=model.info.spec.arity)
-            fingerprints = rng.integers(0, 256, (len(rows), 32), dtype=np.uint8)
+            fingerprints = rng.integers(0, 256, (len(rows), FINGERPRINT.packed_bytes), dtype=np.uint8)
             catalogue.update(
                 Entry(f"{row // 1000}/{row}.jpg", 1_000_000 + row, 10**18 + row, row.to_bytes(16), code, mark)
                 for row, code, mark in zip(rows, map(bytes, codes.packed()), map(bytes, fingerprints), strict=True)

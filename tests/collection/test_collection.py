@@ -1,6 +1,5 @@
 """A collection stays in step with its folder, whatever happens to either."""
 
-import dataclasses
 import fcntl
 import os
 import shutil
@@ -19,11 +18,10 @@ from permissions import forbid_writing, unprivileged
 from PIL import Image
 
 from ordhash import Encoder, OrdinalIndex
-from ordhash.codes.codes import CodeSpec
-from ordhash.codes.file import CodeFacts, read_codes
-from ordhash.collection import Collection, Entry, sync
+from ordhash.codes.file import read_codes
+from ordhash.collection import Collection, sync
 from ordhash.collection.catalogue import Catalogue
-from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
+from ordhash.collection.fingerprints import NEAR_DUPLICATE
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.search import Target, search_by_images
 
@@ -241,40 +239,13 @@ def test_near_duplicates_are_told_apart_from_what_looks_alike(collection, photo_
     assert collection.duplicates() == [["coffee.png", "copy.png"]]
     assert collection.duplicates(distance=NEAR_DUPLICATE) == [["coffee.png", "copy.png", "small.jpg"]]
     assert collection.duplicates(distance=0) == [["coffee.png", "copy.png"]]
-    everything = collection.duplicates(distance=256)  # but those of one colour have nothing to compare
-    assert everything == [[key for key in collection.index().keys.tolist() if not key.startswith("plain")]]
+    with pytest.raises(InputError, match="distance"):
+        collection.duplicates(distance=NEAR_DUPLICATE + 1)
 
     target = Target(encoder, collection.index(), collection)
     for query, same in (("copy.png", {"coffee.png", "copy.png", "small.jpg"}), ("plain_0.png", set())):
         answers, _ = search_by_images([photo_folder / query], target, top_k=24)
         assert {answer.key for answer in answers[0].found if answer.near_duplicate} == same
-
-
-def test_groups_of_duplicates_are_those_of_all_pairs(tmp_path):
-    """Among drawn fingerprints, some near each other, against a plain search through all pairs."""
-    rng = np.random.default_rng(0)
-    prints = rng.integers(0, 256, (40, 32), dtype=np.uint8)
-    prints[20:] = prints[:20] ^ np.packbits(rng.random((20, 256)) < 0.15, axis=1)
-    keys = [f"{n:02d}" for n in range(40)]
-    entries = [Entry(key, 1, 1, key.encode(), bytes(6), row.tobytes()) for key, row in zip(keys, prints, strict=True)]
-    entries[7] = dataclasses.replace(entries[7], fingerprint=None)
-    collection = Collection(tmp_path)
-    facts = CodeFacts(CodeSpec(48, 4), None, None)
-    with Catalogue(tmp_path / "catalogue.sqlite", facts, tmp_path) as catalogue:
-        catalogue.update(entries)
-    groups = {key: {key} for key in keys}
-    for one in entries:
-        for other in entries:
-            near = None not in (one.fingerprint, other.fingerprint)
-            if near and fingerprint_distance(one.fingerprint, other.fingerprint) <= 38:
-                joined = groups[one.key] | groups[other.key]
-                groups |= dict.fromkeys(joined, joined)
-    expected = sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})
-    assert 5 < len(expected) < 20
-    assert collection.duplicates(distance=38) == [list(group) for group in expected]
-    with Catalogue(collection.path / "catalogue.sqlite") as catalogue:
-        catalogue.update(gone=keys)
-    assert collection.duplicates() == collection.duplicates(distance=256) == []
 
 
 def test_photographs_are_read_again(collection, photo_folder, encoder):

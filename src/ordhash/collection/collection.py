@@ -11,6 +11,7 @@ from ordhash.collection.access import create_folder, restrict_folder
 from ordhash.collection.adding import add_photograph
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
+from ordhash.collection.duplicates import duplicate_groups
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.listing import list_files
@@ -170,15 +171,13 @@ class Collection:
         """Keys of images that show the same picture, two or more in a group, in the order of keys.
 
         Args:
-            distance: Bits of 256 in which the fingerprints of two images may differ, for instance
-                [NEAR_DUPLICATE][ordhash.collection.NEAR_DUPLICATE]; every image of a group is that near to another
-                of it. None asks for files that are equal byte for byte.
+            distance: How far the fingerprints of two images may be apart, 0 to
+                [NEAR_DUPLICATE][ordhash.collection.NEAR_DUPLICATE]; every image of a group is that near to its first.
+                None asks for files that are equal byte for byte.
             progress: Whether to show a bar.
         """
         with self._connections.opened() as catalogue:
             entries = catalogue.entries()
-        from ordhash.collection.duplicates import duplicate_groups  # loads SciPy, which no other command needs
-
         return duplicate_groups(entries, distance, progress=progress)
 
     def entries(self, keys: Sequence[str], *, model_id: str | None = None) -> list[Entry | None]:

@@ -5,53 +5,95 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse
-from scipy.sparse.csgraph import connected_components
+import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes
-from ordhash.collection.fingerprints import FINGERPRINT
+from ordhash.collection.fingerprints import (
+    CANDIDATE,
+    FINGERPRINT,
+    NEAR_DUPLICATE,
+    distances_to,
+    hash_of,
+    turned_hashes,
+)
 from ordhash.collection.rows import Entry
+from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex
 from ordhash.support import progress_bar
 
 __all__ = ["duplicate_groups"]
 
-_AT_ONCE = 256
+_AT_ONCE = 32  # pictures, each searched in eight ways
+_COMPARED = 64  # at most, the nearest: thousands of flags or skies have the same hash
 
 
 def duplicate_groups(entries: Sequence[Entry], distance: int | None, *, progress: bool = False) -> list[list[str]]:
     """Keys of images that show the same picture, two or more in a group, in the order of the entries.
 
+    Every image of a group is near to its first, so a chain of small steps is no group.
+
     Args:
         entries: Images.
-        distance: Bits in which fingerprints may differ; None asks for files that are equal byte for byte.
+        distance: How far fingerprints may be apart, 0 to ``NEAR_DUPLICATE``; None asks for files that are equal byte
+            for byte.
         progress: Whether to show a bar.
+
+    Raises:
+        InputError: A distance that is not allowed.
     """
-    if not entries:
-        return []
-    first: dict[bytes, int] = {}
-    pairs = [(first.setdefault(entry.content, row), row) for row, entry in enumerate(entries)]
+    if distance is not None and not 0 <= distance <= NEAR_DUPLICATE:
+        raise InputError(
+            f"the distance is {distance}; allowed are 0 to {NEAR_DUPLICATE}, since farther pictures are not compared"
+        )
+    groups: dict[bytes, list[str]] = {}
+    firsts: list[Entry] = []
+    for entry in entries:
+        if entry.content not in groups:
+            firsts.append(entry)
+        groups.setdefault(entry.content, []).append(entry.key)
     if distance is not None:
-        pairs += _near(entries, distance, progress=progress)
-    one, other = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    graph = scipy.sparse.coo_array((np.ones(len(one), dtype=bool), (one, other)), (len(entries), len(entries)))
-    groups: dict[int, list[str]] = {}
-    for entry, group in zip(entries, connected_components(graph, directed=False)[1].tolist(), strict=True):
-        groups.setdefault(group, []).append(entry.key)
+        places = {entry.key: place for place, entry in enumerate(entries)}
+        for one, other in _near(firsts, distance, progress=progress):
+            groups[one] = sorted(groups[one] + groups.pop(other), key=places.__getitem__)
     return [keys for keys in groups.values() if len(keys) > 1]
 
 
-def _near(entries: Sequence[Entry], distance: int, *, progress: bool) -> list[tuple[int, int]]:
-    """Pairs of entries whose fingerprints differ in at most some bits, the smaller row first."""
-    rows = np.array([row for row, entry in enumerate(entries) if entry.fingerprint is not None], dtype=np.int64)
-    packed = np.frombuffer(b"".join(entry.fingerprint or b"" for entry in entries), dtype=np.uint8)
-    codes = OrdinalCodes.from_packed(packed.reshape(len(rows), FINGERPRINT.packed_bytes), FINGERPRINT)
-    index, pairs = OrdinalIndex(codes), []
-    with progress_bar("Comparing", len(rows), show=progress) as advance:
-        for start in range(0, len(rows), _AT_ONCE):
-            some = codes[start : start + _AT_ONCE]
-            for row, found in enumerate(index.search_radius(some, radius=distance), start=start):
-                later = found.rows[found.rows > row]
-                pairs += [(int(rows[row]), int(other)) for other in rows[later]]
+def _near(entries: Sequence[Entry], distance: int, *, progress: bool) -> list[tuple[bytes, bytes]]:
+    """Contents of the first image of a group and of each other one of it."""
+    known = [(entry.content, entry.fingerprint) for entry in entries if entry.fingerprint is not None]
+    if not known:
+        return []
+    prints = [one for _, one in known]
+    index = OrdinalIndex(OrdinalCodes.from_packed(np.stack([hash_of(one) for one in prints]), FINGERPRINT))
+    first = np.ones(len(known), dtype=np.bool_)  # whether an image is the first of its group, as far as is known
+    pairs = []
+    with progress_bar("Comparing", len(known), show=progress) as advance:
+        for start in range(0, len(known), _AT_ONCE):
+            some = range(start, min(start + _AT_ONCE, len(known)))
+            turned = np.concatenate([turned_hashes(prints[row]) for row in some])
+            found = index.search_radius(OrdinalCodes.from_packed(turned, FINGERPRINT), radius=CANDIDATE)
+            for place, row in enumerate(some):
+                eight = found[8 * place : 8 * place + 8]
+                rows = np.concatenate([one.rows for one in eight])
+                candidates = _nearest(
+                    rows, np.concatenate([one.distances for one in eight]), first & (np.arange(len(first)) < row)
+                )
+                if not len(candidates):
+                    continue
+                apart = distances_to(prints[row], [prints[other] for other in candidates.tolist()])
+                if apart.min() <= distance:
+                    first[row] = False
+                    pairs.append((known[int(candidates[apart.argmin()])][0], known[row][0]))
             advance(len(some))
     return pairs
+
+
+def _nearest(
+    rows: npt.NDArray[np.int64], distances: npt.NDArray[np.integer], allowed: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """Those of some rows that are allowed, each once, nearest first, and not too many."""
+    order = np.argsort(distances, kind="stable")
+    rows = rows[order]
+    rows = rows[allowed[rows]]
+    _, at = np.unique(rows, return_index=True)
+    return rows[np.sort(at)[:_COMPARED]]

@@ -1,56 +1,123 @@
-"""Fingerprints: perceptual hashes, which tell the same picture from one that looks alike.
+"""Fingerprints tell the same picture from one that looks alike.
 
-Copies of a photograph that were scaled, recompressed or brightened a little have nearly equal fingerprints; different
-photographs of the same thing do not, however near their ordinal codes are.
+A fingerprint is a perceptual hash, by which an index finds candidates, and a small picture, by which they are compared
+([ordhash.collection.likeness][]). Copies of a photograph that were scaled, compressed, brightened a little, turned by
+quarters or mirrored have near fingerprints; a picture whose contents differ somewhere does not.
 """
 
 from __future__ import annotations
 
+import functools
+import io
+import math
 from collections.abc import Sequence
 
-import imagehash
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from ordhash.codes import CodeSpec
+from ordhash.collection.likeness import SIDE, cosines, unlikeness
 
-__all__ = ["FINGERPRINT", "NEAR_DUPLICATE", "fingerprint", "fingerprint_distance", "first_alike"]
+__all__ = [
+    "CANDIDATE",
+    "FINGERPRINT",
+    "NEAR_DUPLICATE",
+    "distances_to",
+    "fingerprint",
+    "fingerprint_distance",
+    "first_alike",
+    "hash_of",
+    "turned_hashes",
+]
 
-# A fingerprint is a code of arity 2, so an index finds near ones.
-FINGERPRINT = CodeSpec(256, 2)
-# Chosen with benchmarks/likeness.py: copies found, and different pictures mistaken for copies.
+# The hash is a code of arity 2, so an index finds near ones: for each of 12 x 12 frequencies, whether it is clearly
+# positive, and whether it is clearly negative.
+_FREQUENCIES = 12
+FINGERPRINT = CodeSpec(2 * _FREQUENCIES**2, 2)
+CANDIDATE = 48
+"""Bits of the hash in which pictures may differ to be compared; those of unrelated pictures differ in about 100."""
+
 NEAR_DUPLICATE = 32
-_LEAST_CONTRAST = 2.0  # grey levels; below it the bits are noise
+"""Up to this distance two pictures count as the same."""
+
+_FARTHEST = 256
+_CLEARLY = 0.4 * SIDE  # of an orthonormal transform: a wave of about half a grey level
+_LEAST_CONTRAST = 2.0  # levels; below it there is nothing to compare
+_QUALITIES, _BYTES = (95, 85), 2200  # of the small picture: the better one where it takes few bytes, as of documents
 
 
 def fingerprint(pixels: npt.NDArray[np.uint8]) -> bytes | None:
-    """Perceptual hash of a picture: signs of the 16 x 16 lowest frequencies of its grey values, against their median.
-
-    pHash as the package ImageHash computes it.
+    """Hash and small picture of a picture.
 
     Args:
-        pixels: uint8 (h, w, 3), of about 64 pixels a side or more.
+        pixels: uint8 (h, w, 3), of about 80 pixels a side or more.
 
     Returns:
-        32 bytes; None for a picture of nearly one colour, which has no features that could be compared.
+        36 bytes of the hash (signs of the 12 x 12 lowest frequencies of its grey values), and a WebP file of 80 x 80
+        pixels: in all about 2 kB for a photograph, at most about 3. None for a picture of nearly one colour, which has
+        nothing that could be compared.
 
     >>> fingerprint(np.zeros((64, 64, 3), np.uint8)) is None
     True
     """
-    grey = Image.fromarray(pixels).convert("L")
-    if np.asarray(grey).std() < _LEAST_CONTRAST:
+    small = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    if np.asarray(small.convert("YCbCr")).std(axis=(0, 1)).max() < _LEAST_CONTRAST:
         return None
-    return np.packbits(imagehash.phash(grey, hash_size=16).hash.ravel()).tobytes()
+    for quality in _QUALITIES:
+        file = io.BytesIO()
+        small.save(file, "WEBP", quality=quality, method=4)
+        if file.tell() <= _BYTES:
+            break
+    waves = _waves(np.asarray(small.convert("L"), dtype=np.float32))
+    packed: bytes = _hashes(waves[None])[0].tobytes()
+    return packed + file.getvalue()
 
 
 def fingerprint_distance(one: bytes, other: bytes) -> int:
-    """Bits that differ, 0 to 256; up to ``NEAR_DUPLICATE`` two pictures count as the same.
+    """How far two pictures are from showing the same, 0 to 256; up to ``NEAR_DUPLICATE`` they do.
 
-    >>> fingerprint_distance(bytes(32), bytes([3]) + bytes(31))
-    2
+    The smallest over the eight ways to turn one of them by quarters and mirror it.
+
+    >>> picture = np.zeros((80, 80, 3), np.uint8)
+    >>> picture[:, :20] = 200, 30, 30
+    >>> one = fingerprint(picture)
+    >>> fingerprint_distance(one, fingerprint(picture[:, ::-1])) <= NEAR_DUPLICATE
+    True
+    >>> fingerprint_distance(one, fingerprint(picture[..., ::-1])) <= NEAR_DUPLICATE
+    False
     """
-    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
+    return int(distances_to(one, [other])[0])
+
+
+def distances_to(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
+    """Distances of some fingerprints to one, each as ``fingerprint_distance`` gives it.
+
+    Args:
+        one: A fingerprint.
+        others: m fingerprints.
+
+    Returns:
+        int64 (m,).
+    """
+    distances = np.full(len(others), _FARTHEST, dtype=np.int64)
+    if not others:
+        return distances
+    hashes = np.stack([hash_of(other) for other in others])
+    differing = np.bitwise_count(turned_hashes(one)[:, None] ^ hashes).sum(axis=2, dtype=np.int64)  # (8, m)
+    nearest = differing.min(axis=0)
+    distances = np.asarray(np.clip(nearest, NEAR_DUPLICATE + 1, _FARTHEST), dtype=np.int64)
+    mine = _picture(one)
+    pairs = [(way, row) for way, row in np.argwhere(differing <= CANDIDATE).tolist()]
+    theirs = [(way, row, _picture(others[row])) for way, row in pairs]
+    known = [(way, row, picture) for way, row, picture in theirs if picture is not None]
+    if mine is None or not known:
+        return distances
+    turned = np.stack([_turn_back(picture, way) for way, _, picture in known])
+    found = np.ceil(unlikeness(mine, turned) * NEAR_DUPLICATE)
+    best = np.full(len(others), math.inf)
+    np.minimum.at(best, [row for _, row, _ in known], found)
+    return np.asarray(np.where(np.isfinite(best), np.minimum(best, _FARTHEST), distances), dtype=np.int64)
 
 
 def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | None = None) -> list[int | None]:
@@ -58,26 +125,80 @@ def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | 
 
     Args:
         fingerprints: Of n pictures.
-        others: Of the others; None compares each picture with those before it.
+        others: Of the others; None compares each picture with those before it that are themselves like none before
+            them, so that every picture of a group is near to the first.
 
-    >>> first_alike([bytes(32), bytes([255]) * 32, bytes([1]) + bytes(31)])
-    [None, None, 0]
+    >>> stripes = np.zeros((2, 80, 80, 3), np.uint8)
+    >>> stripes[0, :20], stripes[1, 20:60] = 255, 255
+    >>> one, other = map(fingerprint, stripes)
+    >>> first_alike([one, other, None, one])
+    [None, None, None, 0]
     """
-    bits = _bits(fingerprints if others is None else others)
     found: list[int | None] = []
+    firsts: list[int] = []
     for place, one in enumerate(fingerprints):
-        among = bits[:place] if others is None else bits
-        if one is None or not len(among):
+        among = [fingerprints[first] or b"" for first in firsts] if others is None else others
+        near = [] if one is None else np.flatnonzero(distances_to(one, among) <= NEAR_DUPLICATE).tolist()
+        if near:
+            found.append(near[0] if others is not None else firsts[near[0]])
+        else:
             found.append(None)
-            continue
-        differing = np.bitwise_count(among ^ np.frombuffer(one, dtype=np.uint8)).sum(axis=1)
-        known = differing <= NEAR_DUPLICATE
-        if others is None:
-            known &= np.array([other is not None for other in fingerprints[:place]])
-        found.append(int(known.argmax()) if known.any() else None)
+            if one is not None:
+                firsts.append(place)
     return found
 
 
-def _bits(fingerprints: Sequence[bytes | None]) -> npt.NDArray[np.uint8]:
-    packed = b"".join(one or bytes(FINGERPRINT.packed_bytes) for one in fingerprints)
-    return np.frombuffer(packed, dtype=np.uint8).reshape(len(fingerprints), FINGERPRINT.packed_bytes)
+def hash_of(one: bytes) -> npt.NDArray[np.uint8]:
+    """The hash of a fingerprint, uint8 (FINGERPRINT.packed_bytes,)."""
+    size = FINGERPRINT.packed_bytes
+    return np.frombuffer(one[:size].ljust(size, b"\0"), dtype=np.uint8)
+
+
+def turned_hashes(one: bytes) -> npt.NDArray[np.uint8]:
+    """The hashes of the eight ways to turn a picture by quarters and mirror it, uint8 (8, FINGERPRINT.packed_bytes).
+
+    Mirrored, every odd wave changes its sign; turned, the two directions change places.
+
+    Args:
+        one: Its fingerprint.
+    """
+    positive, negative = np.unpackbits(hash_of(one)).reshape(2, _FREQUENCIES, _FREQUENCIES)
+    odd = np.arange(_FREQUENCIES) % 2
+    hashes = []
+    for way in range(8):
+        swapped = (odd[:, None] * (way >> 1 & 1) + odd * (way & 1)) % 2 == 1
+        bits = np.stack([np.where(swapped, negative, positive), np.where(swapped, positive, negative)])
+        hashes.append(np.packbits(bits.swapaxes(1, 2) if way & 4 else bits))
+    return np.stack(hashes)
+
+
+def _turn_back(picture: npt.NDArray[np.uint8], way: int) -> npt.NDArray[np.uint8]:
+    """What a picture was before it was turned in one of the eight ways of ``turned_hashes``."""
+    if way & 4:
+        picture = picture.swapaxes(0, 1)
+    if way & 2:
+        picture = picture[::-1]
+    return picture[:, ::-1] if way & 1 else picture
+
+
+def _waves(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    rows = cosines(SIDE, _FREQUENCIES)
+    waves = np.asarray(rows @ grey @ rows.T, dtype=np.float32)
+    waves[0, 0] = 0  # the mean
+    return waves
+
+
+def _hashes(waves: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    bits = np.stack([waves > _CLEARLY, waves < -_CLEARLY], axis=1)
+    return np.packbits(bits.reshape(len(waves), -1), axis=1)
+
+
+@functools.lru_cache(maxsize=4096)  # 80 MB
+def _picture(one: bytes) -> npt.NDArray[np.uint8] | None:
+    """The small picture of a fingerprint, YCbCr; None if it is damaged."""
+    try:
+        with Image.open(io.BytesIO(one[FINGERPRINT.packed_bytes :]), formats=["WEBP"]) as file:
+            picture = np.array(file.convert("YCbCr"))
+    except Exception:  # Pillow does not say what a decoder may raise; `verify` names the row
+        return None
+    return picture if picture.shape == (SIDE, SIDE, 3) else None

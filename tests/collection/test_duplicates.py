@@ -1,0 +1,83 @@
+"""Groups of images that show the same picture."""
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from ordhash.collection import duplicates
+from ordhash.collection.duplicates import duplicate_groups
+from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, fingerprint_distance
+from ordhash.collection.rows import Entry
+from ordhash.data import prepare
+from ordhash.errors import InputError
+
+
+def entries_of(pictures):
+    return [
+        Entry(f"{n:03}.png", 1, 1, bytes([n, n >> 8]) * 8, b"", fingerprint(prepare(picture, 160, "squash")))
+        for n, picture in enumerate(pictures)
+    ]
+
+
+def photograph(name):
+    return Image.fromarray(getattr(skimage.data, name)()).convert("RGB")
+
+
+def test_a_chain_of_small_steps_is_no_group():
+    sky = photograph("hubble_deep_field")
+    entries = entries_of([sky.crop((3 * step, 100, 3 * step + 500, 500)) for step in range(12)])
+    by_key = {entry.key: entry for entry in entries}
+    groups = duplicate_groups(entries, NEAR_DUPLICATE)
+    assert groups
+    assert not any({"000.png", "011.png"} <= set(keys) for keys in groups)
+    for first, *others in groups:
+        for other in others:
+            assert fingerprint_distance(by_key[first].fingerprint, by_key[other].fingerprint) <= NEAR_DUPLICATE
+
+
+def test_turned_and_mirrored_copies_are_in_the_group():
+    cat, coffee = photograph("chelsea"), photograph("coffee")
+    turned = [cat.transpose(way) for way in Image.Transpose]
+    entries = entries_of([coffee, cat, *turned, coffee.resize((200, 133))])
+    assert duplicate_groups(entries, NEAR_DUPLICATE) == [["000.png", "009.png"], [f"{n:03}.png" for n in range(1, 9)]]
+    assert duplicate_groups(entries, None) == []
+
+
+def test_equal_files_are_in_the_group_of_their_picture():
+    small = photograph("coffee").resize((200, 133))
+    one, other, third, fourth = entries_of([photograph("coffee"), small, Image.new("RGB", (50, 50)), small])
+    again = [
+        Entry("004.png", 1, 1, other.content, b"", other.fingerprint),
+        Entry("005.png", 1, 1, third.content, b"", None),
+    ]
+    entries = [one, other, third, fourth, *again]
+    assert duplicate_groups(entries, NEAR_DUPLICATE) == [
+        ["000.png", "001.png", "003.png", "004.png"],
+        ["002.png", "005.png"],
+    ]
+    assert duplicate_groups(entries, None) == [["001.png", "004.png"], ["002.png", "005.png"]]
+
+
+def test_only_the_nearest_of_many_with_the_same_hash_are_compared(monkeypatch):
+    """Flags of one layout: thousands of them must not be compared in pairs, and copies are still found."""
+    rng, compared = np.random.default_rng(0), []
+    flags = rng.integers(20, 235, (60, 3, 3), dtype=np.uint8)
+    pictures = [Image.fromarray(np.repeat(flag, 60, axis=0)[None].repeat(120, axis=0)) for flag in flags]
+    entries = entries_of([*pictures, pictures[7].resize((90, 60))])
+    count = duplicates.distances_to
+    monkeypatch.setattr(duplicates, "distances_to", lambda one, some: compared.append(len(some)) or count(one, some))
+    monkeypatch.setattr(duplicates, "_COMPARED", 8)
+    assert duplicate_groups(entries, NEAR_DUPLICATE) == [["007.png", "060.png"]]
+    assert max(compared) <= 8
+
+
+@pytest.mark.parametrize("distance", [-1, NEAR_DUPLICATE + 1])
+def test_a_distance_that_is_not_compared(distance):
+    with pytest.raises(InputError, match="distance"):
+        duplicate_groups([], distance)
+
+
+def test_nothing_to_compare():
+    assert duplicate_groups([], NEAR_DUPLICATE) == []
+    assert duplicate_groups(entries_of([Image.new("RGB", (50, 50)), Image.new("RGB", (40, 40), "red")]), 0) == []
