@@ -56,7 +56,7 @@ def test_manifests_are_read_as_those_here(photo_folder):
         ("nowhere", "is neither a folder nor a manifest"),
         ("nowhere.csv", "is neither a folder nor a manifest"),
         ("empty", "holds no image"),
-        ("broken.parquet", "cannot be read as a parquet table"),
+        ("broken.parquet", "cannot be read as a Parquet table"),
     ],
 )
 def test_what_cannot_be_read(tmp_path, name, why):

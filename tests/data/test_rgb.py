@@ -28,7 +28,7 @@ def test_integers_beyond_16_bits_are_scaled() -> None:
     assert grey(np.array([[-(2**31), 0, 2**31 - 1]], np.int64).astype(np.int32)) == [0, 128, 255]
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "I", "F", "CMYK"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "I", "F", "CMYK", "YCbCr"])
 def test_a_large_image_is_averaged_to_what_is_needed(mode: str) -> None:
     ramp = np.linspace(0, 1, 1600).astype(np.float32)[None].repeat(1200, 0)
     scale = {"I": 65535, "I;16": 65535}.get(mode, 255)

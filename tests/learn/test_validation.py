@@ -92,7 +92,8 @@ def test_a_share_of_every_class_is_held_out_and_never_its_last_image(sizes, frac
     assert sorted([*training.keys.tolist(), *validation.keys.tolist()]) == list(range(len(images)))  # no overlap
     for label, size in enumerate(sizes):
         taken = int(validation.labels[:, label].sum())
-        assert taken == min(round(fraction * size), size - 1)
+        share = min(round(fraction * size), size - 1)
+        assert taken == (share if share > 1 else 0)  # one image alone would measure nothing
         assert training.labels[:, label].any()
 
 
@@ -119,13 +120,31 @@ def test_images_and_labels_stay_together():
         np.testing.assert_array_equal(part.labels, images.labels[part.keys])
 
 
+@pytest.mark.parametrize("size", range(1, 20))
+def test_images_that_could_measure_nothing_are_learned_from(size):
+    _, validation = held_out(make_set(np.eye(3, dtype=bool)[np.arange(3 * size) % 3]), 0.1, 0)
+    assert len(validation) == (6 if size >= 15 else 0)
+    if len(validation):
+        assert leave_one_out_map(OrdinalCodes.from_symbols(np.zeros((6, 2), np.uint8), arity=2), validation.labels)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_images_held_out_share_a_label_with_another(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.random((60, 20)) < 0.08
+    labels[np.arange(60), rng.integers(0, 20, 60)] = True
+    validation = held_out(make_set(labels), 0.2, seed)[1].labels.astype(int)
+    shared = (validation @ validation.T > 0).sum(axis=1) - 1
+    assert (shared > 0).all()
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_no_class_loses_its_last_image_where_images_carry_many_labels(seed):
     # Class 0 is on three images, each of which also carries a label rarer than it.
     labels = np.array([[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 0, 0, 1]], dtype=bool)
     training, validation = held_out(make_set(labels), 0.5, seed)
     assert training.labels.any(axis=0).all()
-    assert len(validation) > 0
+    assert len(validation) != 1
 
 
 # ---------------------------------------------------------------- leave_one_out_map

@@ -10,7 +10,7 @@ import typer
 from ordhash.cli.options import refuse_idle
 from ordhash.codes import CodeTable, Plan, read_codes, read_shards
 from ordhash.collection import Collection
-from ordhash.data import PROTOCOLS, ImageSet, Protocol, load_protocol, read_images
+from ordhash.data import PROTOCOLS, ImageSet, Protocol, is_table_name, load_protocol, read_images
 from ordhash.errors import DataError, InputError, did_you_mean
 from ordhash.index import OrdinalIndex
 from ordhash.support import Location, is_address, without_password
@@ -183,4 +183,4 @@ def check_codes_output(path: Path, *, force: bool) -> None:
 
 
 def _is_image(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() not in (".csv", ".parquet")
+    return path.is_file() and not is_table_name(path.name)

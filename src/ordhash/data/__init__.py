@@ -11,6 +11,7 @@ from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
 from ordhash.data.remote import read_location
 from ordhash.data.scaling import Fit, prepare
+from ordhash.data.tables import is_table_name
 from ordhash.data.walking import CATALOGUE, is_image_name, walk_images
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "content_id",
     "file_suffix",
     "is_image_name",
+    "is_table_name",
     "load_protocol",
     "manifest_set",
     "open_file",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ordhash.codes import LABELS, composed, joined_labels
 from ordhash.data.images import ImageSource, content_id, source_name
 from ordhash.errors import ImageError, InputError
 
@@ -114,8 +115,8 @@ class ImageSet:
         if self.labels is None:
             return self.metadata
         names = np.array(self.class_names, dtype=object)
-        labels = pa.array([";".join(names[row]) for row in self.labels], pa.string())
-        return pa.table({"labels": labels}) if self.metadata is None else self.metadata.append_column("labels", labels)
+        labels = pa.array([joined_labels(names[row]) for row in self.labels], pa.string())
+        return pa.table({LABELS: labels}) if self.metadata is None else self.metadata.append_column(LABELS, labels)
 
     def without_labels(self) -> ImageSet:
         """The same images without labels."""
@@ -165,10 +166,13 @@ def as_image_set(images: Images) -> ImageSet:
 def label_matrix(names: Sequence[Sequence[str]]) -> tuple[Labels, tuple[str, ...]]:
     """Label matrix and class names (sorted), from a list of label names for each image.
 
+    Names that differ only in composed and decomposed accents are one class.
+
     >>> matrix, classes = label_matrix([["sky"], ["sea", "sky"]])
     >>> classes, matrix.astype(int).tolist()
     (('sea', 'sky'), [[0, 1], [1, 1]])
     """
+    names = [[composed(name) for name in row] for row in names]
     classes = tuple(sorted({name for row in names for name in row}))
     column = {name: position for position, name in enumerate(classes)}
     matrix = np.zeros((len(names), len(classes)), dtype=bool)

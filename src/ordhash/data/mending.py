@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 __all__ = ["mended"]
 
@@ -117,13 +117,26 @@ def _without_damage(content: bytes) -> bytes:
         body = content[place + 8 : place + 8 + length]
         checksum = struct.pack(">I", zlib.crc32(name + body))
         needed = name[0:1].isupper()
-        if name in _CHUNKS and (needed or content[place + 8 + length : place + 12 + length] == checksum):
+        if name == b"iCCP" and _is_huge(body):
+            pass
+        elif name in _CHUNKS and (needed or content[place + 8 + length : place + 12 + length] == checksum):
             parts += [struct.pack(">I", len(body)), name, body, checksum]
         if name == b"IEND":
             break
         place += 12 + length
     parts += [bytes(4), b"IEND", struct.pack(">I", zlib.crc32(b"IEND"))]
     return b"".join(parts)
+
+
+def _is_huge(profile: bytes) -> bool:
+    """Whether Pillow refuses a compressed profile for its size."""
+    start = profile.find(b"\0") + 2
+    try:
+        return len(zlib.decompressobj().decompress(profile[start:], PngImagePlugin.MAX_TEXT_CHUNK + 1)) > (
+            PngImagePlugin.MAX_TEXT_CHUNK
+        )
+    except zlib.error:
+        return True
 
 
 def _scans_of(content: bytes) -> str | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ordhash.data.folders import read_folder
 from ordhash.data.imageset import ImageSet
-from ordhash.data.manifests import MANIFEST_SUFFIXES, read_manifest
+from ordhash.data.manifests import read_manifest
+from ordhash.data.tables import is_table_name
 from ordhash.errors import DataError
 
 __all__ = ["read_images"]
@@ -21,8 +22,8 @@ def read_images(path: str | Path) -> ImageSet:
     path = Path(path)
     if path.is_dir():
         return read_folder(path)
-    if path.suffix.lower() in MANIFEST_SUFFIXES:
+    if is_table_name(path.name):
         return read_manifest(path)
     if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of images, or a manifest (.csv or .parquet)")
-    raise DataError(f"{path} is neither a folder nor a manifest (.csv or .parquet); give one of these")
+        raise DataError(f"{path} does not exist; give a folder of images, or a manifest (.csv, .tsv or .parquet)")
+    raise DataError(f"{path} is neither a folder nor a manifest (.csv, .tsv or .parquet); give one of these")

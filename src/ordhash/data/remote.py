@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from ordhash.data.folders import folder_set
 from ordhash.data.imageset import ImageSet
-from ordhash.data.manifests import manifest_set, read_table
+from ordhash.data.manifests import manifest_set
+from ordhash.data.tables import is_table_name, read_table
 from ordhash.data.walking import CATALOGUE, is_image_name
 from ordhash.errors import DataError, first_line
 from ordhash.support import Location
@@ -25,8 +24,8 @@ def read_location(location: Location) -> ImageSet:
         collections = tuple(f"{name[: -len(CATALOGUE)]}" for name in names if name.endswith(f"/{CATALOGUE}"))
         wanted = [name for name in names if is_image_name(name) and not name.startswith(collections)]
         return folder_set(wanted, str(location), location.inside)
-    if PurePosixPath(location.path).suffix.lower() not in (".csv", ".parquet") or not location.is_file():
-        raise DataError(f"{location} is neither a folder nor a manifest (.csv or .parquet); give one of these")
+    if not is_table_name(location.path) or not location.is_file():
+        raise DataError(f"{location} is neither a folder nor a manifest (.csv, .tsv or .parquet); give one of these")
     try:
         with location.open() as file:
             table = read_table(file, str(location))

@@ -13,7 +13,7 @@ from ordhash.errors import ImageError
 __all__ = ["to_rgb"]
 
 _STRIP = 1 << 20  # pixels converted at once, so that no image exists twice in another mode
-_AVERAGED = frozenset({"L", "RGB", "CMYK", "I", "F"})  # modes that Pillow averages without a copy
+_AVERAGED = frozenset({"L", "RGB", "CMYK", "YCbCr", "LAB", "I", "F"})  # modes that Pillow averages without a copy
 _DEPTHS = (8, 10, 12)  # bits that grey values have in practice, if not 16
 _NOT_FINITE = "its pixels hold NaN or infinite values; convert it to an 8-bit JPEG or PNG"
 

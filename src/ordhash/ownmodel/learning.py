@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ordhash.codes import composed
 from ordhash.collection import Collection, SyncReport
 from ordhash.data import ImageSet, read_manifest, read_photographs
 from ordhash.errors import InputError, OrdhashError, TooFewImagesError
@@ -185,13 +187,22 @@ def learn_labels(
 def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str]]:
     """Photographs with their labels, limited to classes in use, and the labelled keys without a photograph."""
     rows = {str(key): row for row, key in enumerate(images.keys)}
+    rows |= {form: row for key, row in rows.items() if (form := composed(key)) not in rows}
     given = labels_of(labels)
-    known = np.array([str(key) in rows for key in labels.keys], dtype=bool)
+    places = [_row_of(str(key), rows) for key in labels.keys]
+    known = np.array([place is not None for place in places], dtype=bool)
     used = np.flatnonzero(given[known].any(axis=0))
     matrix = np.zeros((len(images), len(used)), dtype=bool)
-    matrix[[rows[str(key)] for key in labels.keys[known]]] = given[known][:, used]
+    # Of several rows for one photograph, all count.
+    np.logical_or.at(matrix, [place for place in places if place is not None], given[known][:, used])
     names = tuple(labels.class_names[column] for column in used)
     return dataclasses.replace(images, labels=matrix, class_names=names), [str(key) for key in labels.keys[~known]]
+
+
+def _row_of(key: str, rows: Mapping[str, int]) -> int | None:
+    """Row of a path of a table, which may have backslashes, or accents in another form than the file's name."""
+    forms = (form for text in (key, key.replace("\\", "/")) for form in (text, composed(text)))
+    return next((rows[form] for form in forms if form in rows), None)
 
 
 def _with_kept_labels(images: ImageSet, kept: Path) -> ImageSet:

@@ -141,7 +141,7 @@ class _Job:
         start = number * self.plan.shard_size
         table = self.rows.take(start, min(start + self.plan.shard_size, self.plan.n_images))
         if self.images is None:
-            images = manifest_set(table, self.name, str, first_row=start)
+            images = manifest_set(table, self.name, self._beside, first_row=start)
             return images, [images.name(row) for row in range(len(images))]
         paths = table["path"].to_pylist()
         metadata = table.drop_columns(["path", "key"])
@@ -160,6 +160,15 @@ class _Job:
         if keys.dtype == object:
             keys = keys.astype(np.str_)
         return ImageSet(sources, keys, metadata=metadata if metadata.num_columns else None), said
+
+    def _beside(self, path: str) -> ImageSource:
+        """The image of a row that gives a path, relative to its table, instead of the contents."""
+        table = self.rows.files[0]  # all are in one folder
+        place = path if path.startswith("/") else f"{table.path.rpartition('/')[0]}/{path}"
+        if table.is_local:
+            return Path(place)
+        read = _content(table, place)
+        return b"" if isinstance(read, ImageError) else read
 
 
 class _ShardEncoder:
