@@ -6,7 +6,7 @@ import skimage.data
 from PIL import Image
 
 from ordhash.collection import duplicates
-from ordhash.collection.duplicates import duplicate_groups
+from ordhash.collection.duplicates import duplicate_groups, without_links
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, fingerprint_distance
 from ordhash.collection.rows import Entry
 from ordhash.data import prepare
@@ -81,3 +81,16 @@ def test_a_distance_that_is_not_compared(distance):
 def test_nothing_to_compare():
     assert duplicate_groups([], NEAR_DUPLICATE) == []
     assert duplicate_groups(entries_of([Image.new("RGB", (50, 50)), Image.new("RGB", (40, 40), "red")]), 0) == []
+
+
+def test_links_are_no_copies(tmp_path):
+    (tmp_path / "real").mkdir()
+    for name in ("real/one.jpg", "copy.jpg"):
+        (tmp_path / name).write_bytes(b"content")
+    (tmp_path / "a-link.jpg").symlink_to("real/one.jpg")
+    (tmp_path / "b-folder").symlink_to("real")
+    (tmp_path / "hard.jpg").hardlink_to(tmp_path / "copy.jpg")
+    keys = ["a-link.jpg", "b-folder/one.jpg", "copy.jpg", "gone.jpg", "hard.jpg", "real/one.jpg"]
+    assert without_links([keys], tmp_path) == [["copy.jpg", "gone.jpg", "real/one.jpg"]]
+    assert without_links([["a-link.jpg", "real/one.jpg"], ["copy.jpg", "hard.jpg"]], tmp_path) == []
+    assert without_links([["a-link.jpg", "copy.jpg"]], tmp_path) == [["a-link.jpg", "copy.jpg"]]

@@ -137,11 +137,17 @@ def _say_if_stale(collection: Collection) -> None:
 def duplicates(
     collection: Existing,
     near: Annotated[
-        bool, typer.Option("--near", help="Include near-duplicates: the same picture, rescaled or recompressed.")
+        bool,
+        typer.Option(
+            "--near", help="Include near-duplicates: the same picture, rescaled, recompressed, turned or mirrored."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List images with identical files, or that show the same picture."""
+    """List images with identical files, or that show the same picture.
+
+    Links to a file of the folder are not listed as its copies.
+    """
     check_is_collection(collection)
     groups = Collection(collection).duplicates(distance=NEAR_DUPLICATE if near else None, progress=True)
     for number, keys in enumerate(groups, start=1):

@@ -11,7 +11,7 @@ from ordhash.collection.access import create_folder, restrict_folder
 from ordhash.collection.adding import add_photograph
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
-from ordhash.collection.duplicates import duplicate_groups
+from ordhash.collection.duplicates import duplicate_groups, without_links
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.listing import list_files
@@ -170,6 +170,8 @@ class Collection:
     def duplicates(self, *, distance: int | None = None, progress: bool = False) -> list[list[str]]:
         """Keys of images that show the same picture, two or more in a group, in the order of keys.
 
+        Hard and symbolic links to another file of the group are left out.
+
         Args:
             distance: How far the fingerprints of two images may be apart, 0 to
                 [NEAR_DUPLICATE][ordhash.collection.NEAR_DUPLICATE]; every image of a group is that near to its first.
@@ -177,8 +179,8 @@ class Collection:
             progress: Whether to show a bar.
         """
         with self._connections.opened() as catalogue:
-            entries = catalogue.entries()
-        return duplicate_groups(entries, distance, progress=progress)
+            entries, folder = catalogue.entries(), catalogue.folder
+        return without_links(duplicate_groups(entries, distance, progress=progress), folder)
 
     def entries(self, keys: Sequence[str], *, model_id: str | None = None) -> list[Entry | None]:
         """Rows of the catalogue, in the order of the keys; None for keys that it does not hold.

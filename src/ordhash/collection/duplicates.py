@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex
 from ordhash.support import progress_bar
 
-__all__ = ["duplicate_groups"]
+__all__ = ["duplicate_groups", "without_links"]
 
 _AT_ONCE = 32  # pictures, each searched in eight ways
 _COMPARED = 64  # at most, the nearest: thousands of flags or skies have the same hash
@@ -56,6 +57,40 @@ def duplicate_groups(entries: Sequence[Entry], distance: int | None, *, progress
         for one, other in _near(firsts, distance, progress=progress):
             groups[one] = sorted(groups[one] + groups.pop(other), key=places.__getitem__)
     return [keys for keys in groups.values() if len(keys) > 1]
+
+
+def without_links(groups: Sequence[Sequence[str]], folder: Path) -> list[list[str]]:
+    """Groups without the links, hard or symbolic, to another file of their group.
+
+    Deleting a link frees nothing, and deleting its file breaks a symbolic one, so they are no copies.
+
+    Args:
+        groups: Keys of images.
+        folder: The folder of the images.
+
+    >>> without_links([["one.jpg", "other.jpg"]], Path("nowhere"))  # files that are gone are kept
+    [['one.jpg', 'other.jpg']]
+    """
+    found = []
+    for keys in groups:
+        files: dict[object, str] = {}
+        # Files before symbolic links to them.
+        for key in sorted(keys, key=lambda key: _is_linked(folder, key)):
+            try:
+                status = (folder / key).stat()
+                files.setdefault((status.st_dev, status.st_ino), key)
+            except OSError:
+                files[key] = key
+        left = set(files.values())
+        if len(left) > 1:
+            found.append([key for key in keys if key in left])
+    return found
+
+
+def _is_linked(folder: Path, key: str) -> bool:
+    """Whether a file, or a folder on the way to it, is a symbolic link."""
+    path = folder / key
+    return any(place.is_symlink() for place in (path, *path.parents) if place != folder and folder in place.parents)
 
 
 def _near(entries: Sequence[Entry], distance: int, *, progress: bool) -> list[tuple[bytes, bytes]]:
