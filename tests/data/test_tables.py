@@ -35,6 +35,8 @@ def test_dialects(separator, end, encoding):
         ("sep=|\npath|n\na.jpg|1\n", {"path": ["a.jpg"], "n": [1]}),
         ("\n \n path , n \na.jpg,1\n\n\nb.jpg,2\n", {"path": ["a.jpg", "b.jpg"], "n": [1, 2]}),
         ("path;n;\na.jpg;1;\n", {"path": ["a.jpg"], "n": [1]}),
+        ("path;n\na.jpg;1,5\nb.jpg;-2\n", {"path": ["a.jpg", "b.jpg"], "n": [1.5, -2.0]}),
+        ("path;n\na.jpg;1.5\nb.jpg;-2\n", {"path": ["a.jpg", "b.jpg"], "n": [1.5, -2.0]}),
         ("path,n,,\na.jpg,1,,\n", {"path": ["a.jpg"], "n": [1]}),
         ("path,n\na.jpg,1,,\nb.jpg,2\n", {"path": ["a.jpg", "b.jpg"], "n": [1, 2]}),
         ("path,n\na.jpg,1\n,\n,\n", {"path": ["a.jpg"], "n": [1]}),

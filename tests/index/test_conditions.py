@@ -1,9 +1,12 @@
 import datetime
+import re
 import unicodedata
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ordhash.codes.codes import OrdinalCodes
 from ordhash.errors import InputError
@@ -165,3 +168,54 @@ def test_what_is_not_a_number_is_no_value():
     scores = pa.chunked_array([[1.0, float("nan")], [None]])
     index = OrdinalIndex(OrdinalCodes.from_symbols([[0], [1], [1]], arity=4), metadata=pa.table({"score": scores}))
     assert rows_that_meet(index, [Condition.parse("score!=2")]).tolist() == [True, False, False]
+
+
+def plainly(text, condition):
+    """Whether an item with this text in the column meets a condition, None for no text."""
+    if text is None:
+        return False
+    text, value = (unicodedata.normalize("NFC", one) for one in (text, condition.value))
+    if condition.column == "labels":
+        ours = [one.strip() for one in text.split(";") if one.strip()] or [""]
+        theirs = [one.strip() for one in value.split(";") if one.strip()] or [""]
+        if condition.comparison == "~":
+            ours = [re.sub(r"[^a-z0-9é]+", " ", f" {one.lower()} ") for one in ours]
+            theirs = [re.sub(r"[^a-z0-9é]+", " ", f" {one.lower()} ") for one in theirs]
+            return all(any(wanted in one for one in ours) for wanted in theirs)
+        return all(wanted in ours for wanted in theirs) == (condition.comparison == "=")
+    left, right = (text.lower(), value.lower()) if condition.comparison == "~" else (text.encode(), value.encode())
+    return {
+        "=": left == right,
+        "!=": left != right,
+        "<": left < right,
+        "<=": left <= right,
+        ">": left > right,
+        ">=": left >= right,
+        "~": right in left,
+    }[condition.comparison]
+
+
+TEXTS = st.text(st.sampled_from("aAbé\u0301;. "), max_size=6)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.none() | TEXTS, min_size=1, max_size=8),
+    st.sampled_from(["labels", "folder"]),
+    st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "~"]),
+    TEXTS,
+)
+def test_conditions_on_texts_mean_what_is_said(texts, column, comparison, value):
+    condition = Condition(column, comparison, value)
+    index = OrdinalIndex(
+        OrdinalCodes.from_symbols(np.zeros((len(texts), 1), np.uint8), arity=2),
+        metadata=pa.table({column: pa.chunked_array([texts[:2], texts[2:]], pa.string())}),
+    )
+    if column == "labels" and comparison in "<=>=" and comparison != "=":
+        with pytest.raises(InputError, match="labels cannot be compared"):
+            rows_that_meet(index, [condition])
+        return
+    words = re.compile(r"[a-z]", re.IGNORECASE)
+    if column == "labels" and comparison == "~" and not all(words.search(one) for one in value.split(";")):
+        return  # the plain version knows words alone
+    assert rows_that_meet(index, [condition]).tolist() == [plainly(text, condition) for text in texts]

@@ -2,15 +2,18 @@
 
 import datetime as dt
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ordhash.codes import OrdinalCodes
 from ordhash.errors import InputError
-from ordhash.index.conditions import Condition
+from ordhash.index import OrdinalIndex
+from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.milvus.entities import DIGESTS, Columns, any_of, digest_of, literal
 
 NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
@@ -141,3 +144,94 @@ def test_digests_tell_rows_apart():
     counts, _ = np.histogram([digest / DIGESTS for digest in digests], bins=10, range=(0, 1))
     assert counts.min() > 60
     assert digest_of({"key": "a", "size": 1}) != digest_of({"key": "a", "size": "1"})
+
+
+class Value:
+    """A value of a row as Milvus compares it: one that is missing equals nothing, and differs from everything."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return self.value is not None and self.value == other
+
+    def __ne__(self, other):
+        return self.value is None or self.value != other
+
+    def __lt__(self, other):
+        return self.value is not None and self.value < other
+
+    def __le__(self, other):
+        return self.value is not None and self.value <= other
+
+    def __gt__(self, other):
+        return self.value is not None and self.value > other
+
+    def __ge__(self, other):
+        return self.value is not None and self.value >= other
+
+    __hash__ = None
+
+
+def evaluated(expression, row):
+    """What an expression says of a row."""
+    words = {"$meta": "meta", "exists": "EXISTS -", "true": "True", "false": "False"}
+    python = re.sub(r'"(?:\\.|[^"\\])*"|\$?[a-z]\w*', lambda found: words.get(found[0], found[0]), expression).replace(
+        "EXISTS -", "exists @ "
+    )
+
+    class Exists:
+        def __matmul__(self, value):
+            return value.value is not None
+
+    class Meta:
+        def __getitem__(self, name):
+            return Value(row.get(name))
+
+    names = {name: Value(value) for name, value in row.items()}
+    contains = lambda value, label: value.value is not None and label in value.value  # noqa: E731
+    return bool(eval(python, {"meta": Meta(), "exists": Exists(), "json_contains": contains, **names}))
+
+
+WORDS = st.text(st.sampled_from('aAé\u0301; "\\%'), max_size=5)
+NUMBERS = st.sampled_from(["-1", "0", "1.5", "2", "nan", "x"])
+SIGNS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+
+
+ROWS = st.tuples(
+    st.none() | WORDS,
+    st.none() | WORDS,
+    WORDS,
+    st.none() | st.sampled_from([-1.0, 0.0, 2.0, float("nan")]),
+    st.integers(-1, 2),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(ROWS, min_size=1, max_size=6),
+    st.one_of(
+        st.builds(Condition, st.sampled_from(["labels", "place", "full"]), SIGNS, WORDS),
+        st.builds(Condition, st.sampled_from(["score", "size"]), SIGNS, NUMBERS),
+    ),
+)
+def test_expressions_mean_what_conditions_mean(rows, condition):
+    kinds = {
+        "labels": pa.string(),
+        "place": pa.string(),
+        "full": pa.string(),
+        "score": pa.float64(),
+        "size": pa.int64(),
+    }
+    columns = zip(kinds.items(), zip(*rows, strict=True), strict=True)
+    metadata = pa.table({name: pa.array(values, kind) for (name, kind), values in columns})
+    index = OrdinalIndex(OrdinalCodes.from_symbols(np.zeros((len(rows), 1), np.uint8), arity=2), metadata=metadata)
+    kept = Columns.of(metadata)
+    try:
+        expected = rows_that_meet(index, [condition]).tolist()
+    except InputError as error:
+        with pytest.raises(InputError, match=re.escape(str(error))):
+            kept.expression([condition])
+        return
+    expression = kept.expression([condition])
+    assert [evaluated(expression, row) for row in kept.rows(metadata, len(rows))] == expected

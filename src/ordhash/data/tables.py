@@ -174,8 +174,11 @@ def _rows(body: str, columns: list[str], separator: str, name: str, above: int) 
     # In one block, since no row may be longer than a block.
     reading = pa_csv.ReadOptions(column_names=places, block_size=min(max(len(content), 1 << 20), _LONGEST))
     parsing = pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+    # Where a comma stands before decimals, semicolons stand between columns.
+    point = "," if separator == ";" and re.search(r'(?:^|;)"?-?\d+,\d+"?(?:;|$)', body, re.MULTILINE) else "."
+    converting = pa_csv.ConvertOptions(column_types=written, decimal_point=point)
     try:
-        return pa_csv.read_csv(io.BytesIO(content), reading, parsing, pa_csv.ConvertOptions(column_types=written))
+        return pa_csv.read_csv(io.BytesIO(content), reading, parsing, converting)
     except (pa.ArrowException, OSError, ValueError) as error:
         repaired = _of_equal_length(body, len(columns), separator, name, above)
         if repaired == body:

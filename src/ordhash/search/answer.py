@@ -169,5 +169,20 @@ def values_of(metadata: pa.Table) -> list[dict[str, Any]]:
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns":  # Python's times have no nanoseconds
             coarser = metadata.column(place).cast(pa.timestamp("us", field.type.tz), safe=False)
             metadata = metadata.set_column(place, field.name, coarser)
-    values: list[dict[str, Any]] = metadata.to_pylist()
+    columns = [_values(column) for column in metadata.columns]
+    names = metadata.column_names
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Values of a column; as texts where Python has none that are as large or as fine, such as days after 9999."""
+    import pyarrow as pa
+
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        try:
+            values = column.cast(pa.string()).to_pylist()
+        except pa.ArrowException:  # within lists and other values of several parts
+            values = ["<value out of range>" if value.is_valid else None for value in column]
     return values
