@@ -51,6 +51,7 @@ NAN = float("nan")
     ("values", "kind", "labels"),
     [
         (["a;b", "", None], TEXT, [["a", "b"], [], []]),
+        (["[sic]", "it's (a 'b')", "'quoted'"], TEXT, [["[sic]"], ["it's (a 'b')"], ["'quoted'"]]),
         ([1, -2, None], pa.int8(), [["1"], ["-2"], []]),
         ([[1, None], [2]], pa.list_(pa.uint64()), [["1"], ["2"]]),
         ([1.0, NAN, None, 3.0], pa.float64(), [["1"], [], [], ["3"]]),
@@ -80,6 +81,11 @@ def test_values_as_a_person_would_write_them(values, kind, labels):
         ([float("inf")], pa.float64()),
         ([decimal.Decimal("1.50")], None),
         ([b"\xff"], pa.binary()),
+        (["['cat', 'dog']"], TEXT),
+        (['["cat"]'], TEXT),
+        ([" [] "], TEXT),
+        (["{'cat'}"], TEXT),
+        (["('cat',)"], TEXT),
         ([datetime.datetime(2024, 6, 1, 12)], pa.timestamp("us")),
         ([datetime.time(12)], pa.time64("us")),
         ([5], pa.duration("s")),
@@ -92,7 +98,9 @@ def test_what_nobody_writes_as_a_label_is_refused(values, kind):
         values = pa.array([10**15], pa.int64()).cast(pa.date64(), safe=False)
     elif kind == pa.date32():
         values = pa.array(values, pa.int32()).cast(kind)
-    with pytest.raises(DataError, match=r"column 'labels' of m\.parquet (is|has) .*(convert|write texts)"):
+    with pytest.raises(
+        DataError, match=r"column 'labels' of m\.parquet (is|has) .*(convert|write texts|separate labels by ;)"
+    ):
         labels_of_column(table_of(values, kind), "labels", "m.parquet")
 
 
@@ -104,6 +112,7 @@ def test_what_nobody_writes_as_a_label_is_refused(values, kind):
         ([b"a.jpg"], pa.binary(), ["a.jpg"]),
         ([None], pa.null(), [""]),
         (pa.array(["a", "a"]).dictionary_encode(), None, ["a", "a"]),
+        (["['a']"], TEXT, ["['a']"]),
     ],
 )
 def test_names(values, kind, names):

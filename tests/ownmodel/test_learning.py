@@ -16,7 +16,7 @@ from ordhash.learn.correction import CORRECTED_FILE
 from ordhash.learn.shallow import fit_shallow
 from ordhash.model.file import load_model
 from ordhash.ownmodel import LearningPlan, learn_labels, sync_without_model
-from ordhash.ownmodel.learning import own_config
+from ordhash.ownmodel.learning import _with_labels, own_config
 
 TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
 
@@ -348,3 +348,18 @@ def test_a_lost_model_is_learned_again(collection, folder, network, sync):
     assert searches(collection)
     collection.model().unlink()
     assert own_config(collection) == DOHConfig()
+
+
+def test_labels_find_photographs_by_paths_of_other_systems():
+    keys = np.array(["a/Mo\u0308we.jpg", "b/caf\xe9.jpg", "c.jpg", "odd\\name.jpg"])
+    images = ImageSet(np.zeros((4, 8, 8, 3), np.uint8), keys)
+    given = ["a\\M\xf6we.jpg", "b/cafe\u0301.jpg", "b\\caf\xe9.jpg", "odd\\name.jpg", "gone.jpg"]
+    labels = ImageSet(np.zeros((5, 8, 8, 3), np.uint8), np.array(given), np.eye(5, dtype=bool), tuple("vwxyz"))
+    found, unknown = _with_labels(images, labels)
+    assert unknown == ["gone.jpg"]
+    assert [[name for name, on in zip("vwxy", row, strict=True) if on] for row in found.labels] == [
+        ["v"],
+        ["w", "x"],
+        [],
+        ["y"],
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["labels_of_column", "names_of_column"]
+
+_AS_PYTHON_WRITES = re.compile(r"""\s*(\[\s*\]|[\[({]\s*u?(['"]).*\2\s*,?\s*[\])}])\s*""", re.DOTALL)
 
 _NAMES = "texts or whole numbers"
 _LABELS = "texts, whole numbers, true or false, days, or lists of these"
@@ -95,7 +98,13 @@ def _label_texts(values: pa.ChunkedArray, classes: Sequence[str] | None, column:
         raise _unfit(column, name, kind, _LABELS) from None
     if classes is not None and pa.types.is_integer(kind):
         return [_class_of(cell, classes, column, name) for cell in cells]
-    return ["" if cell is None else _text(cell, column, name) for cell in cells]
+    texts = ["" if cell is None else _text(cell, column, name) for cell in cells]
+    lists = [text for text in texts if _AS_PYTHON_WRITES.fullmatch(text)]
+    if lists:
+        raise DataError(
+            f"column {column!r} of {name} has the text {lists[0][:60]!r}, as Python writes a list; separate labels by ;"
+        )
+    return texts
 
 
 def _class_of(number: int | None, classes: Sequence[str], column: str, name: str) -> str:
