@@ -3,12 +3,10 @@
 import fcntl
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -349,54 +347,6 @@ def test_a_full_disk_loses_nothing(room, sentence, collection, photo_folder, tin
     assert sentence in shown
     collection.sync(photo_folder, Encoder(tiny_model))
     assert len(collection.index()) == 18
-    assert collection.verify() == []
-
-
-SYNC = """
-import sys
-from ordhash import Encoder
-from ordhash.collection import Collection, sync
-sync._CHUNK_FILES = 2
-Collection(sys.argv[1]).sync(sys.argv[2], Encoder(sys.argv[3]))
-"""
-
-
-@pytest.mark.timeout(3600)
-def test_a_sync_that_is_killed_at_any_moment_loses_nothing(photo_folder, tiny_model, tmp_path, monkeypatch):
-    """Killed and started again, at random moments: what was written is whole, and the end is that of one quiet sync.
-
-    ORDHASH_TEST_KILLS=200 kills it more often.
-    """
-    kills = int(os.environ.get("ORDHASH_TEST_KILLS", "4"))
-    monkeypatch.setattr(sync, "_CHUNK_FILES", 2)
-    quiet = Collection(tmp_path / "quiet.collection")
-    quiet.sync(photo_folder, Encoder(tiny_model))
-    wanted = contents(quiet)
-    command = [sys.executable, "-c", SYNC]
-    rng = np.random.default_rng(0)
-    killed, collection = 0, Collection(tmp_path / "killed.collection")
-    started = time.perf_counter()
-    subprocess.run([*command, tmp_path / "timed.collection", photo_folder, tiny_model], check=True)
-    seconds = time.perf_counter() - started
-    while killed < kills:
-        process = subprocess.Popen([*command, collection.path, photo_folder, tiny_model])
-        try:
-            process.wait(timeout=seconds * rng.uniform(0.4, 1.1))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
-        if (collection.path / "catalogue.sqlite").exists():
-            try:
-                there = contents(collection)
-            except DataError:
-                there = []  # killed before the catalogue was made
-            assert [entry for entry in wanted if entry in there] == there
-        if process.returncode == 0:
-            assert contents(collection) == wanted
-            shutil.rmtree(collection.path)
-    collection.sync(photo_folder, Encoder(tiny_model))
-    assert contents(collection) == wanted
     assert collection.verify() == []
 
 
