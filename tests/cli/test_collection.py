@@ -39,6 +39,20 @@ def test_a_collection_from_sync_to_search(
     assert (result.exit_code, result.stdout.startswith("copy.jpg: "), result.stdout.count("\n")) == (1, True, 1)
 
 
+def test_a_folder_that_moves(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    good("sync", photo_folder, "--model", tiny_model)
+    collection, moved = Path(f"{photo_folder}.ordhash"), photo_folder.rename(tmp_path / "moved")
+    result = run("sync", moved)
+    assert (result.exit_code, f"--collection {collection}" in result.stderr) == (2, True)
+    assert not Path(f"{moved}.ordhash").exists()
+    result = run("sync", moved, "--collection", collection)
+    assert (result.exit_code, f"moved from {photo_folder}" in result.stderr) == (0, True)
+    assert "18 unchanged" in result.stdout
+    (tmp_path / "other").mkdir()
+    result = run("sync", tmp_path / "other", "--collection", collection)
+    assert (result.exit_code, "0 of its 18 images" in result.stderr) == (2, True)
+
+
 @pytest.mark.slow  # a real backbone looks at photographs
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("learns_briefly")

@@ -287,6 +287,11 @@ def test_add_and_delete(client, photo_folder, library):
     assert (photo_folder / key).exists()
     assert "there is no photograph" in problem(client.delete("/v1/images", params={"key": key}), 404)
     assert "not an image" in problem(client.post("/v1/images", content=b"hello"), 422)
+    picture.write(b"other")
+    for name, wanted in (("my photo.png", "my photo.png"), ("../my photo.png", "my photo-2.png")):
+        picture.write(b"other")
+        key = good(client.post("/v1/images", content=picture.getvalue(), params={"name": name}), 201)["key"]
+        assert key == f"added/{wanted}"
     with library.collection._locked(wait=False):
         sentence = problem(client.post("/v1/images", content=picture.getvalue()), 409)
         assert " photos.collection;" in sentence  # not where on this machine it is
