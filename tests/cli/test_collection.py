@@ -53,6 +53,39 @@ def test_a_folder_that_moves(photo_folder: Path, tiny_model: Path, tmp_path: Pat
     assert (result.exit_code, "0 of its 18 images" in result.stderr) == (2, True)
 
 
+def test_what_cannot_be_read_is_listed_once_and_what_is_excluded_never(
+    photo_folder: Path, tiny_model: Path, tmp_path: Path, bad_files: dict[str, Path]
+) -> None:
+    (photo_folder / "broken.jpg").write_bytes(bad_files["truncated"].read_bytes())
+    for name in ("a.CR3", "b.cr3", "c.mp4"):
+        (photo_folder / name).write_bytes(b"x")
+    options = ("--model", tiny_model, "--collection", tmp_path / "c")
+    first = run("sync", photo_folder, *options, "--exclude", "banana/", "--exclude", "*_0.jpg")
+    assert (first.exit_code, " 10 encoded, " in first.stdout, "1 unusable" in first.stdout) == (1, True, True)
+    assert "broken.jpg: " in first.stderr
+    assert "2 CR3" in first.stderr
+    assert "1 video" in first.stderr
+    second = run("sync", photo_folder, *options)  # remembers what to exclude
+    assert (second.exit_code, " 10 unchanged, 1 unusable" in second.stdout) == (0, True)
+    assert "broken.jpg" not in second.stderr
+    assert "1 image of earlier syncs" in second.stderr
+    facts = lines(good("info", tmp_path / "c", "--json"))[0]
+    assert [source for source, _ in facts["failures"]] == ["broken.jpg"]
+    assert " 8 encoded" in good("sync", photo_folder, *options, "--exclude", "")
+    assert " 12 removed" in good("sync", photo_folder, *options, "--exclude", "[!c]*/")
+    assert run("sync", photo_folder, *options, "--exclude", "!").exit_code == 2
+
+
+def test_a_line_is_a_file_whatever_the_file_is_called(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    name = "a\n\nb\x1b[2J\u2028\u0085\u202ec.jpg"
+    for copy in (name, "c.jpg"):
+        (photo_folder / copy).write_bytes(photo(photo_folder).read_bytes())
+    good("sync", photo_folder, "--model", tiny_model, "--collection", tmp_path / "c")
+    (group,) = good("duplicates", tmp_path / "c").strip().split("\n\n")
+    assert len(group.splitlines()) == 3
+    assert r"a\n\nb\x1b[2J\u2028\x85\u202ec.jpg" in group
+
+
 @pytest.mark.slow  # a real backbone looks at photographs
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("learns_briefly")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from commands import good, photo, run
+
+from ordhash.codes import read_codes
 
 
 def test_sources_that_are_none(photo_folder: Path, tmp_path: Path) -> None:
@@ -42,11 +45,36 @@ def test_a_path_wins_over_a_protocol(photo_folder: Path, tmp_path: Path, monkeyp
         run("train", "cifar10", "--out", "run")
 
 
-def test_a_name_that_is_no_unicode_is_met_before_the_work(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
-    photo(photo_folder).rename(photo_folder / "apple" / "caf\udce9.jpg")
-    result = run("encode", photo_folder, "--model", tiny_model, "--out", tmp_path / "codes.parquet")
-    assert result.exit_code == 2
-    assert r"caf\udce9.jpg'" in result.stderr
+def test_a_name_that_is_no_unicode_is_reported_and_the_others_are_done(
+    photo_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    bad, family = photo_folder / "apple" / "caf\udce9.jpg", photo_folder / "apple" / "\U0001f468\u200d\U0001f467.jpg"
+    photo(photo_folder).rename(bad)
+    shutil.copy(bad, family)
+    for sources in ([photo_folder], [family, bad]):
+        result = run("encode", *sources, "--model", tiny_model, "--out", tmp_path / "codes.parquet", "--force")
+        assert result.exit_code == 1
+        (line,) = [line for line in result.stderr.splitlines() if line.startswith("not used: ")]
+        assert r"caf\udce9.jpg: the name" in line
+        codes = read_codes(tmp_path / "codes.parquet")
+        assert len(codes) == (18 if len(sources) == 1 else 1)
+    assert run("encode", bad, "--model", tiny_model, "--out", tmp_path / "x.parquet").exit_code == 1
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_images_beside_class_folders_are_encoded_too(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    shutil.copy(photo(photo_folder), photo_folder / "loose.jpg")
+    (photo_folder / "raw.CR3").write_bytes(b"x")
+    out = tmp_path / "codes.parquet"
+    result = run("encode", photo_folder, "--model", tiny_model, "--out", out, "--exclude", "banana/", "--json")
+    assert result.exit_code == 0
+    assert "1 CR3" in result.stderr
+    codes = read_codes(out)
+    labels = dict(zip(codes.keys.tolist(), codes.metadata["labels"].to_pylist(), strict=True))
+    assert (len(labels), labels["loose.jpg"], labels["apple/apple_1.jpg"]) == (13, "", "apple")
+    for option in (["--exclude", "x"], ["--classes", "top"]):
+        refused = run("encode", photo(photo_folder), "--model", tiny_model, "--out", tmp_path / "y.parquet", *option)
+        assert (refused.exit_code, "not a folder" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["missing.parquet", "missing.csv", "missing", "missing/a.jpg", "dangling"])

@@ -96,7 +96,8 @@ def test_files_that_the_disk_does_not_tell_about(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "stat", stale)
     found = listed(tmp_path)
     assert [file.key for file in found.files] == ["b.jpg"]
-    assert found.unsure == ["a.jpg"]
+    assert sorted(found.unsure) == ["a.jpg", "gone.jpg"]
+    assert found.dangling == ["gone.jpg"]
     assert "Stale file handle" in str(found.failures[0])
 
 

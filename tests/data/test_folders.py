@@ -45,8 +45,17 @@ def test_deeper_folders_belong_to_the_class_of_the_first_level(tmp_path):
     assert labels_of(images) == [["cat"], ["cat"], ["dog"]]
 
 
-def test_images_beside_class_folders_are_left_out(tmp_path):
-    assert read_folder(fill(tmp_path, "loose.jpg", "cat/a.jpg")).keys.tolist() == ["cat/a.jpg"]
+def test_images_beside_class_folders_have_no_label(tmp_path):
+    images = read_folder(fill(tmp_path, "loose.jpg", "cat/a.jpg"))
+    assert images.keys.tolist() == ["cat/a.jpg", "loose.jpg"]
+    assert labels_of(images) == [["cat"], []]
+
+
+def test_nested_class_folders_are_not_merged(tmp_path):
+    fill(tmp_path, "fruit/apple/a.jpg", "fruit/pear/b.jpg", "milk/oat/c.jpg")
+    assert read_folder(tmp_path).class_names == ("fruit/apple", "fruit/pear", "milk/oat")
+    assert read_folder(tmp_path, classes="top").class_names == ("fruit", "milk")
+    assert read_folder(tmp_path, exclude=["fruit/"]).class_names == ("milk/oat",)
 
 
 def test_folders_without_images_do_not_make_a_flat_folder_a_classified_one(tmp_path):
@@ -86,23 +95,38 @@ def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
-def test_a_name_that_is_not_unicode_does_no_harm(tmp_path):
-    name = os.fsdecode(b"caf\xe9.jpg")
-    images = read_folder(fill(tmp_path, name))
-    assert images.keys.tolist() == [name]
-    assert images.images[0].read_bytes() == b"x"
+def test_a_name_that_is_not_unicode_is_reported_and_the_others_are_read(tmp_path):
+    images = read_folder(fill(tmp_path, os.fsdecode(b"caf\xe9.jpg"), "b.jpg"))
+    assert images.keys.tolist() == ["b.jpg"]
+    assert "caf" in images.passed_over.failures[0].source
 
 
 @pytest.mark.skipif(ROOT_READS_ALL, reason="root reads every folder, whatever its permissions")
-@pytest.mark.parametrize("closed", [".", "dog"])
-def test_a_folder_that_cannot_be_read_is_refused_and_not_passed_over(tmp_path, closed):
+@pytest.mark.parametrize("mode", [0, 0o400, 0o100])
+def test_a_sub_folder_that_cannot_be_read_is_reported_and_the_others_are_read(tmp_path, mode):
     fill(tmp_path, "cat/a.jpg", "dog/b.jpg")
-    (tmp_path / closed).chmod(0)
+    (tmp_path / "dog").chmod(mode)
     try:
-        with pytest.raises(DataError, match=r"cannot be read \(.*\); check its permissions"):
-            read_folder(tmp_path)
+        images = read_folder(tmp_path)
     finally:
-        (tmp_path / closed).chmod(0o700)
+        (tmp_path / "dog").chmod(0o700)
+    assert "cat/a.jpg" in images.keys
+    if mode != 0o400:  # that one can be listed; its files fail when they are read
+        assert images.passed_over.failures[0].source == str(tmp_path / "dog")
+
+
+def test_a_folder_of_which_nothing_can_be_read_says_why(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="Permission denied"):
+        read_folder(tmp_path)
+
+
+def test_a_folder_of_unread_formats_says_so(tmp_path):
+    with pytest.raises(DataError, match=r"no image.*2 CR3"):
+        read_folder(fill(tmp_path, "a.cr3", "b.CR3"))
 
 
 def test_a_folder_without_images_explains_itself(tmp_path):

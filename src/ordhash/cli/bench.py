@@ -10,7 +10,7 @@ import typer
 
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import DEFAULT_ROOT, Cache, Json, Root
-from ordhash.cli.output import print_json, say
+from ordhash.cli.output import print_json, say, tell
 from ordhash.learn import DEFAULT_CACHE
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def bench(
         if as_json:
             print_json(results.to_json())
         else:
-            print(f"{folder}: {len(results.runs)} runs of seed {seed}; run without --seed to combine all runs")
+            tell(f"{folder}: {len(results.runs)} runs of seed {seed}; run without --seed to combine all runs")
         _stop_unless_complete(results)
         return
     (folder / "tables.md").write_text(markdown(results))
@@ -94,7 +94,7 @@ def bench(
         print_json(results.to_json())
     else:
         print(markdown(results))
-        print(f"{folder}: results.json, tables.md and {len(figures)} figures")
+        tell(f"{folder}: results.json, tables.md and {len(figures)} figures")
     _stop_unless_complete(results)
 
 

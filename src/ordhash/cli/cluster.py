@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import Force, Json, Server, Token, refuse_idle
-from ordhash.cli.output import failures_as_json, print_json, report_failures, say
+from ordhash.cli.options import Force, Json, Server, Token, folder_options, refuse_idle
+from ordhash.cli.output import failures_as_json, print_json, report_failures, report_unread, say, tell
 from ordhash.cli.sources import check_codes_output, check_exist, codes_of, images_of
 from ordhash.codes import write_codes
 from ordhash.support import Location, is_address, name_of, without_password
@@ -59,7 +59,7 @@ def push(
         print_json({"name": index.name, "milvus": server, **dataclasses.asdict(report)})
     else:
         done = f"{report.upserted} written, {report.deleted} deleted, {report.unchanged} unchanged"
-        print(f"{index.name} at {server}: {done}")
+        tell(f"{index.name} at {server}: {done}")
 
 
 def pull(
@@ -77,7 +77,7 @@ def pull(
     if as_json:
         print_json({"out": str(out), "written": len(table)})
     else:
-        print(f"{out}: wrote {len(table)} codes")
+        tell(f"{out}: wrote {len(table)} codes")
 
 
 def encode_with_ray(
@@ -99,6 +99,7 @@ def encode_with_ray(
     named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or sources[0].endswith((".csv", ".parquet")))
     if named:
         refuse_idle(ctx, "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
+        options |= folder_options(ctx, sources[0])
     images = sources[0] if named else images_of(ctx, sources, part, root)
     try:
         # Ray prints about its nodes to stdout, which is for results.
@@ -109,6 +110,7 @@ def encode_with_ray(
         raise
     out = without_password(out)
     report_failures(report.failures)
+    report_unread(report.unread)
     if report.of_then is not None:
         say(f"{out}: holds the {report.of_then} images listed when it was started; for a new list, give another folder")
     if as_json:
@@ -119,7 +121,7 @@ def encode_with_ray(
         bad = f"; {unusable} {'image' if unusable == 1 else 'images'} could not be used" if unusable else ""
         there = report.shards - report.encoded
         before = f" ({there} already there)" if there else ""
-        print(f"{out}: wrote {report.written} codes in {report.shards} shards{before}{bad}")
+        tell(f"{out}: wrote {report.written} codes in {report.shards} shards{before}{bad}")
     if report.failures:
         raise typer.Exit(1)
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from ordhash.cli.cluster import encode_with_ray
-from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Model, Part, Root, Sources, refuse_idle
-from ordhash.cli.output import failures_as_json, print_json, report_failures
+from ordhash.cli.options import DEFAULT_ROOT, Classes, Exclude, Force, Json, Model, Part, Root, Sources, refuse_idle
+from ordhash.cli.output import failures_as_json, print_json, report_failures, report_unread, tell
 from ordhash.cli.sources import check_codes_output, check_exist, check_output, codes_of, holds_codes, images_of
 from ordhash.codes import CodeTable, write_codes
 from ordhash.data import ImageSet
@@ -54,6 +54,8 @@ def encode(
             min=8, help="Images per shard with --engine ray, a multiple of 8.  [default: 1024]", show_default=False
         ),
     ] = None,
+    classes: Classes = "auto",
+    exclude: Exclude = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -81,6 +83,8 @@ def index(
     model: Model = None,
     part: Part = None,
     root: Root = DEFAULT_ROOT,
+    classes: Classes = "auto",
+    exclude: Exclude = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +96,7 @@ def index(
     check_exist(sources)
     failures: list[ImageError] = []
     if len(sources) == 1 and holds_codes(sources[0]):
-        refuse_idle(ctx, "part", "root", unless=False, why=f"on {sources[0]}, which holds codes")
+        refuse_idle(ctx, "part", "root", "classes", "exclude", unless=False, why=f"on {sources[0]}, which holds codes")
         table = codes_of(sources[0])
         model_path = table.model_path
         if model is not None:
@@ -110,7 +114,9 @@ def index(
 
 
 def _encode(images: ImageSet, model: Path) -> tuple[CodeTable, list[ImageError]]:
+    report_unread(images.passed_over.unread)
     table, failures = Encoder(model, progress=True).tabulate(images)
+    failures = [*images.passed_over.failures, *failures]
     if not len(table):
         report_failures(failures)
         raise DataError(f"none of the {len(images)} images can be used; nothing was written")
@@ -122,7 +128,7 @@ def _finish(out: Path, written: int, failures: list[ImageError], as_json: bool) 
     if as_json:
         print_json({"out": str(out), "written": written, "failures": failures_as_json(failures)})
     else:
-        images = "1 image" if len(failures) == 1 else f"{len(failures)} images"
-        print(f"{out}: wrote {written} codes" + (f"; {images} could not be used" if failures else ""))
+        bad = "1 image or folder" if len(failures) == 1 else f"{len(failures)} images or folders"
+        tell(f"{out}: wrote {written} codes" + (f"; {bad} could not be used" if failures else ""))
     if failures:
         raise typer.Exit(1)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import Force, Json, refuse_idle
-from ordhash.cli.output import failures_as_json, print_json, report_failures, say, visible
+from ordhash.cli.options import Exclude, Force, Json, refuse_idle
+from ordhash.cli.output import failures_as_json, print_json, report_failures, report_unread, say, tell, visible
 from ordhash.cli.sources import check_codes_output, check_is_collection
-from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport, collection_of_moved
+from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport, collection_of_moved, keep_patterns
 from ordhash.errors import InputError, OrdhashError
 from ordhash.model import GENERAL, Encoder, load_model
 
@@ -47,6 +47,7 @@ def sync(
         bool,
         typer.Option("--relearn", help="Learn a new model from the current images, and encode everything again."),
     ] = False,
+    exclude: Exclude = None,
     undelete: Annotated[
         bool,
         typer.Option(
@@ -61,7 +62,8 @@ def sync(
     """Make a folder of images searchable, and keep its collection up to date.
 
     New and changed images are encoded, missing ones are removed. Run the same command again to continue an interrupted
-    sync. Images that cannot be used are reported and skipped; the exit status is then 1.
+    sync. Images that cannot be used are reported and skipped; the exit status is then 1. Later syncs only count them,
+    until they change.
     """
     if Collection.is_one(folder):
         images = Collection(folder).info().folder
@@ -73,6 +75,8 @@ def sync(
     refuse_idle(ctx, "reencode", unless=model is not None, why="without --model")
     options = {"undelete": undelete, "wait": wait, "progress": True}
     made = Collection(collection)
+    if exclude is not None:
+        keep_patterns(collection, folder, exclude)
     if model is None and (relearn or not Collection.is_one(collection)):
         report = _learn_and_sync(made, folder, relearn=relearn, **options)
     else:
@@ -83,13 +87,17 @@ def sync(
         )
     _say_if_stale(made)
     report_failures(report.failures)
+    report_unread(report.unread)
+    if report.remembered and not as_json:
+        still = "1 image" if report.remembered == 1 else f"{report.remembered:,} images"
+        say(f"not used: {still} of earlier syncs; `ordhash info {collection} --json` lists all unusable ones")
     if as_json:
         values = dataclasses.asdict(dataclasses.replace(report, failures=[]))
         print_json({"collection": str(collection), **values, "failures": failures_as_json(report.failures)})
     else:
-        print(
+        tell(
             f"{collection}: {report.encoded} encoded, {report.reused} moved or copied, {report.forgotten} removed, "
-            f"{report.unchanged} unchanged, {len(report.failures)} unusable"
+            f"{report.unchanged} unchanged, {len(report.failures) + report.remembered} unusable"
             + (f", {report.hidden} deleted earlier" if report.hidden else "")
         )
     if report.failures:
@@ -172,7 +180,7 @@ def export(
     if as_json:
         print_json({"out": str(out), "written": written})
     else:
-        print(f"{out}: written {written} codes")
+        tell(f"{out}: written {written} codes")
 
 
 def verify(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ordhash.cli.options import DEFAULT_ROOT, Json, Root
-from ordhash.cli.output import print_json, print_table
+from ordhash.cli.output import print_json, print_table, tell
 from ordhash.data import DATASETS, PROTOCOLS
 from ordhash.data.datasets import Parts
 from ordhash.errors import DataError, InputError, did_you_mean
@@ -60,7 +60,7 @@ def data_get(
     if as_json:
         print_json({"name": name, "folder": str(folder), "fetched": fetched, "images": sizes})
         return
-    print(f"{name}: {'fetched into' if fetched else 'already complete in'} {folder} ({_in_words(parts)})")
+    tell(f"{name}: {'fetched into' if fetched else 'already complete in'} {folder} ({_in_words(parts)})")
 
 
 def _in_words(parts: Parts) -> str:

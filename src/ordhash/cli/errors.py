@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 import typer
 from typer.core import TyperGroup
 
-from ordhash.cli.output import say, visible
+from ordhash.cli.output import say
 from ordhash.errors import InputError, MissingPartError, OrdhashError
 
 __all__ = ["Commands", "install_command", "needs_extra"]
@@ -32,12 +32,12 @@ class Commands(TyperGroup):
             sys.stdout.flush()  # here Typer handles a closed pipe quietly
             return result
         except OrdhashError as error:
-            say(f"error: {visible(str(error))}")
+            say(f"error: {error}")
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
         except BrokenPipeError:
             raise
         except OSError as error:  # a full disk, a read-only folder
-            say(f"error: {visible(str(error))}")
+            say(f"error: {error}")
             raise typer.Exit(1) from error
         except KeyboardInterrupt:
             resumes = ctx.invoked_subcommand in ("train", "sync", "bench", "push")

@@ -10,8 +10,8 @@ import numpy as np
 import typer
 
 from ordhash import evaluation
-from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Root, refuse_idle
-from ordhash.cli.output import print_facts, print_json, print_table, say, visible
+from ordhash.cli.options import DEFAULT_ROOT, Classes, Exclude, Force, Json, Root, refuse_idle
+from ordhash.cli.output import print_facts, print_json, print_table, report_failures, report_unread, say
 from ordhash.cli.sources import check_output, read_source
 from ordhash.data import ImageSet, Protocol
 from ordhash.data.protocols import split_by_class
@@ -50,6 +50,8 @@ def evaluate(
         ),
     ],
     root: Root = DEFAULT_ROOT,
+    classes: Classes = "auto",
+    exclude: Exclude = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for feature maps, to skip the backbone next time.")] = None,
     out: Annotated[Path | None, typer.Option(help="File for the full report, .json.")] = None,
     ap: Annotated[
@@ -79,20 +81,24 @@ def evaluate(
     if out is not None:
         check_output(out, force=force)
     encoder = Encoder(model, features=None if cache is None else FeatureStore(cache / "features"), progress=True)
-    found = read_source(source, root)
+    found = read_source(ctx, source, root)
     refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
     protocol, how = (found, "") if isinstance(found, Protocol) else _divided(found, source)
     report = evaluation.evaluate(encoder, protocol, ties=ties, convention=ap, progress=True)
     values = {**report.to_json(), "split": how or "as published"}
     if out is not None:
         _write(out, values)
+    unusable = [] if isinstance(found, Protocol) else found.passed_over.failures
+    if isinstance(found, ImageSet):
+        report_unread(found.passed_over.unread)
+    report_failures(unusable)
     for failure in report.left_out:
-        say(f"not used: {visible(failure)}")
+        say(f"not used: {failure}")
     if as_json:
         print_json(values)
     else:
         _print(report, how)
-    if report.left_out:
+    if report.left_out or unusable:
         raise typer.Exit(1)
 
 

@@ -69,6 +69,7 @@ def _collection_facts(collection: Collection) -> dict[str, Any]:
         "folder": str(info.folder),
         "count": info.count,
         "unusable": info.unusable,
+        "failures": [[failure.source, failure.reason] for failure in collection.failures()],
         "hidden": info.hidden,
         **_code(info.spec),
         "model_id": info.model_id,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from ordhash.data import ClassFolders
 from ordhash.errors import InputError
+from ordhash.support import is_address
 
 __all__ = [
     "DEFAULT_ROOT",
     "Cache",
+    "Classes",
+    "Exclude",
     "Force",
     "Json",
     "Milvus",
@@ -21,6 +25,7 @@ __all__ = [
     "Server",
     "Sources",
     "Token",
+    "folder_options",
     "refuse_idle",
     "was_given",
 ]
@@ -55,6 +60,37 @@ Sources: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+
+
+Classes: TypeAlias = Annotated[
+    ClassFolders,
+    typer.Option(
+        help="Sub-folders that are classes: those of the first level (top), or those that hold the images (leaf); "
+        "auto takes the first level unless it only groups other folders."
+    ),
+]
+Exclude: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Leave out files and folders of a folder, by a pattern as in a .gitignore, such as raw/ or '*.png'; may "
+        "be repeated. A file .ordhashignore in the folder does the same.",
+        show_default=False,
+    ),
+]
+
+
+def folder_options(ctx: typer.Context, source: str) -> dict[str, Any]:
+    """The options --classes and --exclude of a command, as the readers of folders take them.
+
+    Raises:
+        InputError: One was given and the source is not a folder.
+    """
+    if not (is_address(source) or Path(source).is_dir()):
+        refuse_idle(ctx, "classes", "exclude", unless=False, why=f"on {source}, which is not a folder")
+        return {}
+    given = {name: ctx.params.get(name) for name in ("classes", "exclude")}
+    return {name: value for name, value in given.items() if value}
 
 
 def was_given(ctx: typer.Context, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,16 +13,33 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ordhash.data import not_read
 from ordhash.errors import ImageError
 
-__all__ = ["failures_as_json", "print_facts", "print_json", "print_table", "report_failures", "say", "visible"]
+__all__ = [
+    "failures_as_json",
+    "print_facts",
+    "print_json",
+    "print_table",
+    "report_failures",
+    "report_unread",
+    "say",
+    "tell",
+    "visible",
+]
 
+_JOINERS = "\u200c\u200d"
 _WIDE = 10_000  # columns when stdout is not a terminal: tables in files and pipes are never truncated or wrapped
 
 
 def say(message: str) -> None:
-    """Print a line to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a line to stderr, with [visible][ordhash.cli.output.visible] characters only."""
+    print(visible(message), file=sys.stderr, flush=True)
+
+
+def tell(message: str) -> None:
+    """Print a line to stdout, with [visible][ordhash.cli.output.visible] characters only."""
+    print(visible(message), flush=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -56,7 +74,17 @@ def print_facts(facts: Mapping[str, object]) -> None:
 def report_failures(failures: Sequence[ImageError]) -> None:
     """Print the unusable images to stderr, one line each."""
     for failure in failures:
-        say(f"not used: {visible(str(failure))}")
+        say(f"not used: {failure}")
+
+
+def report_unread(unread: Mapping[str, int]) -> None:
+    """Print how many files of a folder are in formats that cannot be read, to stderr, in one line; or nothing.
+
+    Args:
+        unread: Their number by suffix.
+    """
+    if unread:
+        say(f"not read: {not_read(unread)}")
 
 
 def failures_as_json(failures: Sequence[ImageError]) -> list[dict[str, str]]:
@@ -65,14 +93,20 @@ def failures_as_json(failures: Sequence[ImageError]) -> list[dict[str, str]]:
 
 
 def visible(text: str) -> str:
-    r"""Escape unprintable characters, so that a file name cannot control the terminal.
+    r"""Escape what would control the terminal, break the line or reorder it, so that a file name stays in its place.
 
-    >>> print(visible("cat\x1b[2J.jpg"))
-    cat\x1b[2J.jpg
+    Spaces of all kinds stay, and so do the joiners that emoji and some scripts are written with.
+
+    >>> print(visible("cat\x1b[2J\n.jpg"))
+    cat\x1b[2J\n.jpg
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
 
 
 def _console() -> Console:

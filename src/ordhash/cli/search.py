@@ -9,7 +9,7 @@ import typer
 
 from ordhash.cli.cluster import milvus_index
 from ordhash.cli.options import Json, Milvus, Token, refuse_idle
-from ordhash.cli.output import print_json, print_table, report_failures, visible
+from ordhash.cli.output import print_json, print_table, report_failures, tell
 from ordhash.cli.sources import check_index
 from ordhash.codes import CodeFacts
 from ordhash.collection import Collection
@@ -104,7 +104,7 @@ def search(
         elif one.found:
             _print_answers(one)
         else:
-            print(f"{visible(one.query)}: {visible(_why_nothing(opened, wanted, likely=likely))}")
+            tell(f"{one.query}: {_why_nothing(opened, wanted, likely=likely)}")
     report_failures(failures)
     if failures:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ import typer
 
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Model
+from ordhash.cli.output import visible
 from ordhash.cli.sources import check_is_collection
 
 __all__ = ["serve"]
@@ -68,7 +69,8 @@ def serve(
     def tell(address: str) -> None:
         # A token given by the user is not printed, since output ends up in logs.
         question = f"?token={drawn}" if drawn else ("?token=TOKEN" if token else "")
-        print(f"{len(library):,} photographs of {collection} at {address}/{question} (Ctrl-C stops)", flush=True)
+        place = visible(str(collection))
+        print(f"{len(library):,} photographs of {place} at {address}/{question} (Ctrl-C stops)", flush=True)
 
     try:
         run(library, settings, tell)

@@ -7,11 +7,20 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from ordhash.cli.options import refuse_idle
+from ordhash.cli.options import folder_options, refuse_idle
 from ordhash.codes import CodeTable, Plan, read_codes, read_shards
 from ordhash.collection import Collection
-from ordhash.data import PROTOCOLS, ImageSet, Protocol, is_table_name, load_protocol, read_images
-from ordhash.errors import DataError, InputError, did_you_mean
+from ordhash.data import (
+    PROTOCOLS,
+    ImageSet,
+    PassedOver,
+    Protocol,
+    is_table_name,
+    is_unicode,
+    load_protocol,
+    read_images,
+)
+from ordhash.errors import DataError, ImageError, InputError, did_you_mean
 from ordhash.index import OrdinalIndex
 from ordhash.support import Location, is_address, without_password
 
@@ -28,19 +37,25 @@ __all__ = [
 ]
 
 
-def read_source(source: str, root: Path) -> ImageSet | Protocol:
+def read_source(ctx: typer.Context, source: str, root: Path) -> ImageSet | Protocol:
     """The images of a folder or a manifest, or a protocol.
+
+    Args:
+        ctx: Context of a command, perhaps with the options --classes and --exclude.
+        source: The folder, manifest or protocol.
+        root: Folder of data sets.
 
     Raises:
         InputError: It is neither.
         DataError: It cannot be read.
     """
     check_exist([source])
+    options = folder_options(ctx, source)
     if source in PROTOCOLS and not Path(source).exists():
         return load_protocol(source, root)
     if is_address(source):
         raise InputError(f"{without_password(source)} is an address, which only `ordhash encode --engine ray` reads")
-    return read_images(Path(source))
+    return read_images(Path(source), **options)
 
 
 def check_exist(sources: list[str]) -> None:
@@ -110,14 +125,28 @@ def images_of(ctx: typer.Context, sources: list[str], part: str | None, root: Pa
     if len(sources) > 1 and folders:
         raise InputError(f"{folders[0]} is a folder; give either one folder or several images")
     if len(sources) > 1 or _is_image(Path(sources[0])):
-        found: ImageSet | Protocol = ImageSet([Path(source) for source in sources], np.array(sources))
+        folder_options(ctx, sources[0])  # raises if one was given
+        found: ImageSet | Protocol = _single_images(sources)
     else:
-        found = read_source(sources[0], root)
+        found = read_source(ctx, sources[0], root)
     if isinstance(found, Protocol):
         images: ImageSet = getattr(found, part or "database")
         return images
     refuse_idle(ctx, "part", "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
     return found
+
+
+def _single_images(sources: list[str]) -> ImageSet:
+    """Images that are named one by one, but for those whose names are not valid Unicode."""
+    passed, used = PassedOver(), []
+    for source in sources:
+        if is_unicode(source):
+            used.append(source)
+        else:
+            passed.failures.append(ImageError(source, "the name is not valid Unicode; rename the file"))
+    if not used:
+        raise passed.failures[0]
+    return ImageSet([Path(source) for source in used], np.array(used), passed_over=passed)
 
 
 def codes_of(source: str) -> CodeTable:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ordhash.cli.classes import check_classes, say_classes
 from ordhash.cli.errors import needs_extra
-from ordhash.cli.options import DEFAULT_ROOT, Cache, Json, Root, refuse_idle
-from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
+from ordhash.cli.options import DEFAULT_ROOT, Cache, Classes, Exclude, Json, Root, folder_options, refuse_idle
+from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, report_unread, say
 from ordhash.cli.settings import OPTIONS, fields_of, option_of, with_settings
 from ordhash.cli.sources import check_is_collection, read_source
 from ordhash.collection import Collection
@@ -69,6 +70,8 @@ def train(
         bool, typer.Option("--wait", help="With --collection: wait until no other process is changing it.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Train again, and replace the model in --out.")] = False,
+    classes: Classes = "auto",
+    exclude: Exclude = None,
     root: Root = DEFAULT_ROOT,
     cache: Cache = DEFAULT_CACHE,
     as_json: Json = False,
@@ -82,7 +85,8 @@ def train(
         if not (collection and labels) or source or out or method != _NETWORK:
             raise InputError("use --collection and --labels together, without SOURCE, --out and --method")
         own = [option_of(field.name) for field in dataclasses.fields(TrainConfig) if field.name in OPTIONS]
-        refuse_idle(ctx, *own, "force", "cache", "root", unless=False, why="with --collection")
+        without_effect = (*own, "force", "cache", "root", "classes", "exclude")
+        refuse_idle(ctx, *without_effect, unless=False, why="with --collection")
         _learn_labels(collection, labels, settings, wait, as_json)
         return
     if not (source and out):
@@ -95,9 +99,15 @@ def train(
     else:
         _refuse_idle_settings(ctx, settings)
     if "use_labels" in settings and Path(source).is_dir():
-        found: ImageSet | Protocol = read_photographs(source)  # also those beside class folders
+        refuse_idle(ctx, "classes", unless=False, why="with --no-labels")
+        options = folder_options(ctx, source)
+        found: ImageSet | Protocol = read_photographs(source, options.get("exclude", ()))
     else:
-        found = read_source(source, root)
+        found = read_source(ctx, source, root)
+        if isinstance(found, ImageSet) and Path(source).is_dir():
+            check_classes(source, found)
+    if isinstance(found, ImageSet):
+        report_unread(found.passed_over.unread)
     refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
     places = {"out": out, "protocol": source, "overwrite": force, "progress": True, "cache": cache}
     if shallow:
@@ -133,9 +143,12 @@ def _train_network(
     images, validation = (found.train, found.validation) if isinstance(found, Protocol) else (found, None)
     refuse_idle(ctx, "validation_fraction", unless=validation is None, why="on a protocol that has validation images")
     config, how = DOHConfig(**fields_of(DOHConfig, settings)), TrainConfig(**fields_of(TrainConfig, settings))
+    first = not getattr(rank_zero_only, "rank", 0)  # only one of several processes prints
+    if first:
+        say_classes(images)
     result = train_network(images, config, how, validation=validation, **places)
-    if not getattr(rank_zero_only, "rank", 0):  # only one of several processes prints
-        _print_result(result, as_json)
+    if first:
+        _print_result(_with_passed_over(result, images), as_json)
 
 
 def _learn_labels(collection: Path, labels: Path, settings: dict[str, Any], wait: bool, as_json: bool) -> None:
@@ -194,8 +207,16 @@ def _fit_shallow(
     method: str, found: ImageSet | Protocol, settings: dict[str, Any], places: dict[str, Any], as_json: bool
 ) -> None:
     with needs_extra("learn", "training"):
-        from ordhash.learn.shallow import fit_shallow
+        from ordhash.learn.shallow import SHALLOW_METHODS, fit_shallow
     config = DOHConfig(arity=2, **fields_of(DOHConfig, settings))
     seed = {"seed": settings["seed"]} if "seed" in settings else {}
     images = found.train if isinstance(found, Protocol) else found
-    _print_result(fit_shallow(method, images, config, **seed, **places), as_json)
+    if SHALLOW_METHODS[method].supervision == "labels":
+        say_classes(images)
+    result = fit_shallow(method, images, config, **seed, **places)
+    _print_result(_with_passed_over(result, images), as_json)
+
+
+def _with_passed_over(result: TrainResult, images: ImageSet) -> TrainResult:
+    """A result that counts what the reader of a folder could not read among what was left out."""
+    return dataclasses.replace(result, failures=(*images.passed_over.failures, *result.failures))

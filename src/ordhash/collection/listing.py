@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ordhash.data import MAX_FILE_BYTES, open_file, walk_images
+from ordhash.collection.excluding import kept_patterns
+from ordhash.data import MAX_FILE_BYTES, PassedOver, open_file, walk_images
 from ordhash.errors import DataError, ImageError
 
 __all__ = ["Listing", "PhotoFile", "file_time", "list_files", "read_listed", "state_of"]
@@ -43,11 +45,15 @@ class Listing:
         failures: Folders and files that cannot be read, or not be named.
         unsure: Keys of files of which nothing is known now, and prefixes of the keys of such folders, ending in ``/``
             (empty for the folder itself).
+        dangling: Those of links to nothing.
+        unread: Number of images in formats that cannot be read, and of videos, by suffix.
     """
 
     files: list[PhotoFile] = field(default_factory=list)
     failures: list[ImageError] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
+    dangling: list[str] = field(default_factory=list)
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 def file_time(status: os.stat_result) -> int:
@@ -61,37 +67,30 @@ def state_of(status: os.stat_result) -> tuple[int, int]:
 
 
 def list_files(folder: Path, own: Path) -> Listing:
-    """The photographs of a folder.
+    """The photographs of a folder, without what the collection leaves out.
 
     Args:
         folder: The folder.
         own: Folder of the collection, which is passed over.
 
     Raises:
-        DataError: The folder is missing.
+        DataError: The folder is missing, or the patterns of the collection cannot be read.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}, the folder of the collection, is missing; mount its disk")
-    listing = Listing()
-
-    def pass_over(place: Path, reason: str) -> None:
-        listing.failures.append(ImageError(str(place), f"the folder cannot be read ({reason}); check its permissions"))
-        inside = place.relative_to(folder).as_posix()
-        listing.unsure.append("" if inside == "." else f"{inside}/")
-
-    for path in walk_images(folder, pass_over):
+    passed = PassedOver()
+    listing = Listing(failures=passed.failures, unsure=passed.closed, unread=passed.unread)
+    for path in walk_images(folder, passed, kept_patterns(own)):
         if path.is_relative_to(own):
             continue
         key = path.relative_to(folder).as_posix()
         try:
-            key.encode()
-        except UnicodeEncodeError:
-            listing.failures.append(ImageError(str(path), "the name is not valid Unicode; rename the file"))
-            continue
-        try:
             status = path.stat()
-        except FileNotFoundError:
-            continue  # gone since the folder was listed, or a link to nothing
+        except FileNotFoundError:  # a link to nothing, or gone since the folder was listed, perhaps with its disk
+            listing.unsure.append(key)
+            if path.is_symlink():
+                listing.dangling.append(key)
+            continue
         except OSError as error:  # a disk that fails, a folder that may be listed but not entered
             reason = f"the file cannot be read ({error.strerror}); check disk and permissions"
             listing.failures.append(ImageError(str(path), reason))

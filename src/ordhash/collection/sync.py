@@ -43,7 +43,9 @@ class SyncReport:
         forgotten: Images whose files are gone; those that moved are not counted.
         unchanged: Images as they were.
         hidden: Images deleted from the collection whose files are still there.
-        failures: Images that cannot be used, of earlier syncs too, and folders that cannot be read.
+        failures: Images that turned out to be unusable, and folders that cannot be read.
+        remembered: Images that were unusable in earlier syncs already, and have not changed since.
+        unread: Number of images in formats that cannot be read, and of videos, by suffix.
         moved_from: Where the images were before, if the folder has moved.
         seconds: How long it took.
     """
@@ -54,6 +56,8 @@ class SyncReport:
     unchanged: int = 0
     hidden: int = 0
     failures: list[ImageError] = field(default_factory=list)
+    remembered: int = 0
+    unread: dict[str, int] = field(default_factory=dict)
     moved_from: str | None = None
     seconds: float = 0.0
 
@@ -82,9 +86,15 @@ def sync_folder(
     listing = list_files(folder, catalogue.path.parent.absolute())
     files = listing.files
     report.failures += listing.failures
+    report.unread = dict(listing.unread)
     known = {entry.key: entry for entry in catalogue.entries()}
     failed = {failure.key: failure for failure in catalogue.failures()}
     held = known if held_by is None else {entry.key: entry for entry in held_by.entries()}
+    report.failures += [
+        ImageError(str(folder / key), "this is a link to nothing now; mount its disk, or remove the link")
+        for key in listing.dangling
+        if key in held
+    ]
     check_images_there(listing, folder, held, catalogue.path.parent)
     there, unsure = {file.key for file in files}, tuple(listing.unsure)
 
@@ -101,7 +111,7 @@ def sync_folder(
             else:
                 todo.append(file)
         elif isinstance(before, Failure):
-            report.failures.append(ImageError(str(file.path), before.reason))
+            report.remembered += 1
         else:
             report.unchanged += 1
     with progress_bar("Encoding", len(todo), show=progress) as advance:

@@ -1,15 +1,18 @@
 """Images, data sets and protocols."""
 
+from ordhash.data.classfolders import ClassFolders, class_folders, parts_of_a_set
 from ordhash.data.datasets import DATASETS
 from ordhash.data.folders import read_folder, read_photographs
 from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb, source_name
-from ordhash.data.imageset import Images, ImageSet, as_image_set
+from ordhash.data.imageset import Images, ImageSet, as_image_set, is_unicode
 from ordhash.data.manifests import IMAGE, manifest_set, read_manifest
 from ordhash.data.opening import MAX_FILE_BYTES, open_file, read_file
 from ordhash.data.packages import take_from_pypi
+from ordhash.data.passedover import PassedOver, not_read
+from ordhash.data.patterns import check_patterns
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
-from ordhash.data.remote import read_location
+from ordhash.data.remote import holds_images, read_location
 from ordhash.data.scaling import Fit, prepare
 from ordhash.data.tables import is_table_name
 from ordhash.data.walking import CATALOGUE, is_image_name, walk_images
@@ -21,20 +24,28 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "PROTOCOLS",
+    "ClassFolders",
     "Fit",
     "ImageSet",
     "ImageSource",
     "Images",
+    "PassedOver",
     "Protocol",
     "as_image_set",
+    "check_patterns",
+    "class_folders",
     "content_id",
     "file_suffix",
+    "holds_images",
     "is_image_name",
     "is_table_name",
+    "is_unicode",
     "load_protocol",
     "manifest_set",
+    "not_read",
     "open_file",
     "open_rgb",
+    "parts_of_a_set",
     "prepare",
     "read_file",
     "read_folder",

@@ -1,14 +1,16 @@
-"""Readers of folders: images alone, or one sub-folder per class."""
+"""Readers of folders: images alone, or with sub-folders as classes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ordhash.data.classfolders import ClassFolders, class_folders
 from ordhash.data.images import IMAGE_SUFFIXES, ImageSource
 from ordhash.data.imageset import ImageSet, label_matrix
+from ordhash.data.passedover import PassedOver, not_read
 from ordhash.data.walking import walk_images
 from ordhash.errors import DataError
 from ordhash.support import StrPath
@@ -16,74 +18,97 @@ from ordhash.support import StrPath
 __all__ = ["folder_set", "read_folder", "read_photographs"]
 
 
-def read_folder(folder: str | Path) -> ImageSet:
-    """Images below a folder; sub-folders of the first level, if any, name the classes.
+def read_folder(folder: str | Path, *, classes: ClassFolders = "auto", exclude: Sequence[str] = ()) -> ImageSet:
+    """Images below a folder; its sub-folders, if any have images, name the classes.
 
-    Hidden files and folders are skipped, links to folders are not followed (they can loop). Keys are paths
-    relative to ``folder`` with forward slashes. Images directly in a folder that also has class folders carry no
-    label and are left out, which the error for an empty folder explains.
+    Keys are paths relative to ``folder`` with forward slashes. An image directly in a folder that also has class
+    folders carries no label. Which files are images is decided as by ``ordhash sync``.
 
     Args:
         folder: The folder.
+        classes: Which sub-folders name classes: ``"top"`` those of the first level, ``"leaf"`` those that hold images,
+            ``"auto"`` the first unless they only group others.
+        exclude: Patterns of files and folders to leave out, as in a .gitignore.
 
     Returns:
-        Images in the order of their keys; ``labels`` is None if no sub-folder has images.
+        Images in the order of their keys; ``labels`` is None if no sub-folder has images, and ``passed_over`` says what
+        could not be read.
 
     Raises:
-        DataError: The folder or a sub-folder cannot be read, or it has no images.
+        DataError: The folder cannot be read, or it has no images.
+        InputError: One of ``exclude`` is not a pattern.
     """
-    folder = Path(folder)
-    _check_is_folder(folder)
-
-    def refuse(place: Path, reason: str) -> None:
-        raise DataError(f"{place} cannot be read ({reason}); check its permissions")
-
-    names = [path.relative_to(folder).as_posix() for path in walk_images(folder, refuse)]
-    return folder_set(names, str(folder), folder.joinpath)
+    folder = _folder(folder)
+    passed = PassedOver()
+    names = [path.relative_to(folder).as_posix() for path in walk_images(folder, passed, exclude)]
+    return folder_set(names, str(folder), folder.joinpath, classes, passed)
 
 
-def folder_set(names: Iterable[str], folder: str, locate: Callable[[str], ImageSource]) -> ImageSet:
+def folder_set(
+    names: Iterable[str],
+    folder: str,
+    locate: Callable[[str], ImageSource],
+    classes: ClassFolders = "auto",
+    passed: PassedOver | None = None,
+) -> ImageSet:
     """The images of a folder, with sub-folders as classes, as in [read_folder][ordhash.data.read_folder].
 
     Args:
         names: Paths of its images relative to it, with forward slashes, in any order.
         folder: Its name in messages.
         locate: Returns the image of a name.
+        classes: Which sub-folders name classes.
+        passed: What was passed over.
 
     Raises:
         DataError: It has no images.
     """
-    parts = sorted(name.split("/") for name in names)
-    if not parts:
-        raise DataError(
-            f"{folder} holds no image; it must hold images, or one sub-folder per class "
-            f"({', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})"
-        )
-    inside = [some for some in parts if len(some) > 1]
-    keys = ["/".join(some) for some in inside or parts]
+    passed = PassedOver() if passed is None else passed
+    keys = _in_order(names)
+    if not keys:
+        raise DataError(_why_nothing(folder, passed))
     images = [locate(key) for key in keys]
-    if not inside:
-        return ImageSet(images, np.array(keys))
-    labels, classes = label_matrix([some[:1] for some in inside])
-    return ImageSet(images, np.array(keys), labels, classes)
+    named = class_folders(keys, classes)
+    if not any(named):
+        return ImageSet(images, np.array(keys), passed_over=passed)
+    labels, class_names = label_matrix([[name] if name else [] for name in named])
+    return ImageSet(images, np.array(keys), labels, class_names, passed_over=passed)
 
 
-def read_photographs(folder: StrPath) -> ImageSet:
+def read_photographs(folder: StrPath, exclude: Sequence[str] = ()) -> ImageSet:
     """All images below a folder, without labels.
 
     Args:
-        folder: The folder; unreadable parts are left out.
+        folder: The folder; ``passed_over`` of the result says what could not be read.
+        exclude: Patterns of files and folders to leave out, as in a .gitignore.
 
     Raises:
         DataError: It is not a folder.
+        InputError: One of ``exclude`` is not a pattern.
     """
+    folder = _folder(folder)
+    passed = PassedOver()
+    keys = _in_order(path.relative_to(folder).as_posix() for path in walk_images(folder, passed, exclude))
+    return ImageSet([folder / key for key in keys], np.array(keys, dtype=np.str_), passed_over=passed)
+
+
+def _folder(folder: StrPath) -> Path:
     folder = Path(folder)
-    _check_is_folder(folder)
-    paths = sorted(walk_images(folder, lambda place, reason: None), key=lambda path: path.relative_to(folder).parts)
-    return ImageSet(paths, np.array([path.relative_to(folder).as_posix() for path in paths], dtype=np.str_))
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise DataError(f"{folder} {what}; give a folder of images")
+    return folder
 
 
-def _check_is_folder(path: Path) -> None:
-    if not path.is_dir():
-        what = "is not a folder" if path.exists() else "does not exist"
-        raise DataError(f"{path} {what}; give a folder of images")
+def _in_order(names: Iterable[str]) -> list[str]:
+    return ["/".join(parts) for parts in sorted(name.split("/") for name in names)]
+
+
+def _why_nothing(folder: str, passed: PassedOver) -> str:
+    if passed.failures:
+        return f"{folder} holds no image that can be used; {passed.failures[0]}"
+    others = f", but {not_read(passed.unread)}" if passed.unread else ""
+    return (
+        f"{folder} holds no image{others}; it must hold images, or one sub-folder per class "
+        f"({', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})"
+    )

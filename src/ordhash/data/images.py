@@ -41,11 +41,11 @@ ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8
 
 IMAGE_SUFFIXES = frozenset(
     {
-        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx"),
-        *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+        *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg"),
+        *(".jpf", ".jpg", ".jps", ".jpx", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
-"""Suffixes of image files. Images in unsupported formats are reported, not skipped."""
+"""Suffixes of image files of the supported formats."""
 
 _ID_BYTES = 16
 

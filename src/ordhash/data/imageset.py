@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from ordhash.codes import LABELS, composed, joined_labels
 from ordhash.data.images import ImageSource, content_id, source_name
+from ordhash.data.passedover import PassedOver
 from ordhash.errors import ImageError, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ImageSet", "Images", "as_image_set", "label_matrix"]
+__all__ = ["ImageSet", "Images", "as_image_set", "is_unicode", "label_matrix"]
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
@@ -35,6 +36,7 @@ class ImageSet:
         labels: bool (n, n_classes), True where an image carries a label; None if labels are unknown.
         class_names: Name of every column of ``labels``.
         metadata: Other columns, n rows.
+        passed_over: What the reader of a folder passed over; subsets do not have it.
 
     Raises:
         InputError: The parts differ in length, or two images share a key.
@@ -49,6 +51,7 @@ class ImageSet:
     labels: Labels | None = None
     class_names: tuple[str, ...] = ()
     metadata: pa.Table | None = None
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -105,11 +108,9 @@ class ImageSet:
         """
         import pyarrow as pa
 
-        try:
-            "".join(str(key) for key in self.keys).encode()
-        except UnicodeEncodeError:
-            bad = next(str(key) for key in self.keys if not str(key).isprintable())
-            raise InputError(f"the name {bad!r} is not valid Unicode; rename the file") from None
+        bad = next((str(key) for key in self.keys if not is_unicode(str(key))), None)
+        if bad is not None:
+            raise InputError(f"the name {bad!r} is not valid Unicode; rename the file")
         if self.metadata is not None and "code" in self.metadata.column_names:
             raise InputError("the manifest has a column 'code', a name the package uses itself; rename the column")
         if self.labels is None:
@@ -120,7 +121,7 @@ class ImageSet:
 
     def without_labels(self) -> ImageSet:
         """The same images without labels."""
-        return ImageSet(self.images, self.keys, metadata=self.metadata)
+        return ImageSet(self.images, self.keys, metadata=self.metadata, passed_over=self.passed_over)
 
     def name(self, row: int) -> str:
         """Name of the image at ``row`` for messages: its path, or else its key."""
@@ -141,6 +142,19 @@ class ImageSet:
             except ImageError:
                 ids.append(content_id(self.name(row).encode("utf-8", "surrogateescape")))
         return ids
+
+
+def is_unicode(text: str) -> bool:
+    r"""Whether a text is valid Unicode; the name of a file need not be.
+
+    >>> is_unicode("caf\u00e9"), is_unicode("caf\udce9")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 Images = ImageSet | Sequence[ImageSource] | npt.NDArray[np.uint8]

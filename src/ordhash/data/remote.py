@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from ordhash.data.folders import folder_set
+from collections.abc import Sequence
+from pathlib import Path
+
+from ordhash.data.classfolders import ClassFolders
+from ordhash.data.folders import folder_set, read_folder
 from ordhash.data.imageset import ImageSet
 from ordhash.data.manifests import manifest_set
+from ordhash.data.passedover import PassedOver
 from ordhash.data.tables import is_table_name, read_table
-from ordhash.data.walking import CATALOGUE, is_image_name
-from ordhash.errors import DataError, first_line
+from ordhash.data.walking import walk_images, walk_keys
+from ordhash.errors import DataError, ImageError, first_line
 from ordhash.support import Location
 
-__all__ = ["read_location"]
+__all__ = ["holds_images", "read_location"]
 
 
-def read_location(location: Location) -> ImageSet:
+def read_location(location: Location, *, classes: ClassFolders = "auto", exclude: Sequence[str] = ()) -> ImageSet:
     """Images of a folder or a manifest in any file system; their sources are paths within it.
+
+    Args:
+        location: The folder or the manifest.
+        classes: As [read_folder][ordhash.data.read_folder] takes it.
+        exclude: Patterns of files and folders of a folder to leave out, as in a .gitignore.
 
     Raises:
         DataError: It does not exist or cannot be read.
     """
+    if location.is_local and Path(location.path).is_dir():
+        return read_folder(location.path, classes=classes, exclude=exclude)
     names = location.names(recursive=True)
     if names is not None:
-        collections = tuple(f"{name[: -len(CATALOGUE)]}" for name in names if name.endswith(f"/{CATALOGUE}"))
-        wanted = [name for name in names if is_image_name(name) and not name.startswith(collections)]
-        return folder_set(wanted, str(location), location.inside)
+        passed = PassedOver()
+        wanted = walk_keys(_Listed(location, names), passed, exclude)
+        return folder_set(wanted, str(location), location.inside, classes, passed)
     if not is_table_name(location.path) or not location.is_file():
         raise DataError(f"{location} is neither a folder nor a manifest (.csv, .tsv or .parquet); give one of these")
     try:
@@ -33,3 +45,40 @@ def read_location(location: Location) -> ImageSet:
         raise DataError(f"{location} cannot be read ({first_line(error)}); check address and permissions") from error
     parent = location.path.rpartition("/")[0]
     return manifest_set(table, str(location), lambda name: name if name.startswith("/") else f"{parent}/{name}")
+
+
+def holds_images(location: Location) -> bool:
+    """Whether a folder in any file system holds images, by the names of its files."""
+    if location.is_local:
+        return any(True for _ in walk_images(Path(location.path), PassedOver()))
+    return any(True for _ in walk_keys(_Listed(location, location.names(recursive=True) or []), PassedOver()))
+
+
+class _Listed:
+    """A folder of which all files are listed already."""
+
+    def __init__(self, location: Location, names: Sequence[str]) -> None:
+        self._location = location
+        self.name = location.path.rstrip("/").rpartition("/")[2]
+        self._folders: dict[str, set[str]] = {"": set()}
+        self._files: dict[str, list[str]] = {}
+        for name in names:
+            *parents, file = name.split("/")
+            place = ""
+            for parent in parents:
+                self._folders.setdefault(place, set()).add(parent)
+                place = f"{place}{parent}/"
+            self._files.setdefault(place, []).append(file)
+
+    def listing(self, place: str) -> tuple[list[str], list[str]]:
+        return sorted(self._folders.get(place, ())), self._files.get(place, [])
+
+    def content(self, key: str, max_bytes: int) -> bytes:
+        try:
+            with self._location.below(key).open() as file:
+                return bytes(file.read(max_bytes))
+        except OSError as error:
+            raise ImageError(self.shown(key), f"the file cannot be read ({first_line(error)})") from error
+
+    def shown(self, key: str) -> str:
+        return str(self._location.below(key)) if key else str(self._location)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ordhash.codes import composed
-from ordhash.collection import Collection, SyncReport
+from ordhash.collection import Collection, SyncReport, kept_patterns
 from ordhash.data import ImageSet, read_manifest, read_photographs
 from ordhash.errors import InputError, OrdhashError, TooFewImagesError
 from ordhash.learn import (
@@ -118,7 +118,7 @@ def sync_without_model(
         report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
     """
     syncing: dict[str, Any] = {"undelete": undelete, "wait": wait, "progress": progress}
-    images = read_photographs(folder)
+    images = read_photographs(folder, kept_patterns(collection.path))
     if not Collection.is_one(collection.path) and not suits(config or DOHConfig()):
         check_neighbourhoods(len(images))  # fail before an empty collection is created
     with collection.learning(folder, wait=wait) as work:
@@ -169,7 +169,7 @@ def learn_labels(
     """
     folder = collection.info().folder
     _check_names(labels)
-    images, unknown = _with_labels(read_photographs(folder), labels)
+    images, unknown = _with_labels(read_photographs(folder, kept_patterns(collection.path)), labels)
     if len(unknown) == len(labels):
         raise InputError(
             f"no label is of a photograph in {folder}{_examples(labels, images)}; name photographs as the collection "

@@ -12,10 +12,10 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ import ray.data
 
 import ordhash
 from ordhash.codes import MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
-from ordhash.data import ImageSet, ImageSource, manifest_set
+from ordhash.data import ClassFolders, ImageSet, ImageSource, manifest_set
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.model import Encoder, Model, load_model
 from ordhash.ray.here import only_here
@@ -56,11 +56,12 @@ class EncodeReport:
 
     Attributes:
         written: Codes in the folder.
-        failures: The images that could not be used.
+        failures: The images that could not be used, and folders that could not be read.
         shards: How many files of codes there are.
         encoded: How many of them this run made.
         of_then: Number of images in the list of the run that began the folder, if the images have changed since; else
             None.
+        unread: Number of images in formats that cannot be read, and of videos, by suffix.
     """
 
     written: int
@@ -68,8 +69,10 @@ class EncodeReport:
     shards: int
     encoded: int
     of_then: int | None
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
+# What to encode, with what, to where and on which machines: every argument is an option of the command.
 def encode_on_ray(
     source: str | ImageSet,
     model: str | Path,
@@ -78,6 +81,8 @@ def encode_on_ray(
     address: str | None = None,
     workers: int | None = None,
     shard_size: int | None = None,
+    classes: ClassFolders = "auto",
+    exclude: Sequence[str] = (),
     force: bool = False,
     progress: bool = False,
 ) -> EncodeReport:
@@ -94,6 +99,8 @@ def encode_on_ray(
         address: Of the cluster, as 10.0.0.1:6379 or "auto"; None starts one on this machine.
         workers: Most actors, each on one core; None is every core of the cluster.
         shard_size: Images of a shard, a multiple of 8; None is that of the folder, or SHARD_SIZE for a new one.
+        classes: Which sub-folders of a folder name classes, as [read_folder][ordhash.data.read_folder] takes it.
+        exclude: Patterns of files and folders of a folder to leave out, as in a .gitignore.
         force: Whether to start again in a folder of another encoding.
         progress: Whether to show a bar.
 
@@ -105,7 +112,7 @@ def encode_on_ray(
     if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
     loaded, folder = load_model(model), Location(out)
-    listed = list_images(source)
+    listed = list_images(source, classes=classes, exclude=exclude)
     wanted = _wanted(listed, loaded, shard_size)
     plan, found = _plan(wanted, listed, folder, shard_size, force=force)
     missing = list(range(plan.n_shards)) if found is None else plan.missing(folder)
@@ -122,7 +129,8 @@ def encode_on_ray(
         parts = pool.map(lambda number: read_failures(folder, number, plan), range(plan.n_shards))
         failures = [failure for part in parts for failure in part]
     of_then = plan.n_images if plan.images != wanted.images else None
-    return EncodeReport(plan.n_images - len(failures), failures, plan.n_shards, len(missing), of_then)
+    written, failures = plan.n_images - len(failures), [*listed.passed_over.failures, *failures]
+    return EncodeReport(written, failures, plan.n_shards, len(missing), of_then, listed.passed_over.unread)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ordhash.codes import LIST
-from ordhash.data import IMAGE, ImageSet, is_image_name, read_images, read_location
+from ordhash.data import IMAGE, ClassFolders, ImageSet, PassedOver, holds_images, is_unicode, read_images, read_location
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.support import Location, name_of
 
@@ -95,6 +95,7 @@ class Listed:
         parquet: The files that hold the images themselves; None where a table says where they are.
         images: The file system of the paths.
         n_images: How many.
+        passed_over: What the listing of a folder passed over.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Listed:
     parquet: ImageRows | None
     images: Location | None
     n_images: int
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     def digest(self) -> str:
         """Digest of the list of images."""
@@ -126,8 +128,8 @@ class Listed:
         return self.parquet if self.parquet is not None else ImageRows.of([folder.below(LIST)])
 
 
-def list_images(source: str | ImageSet) -> Listed:
-    """The images of a source, as [encode_on_ray][ordhash.ray.encode_on_ray] takes it.
+def list_images(source: str | ImageSet, *, classes: ClassFolders = "auto", exclude: Sequence[str] = ()) -> Listed:
+    """The images of a source, as [encode_on_ray][ordhash.ray.encode_on_ray] takes it, too classes and exclude.
 
     Raises:
         InputError: It holds images that are not files.
@@ -143,7 +145,12 @@ def list_images(source: str | ImageSet) -> Listed:
         if not len(rows):
             raise DataError(f"{location} has no rows; add one row per image")
         return Listed(name, None, rows, None, len(rows))
-    return _of_set(read_images(location.path) if location.is_local else read_location(location), name, location)
+    read = (
+        read_images(location.path, classes=classes, exclude=exclude)
+        if location.is_local
+        else (read_location(location, classes=classes, exclude=exclude))
+    )
+    return _of_set(read, name, location)
 
 
 def _of_set(images: ImageSet, name: str, location: Location) -> Listed:
@@ -151,15 +158,14 @@ def _of_set(images: ImageSet, name: str, location: Location) -> Listed:
         raise InputError(f"{name} holds images that are not files; encode them with --engine local")
     paths = [str(Path(str(image)).absolute()) if location.is_local else str(image) for image in images.images]
     metadata = images.metadata_with_labels()
-    try:
-        table = pa.table({"path": pa.array(paths, pa.string()), "key": pa.array(images.keys)})
-    except UnicodeEncodeError:
-        bad = next(path for path in paths if not path.isprintable())
-        raise InputError(f"the path {bad!r} is not valid Unicode; rename the folder") from None
+    bad = next((path for path in paths if not is_unicode(path)), None)
+    if bad is not None:
+        raise InputError(f"the path {bad!r} is not valid Unicode; rename the folder")
+    table = pa.table({"path": pa.array(paths, pa.string()), "key": pa.array(images.keys)})
     if metadata is not None:
         for column in metadata.schema:
             table = table.append_column(column, metadata[column.name])
-    return Listed(name, table, None, location, len(images))
+    return Listed(name, table, None, location, len(images), images.passed_over)
 
 
 def _parquet_with_images(location: Location) -> list[Location]:
@@ -168,7 +174,7 @@ def _parquet_with_images(location: Location) -> list[Location]:
         files = [location]
     else:
         names = [name for name in location.names() or () if name.lower().endswith(".parquet") and name[0] not in "._"]
-        if not names or any(map(is_image_name, location.names(recursive=True) or ())):
+        if not names or holds_images(location):
             return []
         files = [location.below(name) for name in sorted(names)]
     try:
