@@ -54,6 +54,13 @@ def sync(
             "--undelete", help="Restore images that were deleted from the collection but are still in the folder."
         ),
     ] = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget",
+            help="Also forget missing images where a disk may be missing: in a folder that is empty or was mounted.",
+        ),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until no other process is changing the collection.")
     ] = False,
@@ -73,7 +80,7 @@ def sync(
     if model and relearn:
         raise InputError("--relearn trains a new model and --model gives one; use only one of them")
     refuse_idle(ctx, "reencode", unless=model is not None, why="without --model")
-    options = {"undelete": undelete, "wait": wait, "progress": True}
+    options = {"undelete": undelete, "forget": forget, "wait": wait, "progress": True}
     made = Collection(collection)
     if exclude is not None:
         keep_patterns(collection, folder, exclude)
@@ -99,6 +106,7 @@ def sync(
             f"{collection}: {report.encoded} encoded, {report.reused} moved or copied, {report.forgotten} removed, "
             f"{report.unchanged} unchanged, {len(report.failures) + report.remembered} unusable"
             + (f", {report.hidden} deleted earlier" if report.hidden else "")
+            + (f", {report.kept} missing but not forgotten" if report.kept else "")
         )
     if report.failures:
         raise typer.Exit(1)

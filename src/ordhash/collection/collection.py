@@ -73,6 +73,7 @@ class Collection:
         reencode: bool = False,
         own: bool = False,
         undelete: bool = False,
+        forget: bool = False,
         wait: bool = False,
         progress: bool = False,
     ) -> SyncReport:
@@ -87,6 +88,7 @@ class Collection:
                 replaced when all new ones are there.
             own: Whether the model was learned from these images.
             undelete: Whether to restore images that were deleted from the collection but not from the folder.
+            forget: Whether to forget all missing images, also where a disk may be missing with them.
             wait: Whether to wait for another sync of this collection to end.
             progress: Whether to show a bar.
 
@@ -112,7 +114,7 @@ class Collection:
             if moved:
                 catalogue.move_to(wanted)
             restrict_folder(wanted, self.path)
-            report = write_codes_of_folder(catalogue, encoder, facts, progress=progress)
+            report = write_codes_of_folder(catalogue, encoder, facts, forget=forget, progress=progress)
         report.moved_from = str(before) if moved else None
         return report
 

@@ -31,8 +31,8 @@ def check_images_there(listing: Listing, folder: Path, held: Iterable[str], coll
     held = list(held)
     if held and not listing.files and not listing.unsure:
         raise DataError(
-            f"{folder} holds no images, and the collection {len(held)}; mount the disk if it is missing, or delete "
-            f"{collection} if the images are gone for good"
+            f"{folder} holds no images, and the collection {len(held)}; mount the disk if it is missing, or sync "
+            "with --forget if the images are gone for good"
         )
 
 

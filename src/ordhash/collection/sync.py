@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ordhash.codes import OrdinalCodes
+from ordhash.collection.absences import Absences
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.deletions import Deletions
 from ordhash.collection.fingerprints import fingerprint
@@ -41,6 +42,7 @@ class SyncReport:
         encoded: Images that went through the network.
         reused: Images whose content was known under another name: moved or copied.
         forgotten: Images whose files are gone; those that moved are not counted.
+        kept: Images whose files are missing, perhaps with their disk.
         unchanged: Images as they were.
         hidden: Images deleted from the collection whose files are still there.
         failures: Images that turned out to be unusable, and folders that cannot be read.
@@ -53,6 +55,7 @@ class SyncReport:
     encoded: int = 0
     reused: int = 0
     forgotten: int = 0
+    kept: int = 0
     unchanged: int = 0
     hidden: int = 0
     failures: list[ImageError] = field(default_factory=list)
@@ -67,6 +70,7 @@ def sync_folder(
     encoder: Encoder,
     *,
     held_by: Catalogue | None = None,
+    forget: bool = False,
     progress: bool = False,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> SyncReport:
@@ -76,6 +80,7 @@ def sync_folder(
         catalogue: Of the encoder's model.
         encoder: The model.
         held_by: The catalogue that holds the images until this one replaces it; None means this one.
+        forget: Whether to forget all images whose files are missing, also where a disk may be.
         progress: Whether to show a bar.
         tell: Called with the files done and all files, at the start and after each chunk.
 
@@ -95,13 +100,10 @@ def sync_folder(
         for key in listing.dangling
         if key in held
     ]
-    check_images_there(listing, folder, held, catalogue.path.parent)
-    there, unsure = {file.key for file in files}, tuple(listing.unsure)
-
-    def is_gone(key: str) -> bool:
-        return key not in there and not key.startswith(unsure)
-
-    deletions = Deletions((held_by or catalogue).deleted(), held, is_gone)
+    if not forget:
+        check_images_there(listing, folder, held, catalogue.path.parent)
+    absences = Absences(folder, catalogue.path.parent, listing, held, forget=forget)
+    deletions = Deletions((held_by or catalogue).deleted(), held, absences.is_gone)
     todo = []
     for file in files:
         before = known.get(file.key) or failed.get(file.key)
@@ -123,13 +125,17 @@ def sync_folder(
             done += len(chunk)
             tell(done, len(todo))
     # Last, so that the code of a file that only moved is still in the catalogue.
-    gone = [key for key in (*known, *failed) if is_gone(key)]
+    absences.note_moves(_contents_of_new(catalogue, todo, held))
+    gone = [key for key in (*known, *failed) if absences.is_gone(key)]
     catalogue.update(gone=gone + [key for key in deletions.left_out if key in known or key in failed])
     if held_by is not None:
-        check_nothing_missed(held_by, catalogue, set(filter(is_gone, held)) | deletions.left_out)
+        check_nothing_missed(held_by, catalogue, set(filter(absences.is_gone, held)) | deletions.left_out)
     (held_by or catalogue).note_deleted(deletions.found, deletions.outdated())
-    left = [entry for entry in held.values() if is_gone(entry.key)]
+    left = [entry for entry in held.values() if absences.is_gone(entry.key)]
     report.forgotten = len(left) - _moved(left, catalogue, {file.key for file in todo} - held.keys())
+    report.kept = len(absences.missing())
+    report.failures += absences.failures()
+    absences.remember()
     report.seconds = time.perf_counter() - started
     return report
 
@@ -140,6 +146,12 @@ def _moved(left: list[Entry], catalogue: Catalogue, new: set[str]) -> int:
         return 0
     placed = Counter(entry.content for entry in catalogue.entries() if entry.key in new)
     return (placed & Counter(entry.content for entry in left)).total()
+
+
+def _contents_of_new(catalogue: Catalogue, todo: list[PhotoFile], held: Mapping[str, Entry]) -> set[bytes]:
+    """Digests of the images that are in the catalogue by a name that was not held before."""
+    new = catalogue.entries_of(file.key for file in todo if file.key not in held)
+    return {entry.content for entry in new if entry is not None}
 
 
 def is_as_it_was(path: Path, entry: Entry) -> bool:

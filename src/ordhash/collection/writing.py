@@ -32,7 +32,9 @@ def facts_of(encoder: Encoder, collection: Path, *, own: bool) -> CodeFacts:
     return CodeFacts(encoder.spec, encoder.model_id, path)
 
 
-def write_codes_of_folder(catalogue: Catalogue, encoder: Encoder, facts: CodeFacts, *, progress: bool) -> SyncReport:
+def write_codes_of_folder(
+    catalogue: Catalogue, encoder: Encoder, facts: CodeFacts, *, forget: bool, progress: bool
+) -> SyncReport:
     """Bring a collection into step with its folder.
 
     Codes of another model are made in a catalogue beside that of the collection, and replace the old ones at once when
@@ -42,17 +44,18 @@ def write_codes_of_folder(catalogue: Catalogue, encoder: Encoder, facts: CodeFac
         catalogue: The catalogue of the collection.
         encoder: The model.
         facts: What the catalogue records of it.
+        forget: As [sync_folder][ordhash.collection.sync.sync_folder] takes it.
         progress: Whether to show a bar.
     """
     collection = catalogue.path.parent
     tell = progress_teller(collection)
     tell(0, 0)
     if catalogue.facts.model_id == encoder.model_id:
-        report = sync_folder(catalogue, encoder, progress=progress, tell=tell)
+        report = sync_folder(catalogue, encoder, forget=forget, progress=progress, tell=tell)
         _keep_model(encoder, collection)
     else:
         with next_catalogue(collection, facts, catalogue.folder) as following:
-            report = sync_folder(following, encoder, held_by=catalogue, progress=progress, tell=tell)
+            report = sync_folder(following, encoder, held_by=catalogue, forget=forget, progress=progress, tell=tell)
             _keep_model(encoder, collection)
             catalogue.replace_by(following, facts)
         remove_next(collection)

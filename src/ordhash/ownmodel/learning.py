@@ -73,6 +73,7 @@ class LearningPlan:
         return dataclasses.replace(settings, epochs=epochs, validate_every=math.ceil(epochs / 20))
 
 
+# It syncs, and takes what Collection.sync takes.
 def sync_without_model(
     collection: Collection,
     folder: StrPath,
@@ -80,6 +81,7 @@ def sync_without_model(
     config: DOHConfig | None = None,
     relearn: bool = False,
     undelete: bool = False,
+    forget: bool = False,
     wait: bool = False,
     progress: bool = False,
     plan: LearningPlan = LearningPlan(),
@@ -99,6 +101,7 @@ def sync_without_model(
         config: The network and the code, if a model is learned; None takes those of the collection's own model.
         relearn: Whether to learn a new model and encode everything again.
         undelete: As in [Collection.sync][ordhash.collection.Collection.sync].
+        forget: As in [Collection.sync][ordhash.collection.Collection.sync].
         wait: Whether to wait for other processes that sync this collection or learn a model for it.
         progress: Whether to show bars.
         plan: When to train a network, and for how long.
@@ -117,7 +120,7 @@ def sync_without_model(
 
         report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
     """
-    syncing: dict[str, Any] = {"undelete": undelete, "wait": wait, "progress": progress}
+    syncing: dict[str, Any] = {"undelete": undelete, "forget": forget, "wait": wait, "progress": progress}
     images = read_photographs(folder, kept_patterns(collection.path))
     if not Collection.is_one(collection.path) and not suits(config or DOHConfig()):
         check_neighbourhoods(len(images))  # fail before an empty collection is created
