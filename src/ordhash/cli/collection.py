@@ -131,7 +131,9 @@ def _usual_collection(folder: Path) -> Path:
 def _learn_and_sync(collection: Collection, folder: Path, **options: Any) -> SyncReport:
     with needs_extra("learn", "learning a model (no --model was given)"):
         from ordhash.ownmodel import sync_without_model
-    report, trained = sync_without_model(collection, folder, **options)
+    report, trained = sync_without_model(
+        collection, folder, tell=lambda sentence: say(f"{collection.path}: {sentence}"), **options
+    )
     if trained is not None and trained.general:
         say(f"{collection.path}: too few photographs to learn from, so the general model is used")
     elif trained is not None:

@@ -161,6 +161,7 @@ def _learn_labels(collection: Path, labels: Path, settings: dict[str, Any], wait
         config=DOHConfig(**settings) if settings else None,
         wait=wait,
         progress=True,
+        tell=lambda sentence: say(f"{collection}: {sentence}"),
     )
     if unknown:
         say(f"{labels}: {len(unknown)} labels match no photograph of the collection; the first is {unknown[0]!r}")

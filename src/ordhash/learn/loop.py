@@ -167,8 +167,7 @@ def fit(
     schedule = LambdaLR(adamw, lambda step: rate_factor(step / total, settings.warmup), last_epoch=done - 1)
 
     started = time.perf_counter()
-    with progress_bar("Training", total, show=run.progress) as advance:
-        advance(done)
+    with progress_bar("Training", total, show=run.progress, done=done) as advance:
         for epoch in range(state.epoch + 1, settings.epochs + 1):
             # Randomness depends only on seed and epoch, so a resumed run repeats the lost epochs exactly.
             seed = settings.seed * 100_003 + epoch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from ordhash.learn import (
     train,
 )
 from ordhash.learn.shallow import fit_shallow
-from ordhash.model import LEAST_LEARNED_FROM, Encoder, load_model
+from ordhash.model import LEAST_LEARNED_FROM, MOST_LEARNED_FROM, Encoder, load_model
+from ordhash.ownmodel.foreseeing import foreseen
 from ordhash.ownmodel.general import general_model, suits
 from ordhash.support import StrPath, write_csv
 
@@ -85,6 +86,7 @@ def sync_without_model(
     wait: bool = False,
     progress: bool = False,
     plan: LearningPlan = LearningPlan(),
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> tuple[SyncReport, TrainResult | None]:
     """Learn codes from the photographs of a folder, without labels, and sync a collection with it.
 
@@ -105,6 +107,7 @@ def sync_without_model(
         wait: Whether to wait for other processes that sync this collection or learn a model for it.
         progress: Whether to show bars.
         plan: When to train a network, and for how long.
+        tell: Called before the work with a sentence on what it is and how long it takes.
 
     Returns:
         The reports of the sync and of the training; None for the latter if a model already existed.
@@ -131,7 +134,7 @@ def sync_without_model(
         if kept.exists():
             images = _with_kept_labels(images, kept)
         config = config or own_config(collection)
-        return _learn_and_encode(collection, folder, images, config, work, plan, **syncing)
+        return _learn_and_encode(collection, folder, images, config, work, plan, tell, **syncing)
 
 
 def learn_labels(
@@ -142,6 +145,7 @@ def learn_labels(
     wait: bool = False,
     progress: bool = False,
     plan: LearningPlan = LearningPlan(),
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> tuple[SyncReport, TrainResult, list[str]]:
     """Relearn a collection's model with labels for some of its photographs, and encode everything with it.
 
@@ -156,6 +160,7 @@ def learn_labels(
         wait: Whether to wait for other processes that sync this collection or learn a model for it.
         progress: Whether to show bars.
         plan: When to train a network, and for how long.
+        tell: Called before the work with a sentence on what it is and how long it takes.
 
     Returns:
         The reports of the sync and of the training, and the labelled keys without a photograph in the folder.
@@ -181,7 +186,7 @@ def learn_labels(
     labelled(images)  # raises before anything is changed
     with collection.learning(folder, wait=wait) as work:
         report, trained = _learn_and_encode(
-            collection, folder, images, config or own_config(collection), work, plan,
+            collection, folder, images, config or own_config(collection), work, plan, tell,
             labels=labels, wait=wait, progress=progress,
         )  # fmt: skip
     return report, trained, unknown
@@ -264,12 +269,13 @@ def _learn_and_encode(
     config: DOHConfig,
     work: Path,
     plan: LearningPlan,
+    tell: Callable[[str], None],
     *,
     labels: ImageSet | None = None,
     **syncing: Any,
 ) -> tuple[SyncReport, TrainResult]:
     try:
-        trained = _learn(images, config, work, plan, progress=syncing["progress"])
+        trained = _learn(images, config, work, plan, tell, progress=syncing["progress"])
     except InputError:  # nothing to resume
         shutil.rmtree(work)
         raise
@@ -284,7 +290,15 @@ def _learn_and_encode(
     return report, dataclasses.replace(trained, model=collection.model())
 
 
-def _learn(images: ImageSet, config: DOHConfig, work: Path, plan: LearningPlan, *, progress: bool) -> TrainResult:
+def _learn(
+    images: ImageSet,
+    config: DOHConfig,
+    work: Path,
+    plan: LearningPlan,
+    tell: Callable[[str], None],
+    *,
+    progress: bool,
+) -> TrainResult:
     share = 0.0 if images.labels is None else float(images.labels.any(axis=1).mean())
     alone = share >= _MANY_LABELS or len(images) < LEAST_UNLABELLED  # too few photographs to spread labels
     settings = dataclasses.replace(_SETTINGS, use_labels=bool(share) and (alone or "spread"))
@@ -293,7 +307,9 @@ def _learn(images: ImageSet, config: DOHConfig, work: Path, plan: LearningPlan, 
         if suits(config):
             return general_model(work, cache=places["cache"])
         return fit_shallow("itq", images, dataclasses.replace(config, arity=2), overwrite=True, **places)
+    learned = share * len(images) if settings.use_labels is True else min(len(images), MOST_LEARNED_FROM)
     settings = plan.settings(share * len(images) if settings.use_labels is True else len(images), settings)
+    tell(foreseen(images, round(learned), config, settings, places["cache"]))
     try:
         return train(images, config, settings, overwrite="others", **places)
     except TooFewImagesError:  # many files, few of them usable

@@ -351,8 +351,8 @@ def _encode_missing(job: _Job, missing: list[int], workers: int | None, *, progr
         fn_constructor_kwargs={"job": job},
     )
     size, n = job.plan.shard_size, job.plan.n_images
-    with progress_bar("Encoding", n, show=progress) as advance:
-        advance(n - sum(min(size, n - number * size) for number in missing))
+    there = n - sum(min(size, n - number * size) for number in missing)
+    with progress_bar("Encoding", n, show=progress, done=there) as advance:
         for row in done.iter_rows():
             advance(min(size, n - row["number"] * size))
 

@@ -5,15 +5,17 @@ from ordhash.support.columns import is_text, plain_column
 from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
 from ordhash.support.locations import Location, is_address, name_of, without_password
-from ordhash.support.progress import Advance, progress_bar
+from ordhash.support.progress import Advance, Pace, duration, progress_bar
 from ordhash.support.seals import SEAL, is_damaged, placeholder, seal, sealed
 
 __all__ = [
     "SEAL",
     "Advance",
     "Location",
+    "Pace",
     "StrPath",
     "available_cores",
+    "duration",
     "integer_at_least",
     "is_address",
     "is_damaged",
