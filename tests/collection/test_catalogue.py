@@ -126,6 +126,7 @@ def change(folder, statement):
 )
 def test_what_can_be_made_anew_is_mended(statement, word, folder):
     change(folder, statement)
+    (folder / f"{NAME}.mended").write_bytes(b"left by a process that was killed")
     with Catalogue(folder / NAME) as catalogue:
         assert word in catalogue.damages()[0]
         with pytest.raises(DataError, match=r"sync again"):

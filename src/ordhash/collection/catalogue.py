@@ -264,6 +264,8 @@ class Catalogue:
         Raises:
             DataError: What cannot be made anew is damaged: the facts, or the list of what was deleted.
         """
+        fresh = self.path.with_name(f"{self.path.name}.mended")
+        fresh.unlink(missing_ok=True)  # of a process that was killed, or a disk that was full
         with self.snapshot():
             facts = self._facts()
             entries, damages = self._images.scan(self._total(self._images))
@@ -271,8 +273,6 @@ class Catalogue:
             deleted = self.deleted()
             if not damages and not more and not self._problems(1):
                 return entries
-        fresh = self.path.with_name(f"{self.path.name}.mended")
-        fresh.unlink(missing_ok=True)  # of a process that was killed
         with Catalogue(fresh, self.facts, self.folder) as other, other._changing() as values:
             values.update(facts)
             other._images.add(entries)
