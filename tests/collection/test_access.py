@@ -34,7 +34,7 @@ def modes(collection):
         (0o711, 0o022, (0o700, 0o600, 0o600)),  # others may enter it, not list it
         (0o755, 0o077, (0o700, 0o600, 0o600)),  # as the user wants it
         (0o755, 0o000, (0o755, 0o644, 0o600)),
-        (0o775, 0o002, (0o775, 0o664, 0o600)),
+        (0o775, 0o002, (0o775, 0o664, 0o660)),
     ],
 )
 def test_a_new_collection_is_as_private_as_its_folder(folder, mask, wanted, collection, photo_folder, encoder):

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
+from ordhash.collection import keep_patterns
 from ordhash.collection.adding import safe_stem
-from ordhash.errors import DataError
+from ordhash.errors import DataError, InputError
 
 
 @pytest.fixture
@@ -90,3 +91,14 @@ def test_a_link_is_refused(inside, synced, photos, photo_folder, encoder):
     shutil.rmtree(photo_folder)
     with pytest.raises(DataError, match="disk"):
         synced.add(photos[0], encoder)
+
+
+def test_what_a_sync_would_leave_out_is_refused(synced, photos, photo_folder, encoder):
+    keep_patterns(synced.path, photo_folder, ["*.png", "added/private*"])
+    with pytest.raises(InputError, match="left out"):
+        synced.add(photos[0], encoder, name="private.jpg")
+    assert not (photo_folder / "added").exists()
+    assert synced.add(photos[0], encoder, name="public.jpg") == "added/public.jpg"
+    (photo_folder / "added" / ".nomedia").touch()
+    with pytest.raises(InputError, match="left out"):
+        synced.add(photos[1], encoder)

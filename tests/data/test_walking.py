@@ -7,7 +7,7 @@ import pytest
 
 from ordhash.data.passedover import PassedOver
 from ordhash.data.remote import read_location
-from ordhash.data.walking import walk_images
+from ordhash.data.walking import is_walked, walk_images
 from ordhash.errors import InputError
 from ordhash.support.locations import Location
 
@@ -176,3 +176,16 @@ def test_links(tmp_path):
     (tmp_path / "dir.jpg").mkdir()
     fill(tmp_path, "dir.jpg/b.jpg")
     assert walked(tmp_path)[0] == ["cat/a.jpg", "dir.jpg/b.jpg", "file.jpg", "loop.jpg"]
+
+
+def test_one_file_is_walked_as_all_are(tmp_path):
+    for name in ("a/b/1.jpg", "a/b/.2.jpg", "a/c/3.jpg", "@eaDir/4.jpg", "d/5.jpg", "e/6.jpg", "7.png", "8.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "d" / ".nomedia").touch()
+    (tmp_path / "a" / ".ordhashignore").write_text("c/\n")
+    files = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    walked = {path.relative_to(tmp_path).as_posix() for path in walk_images(tmp_path, PassedOver(), ["*.png"])}
+    assert walked == {"a/b/1.jpg", "e/6.jpg"}
+    assert {key for key in files if is_walked(tmp_path, key, ["*.png"])} == walked
+    assert is_walked(tmp_path, "e/not yet.jpg")

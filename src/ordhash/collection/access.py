@@ -110,12 +110,10 @@ def restrict(folder: Path, collection: Path, keys: Iterable[str]) -> None:
         for name in (*folders, *names):
             _restrict(Path(parent, name), bits, group)
     # Whoever may open a file for reading may lock it, so the locks are for those who may write.
-    writers = collection.stat().st_mode & 0o222
+    writers = collection.stat().st_mode & 0o022
     for name in _LOCKS:
         with suppress(OSError):
-            path = collection / name
-            mode = stat.S_IMODE(path.stat().st_mode)
-            path.chmod(mode & (0o600 | writers | writers << 1))
+            (collection / name).chmod(0o600 | writers | writers << 1)
 
 
 def _restrict(path: Path, bits: int, group: int) -> None:

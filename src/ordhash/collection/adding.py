@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.deletions import Deletions
+from ordhash.collection.excluding import kept_patterns
 from ordhash.collection.listing import PhotoFile, state_of
 from ordhash.collection.sync import SyncReport, is_as_it_was, take_files
-from ordhash.data import content_id, file_suffix, is_image_name, open_rgb
-from ordhash.errors import DataError, ImageError
+from ordhash.data import content_id, file_suffix, is_image_name, is_walked, open_rgb
+from ordhash.errors import DataError, ImageError, InputError
 from ordhash.model import Encoder
 from ordhash.support import replace_file
 
@@ -40,6 +41,7 @@ def add_photograph(
 
     Raises:
         ImageError: It cannot be used; then nothing is written.
+        InputError: A sync would leave it out, because of a pattern for instance.
         DataError: The folder is missing, or ``added`` is a link or a file.
     """
     content = content_id(photograph)
@@ -56,6 +58,10 @@ def add_photograph(
         path = _free_name(
             place, content.hex() if name is None else safe_stem(name) or content.hex(), suffix, name or ""
         )
+        if not is_walked(catalogue.folder, f"{ADDED}/{path.name}", kept_patterns(catalogue.path.parent)):
+            raise InputError(
+                f"the photograph would be left out by the next sync, by a pattern or a file in {place}; allow it there"
+            )
         place.mkdir(exist_ok=True)
         replace_file(path, lambda opened: opened.write(photograph))
         file = PhotoFile(f"{ADDED}/{path.name}", path, *state_of(path.stat()))

@@ -15,7 +15,7 @@ from ordhash.data.readers import read_images
 from ordhash.data.remote import holds_images, read_location
 from ordhash.data.scaling import Fit, prepare
 from ordhash.data.tables import is_table_name
-from ordhash.data.walking import CATALOGUE, is_image_name, walk_images
+from ordhash.data.walking import CATALOGUE, is_image_name, is_walked, walk_images
 
 __all__ = [
     "CATALOGUE",
@@ -40,6 +40,7 @@ __all__ = [
     "is_image_name",
     "is_table_name",
     "is_unicode",
+    "is_walked",
     "load_protocol",
     "manifest_set",
     "not_read",

@@ -13,7 +13,7 @@ from ordhash.data.passedover import PassedOver
 from ordhash.data.patterns import IGNORE_FILE, Patterns
 from ordhash.errors import ImageError, InputError
 
-__all__ = ["CATALOGUE", "Tree", "is_image_name", "walk_images", "walk_keys"]
+__all__ = ["CATALOGUE", "Tree", "is_image_name", "is_walked", "walk_images", "walk_keys"]
 
 CATALOGUE = "catalogue.sqlite"  # a folder with this file is a collection
 
@@ -130,6 +130,17 @@ def walk_images(folder: Path, passed: PassedOver, exclude: Sequence[str] = ()) -
     return map(folder.joinpath, walk_keys(_Disk(folder), passed, exclude))
 
 
+def is_walked(folder: Path, key: str, exclude: Sequence[str] = ()) -> bool:
+    """Whether a walk over a folder finds a file, there or not yet.
+
+    Args:
+        folder: The folder.
+        key: Path of the file below it, with forward slashes.
+        exclude: Patterns as in a .gitignore.
+    """
+    return key in walk_keys(_Way(folder, key), PassedOver(), exclude)
+
+
 class _Disk:
     """A folder of this machine."""
 
@@ -157,6 +168,19 @@ class _Disk:
 
     def shown(self, key: str) -> str:
         return str(self._folder / key)
+
+
+class _Way(_Disk):
+    """A folder of this machine, and of all that is in it only what decides on one file."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        super().__init__(folder)
+        self._key = key
+
+    def listing(self, place: str) -> tuple[list[str], list[str]]:
+        name, slash, _ = self._key.removeprefix(place).partition("/")
+        deciding = [name for name in (CATALOGUE, _NO_MEDIA, IGNORE_FILE) if (self._folder / place / name).exists()]
+        return ([name], deciding) if slash else ([], [name, *deciding])
 
 
 def _is_foreign(parent: str, name: str) -> bool:
