@@ -1,6 +1,7 @@
 """The API, asked by its own client over real photographs, and by calls made up from its OpenAPI document."""
 
 import base64
+import errno
 import io
 import os
 import shutil
@@ -320,11 +321,19 @@ def test_photographs_that_are_added_at_once_wait_for_each_other(client):
     assert good(client.get("/v1/status"))["count"] == 24
 
 
-def test_what_the_disk_refuses(client, photo_folder):
+def test_what_the_disk_refuses(client, photo_folder, library, monkeypatch):
     (photo_folder / "added").write_text("in the way")
     picture = io.BytesIO()
     Image.radial_gradient("L").save(picture, "PNG")
-    assert "cannot be used" in problem(client.post("/v1/images", content=picture.getvalue()), 503)
+    assert "is a file" in problem(client.post("/v1/images", content=picture.getvalue()), 503)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", str(photo_folder))
+
+    monkeypatch.setattr(library.collection, "add", full)
+    sentence = problem(client.post("/v1/images", content=picture.getvalue()), 503)
+    assert "No space left" in sentence
+    assert str(photo_folder) not in sentence
 
 
 def test_large_photographs_of_the_collection_may_be_searched_with(photo_collection, photo_folder):
@@ -609,7 +618,9 @@ def test_a_token(library):
 
 
 def test_pages_of_other_sites_are_refused(client):
-    assert "127.0.0.1, not at .evil.example" in problem(client.get("/v1/status", headers={"host": "evil.example"}), 421)
+    assert "127.0.0.1, not at 'evil.example'" in problem(
+        client.get("/v1/status", headers={"host": "evil.example"}), 421
+    )
     assert "another site" in problem(client.post("/v1/sync", headers={"origin": "https://evil.example"}), 403)
     for origin in ("null", "http://[", ""):
         assert "another site" in problem(client.get("/v1/status", headers={"origin": origin}), 403)
