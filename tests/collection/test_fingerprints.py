@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from ordhash.collection.fingerprints import (
     CANDIDATE,
+    CANDIDATE_SKETCH,
     FINGERPRINT,
     NEAR_DUPLICATE,
     distances_to,
@@ -15,6 +16,7 @@ from ordhash.collection.fingerprints import (
     fingerprint_distance,
     first_alike,
     hash_of,
+    sketches_of,
     turned_hashes,
 )
 from ordhash.data import prepare
@@ -237,3 +239,16 @@ def test_the_first_that_shows_the_same_picture():
     assert first_alike(prints, []) == [None] * 4
     # Among themselves: only earlier ones count, and what has no fingerprint is like nothing.
     assert first_alike([prints[0], None, copies[0], prints[1], None, copies[0]]) == [None, None, 0, None, None, 0]
+
+
+def test_a_sketch_holds_the_lowest_frequencies():
+    hashes = turned_hashes(print_of(photograph("chelsea")))
+    sketches = sketches_of(hashes)
+    assert (sketches.shape, sketches.dtype) == ((8,), np.uint64)
+    changed = hashes.copy()
+    changed[:, 17] ^= 255  # the highest frequencies that are positive
+    np.testing.assert_array_equal(sketches_of(changed), sketches)
+    changed[:, 0] ^= 255
+    assert (np.bitwise_count(sketches_of(changed) ^ sketches) > 3).all()
+    copy = turned_hashes(print_of(compressed(photograph("chelsea"), 20)))
+    assert (np.bitwise_count(sketches_of(copy) ^ sketches) <= CANDIDATE_SKETCH // 2).all()

@@ -8,23 +8,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes import OrdinalCodes
 from ordhash.collection.fingerprints import (
     CANDIDATE,
-    FINGERPRINT,
+    CANDIDATE_SKETCH,
     NEAR_DUPLICATE,
     distances_to,
     hash_of,
+    sketches_of,
     turned_hashes,
 )
 from ordhash.collection.rows import Entry
 from ordhash.errors import InputError
-from ordhash.index import OrdinalIndex
 from ordhash.support import progress_bar
 
 __all__ = ["duplicate_groups", "without_links"]
 
-_AT_ONCE = 32  # pictures, each searched in eight ways
 _COMPARED = 64  # at most, the nearest: thousands of flags or skies have the same hash
 
 
@@ -99,36 +97,32 @@ def _near(entries: Sequence[Entry], distance: int, *, progress: bool) -> list[tu
     if not known:
         return []
     prints = [one for _, one in known]
-    index = OrdinalIndex(OrdinalCodes.from_packed(np.stack([hash_of(one) for one in prints]), FINGERPRINT))
-    first = np.ones(len(known), dtype=np.bool_)  # whether an image is the first of its group, as far as is known
+    hashes = np.stack([hash_of(one) for one in prints])
+    sketches = sketches_of(hashes)
+    # Rows of the images that are like none before them, and their sketches.
+    firsts, among, n = np.zeros(len(known), dtype=np.int64), np.zeros(len(known), dtype=np.uint64), 0
     pairs = []
     with progress_bar("Comparing", len(known), show=progress) as advance:
-        for start in range(0, len(known), _AT_ONCE):
-            some = range(start, min(start + _AT_ONCE, len(known)))
-            turned = np.concatenate([turned_hashes(prints[row]) for row in some])
-            found = index.search_radius(OrdinalCodes.from_packed(turned, FINGERPRINT), radius=CANDIDATE)
-            for place, row in enumerate(some):
-                eight = found[8 * place : 8 * place + 8]
-                rows = np.concatenate([one.rows for one in eight])
-                candidates = _nearest(
-                    rows, np.concatenate([one.distances for one in eight]), first & (np.arange(len(first)) < row)
-                )
-                if not len(candidates):
-                    continue
-                apart = distances_to(prints[row], [prints[other] for other in candidates.tolist()])
-                if apart.min() <= distance:
-                    first[row] = False
-                    pairs.append((known[int(candidates[apart.argmin()])][0], known[row][0]))
-            advance(len(some))
+        for row, one in enumerate(prints):
+            turned = turned_hashes(one)
+            differing = np.bitwise_count(sketches_of(turned)[:, None] ^ among[:n]).min(axis=0)
+            candidates = _nearest(turned, hashes, firsts[:n][differing <= CANDIDATE_SKETCH])
+            apart = distances_to(one, [prints[other] for other in candidates.tolist()])
+            if len(apart) and apart.min() <= distance:
+                pairs.append((known[int(candidates[apart.argmin()])][0], known[row][0]))
+            else:
+                firsts[n], among[n] = row, sketches[row]
+                n += 1
+            advance(1)
     return pairs
 
 
 def _nearest(
-    rows: npt.NDArray[np.int64], distances: npt.NDArray[np.integer], allowed: npt.NDArray[np.bool_]
+    turned: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Those of some rows that are allowed, each once, nearest first, and not too many."""
-    order = np.argsort(distances, kind="stable")
-    rows = rows[order]
-    rows = rows[allowed[rows]]
-    _, at = np.unique(rows, return_index=True)
-    return rows[np.sort(at)[:_COMPARED]]
+    """Those of some rows whose hash is near to one of the eight of a picture, nearest first, and not too many."""
+    if not len(rows):
+        return rows
+    differing = np.min([np.bitwise_count(hashes[rows] ^ way).sum(axis=1, dtype=np.int64) for way in turned], axis=0)
+    order = np.argsort(differing, kind="stable")[:_COMPARED]
+    return np.asarray(rows[order][differing[order] <= CANDIDATE], dtype=np.int64)

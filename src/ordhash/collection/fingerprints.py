@@ -1,6 +1,6 @@
 """Fingerprints tell the same picture from one that looks alike.
 
-A fingerprint is a perceptual hash, by which an index finds candidates, and a small picture, by which they are compared
+A fingerprint is a perceptual hash, by which candidates are found, and a small picture, by which they are compared
 ([ordhash.collection.likeness][]). Copies of a photograph that were scaled, compressed, brightened a little, turned by
 quarters or mirrored have near fingerprints; a picture whose contents differ somewhere does not.
 """
@@ -21,6 +21,7 @@ from ordhash.collection.likeness import SIDE, cosines, unlikeness
 
 __all__ = [
     "CANDIDATE",
+    "CANDIDATE_SKETCH",
     "FINGERPRINT",
     "NEAR_DUPLICATE",
     "distances_to",
@@ -28,15 +29,19 @@ __all__ = [
     "fingerprint_distance",
     "first_alike",
     "hash_of",
+    "sketches_of",
     "turned_hashes",
 ]
 
-# The hash is a code of arity 2, so an index finds near ones: for each of 12 x 12 frequencies, whether it is clearly
+# The hash is a code of arity 2: for each of 12 x 12 frequencies, whether it is clearly
 # positive, and whether it is clearly negative.
 _FREQUENCIES = 12
 FINGERPRINT = CodeSpec(2 * _FREQUENCIES**2, 2)
 CANDIDATE = 48
 """Bits of the hash in which pictures may differ to be compared; those of unrelated pictures differ in about 100."""
+
+CANDIDATE_SKETCH = 14
+"""Bits of the sketch in which they may differ; those of unrelated pictures differ in about 20 of 56."""
 
 NEAR_DUPLICATE = 32
 """Up to this distance two pictures count as the same."""
@@ -152,6 +157,22 @@ def hash_of(one: bytes) -> npt.NDArray[np.uint8]:
     """The hash of a fingerprint, uint8 (FINGERPRINT.packed_bytes,)."""
     size = FINGERPRINT.packed_bytes
     return np.frombuffer(one[:size].ljust(size, b"\0"), dtype=np.uint8)
+
+
+def sketches_of(hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """The bits of the lowest frequencies of some hashes: one word each, so that very many are compared quickly.
+
+    Args:
+        hashes: uint8 (n, FINGERPRINT.packed_bytes).
+
+    Returns:
+        uint64 (n,), of which 56 bits are used.
+    """
+    rows = np.arange(_FREQUENCIES)
+    low = (rows[:, None] + rows <= 6).ravel()
+    bits = np.unpackbits(hashes, axis=1).reshape(len(hashes), 2, -1)[..., low].reshape(len(hashes), -1)
+    padded = np.pad(bits, ((0, 0), (0, 64 - bits.shape[1])))
+    return np.packbits(padded, axis=1).view(np.uint64).ravel()
 
 
 def turned_hashes(one: bytes) -> npt.NDArray[np.uint8]:
