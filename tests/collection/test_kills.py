@@ -140,6 +140,8 @@ class Story:
             self.deleted.discard(content_id(arguments[1]))
         if model_after != model_before:
             assert do == "sync"
+        for path in sorted(self.folder.rglob("*.jpg"))[60:]:  # or the folder would grow without end
+            path.unlink()
         self.killing.run("sync", self.collection.path, self.folder, self.model)
         self.check()
         return killed
@@ -161,8 +163,6 @@ def test_nothing_is_lost(photo_folder, tiny_model, calibrated_model, tmp_path, k
     while sum(story.killed.values()) < KILLS:
         story.round()
         rounds += 1
-        for path in sorted(story.folder.rglob("*.jpg"))[60:]:  # or the folder would grow without end
-            path.unlink()
     print(f"{rounds} rounds, killed: {story.killed}", file=sys.stderr)
 
 
