@@ -1,0 +1,61 @@
+"""What a sync forgets and what it keeps."""
+
+import shutil
+
+import pytest
+
+from ordhash import Encoder
+from ordhash.collection import Collection
+from ordhash.errors import DataError
+
+
+@pytest.fixture
+def sync(photo_folder, tiny_model, tmp_path):
+    """Syncs the folder of 18 photographs in three sub-folders; done once already."""
+    encoder = Encoder(tiny_model)
+
+    def run(**options):
+        report = Collection(tmp_path / "c").sync(photo_folder, encoder, **options)
+        return report.encoded, report.reused, report.forgotten, report.kept, report.unchanged, len(report.failures)
+
+    assert run() == (18, 0, 0, 0, 0, 0)
+    return run
+
+
+def test_an_emptied_sub_folder_is_kept_until_asked(sync, photo_folder):
+    (photo_folder / "apple").rename(photo_folder.parent / "away")
+    (photo_folder / "apple").mkdir()
+    assert sync() == (0, 0, 0, 6, 12, 1)
+    (photo_folder / "apple").rmdir()
+    (photo_folder.parent / "away").rename(photo_folder / "apple")
+    assert sync() == (0, 0, 0, 0, 18, 0)
+    for path in (photo_folder / "apple").iterdir():
+        path.unlink()
+    assert sync(forget=True) == (0, 0, 6, 0, 12, 0)
+
+
+def test_a_sorted_inbox_has_lost_nothing(sync, photo_folder):
+    (photo_folder / "sorted").mkdir()
+    for path in (photo_folder / "apple").iterdir():
+        path.rename(photo_folder / "sorted" / path.name)
+    assert sync() == (0, 6, 0, 0, 12, 0)
+
+
+def test_an_emptied_folder_is_refused_until_asked(sync, photo_folder):
+    shutil.rmtree(photo_folder)
+    photo_folder.mkdir()
+    with pytest.raises(DataError, match="--forget"):
+        sync()
+    assert sync(forget=True) == (0, 0, 18, 0, 0, 0)
+
+
+def test_links_to_a_disk_that_is_not_there_are_kept(sync, photo_folder):
+    disk = photo_folder.parent / "disk"
+    disk.mkdir()
+    (photo_folder / "apple/apple_0.jpg").rename(disk / "a.jpg")
+    (photo_folder / "apple/apple_0.jpg").symlink_to(disk / "a.jpg")
+    assert sync() == (0, 0, 0, 0, 18, 0)
+    disk.rename(photo_folder.parent / "unplugged")
+    assert sync() == (0, 0, 0, 0, 17, 1)
+    (photo_folder / "apple/apple_0.jpg").unlink()
+    assert sync() == (0, 0, 1, 0, 17, 0)
