@@ -23,6 +23,7 @@ Existing: TypeAlias = Annotated[
 ]
 
 
+# Most of its lines are its options.
 def sync(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of images.", show_default=False)],

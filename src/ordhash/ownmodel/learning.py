@@ -262,6 +262,7 @@ def _keep(path: Path, labels: ImageSet) -> None:
     write_csv(path, [("path", "labels"), *zip(labels.keys.tolist(), words, strict=True)])
 
 
+# What a first sync and a training with labels share: each part goes to another step.
 def _learn_and_encode(
     collection: Collection,
     folder: StrPath,
