@@ -111,7 +111,8 @@ def with_object(picture: Image.Image, share: float) -> Image.Image:
     left, top, side = place(picture, share)
     out, mask = picture.copy(), Image.new("L", (side, side))
     ImageDraw.Draw(mask).ellipse((0, 0, side - 1, side - 1), fill=255)
-    out.paste(Image.fromarray(skimage.data.coffee()).crop((150, 50, 450, 350)).resize((side, side)), (left, top), mask)
+    coffee = Image.fromarray(skimage.data.coffee())  # type: ignore[no-untyped-call]
+    out.paste(coffee.crop((150, 50, 450, 350)).resize((side, side)), (left, top), mask)
     return out
 
 
@@ -225,7 +226,7 @@ def fingerprints(root: Path, *, rehearse: bool) -> dict[str, Any]:
 
 
 def _spread(n: int, some: int) -> list[int]:
-    return np.linspace(0, n - 1, min(some, n)).astype(int).tolist()
+    return [int(row) for row in np.linspace(0, n - 1, min(some, n))]
 
 
 def main() -> None:

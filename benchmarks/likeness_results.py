@@ -32,11 +32,11 @@ def likeness(results: dict[str, Any]) -> str:
         ]
     if "fingerprints" in results:
         found = results["fingerprints"]
-        shown = [
+        kinds_shown = [
             ("copy", "known as the same picture", found["copies"]),
             ("edit", "mistaken for the same", found["others"]),
         ]
-        for first, last, kinds in shown:
+        for first, last, kinds in kinds_shown:
             rows = [[name, f"{v['median']:.0f}", f"{100 * v['same']:.1f} %"] for name, v in kinds.items()]
             parts.append(table([first, "distance (median)", last], rows))
         forms, counts = found["forms"], found["photographs"]
