@@ -16,6 +16,8 @@ import os, sys
 from pathlib import Path
 from ordhash.data import open_rgb
 from ordhash.errors import ImageError
+from PIL import Image
+Image.init()  # or every process would load all formats again
 for path in sorted(Path(sys.argv[1]).iterdir()):
     read, write = os.pipe()
     pid = os.fork()

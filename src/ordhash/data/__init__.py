@@ -1,5 +1,6 @@
 """Images, data sets and protocols."""
 
+from ordhash.data.apart import Decoders
 from ordhash.data.classfolders import ClassFolders, class_folders, parts_of_a_set
 from ordhash.data.datasets import DATASETS
 from ordhash.data.folders import read_folder, read_photographs
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_PIXELS",
     "PROTOCOLS",
     "ClassFolders",
+    "Decoders",
     "Fit",
     "ImageSet",
     "ImageSource",

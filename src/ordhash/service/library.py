@@ -31,6 +31,7 @@ from ordhash.search import (
 )
 from ordhash.service.pictures import Thumbnails, scaled_jpeg
 from ordhash.service.syncing import SyncProcess
+from ordhash.service.uploads import Uploads
 from ordhash.service.view import View
 from ordhash.support import StrPath
 
@@ -77,6 +78,7 @@ class Library:
             of=f"the collection {path}",
             hint="give the model of the collection",
         )
+        self.uploads = Uploads(pixels, self.encoder.info.preprocessing.size)
         self._writing = threading.Lock()  # one change at a time: the collection's lock refuses a second
         self._looking = threading.Lock()
         self._thumbnails = Thumbnails(self.collection.thumbnails)
@@ -125,6 +127,7 @@ class Library:
 
     def warm_up(self) -> None:
         """Load what the first search needs."""
+        self.uploads.start()
         grey = np.full((64, 64, 3), 128, dtype=np.uint8)
         grey[:32] = 64
         self._view.index.warm_up(_SEARCHES)
@@ -358,6 +361,7 @@ class Library:
         """Stop a sync that was started here, which the next one continues, and close the collection."""
         if self._sync is not None:
             self._sync.stop()
+        self.uploads.close()
         self.collection.close()
 
     def _entry(self, key: str) -> Entry:

@@ -58,6 +58,8 @@ class SharedState:
         # Apart, so that a search never waits behind the pictures of a page that is scrolled.
         self.searching = Work(**limits)
         self.showing = Work(**limits)
+        # And uploads that are hard to decode hold up other uploads at most.
+        self.decoding = Work(**limits | {"concurrent": 2 * settings.concurrent})
 
 
 async def _shared_state(request: Request) -> SharedState:

@@ -105,6 +105,7 @@ async def add(
     ] = None,
 ) -> messages.Added:
     """Put a photograph into the folder of the collection and into its index."""
+    await served.decoding(served.library.uploads.check, image)
     return messages.Added(key=await served.searching(served.library.add, image, name))
 
 

@@ -35,7 +35,10 @@ Share = Annotated[float, Query(ge=0, le=1)]
 )
 async def by_examples(served: Served, body: JsonBody) -> Response:
     """Photographs that are like some examples, and unlike others."""
-    return await served.searching(_by_examples, served, body)
+    # Where there is something to decode, apart: a search must not wait behind images that are hard to decode.
+    work = served.decoding if b'"image"' in body else served.searching
+    wanted, examples = await work(_read, served.library, body)
+    return await served.searching(_by_examples, served, wanted, examples)
 
 
 # Each parameter of its address is one of the function.
@@ -60,20 +63,26 @@ async def by_image(
     """Photographs that are like an image, or like a part of it: ``curl --data-binary @cat.jpg``."""
     box = (left, top, right, bottom)
     example = served.library.own_example(image, None if box == (0, 0, 1, 1) else box, name="the image")
+    example = await served.decoding(served.library.uploads.decoded, example)
     return await served.searching(_by_image, served, example, top_k, where, agreeing)
 
 
 # These run in threads, from the bytes of the request to those of the answer: both may be large.
 
 
-def _by_examples(served: SharedState, body: bytes) -> Response:
-    wanted, library = parsed(body, messages.SearchRequest), served.library
+def _read(library: Library, body: bytes) -> tuple[messages.SearchRequest, list[Example]]:
+    wanted = parsed(body, messages.SearchRequest)
+    return wanted, [library.uploads.decoded(example) for example in _examples(library, wanted)]
+
+
+def _by_examples(served: SharedState, wanted: messages.SearchRequest, examples: list[Example]) -> Response:
+    library = served.library
     conditions = [Condition(one.column, one.comparison, one.value) for one in wanted.filters]
     first = wanted.examples[0]
     if wanted.distance == "ordinal" and first.key is not None:
         found = library.search_like(first.key, wanted.top_k, conditions)
     else:
-        found = library.search(_examples(library, wanted), wanted.top_k, conditions)
+        found = library.search(examples, wanted.top_k, conditions)
     return _response(found, served.numbers, agreeing=wanted.agreeing)
 
 
