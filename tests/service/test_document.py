@@ -77,7 +77,7 @@ def fuzz(library, examples):
         @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
         @given(case=operation.as_strategy())
         def check(case):
-            answer = case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
+            answer = case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance], timeout=120)
             seen.add((case.operation.label, answer.status_code))
 
         check()
@@ -91,5 +91,6 @@ def test_every_answer_is_as_it_says(library):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_every_answer_to_many_calls_is_as_it_says(library):
-    assert {status for _, status in fuzz(library, 500)} <= {200, 201, 202, 400, 404, 405, 422}
+    assert {status for _, status in fuzz(library, 200)} <= {200, 201, 202, 400, 404, 405, 422}
