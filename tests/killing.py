@@ -57,7 +57,7 @@ def sync(collection: str, folder: str, model: str) -> None:
     from ordhash import Encoder
     from ordhash.collection import Collection
 
-    Collection(collection).sync(folder, Encoder(model), reencode=True)
+    Collection(collection).sync(folder, Encoder(model), reencode=True, forget=True)
 
 
 def add(collection: str, photo: str, name: str) -> None:

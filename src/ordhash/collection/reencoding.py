@@ -54,9 +54,9 @@ def check_nothing_missed(before: Catalogue, after: Catalogue, gone: set[str]) ->
     missed = [entry.key for entry in before.entries() if entry.key not in there]
     if missed:
         raise DataError(
-            f"{len(missed):,} images of {before.path.parent} cannot be read now, the first is {missed[0]}; its codes "
-            "stay as they were: make the images readable, or delete them from the collection, and run the same command "
-            "again"
+            f"{len(missed):,} images of {before.path.parent} are missing or cannot be read now, the first is "
+            f"{missed[0]}; all codes stay as they were: mount the disk or make the images readable, or give --forget "
+            "if they are gone for good, and run the same command again"
         )
 
 
