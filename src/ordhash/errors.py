@@ -107,6 +107,6 @@ def shown(value: str) -> str:
     """A text that somebody gave, for a message: in quotes, and cut if it is long.
 
     >>> shown("cat"), len(shown("x" * 10**6))
-    ("'cat'", 227)
+    ("'cat'", 228)
     """
     return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}... ({len(value):,} characters)"

@@ -47,6 +47,7 @@ NEAR_DUPLICATE = 32
 """Up to this distance two pictures count as the same."""
 
 _FARTHEST = 256
+_GROUPED = 8  # pictures that each of some is compared with, to group them
 _CLEARLY = 0.4 * SIDE  # of an orthonormal transform: a wave of about half a grey level
 _LEAST_CONTRAST = 2.0  # levels; below it there is nothing to compare
 _QUALITIES, _BYTES = (95, 85), 2200  # of the small picture: the better one where it takes few bytes, as of documents
@@ -95,34 +96,42 @@ def fingerprint_distance(one: bytes, other: bytes) -> int:
     return int(distances_to(one, [other])[0])
 
 
-def distances_to(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
+def distances_to(one: bytes, others: Sequence[bytes], *, most: int | None = None) -> npt.NDArray[np.int64]:
     """Distances of some fingerprints to one, each as ``fingerprint_distance`` gives it.
 
     Args:
         one: A fingerprint.
         others: m fingerprints.
+        most: How many are compared place by place at most, those with the nearest hashes; the others count as
+            different. None compares all that could be near.
 
     Returns:
         int64 (m,).
     """
-    distances = np.full(len(others), _FARTHEST, dtype=np.int64)
     if not others:
-        return distances
+        return np.zeros(0, dtype=np.int64)
     hashes = np.stack([hash_of(other) for other in others])
     differing = np.bitwise_count(turned_hashes(one)[:, None] ^ hashes).sum(axis=2, dtype=np.int64)  # (8, m)
     nearest = differing.min(axis=0)
     distances = np.asarray(np.clip(nearest, NEAR_DUPLICATE + 1, _FARTHEST), dtype=np.int64)
-    mine = _picture(one)
-    pairs = [(way, row) for way, row in np.argwhere(differing <= CANDIDATE).tolist()]
-    theirs = [(way, row, _picture(others[row])) for way, row in pairs]
-    known = [(way, row, picture) for way, row, picture in theirs if picture is not None]
-    if mine is None or not known:
-        return distances
-    turned = np.stack([_turn_back(picture, way) for way, _, picture in known])
-    found = np.ceil(unlikeness(mine, turned) * NEAR_DUPLICATE)
-    best = np.full(len(others), math.inf)
-    np.minimum.at(best, [row for _, row, _ in known], found)
-    return np.asarray(np.where(np.isfinite(best), np.minimum(best, _FARTHEST), distances), dtype=np.int64)
+    for row in np.argsort(nearest, kind="stable")[:most].tolist():
+        # Of plain pictures all eight hashes are alike; a copy was turned in one of the two nearest ways.
+        ways = [way for way in np.argsort(differing[:, row], kind="stable")[:2].tolist()
+                if differing[way, row] <= CANDIDATE]  # fmt: skip
+        found = [apart for way in ways if (apart := _distance(one, others[row], way)) is not None]
+        if found:
+            distances[row] = min(found)
+    return distances
+
+
+@functools.lru_cache(maxsize=8192)  # 40 MB; ten milliseconds each
+def _distance(one: bytes, other: bytes, way: int) -> int | None:
+    """Distance of two pictures, the other turned back; None if a fingerprint is damaged."""
+    mine, theirs = _picture(one), _picture(other)
+    if mine is None or theirs is None:
+        return None
+    apart = math.ceil(float(unlikeness(mine, _turn_back(theirs, way)[None])[0]) * NEAR_DUPLICATE)
+    return min(apart, _FARTHEST)
 
 
 def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | None = None) -> list[int | None]:
@@ -143,7 +152,9 @@ def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | 
     firsts: list[int] = []
     for place, one in enumerate(fingerprints):
         among = [fingerprints[first] or b"" for first in firsts] if others is None else others
-        near = [] if one is None else np.flatnonzero(distances_to(one, among) <= NEAR_DUPLICATE).tolist()
+        near = []
+        if one is not None:
+            near = np.flatnonzero(distances_to(one, among, most=_GROUPED) <= NEAR_DUPLICATE).tolist()
         if near:
             found.append(near[0] if others is not None else firsts[near[0]])
         else:

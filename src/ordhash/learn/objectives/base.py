@@ -288,7 +288,7 @@ def check_not_negative(objective: Objective, *settings: str) -> None:
     """
     for name in settings:
         if not 0 <= getattr(objective, name) < math.inf:
-            raise InputError(f"{name} is {getattr(objective, name)}; allowed are 0 and larger numbers")
+            raise InputError(f"{name} is {getattr(objective, name)}; allowed are 0 and more")
 
 
 def check_above_zero(objective: object, *settings: str) -> None:
