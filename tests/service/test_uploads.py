@@ -27,6 +27,10 @@ def test_examples_are_decoded_as_large_as_needed(uploads: Uploads) -> None:
         assert (made.box, made.wanted, made.name) == (box, False, "a")
         sizes[box] = made.image.size
     assert list(sizes.values()) == [(100, 75), (200, 150), (800, 600)]
+    for share in (1e-3, 1e-235, 5e-324):
+        made = uploads.decoded(Example(content, (0.0, 0.0, 1.0, share)))
+        assert isinstance(made.image, Image.Image)
+        assert made.image.size == (800, 600)
     example = Example(photograph())
     assert uploads.decoded(example) is example
 

@@ -12,6 +12,7 @@ from ordhash.support import available_cores
 __all__ = ["Uploads"]
 
 _SECONDS = 10.0  # 100 megapixels take two
+_SMALL = 1e-4  # of a picture's side: of smaller parts no pixel can be spared
 
 
 class Uploads:
@@ -37,7 +38,7 @@ class Uploads:
             return example
         left, top, right, bottom = example.box or (0.0, 0.0, 1.0, 1.0)
         share = min(right - left, bottom - top)
-        side = math.ceil(self._side / share) if 0 < share <= 1 else self._side
+        side = math.ceil(self._side / share) if share > _SMALL else None
         picture = self._decoders.open_rgb(example.image, name=example.name or "the image", least_side=side)
         return dataclasses.replace(example, image=picture)
 
