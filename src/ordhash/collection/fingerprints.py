@@ -47,7 +47,8 @@ NEAR_DUPLICATE = 32
 """Up to this distance two pictures count as the same."""
 
 _FARTHEST = 256
-_GROUPED = 8  # pictures that each of some is compared with, to group them
+_GROUPED = 2  # pictures that each of some is compared with, those with the nearest hashes
+_PAIRS = 128  # compared in all, which takes some seconds at most
 _CLEARLY = 0.4 * SIDE  # of an orthonormal transform: a wave of about half a grey level
 _LEAST_CONTRAST = 2.0  # levels; below it there is nothing to compare
 _QUALITIES, _BYTES = (95, 85), 2200  # of the small picture: the better one where it takes few bytes, as of documents
@@ -96,46 +97,62 @@ def fingerprint_distance(one: bytes, other: bytes) -> int:
     return int(distances_to(one, [other])[0])
 
 
-def distances_to(one: bytes, others: Sequence[bytes], *, most: int | None = None) -> npt.NDArray[np.int64]:
+def distances_to(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
     """Distances of some fingerprints to one, each as ``fingerprint_distance`` gives it.
 
     Args:
         one: A fingerprint.
         others: m fingerprints.
-        most: How many are compared place by place at most, those with the nearest hashes; the others count as
-            different. None compares all that could be near.
 
     Returns:
         int64 (m,).
     """
     if not others:
         return np.zeros(0, dtype=np.int64)
-    hashes = np.stack([hash_of(other) for other in others])
-    differing = np.bitwise_count(turned_hashes(one)[:, None] ^ hashes).sum(axis=2, dtype=np.int64)  # (8, m)
-    nearest = differing.min(axis=0)
+    nearest = _differing(one, others).min(axis=0)
     distances = np.asarray(np.clip(nearest, NEAR_DUPLICATE + 1, _FARTHEST), dtype=np.int64)
-    for row in np.argsort(nearest, kind="stable")[:most].tolist():
-        # Of plain pictures all eight hashes are alike; a copy was turned in one of the two nearest ways.
-        ways = [way for way in np.argsort(differing[:, row], kind="stable")[:2].tolist()
-                if differing[way, row] <= CANDIDATE]  # fmt: skip
-        found = [apart for way in ways if (apart := _distance(one, others[row], way)) is not None]
-        if found:
-            distances[row] = min(found)
+    for row, ways in _candidates(one, others):
+        found = _distance(one, others[row], ways)
+        if found is not None:
+            distances[row] = found
     return distances
 
 
-@functools.lru_cache(maxsize=8192)  # 40 MB; ten milliseconds each
-def _distance(one: bytes, other: bytes, way: int) -> int | None:
-    """Distance of two pictures, the other turned back; None if a fingerprint is damaged."""
+def _differing(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
+    """Bits in which the hashes of others differ from the eight of a picture, (8, m)."""
+    hashes = np.stack([hash_of(other) for other in others])
+    return np.asarray(np.bitwise_count(turned_hashes(one)[:, None] ^ hashes).sum(axis=2, dtype=np.int64))
+
+
+def _candidates(one: bytes, others: Sequence[bytes]) -> list[tuple[int, tuple[int, ...]]]:
+    """The others whose hashes are near, nearest first, and the ways in which they are.
+
+    Of plain pictures all eight hashes are alike; a copy was turned in one of the two nearest ways.
+    """
+    if not others:
+        return []
+    differing = _differing(one, others)
+    nearest = differing.min(axis=0)
+    rows = [row for row in np.argsort(nearest, kind="stable").tolist() if nearest[row] <= CANDIDATE]
+    order = np.argsort(differing, axis=0, kind="stable")[:2]
+    return [(row, tuple(way for way in order[:, row].tolist() if differing[way, row] <= CANDIDATE)) for row in rows]
+
+
+@functools.lru_cache(maxsize=8192)  # 40 MB; up to twenty milliseconds each
+def _distance(one: bytes, other: bytes, ways: tuple[int, ...]) -> int | None:
+    """Distance of two pictures, the other turned back in some ways; None if a fingerprint is damaged."""
     mine, theirs = _picture(one), _picture(other)
     if mine is None or theirs is None:
         return None
-    apart = math.ceil(float(unlikeness(mine, _turn_back(theirs, way)[None])[0]) * NEAR_DUPLICATE)
-    return min(apart, _FARTHEST)
+    turned = np.stack([_turn_back(theirs, way) for way in ways])
+    return min(math.ceil(float(unlikeness(mine, turned).min()) * NEAR_DUPLICATE), _FARTHEST)
 
 
 def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | None = None) -> list[int | None]:
     """For each picture the position of the first of some others that shows the same; None where none does.
+
+    For the results of a search: each picture is compared with the two of the nearest hashes, and so many in all that
+    it takes some seconds at most, however alike all of them are.
 
     Args:
         fingerprints: Of n pictures.
@@ -150,11 +167,15 @@ def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | 
     """
     found: list[int | None] = []
     firsts: list[int] = []
+    left = _PAIRS
     for place, one in enumerate(fingerprints):
         among = [fingerprints[first] or b"" for first in firsts] if others is None else others
-        near = []
+        near: list[int] = []
         if one is not None:
-            near = np.flatnonzero(distances_to(one, among, most=_GROUPED) <= NEAR_DUPLICATE).tolist()
+            compared = _candidates(one, among)[: min(_GROUPED, left)]
+            left -= len(compared)
+            apart = {row: _distance(one, among[row], ways) for row, ways in compared}
+            near = sorted(row for row, bits in apart.items() if bits is not None and bits <= NEAR_DUPLICATE)
         if near:
             found.append(near[0] if others is not None else firsts[near[0]])
         else:
