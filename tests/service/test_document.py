@@ -19,6 +19,7 @@ TOKEN = "a-secret-of-twenty-four"
 @pytest.fixture
 def library(photo_collection, monkeypatch):
     library = Library(photo_collection, pixels=1_000_000)
+    library.warm_up()  # as a server does, or the first search compiles
     monkeypatch.setattr(library, "start_sync", lambda: None)  # one for every call would take for ever
     yield library
     library.close()
