@@ -48,7 +48,7 @@ NEAR_DUPLICATE = 32
 
 _FARTHEST = 256
 _GROUPED = 2  # pictures that each of some is compared with, those with the nearest hashes
-_PAIRS = 128  # compared in all, which takes some seconds at most
+_PAIRS = 256  # compared in all, which takes five seconds at most
 _CLEARLY = 0.4 * SIDE  # of an orthonormal transform: a wave of about half a grey level
 _LEAST_CONTRAST = 2.0  # levels; below it there is nothing to compare
 _QUALITIES, _BYTES = (95, 85), 2200  # of the small picture: the better one where it takes few bytes, as of documents
@@ -111,7 +111,7 @@ def distances_to(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     nearest = _differing(one, others).min(axis=0)
     distances = np.asarray(np.clip(nearest, NEAR_DUPLICATE + 1, _FARTHEST), dtype=np.int64)
-    for row, ways in _candidates(one, others):
+    for row, ways in _candidates(one, others, CANDIDATE):
         found = _distance(one, others[row], ways)
         if found is not None:
             distances[row] = found
@@ -124,7 +124,7 @@ def _differing(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
     return np.asarray(np.bitwise_count(turned_hashes(one)[:, None] ^ hashes).sum(axis=2, dtype=np.int64))
 
 
-def _candidates(one: bytes, others: Sequence[bytes]) -> list[tuple[int, tuple[int, ...]]]:
+def _candidates(one: bytes, others: Sequence[bytes], limit: int) -> list[tuple[int, tuple[int, ...]]]:
     """The others whose hashes are near, nearest first, and the ways in which they are.
 
     Of plain pictures all eight hashes are alike; a copy was turned in one of the two nearest ways.
@@ -133,9 +133,9 @@ def _candidates(one: bytes, others: Sequence[bytes]) -> list[tuple[int, tuple[in
         return []
     differing = _differing(one, others)
     nearest = differing.min(axis=0)
-    rows = [row for row in np.argsort(nearest, kind="stable").tolist() if nearest[row] <= CANDIDATE]
+    rows = [row for row in np.argsort(nearest, kind="stable").tolist() if nearest[row] <= limit]
     order = np.argsort(differing, axis=0, kind="stable")[:2]
-    return [(row, tuple(way for way in order[:, row].tolist() if differing[way, row] <= CANDIDATE)) for row in rows]
+    return [(row, tuple(way for way in order[:, row].tolist() if differing[way, row] <= limit)) for row in rows]
 
 
 @functools.lru_cache(maxsize=8192)  # 40 MB; up to twenty milliseconds each
@@ -172,7 +172,8 @@ def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | 
         among = [fingerprints[first] or b"" for first in firsts] if others is None else others
         near: list[int] = []
         if one is not None:
-            compared = _candidates(one, among)[: min(_GROUPED, left)]
+            limit = CANDIDATE if left > _PAIRS // 2 else CANDIDATE // 3  # the nearest have the other half
+            compared = [found for found in _candidates(one, among, limit)[:_GROUPED] if left > 0]
             left -= len(compared)
             apart = {row: _distance(one, among[row], ways) for row, ways in compared}
             near = sorted(row for row, bits in apart.items() if bits is not None and bits <= NEAR_DUPLICATE)
