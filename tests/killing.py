@@ -48,7 +48,9 @@ class Killing:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(task) + "\n")
-        answer = int(self._server.stdout.readline())
+        said = self._server.stdout.readline()
+        assert said, f"the server itself has ended, with {self._server.wait(30)}"
+        answer = int(said)
         assert answer in (0, signal.SIGKILL), f"{do} ended with {answer}"
         return answer != 0
 
