@@ -3,13 +3,13 @@
 import contextlib
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -214,10 +214,13 @@ def test_a_server_that_cannot_start_says_why(serve, photo_collection, tmp_path, 
     assert (status, "not a collection" in said) == (1, True)
     status, said = failure(photo_collection, "--model", tiny_model)
     assert (status, "model of" in said) == (2, True)
-    moved = Path(f"{calibrated_model}.moved")
-    calibrated_model.rename(moved)
+    without = shutil.copytree(photo_collection, tmp_path / "without.collection")
+    (own,) = without.glob("model-*.onnx")
+    own.unlink()
+    # Where it came from is the other place that is looked at.
+    moved = calibrated_model.rename(f"{calibrated_model}.moved")
     try:
-        status, said = failure(photo_collection)
+        status, said = failure(without)
     finally:
         moved.rename(calibrated_model)
     assert (status, "is no longer at" in said) == (1, True)
