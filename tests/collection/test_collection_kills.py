@@ -28,6 +28,12 @@ def rows(collection):
         return {entry.key: (entry.content, entry.code) for entry in catalogue.entries()}
 
 
+def deleted(collection):
+    """Contents that the catalogue hides."""
+    with Catalogue(collection.path / "catalogue.sqlite") as catalogue:
+        return {file.content for file in catalogue.deleted()}
+
+
 def many(folder):
     """Files of a folder, and three others of each picture."""
     pool = sorted(folder.rglob("*.jpg"))
@@ -136,8 +142,12 @@ class Story:
                 for path in self.folder.rglob("*.jpg"):
                     if content_id(path) in self.deleted:
                         path.unlink()
+        # A deleted photograph that is added again is restored, at the end or at a moment before it was killed.
         if do == "add":
-            self.deleted.discard(content_id(arguments[1]))
+            restored = content_id(arguments[1]) not in deleted(self.collection)
+            assert restored or killed
+            if restored:
+                self.deleted.discard(content_id(arguments[1]))
         if model_after != model_before:
             assert do == "sync"
         for path in sorted(self.folder.rglob("*.jpg"))[60:]:  # or the folder would grow without end
