@@ -136,7 +136,7 @@ def test_near_duplicates_and_likelihoods_in_a_collection(
     text = good("search", collection, query, "--top-k", "7")
     heading, first = (line.split() for line in text.splitlines() if "rank" in line or ("yes" in line and "_0" in line))
     assert heading == ["rank", "distance", "likely", "same", "picture", "key"]
-    assert first[2:] == ["90", "%", "yes", "apple_0.jpg"]
+    assert first[2:] == ["at", "least", "90", "%", "yes", "apple_0.jpg"]
     found = lines(good("search", collection, query, "--top-k", "7", "--json"))[0]["results"]
     likely = lines(good("search", collection, query, "--top-k", "7", "--json", "--likely"))[0]["results"]
     assert likely == [result for result in found if result["distance"] <= 1 or result["near_duplicate"]]

@@ -11,6 +11,7 @@ import pytest
 from commands import good, lines, photo, run
 
 from ordhash import OrdinalIndex
+from ordhash.cli.search import at_least
 from ordhash.codes.codes import OrdinalCodes
 
 
@@ -131,3 +132,8 @@ def test_nothing_likely_is_said_in_words(
     result = run("search", tmp_path / "other.index", query, "--likely")
     assert (result.exit_code, "calibrated" in result.stderr) == (2, True)
     assert "likely" not in good("search", tmp_path / "other.index", query).replace(str(query), "")
+
+
+@pytest.mark.parametrize(("likelihood", "said"), [(0.9996, "99 %"), (0.29, "29 %"), (1.0, "100 %"), (0.0, "0 %")])
+def test_a_likelihood_is_rounded_down(likelihood: float, said: str) -> None:
+    assert at_least(likelihood) == f"at least {said}"

@@ -355,15 +355,19 @@ def test_several_examples_some_of_them_not_wanted(visit, service):
     expect(page.locator("#tray li")).to_have_count(3)
 
 
+def _likelihoods(page):
+    return [int(re.fullmatch(r"at least (\d+) %", text)[1]) for text in page.locator(".likeness").all_inner_texts()]
+
+
 def test_the_cut_off_hides_what_is_less_likely(visit, service):
     page = _open(visit, service)
     _search(page)
     slider = page.get_by_label("At least this likely")
-    likely = [int(text.split()[0]) for text in page.locator(".likeness").all_inner_texts()]
+    likely = _likelihoods(page)
     limit = max(likely)
     slider.fill(str(limit))
     assert 0 < _results(page) <= 100
-    assert min(int(text.split()[0]) for text in page.locator(".likeness").all_inner_texts()) >= limit
+    assert min(_likelihoods(page)) >= limit
     slider.press("End")
     expect(page.get_by_text("Nothing is that likely")).to_be_visible()
     assert _results(page) == 0

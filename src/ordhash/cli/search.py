@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,7 +22,7 @@ from ordhash.support import without_password
 if TYPE_CHECKING:
     from ordhash.milvus import MilvusIndex
 
-__all__ = ["search"]
+__all__ = ["at_least", "search"]
 
 
 def search(
@@ -110,6 +111,15 @@ def search(
         raise typer.Exit(1)
 
 
+def at_least(likelihood: float) -> str:
+    """A likelihood, rounded down: a bound is not to promise more, and 100 % is never sure.
+
+    >>> at_least(0.998)
+    'at least 99 %'
+    """
+    return f"at least {math.floor(100 * likelihood + 1e-9)} %"
+
+
 def _values(answer: Answer) -> dict[str, Any]:
     """An answer for JSON, without ``agreeing``."""
     return {
@@ -138,7 +148,7 @@ def _print_answers(answers: Answers) -> None:
         {
             "rank": rank,
             "distance": answer.distance,
-            "likely": None if answer.likelihood is None else f"{100 * answer.likelihood:.0f} %",
+            "likely": None if answer.likelihood is None else at_least(answer.likelihood),
             "same picture": "yes" if answer.near_duplicate else None,
             "key": answer.key,
             "labels": answer.metadata.get("labels"),

@@ -38,6 +38,8 @@ class TrainingState:
         wrong_labels: Estimated share of wrong training labels; None if it was not estimated, or the features predict
             labels too badly.
         best: Weights of the best epoch.
+        scores: One entry per validated epoch: scores of the validation images that calibrate, float32 (n, n_segments,
+            arity).
     """
 
     digest: str
@@ -48,6 +50,7 @@ class TrainingState:
     history: list[dict[str, float]] = field(default_factory=list)
     wrong_labels: float | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
+    scores: list[Tensor] = field(default_factory=list)
 
     def keep(self, epoch: int, quality: float | None, learner: nn.Module, terms: dict[str, float]) -> None:
         """Record an epoch, and its weights if it is the best so far."""

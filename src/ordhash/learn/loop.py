@@ -27,7 +27,7 @@ from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import LEAST_CLASSES, Correction, check_one_label, correct_labels
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import MANY_IMAGES, Objective, Task
-from ordhash.learn.validation import leave_one_out_map
+from ordhash.learn.validation import calibrated_rows, leave_one_out_map
 from ordhash.model import FeatureMaps
 from ordhash.support import progress_bar
 
@@ -49,7 +49,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Validation:
-    """Images that choose the epoch.
+    """Held-out images, which choose the epoch and calibrate.
 
     Attributes:
         inputs: Feature maps, or pictures if the backbone is trained too.
@@ -199,6 +199,7 @@ def fit(
                 if len(validation.labels):
                     scores = scores_of(network, validation.inputs, fabric)
                     quality = leave_one_out_map(OrdinalCodes.from_scores(scores), validation.labels)
+                    state.scores.append(torch.from_numpy(scores[calibrated_rows(len(scores))]))
                 state.keep(epoch, quality, learner, terms_of_epoch)
                 state.epoch = epoch
                 state.seconds += time.perf_counter() - started

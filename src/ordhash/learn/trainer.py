@@ -24,13 +24,14 @@ from ordhash.learn.batches import FeatureBatches
 from ordhash.learn.checkpoint import TrainingState, training_digest
 from ordhash.learn.config import DEFAULT_CACHE, DOHConfig, TrainConfig
 from ordhash.learn.correction import CORRECTED_FILE, check_one_label, corrected, write_corrected
+from ordhash.learn.crossfitting import crossfitted_calibrations
 from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
 from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
 from ordhash.learn.preparation import TrainingData, prepare_features, prepare_pictures
-from ordhash.learn.validation import calibrations, labelled, labels_of, rows_of_neighbourhoods
+from ordhash.learn.validation import calibrated_rows, labelled, labels_of, rows_of_neighbourhoods
 from ordhash.model import (
     MODEL_FILE,
     Calibration,
@@ -99,8 +100,8 @@ def train(  # the entry point: options by name, each with a default
         config: The network and its objective.
         settings: How to train.
         out: Folder for ``model.onnx`` (and, during training, ``checkpoint.pt``).
-        validation: Images that choose the epoch; None holds out some of ``images``. Not used without labels: then the
-            last epoch is kept.
+        validation: Images that choose the epoch and calibrate; None holds out some of ``images``. Not used without
+            labels: then the last epoch is kept.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
         overwrite: Whether to replace a finished training in ``out``, whatever its arguments, and to discard an
@@ -132,7 +133,8 @@ def train(  # the entry point: options by name, each with a default
     state, held = trained.state, trained.held
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
     if len(held.labels):
-        measured = calibrations(scores_of(trained.network, held.inputs, fabric), held.labels)
+        epochs = [scores.cpu().numpy() for scores in state.scores]
+        measured = crossfitted_calibrations(epochs, held.labels[calibrated_rows(len(held.labels))])
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         write_corrected(out / CORRECTED_FILE, trained.corrected)  # first, because the model marks the end

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import isotonic_regression
+from scipy.special import betaincinv
 
 from ordhash.codes import OrdinalCodes, asymmetric_distances, ordinal_distances
 from ordhash.data import ImageSet, open_rgb
@@ -19,13 +20,16 @@ from ordhash.support import Advance, some_usable
 __all__ = [
     "LEAST_UNLABELLED",
     "calibrate",
+    "calibrated_rows",
     "calibrations",
+    "calibrations_of",
     "check_neighbourhoods",
     "held_out",
     "held_out_mask",
     "labelled",
     "labels_of",
     "leave_one_out_map",
+    "lower_bound",
     "rows_of_neighbourhoods",
     "usable",
 ]
@@ -33,6 +37,7 @@ __all__ = [
 LEAST_UNLABELLED = 50
 _CALIBRATED_IMAGES = 2000  # whose four million pairs are enough
 _KNOTS = 64
+_CONFIDENCE = 0.95
 
 
 def labels_of(images: ImageSet) -> npt.NDArray[np.bool_]:
@@ -178,53 +183,108 @@ def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> flo
     return float(np.mean(average_precision(distances, relevance)))
 
 
+def calibrated_rows(n: int) -> npt.NDArray[np.intp]:
+    """Rows of the images that calibrate: all, or of very many an even share.
+
+    Args:
+        n: Number of images, which may be sorted by class.
+    """
+    return np.linspace(0, n - 1, min(n, _CALIBRATED_IMAGES)).astype(np.intp)
+
+
 def calibrations(
     scores: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]
 ) -> tuple[Calibration | None, Calibration | None]:
     """Calibration of ordinal and of asymmetric distances; None if no two images are relevant to each other.
 
     Args:
-        scores: float32 (n, n_segments, arity) of held-out images.
+        scores: float32 (n, n_segments, arity) of images that the network has not learned from.
         labels: bool (n, n_classes).
     """
-    n = len(scores)
-    rows = np.linspace(0, n - 1, min(n, _CALIBRATED_IMAGES)).astype(np.intp)  # images may be sorted by class
-    scores, labels = scores[rows], labels[rows]
-    codes = OrdinalCodes.from_scores(scores)
-    others = ~np.eye(len(rows), dtype=bool)
+    rows = calibrated_rows(len(scores))
+    codes = OrdinalCodes.from_scores(scores[rows])
+    return calibrations_of(ordinal_distances(codes, codes), asymmetric_distances(scores[rows], codes), labels[rows])
+
+
+def calibrations_of(
+    ordinal: npt.NDArray[np.integer[Any]], asymmetric: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.bool_]
+) -> tuple[Calibration | None, Calibration | None]:
+    """Calibration of the distances between images; None if no two images are relevant to each other.
+
+    Args:
+        ordinal: Ordinal distances (n, n).
+        asymmetric: Asymmetric distances (n, n).
+        labels: bool (n, n_classes).
+    """
+    others = ~np.eye(len(labels), dtype=bool)
     relevance = (labels.astype(np.float32) @ labels.T.astype(np.float32) > 0)[others]
     if not relevance.any():
         return None, None
-    return (
-        calibrate(ordinal_distances(codes, codes)[others], relevance),
-        calibrate(asymmetric_distances(scores, codes)[others], relevance),
-    )
+    images = np.nonzero(others)[0]
+    return calibrate(ordinal[others], relevance, images), calibrate(asymmetric[others], relevance, images)
 
 
-def calibrate(distances: npt.NDArray[Any], relevance: npt.NDArray[np.bool_]) -> Calibration:
-    """Fit the share of relevant pairs as a non-increasing function of distance (isotonic regression).
+def calibrate(
+    distances: npt.NDArray[Any], relevance: npt.NDArray[np.bool_], images: npt.NDArray[np.intp] | None = None
+) -> Calibration:
+    """What share of pairs is relevant at least, as a non-increasing function of distance.
 
     Pairs at the same integer distance form one point. Float distances (asymmetric) are binned by quantiles of the
-    relevant pairs; each bin is one point, at its mean.
+    relevant pairs; each bin is one point, at its mean. Isotonic regression pools neighbouring points where the share
+    rises. Of the share p of such a group the lower confidence bound is taken that is right in 95 % of all cases
+    (Clopper and Pearson, Biometrika 1934): the 0.05-quantile of Beta(k, m - k + 1) with k = p m relevant among m
+    independent pairs; 0 if k = 0. Pairs that share an image are not independent. Of the pairs between n images only
+    n / 2 share none, and averages of all pairs vary at most as averages of so many (Hoeffding, JASA 1963, section 5),
+    so m = n / 2. Where a larger distance has a higher bound, that holds for the smaller one too, as the share never
+    rises.
 
     Args:
         distances: Integers or floats (m,).
         relevance: bool (m,), with at least one True.
+        images: One image of every pair, int from 0, (m,), where each pair stands twice, once with either image. None
+            takes pairs for independent.
 
-    >>> calibrate(np.array([0, 0, 1, 1, 2, 2]), np.array([True, True, False, False, True, False])).likelihoods
-    (1.0, 0.25, 0.25)
+    >>> distances, relevance = np.repeat([0, 1], 40), np.repeat([True, False], 40)
+    >>> calibrate(distances, relevance).likelihoods
+    (0.927837, 0.0)
     """
     whole = np.issubdtype(distances.dtype, np.integer)
     if whole:
-        groups = distances.astype(np.int64)
+        groups = distances.astype(np.intp)
     else:
         quantiles = np.quantile(distances[relevance], np.linspace(0, 1, _KNOTS))
         groups = np.searchsorted(np.unique(quantiles), distances)
+    there = np.bincount(groups) > 0
+    groups = (np.cumsum(there) - 1)[groups]
     pairs = np.bincount(groups)
-    there = pairs > 0
-    pairs = pairs[there]
-    means = np.bincount(groups, weights=distances.astype(np.float64))[there] / pairs
-    shares = np.bincount(groups, weights=relevance)[there] / pairs
-    likelihoods = isotonic_regression(shares, weights=pairs, increasing=False).x
+    means = np.bincount(groups, weights=distances.astype(np.float64)) / pairs
+    shares = np.bincount(groups, weights=relevance) / pairs
+    pooled = isotonic_regression(shares, weights=pairs, increasing=False)
+    block_of = np.repeat(np.arange(len(pooled.blocks) - 1), np.diff(pooled.blocks))
+    blocks = block_of[groups]
+    if images is None:
+        independent: npt.NDArray[Any] = np.bincount(blocks)
+    else:
+        seen = np.zeros((len(pooled.blocks) - 1, images.max() + 1), dtype=bool)
+        seen[blocks, images] = True
+        independent = seen.sum(axis=1) / 2
+    bounds = lower_bound(pooled.x[pooled.blocks[:-1]], independent)
+    likelihoods = np.maximum.accumulate(bounds[::-1])[::-1][block_of]
     knots = [round(mean) if whole else mean for mean in means.tolist()]
-    return Calibration(tuple(knots), tuple(np.clip(likelihoods, 0, 1).round(6).tolist()), len(distances))
+    return Calibration(tuple(knots), tuple(likelihoods.round(6).tolist()), len(distances))
+
+
+def lower_bound(shares: npt.ArrayLike, counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The least shares that samples speak for, one-sided and with 95 % confidence (Clopper and Pearson 1934).
+
+    Args:
+        shares: Observed, from 0 to 1.
+        counts: How many independent observations there are of each, above 0; need not be whole.
+
+    >>> lower_bound([1.0, 1.0, 0.5, 0.0], [40, 1000, 1000, 10]).round(3)
+    array([0.928, 0.997, 0.474, 0.   ])
+    """
+    shares, counts = np.clip(shares, 0, 1), np.asarray(counts, dtype=np.float64)
+    hits = shares * counts
+    bounds = betaincinv(np.maximum(hits, 1e-12), counts - hits + 1, 1 - _CONFIDENCE)  # it is defined above 0 only
+    return np.asarray(np.where(hits > 0, bounds, 0.0), dtype=np.float64)

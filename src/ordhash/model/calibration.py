@@ -14,14 +14,15 @@ __all__ = ["Calibration"]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Share of relevant pairs by distance, as measured on validation images, never rising with the distance.
+    """Share of relevant pairs by distance at least, as measured on held-out images, never rising with the distance.
 
-    The share depends on how many images are of one kind: it holds for collections mixed like the validation images.
+    The share depends on how many images are of one kind: it holds for collections mixed like the held-out images.
 
     Args:
         distances: Ascending.
-        likelihoods: Share of relevant pairs at each of them, from 0 to 1, never rising.
-        pairs: How many pairs of validation images were compared.
+        likelihoods: Share of relevant pairs at each of them at least (a lower confidence bound), from 0 to 1, never
+            rising.
+        pairs: How many pairs of held-out images were compared.
 
     Raises:
         InputError: Other lengths, or an order other than that.
@@ -49,7 +50,7 @@ class Calibration:
             raise InputError("likelihoods must be from 0 to 1; give shares of pairs")
 
     def likelihood(self, distances: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Share of relevant pairs at some distances; in between and beyond, that of the neighbours.
+        """Share of relevant pairs at some distances at least; in between and beyond, that of the neighbours.
 
         Args:
             distances: Integers or floats of any shape.
@@ -61,6 +62,6 @@ class Calibration:
 
     @property
     def cutoff(self) -> float | None:
-        """The suggested cut-off: the largest distance at which at least half of the pairs were relevant, if any."""
+        """The suggested cut-off: the largest distance at which at least half of the pairs are relevant, if any."""
         likely = [distance for distance, share in zip(self.distances, self.likelihoods, strict=True) if share >= 0.5]
         return max(likely, default=None)

@@ -34,8 +34,8 @@ class ModelInfo:
         method: Objective or shallow method that made the codes, and its settings.
         protocol: Name of the protocol or data that it learned from.
         training: Summary of the training: settings, epochs, seed, validation mAP, versions.
-        calibration: How likely images at an ordinal distance are of the same kind; None where no labelled images
-            were left to measure it on.
+        calibration: How likely images at an ordinal distance are of the same kind at least; None where no labelled
+            images were left to measure it on.
         asymmetric_calibration: The same by asymmetric distance.
     """
 

@@ -41,8 +41,8 @@ class Answer:
         key: Its key in the index.
         distance: Ordinal distance, or asymmetric distance where that was asked for.
         metadata: Its columns.
-        likelihood: Share of pairs at that distance that were of the same kind, on the validation images of the model;
-            None where the model is not calibrated.
+        likelihood: Share of pairs at that distance that are of the same kind at least, with 95 % confidence, by the
+            images held out of the training; None where the model is not calibrated.
         near_duplicate: Whether it shows the same picture as the query; None where that is not known: only collections
             keep fingerprints.
         group: The same number for answers that show the same picture; None as above.

@@ -147,10 +147,10 @@ def attention_map(attention: npt.NDArray[np.float32], seen: Edges) -> AttentionM
 class Result(_Message):
     """An image that was found.
 
-    ``likelihood`` is the share of validation pairs at such a distance that were of the same kind; null where the model
-    is not calibrated. ``group`` is the same for results that show the same picture, and ``near_duplicate`` is true for
-    the picture of an example. ``agreeing`` tells for every segment of the code whether its symbol is the query's; null
-    if the request did without.
+    ``likelihood`` is the share of pairs at such a distance that are of the same kind at least, with 95 % confidence, by
+    the images held out of the training; null where the model is not calibrated. ``group`` is the same for results that
+    show the same picture, and ``near_duplicate`` is true for the picture of an example. ``agreeing`` tells for every
+    segment of the code whether its symbol is the query's; null if the request did without.
     """
 
     key: str

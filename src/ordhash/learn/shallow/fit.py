@@ -7,24 +7,29 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import nn
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet
 from ordhash.errors import InputError, did_you_mean
 from ordhash.learn.config import DEFAULT_CACHE, DOHConfig
 from ordhash.learn.export import export_model, exported_backbone
-from ordhash.learn.shallow.base import ShallowMethod
+from ordhash.learn.shallow.base import Features, ShallowMethod
 from ordhash.learn.shallow.itq import ITQ
 from ordhash.learn.shallow.itq_cca import ITQCCA
 from ordhash.learn.shallow.lsh import LSH
 from ordhash.learn.shallow.sdh import SDH
 from ordhash.learn.shallow.spectral import SpectralHashing
 from ordhash.learn.trainer import TrainResult
-from ordhash.learn.validation import calibrations, labelled, labels_of
+from ordhash.learn.validation import calibrations, held_out_mask, labelled, labels_of
 from ordhash.model import MODEL_FILE, Calibration, FeatureStore, ModelInfo, learned_from, symbol_shares
 
 __all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
+
+_CALIBRATING = 0.25  # share of each class
 
 SHALLOW_METHODS: dict[str, type[ShallowMethod]] = {kind.name: kind for kind in (LSH, SpectralHashing, ITQ, ITQCCA, SDH)}
 
@@ -61,7 +66,9 @@ def fit_shallow(  # as `train`: options by name, each with a default
     """Fit a shallow method to the features of images and write ``out/model.onnx``.
 
     A method that learns from labels uses the labelled images; the others use all images, without labels. Labels, if
-    there are any, also calibrate the distances.
+    there are any, also calibrate the distances: those of all images, or, for a method that learns from labels, those of
+    a quarter of the images, measured with another fit to the three others. The codes are of a fit to all, which can
+    only be better.
 
     Args:
         method: Name of a shallow method (``SHALLOW_METHODS``), or a method with its settings.
@@ -97,14 +104,13 @@ def fit_shallow(  # as `train`: options by name, each with a default
     head = method.fit(learned, labels, config.code_bits, seed)
     training: dict[str, Any] = {"seed": seed, "images": len(learned)}
     if images.labels is None:
-        scores = head(torch.from_numpy(pooled)[:, :, None, None]).scores.numpy()
-        training |= learned_from(len(images), symbol_shares(OrdinalCodes.from_scores(scores)))
+        shares = symbol_shares(OrdinalCodes.from_scores(_scores(head, pooled)))
+        training |= learned_from(len(images), shares)
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
     if images.labels is not None:
-        truth = images.labels[maps.rows]
-        some = truth.any(axis=1)
-        scores = head(torch.from_numpy(pooled[some])[:, :, None, None]).scores.numpy()
-        measured = calibrations(scores, truth[some])
+        usable = images.subset(maps.rows)
+        some = labels_of(usable).any(axis=1)
+        measured = _calibrations(method, usable.subset(some), pooled[some], head, config.code_bits, seed)
     info = ModelInfo(
         spec=CodeSpec(config.code_bits, 2),
         preprocessing=frozen.preprocessing,
@@ -121,3 +127,21 @@ def fit_shallow(  # as `train`: options by name, each with a default
     )
     path = export_model(Path(out) / MODEL_FILE, frozen, head, maps.shape, info)
     return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))
+
+
+def _calibrations(
+    method: ShallowMethod, images: ImageSet, pooled: Features, head: nn.Module, code_bits: int, seed: int
+) -> tuple[Calibration | None, Calibration | None]:
+    """Calibrations of a fitted head, on images with labels that it did not learn from."""
+    labels = labels_of(images)
+    if method.supervision == "labels":
+        held = held_out_mask(images, _CALIBRATING, seed)
+        if not held.any():
+            return None, None
+        head = method.fit(pooled[~held], labels[~held], code_bits, seed)
+        pooled, labels = pooled[held], labels[held]
+    return calibrations(_scores(head, pooled), labels)
+
+
+def _scores(head: nn.Module, pooled: Features) -> npt.NDArray[np.float32]:
+    return np.asarray(head(torch.from_numpy(pooled)[:, :, None, None]).scores.numpy())

@@ -9,11 +9,12 @@ export const number = (value) => numbers.format(value);
 
 export const count = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;
 
-export const percent = (share) => `${Math.round(100 * share)} %`;
+/** Rounded down: a bound is not to promise more, and 100 % is never sure. */
+export const percent = (share) => `${Math.floor(100 * share + 1e-9)} %`;
 
-/** How alike a result is: its likelihood, or its distance where the model does not know what that means. */
+/** How alike a result is: the least likelihood, or its distance where the model does not know what that means. */
 export function likeness(result) {
-  return result.likelihood === null ? `distance ${result.distance.toFixed(2)}` : percent(result.likelihood);
+  return result.likelihood === null ? `distance ${result.distance.toFixed(2)}` : `at least ${percent(result.likelihood)}`;
 }
 
 export const columnName = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
