@@ -11,6 +11,9 @@ WORKERS ?= $(shell cores=$$(nproc) && echo $$((cores < 8 ? cores : 8)))
 QUICK := not slow and not gpu and not browser and not cluster
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
+# Tests start many processes, each of which would compile the package anew where the environment forbids to keep that.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 bench-scale page-picture architecture results clean
 
 help:

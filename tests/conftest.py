@@ -66,10 +66,16 @@ def terminal(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
 
 
+@pytest.fixture(scope="session")
+def photos_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `photo_folder` is a copy of; nothing may be changed in it."""
+    return made_once(tmp_path_factory, "photos", _photos)
+
+
 @pytest.fixture
-def photo_folder(tmp_path: Path) -> Path:
+def photo_folder(photos_once: Path, tmp_path: Path) -> Path:
     """Folder `photos` of three classes, one sub-folder each, with six JPEGs of 48x40 pixels that differ by colour."""
-    return _photos(tmp_path / "photos")
+    return Path(shutil.copytree(photos_once, tmp_path / "photos"))
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +95,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_model(cache: Path, photos_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `model.onnx` (48 bits, arity 4, 64 px) that learned for two epochs from photographs like `photo_folder`'s."""
     from ordhash import learn
     from ordhash.data import read_folder
@@ -97,8 +103,7 @@ def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         config = learn.DOHConfig(weights=None, image_size=64, hidden=16, local_hidden=16)
         settings = learn.TrainConfig(epochs=2, batch_size=8, accelerator="cpu")
-        images = read_folder(_photos(folder / "photos"))
-        learn.train(images, config, settings, out=folder / "run", cache=cache)
+        learn.train(read_folder(photos_once), config, settings, out=folder / "run", cache=cache)
 
     return made_once(tmp_path_factory, "tiny_model", make) / "run" / "model.onnx"
 
@@ -106,24 +111,25 @@ def tiny_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def calibrated_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny_model` with made-up calibrations: cut-offs between the distances of its photographs."""
-    graph = onnx.load(tiny_model)
-    values = json.loads(graph.metadata_props[0].value)
-    values["calibration"] = {"distances": [0, 1, 2, 24], "likelihoods": [0.9, 0.6, 0.4, 0.1], "pairs": 90}
-    values["asymmetric_calibration"] = {"distances": [0.0, 0.02, 9.0], "likelihoods": [0.9, 0.5, 0.1], "pairs": 90}
-    onnx.helper.set_model_props(graph, {"ordhash": json.dumps(values)})
-    path = tmp_path_factory.mktemp("calibrated_model") / "model.onnx"
-    onnx.save(graph, path)
-    return path
+
+    def make(folder: Path) -> None:
+        graph = onnx.load(tiny_model)
+        values = json.loads(graph.metadata_props[0].value)
+        values["calibration"] = {"distances": [0, 1, 2, 24], "likelihoods": [0.9, 0.6, 0.4, 0.1], "pairs": 90}
+        values["asymmetric_calibration"] = {"distances": [0.0, 0.02, 9.0], "likelihoods": [0.9, 0.5, 0.1], "pairs": 90}
+        onnx.helper.set_model_props(graph, {"ordhash": json.dumps(values)})
+        onnx.save(graph, folder / "model.onnx")
+
+    return made_once(tmp_path_factory, "calibrated_model", make) / "model.onnx"
 
 
-def _photos(root: Path) -> Path:
+def _photos(root: Path) -> None:
     rng = np.random.default_rng(7)
     for label, colour in CLASS_COLOURS.items():
         (root / label).mkdir(parents=True)
         for number in range(6):
             pixels = np.clip(np.array(colour) + rng.normal(0, 18, (40, 48, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / label / f"{label}_{number}.jpg", quality=90)
-    return root
 
 
 @pytest.fixture
@@ -153,12 +159,24 @@ def _png(width: int, height: int, data: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-@pytest.fixture
-def photo_collection(photo_folder: Path, calibrated_model: Path, tmp_path: Path) -> Path:
-    """A collection of `photo_folder`, encoded by `calibrated_model`."""
+@pytest.fixture(scope="session")
+def collection_once(photos_once: Path, calibrated_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `photo_collection` is a copy of; nothing may be changed in it."""
     from ordhash.collection import Collection
     from ordhash.model.encoder import Encoder
 
-    path = tmp_path / "photos.collection"
-    Collection(path).sync(photo_folder, Encoder(calibrated_model))
+    def make(folder: Path) -> None:
+        Collection(folder / "photos.collection").sync(photos_once, Encoder(calibrated_model))
+
+    return made_once(tmp_path_factory, "collection", make) / "photos.collection"
+
+
+@pytest.fixture
+def photo_collection(photo_folder: Path, collection_once: Path, tmp_path: Path) -> Path:
+    """A collection of `photo_folder`, encoded by `calibrated_model`."""
+    from ordhash.collection.catalogue import Catalogue
+
+    path = Path(shutil.copytree(collection_once, tmp_path / "photos.collection"))
+    with Catalogue(path / "catalogue.sqlite") as catalogue:
+        catalogue.move_to(photo_folder)
     return path

@@ -57,14 +57,14 @@ def crafted(columns):
 @pytest.mark.parametrize(
     "columns",
     [
-        {"key": pa.array(np.zeros(10**8, np.int8))},
-        {"key": ["x" * 500_000] * 400},
-        {"key": pa.array([["x" * 500_000] * 400])},
+        lambda: {"key": pa.array(np.zeros(10**8, np.int8))},
+        lambda: {"key": ["x" * 500_000] * 400},
+        lambda: {"key": pa.array([["x" * 500_000] * 400])},
     ],
     ids=["many rows", "one long text", "a list of long texts"],
 )
 def test_a_small_file_that_grows_without_measure_is_refused(columns):
-    content = crafted(columns)
+    content = crafted(columns())
     assert len(content) < 10**6
     with pytest.raises(DataError, match="more than"):
         read_parquet(content)

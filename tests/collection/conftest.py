@@ -6,12 +6,12 @@ from ordhash import Encoder
 from ordhash.collection import Collection
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def encoder(tiny_model):
     return Encoder(tiny_model)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def other_encoder(calibrated_model):
     """Of a model with another id."""
     return Encoder(calibrated_model)

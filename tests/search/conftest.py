@@ -7,7 +7,7 @@ from ordhash import Encoder, OrdinalIndex
 from ordhash.data import read_folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def encoder(calibrated_model):
     return Encoder(calibrated_model)
 
