@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 from clusters import clusters, values_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ordhash.errors import InputError
-from ordhash.learn.shallow import ITQ
+from ordhash.learn.shallow import ITQ, itq
+from ordhash.learn.shallow.itq import itq_rotation
 
 
 def principal_components(features, k):
@@ -34,6 +37,38 @@ def test_itq_lowers_the_quantisation_error():
     for _ in range(20):
         turn = np.linalg.qr(rng.normal(size=(16, 16)))[0]
         assert learned < quantisation_error(centred @ axes.T @ turn)
+
+
+def rotation_by_definition(values, seed, turns):
+    """Alternating minimisation as the paper has it: B = sgn(V R), then S O S'^T = B^T V and R = S' S^T."""
+    k = values.shape[1]
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(k, k)))[0]
+    errors = []
+    for _ in range(turns):
+        bits = np.where(values @ rotation > 0, 1.0, -1.0)
+        left, _, right = np.linalg.svd(bits.T @ values)
+        rotation = right.T @ left.T
+        errors.append(((bits - values @ rotation) ** 2).sum())
+    return rotation, errors
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(12, 200), k=st.integers(1, 12), seed=st.integers(0, 99))
+def test_every_turn_lowers_the_error_and_the_last_one_is_returned(n, k, seed):
+    values = np.random.default_rng(seed).normal(size=(n, k)) * np.arange(k, 0, -1)
+    _, errors = rotation_by_definition(values, seed, itq._TURNS)
+    assert (np.diff(errors) <= 1e-9 * errors[0]).all()
+    turn = itq_rotation(values.astype(np.float32), seed)
+    found = ((np.where(values @ turn.T > 0, 1.0, -1.0) - values @ turn.T) ** 2).sum()
+    assert found <= errors[-1] * (1 + 1e-4)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(k), atol=1e-5)
+
+
+def test_a_cube_that_was_turned_is_turned_back():
+    corners = np.array(np.meshgrid(*[[-1.0, 1.0]] * 4)).reshape(4, -1).T
+    turned = corners @ np.linalg.qr(np.random.default_rng(3).normal(size=(4, 4)))[0]
+    errors = [quantisation_error(turned @ itq_rotation(turned.astype(np.float32), seed).T) for seed in range(8)]
+    assert min(errors) < 1e-6
 
 
 def test_too_few_images_or_features_are_refused():
