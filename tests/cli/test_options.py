@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import run
 
-from ordhash.data import Protocol
+from ordhash.data import TABLES, Protocol
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,8 @@ def test_a_token_in_the_environment_is_for_other_commands(
 ) -> None:
     monkeypatch.setenv("ORDHASH_MILVUS_TOKEN", "secret")
     assert run("search", photo_index, photo_folder / "apple" / "apple_0.jpg").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "encode", "index", "quantize"])
+def test_the_help_names_every_kind_of_table_that_is_read(command: str) -> None:
+    assert TABLES in " ".join(run(command, "--help").stdout.split())

@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_one_sentence(content, sentence):
     [
         ("m.xlsx", "is a spreadsheet; save it as 'CSV UTF-8'"),
         ("m.ODS", "is a spreadsheet"),
-        ("m.jsonl", r"cannot be read as a table; give one in \.csv, \.tsv, \.parquet"),
+        ("m.jsonl", r"cannot be read as a table; give one in \.csv, \.tsv or \.parquet"),
         ("m", "cannot be read as a table"),
     ],
 )

@@ -15,6 +15,7 @@ from ordhash.cli.options import Force, Json, Server, Token, folder_options, refu
 from ordhash.cli.output import failures_as_json, print_json, report_failures, report_unread, say, tell
 from ordhash.cli.sources import check_codes_output, check_exist, codes_of, images_of
 from ordhash.codes import write_codes
+from ordhash.data import is_table_name
 from ordhash.support import Location, is_address, name_of, without_password
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def encode_with_ray(
         from ordhash.ray import encode_on_ray
     check_exist(sources)
     alone = len(sources) == 1 and part is None
-    named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or sources[0].endswith((".csv", ".parquet")))
+    named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or is_table_name(sources[0]))
     if named:
         refuse_idle(ctx, "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
         options |= folder_options(ctx, sources[0])

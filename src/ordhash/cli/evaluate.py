@@ -13,7 +13,7 @@ from ordhash import evaluation
 from ordhash.cli.options import DEFAULT_ROOT, Classes, Exclude, Force, Json, Root, refuse_idle
 from ordhash.cli.output import print_facts, print_json, print_table, report_failures, report_unread, say
 from ordhash.cli.sources import check_output, read_source
-from ordhash.data import ImageSet, Protocol
+from ordhash.data import TABLES, ImageSet, Protocol
 from ordhash.data.protocols import split_by_class
 from ordhash.errors import DataError, InputError
 from ordhash.evaluation import Convention, Ties
@@ -45,7 +45,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A protocol, a folder with one sub-folder per class, or a manifest (.csv or .parquet) with labels.",
+            help=f"A protocol, a folder with one sub-folder per class, or a manifest ({TABLES}) with labels.",
             show_default=False,
         ),
     ],

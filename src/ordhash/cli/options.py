@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from ordhash.data import ClassFolders
+from ordhash.data import TABLES, ClassFolders
 from ordhash.errors import InputError
 from ordhash.support import is_address
 
@@ -56,7 +56,7 @@ Sources: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE",
-        help="A folder (its sub-folders are classes), a manifest (.csv or .parquet), a protocol, or images.",
+        help=f"A folder (its sub-folders are classes), a manifest ({TABLES}), a protocol, or images.",
         show_default=False,
     ),
 ]

@@ -15,7 +15,7 @@ from ordhash.cli.output import failures_as_json, print_facts, print_json, report
 from ordhash.cli.settings import OPTIONS, fields_of, option_of, with_settings
 from ordhash.cli.sources import check_is_collection, read_source
 from ordhash.collection import Collection
-from ordhash.data import ImageSet, Protocol, read_manifest, read_photographs
+from ordhash.data import TABLES, ImageSet, Protocol, read_manifest, read_photographs
 from ordhash.errors import InputError, did_you_mean
 from ordhash.learn import DEFAULT_CACHE, DOHConfig, TrainConfig
 
@@ -35,7 +35,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder with one sub-folder per class, a manifest (.csv or .parquet) with labels, or a protocol.",
+            help=f"A folder with one sub-folder per class, a manifest ({TABLES}) with labels, or a protocol.",
             show_default=False,
         ),
     ] = None,
@@ -52,8 +52,8 @@ def train(
         Path | None,
         typer.Option(
             metavar="LABELS.csv",
-            help="Labels for some photographs of the collection: columns path (as in the collection) and labels "
-            "(separated by ;). They replace earlier labels.",
+            help=f"Labels for some photographs of the collection: a table ({TABLES}) with columns path (as in the "
+            "collection) and labels (separated by ;). They replace earlier labels.",
             show_default=False,
         ),
     ] = None,

@@ -15,7 +15,7 @@ from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
 from ordhash.data.remote import holds_images, read_location
 from ordhash.data.scaling import Fit, prepare
-from ordhash.data.tables import is_table_name
+from ordhash.data.tables import TABLES, is_table_name
 from ordhash.data.walking import CATALOGUE, is_image_name, is_walked, walk_images
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "PROTOCOLS",
+    "TABLES",
     "ClassFolders",
     "Decoders",
     "Fit",

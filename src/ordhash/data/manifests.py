@@ -1,4 +1,4 @@
-"""Readers of manifests: tables (CSV or Parquet) of images, labels and metadata."""
+"""Readers of manifests: tables of images, labels and metadata."""
 
 from __future__ import annotations
 

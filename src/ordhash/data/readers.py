@@ -9,7 +9,7 @@ from ordhash.data.classfolders import ClassFolders
 from ordhash.data.folders import read_folder
 from ordhash.data.imageset import ImageSet
 from ordhash.data.manifests import read_manifest
-from ordhash.data.tables import is_table_name
+from ordhash.data.tables import TABLES, is_table_name
 from ordhash.errors import DataError
 
 __all__ = ["read_images"]
@@ -32,5 +32,5 @@ def read_images(path: str | Path, *, classes: ClassFolders = "auto", exclude: Se
     if is_table_name(path.name):
         return read_manifest(path)
     if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of images, or a manifest (.csv, .tsv or .parquet)")
-    raise DataError(f"{path} is neither a folder nor a manifest (.csv, .tsv or .parquet); give one of these")
+        raise DataError(f"{path} does not exist; give a folder of images, or a manifest ({TABLES})")
+    raise DataError(f"{path} is neither a folder nor a manifest ({TABLES}); give one of these")

@@ -10,7 +10,7 @@ from ordhash.data.folders import folder_set, read_folder
 from ordhash.data.imageset import ImageSet
 from ordhash.data.manifests import manifest_set
 from ordhash.data.passedover import PassedOver
-from ordhash.data.tables import is_table_name, read_table
+from ordhash.data.tables import TABLES, is_table_name, read_table
 from ordhash.data.walking import walk_images, walk_keys
 from ordhash.errors import DataError, ImageError, first_line
 from ordhash.support import Location
@@ -37,7 +37,7 @@ def read_location(location: Location, *, classes: ClassFolders = "auto", exclude
         wanted = walk_keys(_Listed(location, names), passed, exclude)
         return folder_set(wanted, str(location), location.inside, classes, passed)
     if not is_table_name(location.path) or not location.is_file():
-        raise DataError(f"{location} is neither a folder nor a manifest (.csv, .tsv or .parquet); give one of these")
+        raise DataError(f"{location} is neither a folder nor a manifest ({TABLES}); give one of these")
     try:
         with location.open() as file:
             table = read_table(file, str(location))

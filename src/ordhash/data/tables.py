@@ -15,9 +15,11 @@ from ordhash.errors import DataError, first_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["is_table_name", "read_table"]
+__all__ = ["TABLES", "is_table_name", "read_table"]
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
+TABLES = f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}"
+"""Suffixes of the tables that are read, for messages."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -73,7 +75,7 @@ def read_table(file: BinaryIO, name: str, *, sought: str = "path") -> pa.Table:
     if suffix in _SPREADSHEETS:
         raise DataError(f"{name} is a spreadsheet; {_SAVE} in the program that made it")
     if suffix not in _SUFFIXES:
-        raise DataError(f"{name} cannot be read as a table; give one in {', '.join(_SUFFIXES)}")
+        raise DataError(f"{name} cannot be read as a table; give one in {TABLES}")
     return _read_parquet(file, name) if suffix == ".parquet" else _read_csv(file.read(), name, sought)
 
 
