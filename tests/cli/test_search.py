@@ -66,6 +66,9 @@ def test_why_nothing_is_found(photo_folder: Path, calibrated_model: Path, tmp_pa
         said("--where", "labels=apple", "--where", "labels=banana") == "no image meets labels=apple and labels=banana"
     )
     assert "apple_0.jpg" in said("--where", "labels=apple", "--likely")
+    in_json = run("search", index, query, "--where", "labels=cat", "--json")
+    assert lines(in_json.stdout) == [{"query": str(query), "results": []}]
+    assert in_json.stderr.endswith(f"{query}: no image meets the condition labels=cat\n")
     index_of_one = tmp_path / "one.index"
     good("index", query, "--model", calibrated_model, "--out", index_of_one)
     found = OrdinalIndex.load(index_of_one)

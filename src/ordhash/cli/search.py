@@ -10,7 +10,7 @@ import typer
 
 from ordhash.cli.cluster import milvus_index
 from ordhash.cli.options import Json, Milvus, Token, refuse_idle
-from ordhash.cli.output import print_json, print_table, report_failures, tell
+from ordhash.cli.output import print_json, print_table, report_failures, say, tell
 from ordhash.cli.sources import check_index
 from ordhash.codes import CodeFacts
 from ordhash.collection import Collection
@@ -104,8 +104,8 @@ def search(
             print_json({"query": one.query, "results": results})
         elif one.found:
             _print_answers(one)
-        else:
-            tell(f"{one.query}: {_why_nothing(opened, wanted, likely=likely)}")
+        if not one.found:
+            (say if as_json else tell)(f"{one.query}: {_why_nothing(opened, wanted, likely=likely)}")
     report_failures(failures)
     if failures:
         raise typer.Exit(1)
