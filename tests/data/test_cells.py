@@ -9,8 +9,8 @@ import pytest
 from ordhash.data.cells import labels_of_column, names_of_column
 from ordhash.errors import DataError
 
-LISTS = [["cat", "dog"], [], None, ["cat", None, " x;y "]]
-AS_LISTS = [["cat", "dog"], [], [], ["cat", "x", "y"]]
+LISTS = [["cat", "dog"], [], None, ["cat", None, " x "]]
+AS_LISTS = [["cat", "dog"], [], [], ["cat", "x"]]
 TEXT = pa.string()
 
 
@@ -130,6 +130,7 @@ def with_features(table, features):
 
 
 CLASSES = {"names": ["cat", "dog"], "_type": "ClassLabel"}
+TWO_IN_ONE = {"names": ["cat;dog", "b\u037ec"], "_type": "ClassLabel"}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,15 @@ CLASSES = {"names": ["cat", "dog"], "_type": "ClassLabel"}
 )
 def test_classes_of_hugging_face(values, feature, labels):
     assert labels_of_column(with_features(table_of(values), {"labels": feature}), "labels", "m") == labels
+
+
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [([0], TWO_IN_ONE), ([1], TWO_IN_ONE), ([[0]], [TWO_IN_ONE]), ([["cat;dog"]], None), ([["b\u037ec"]], None)],
+)
+def test_a_label_that_would_become_two_is_refused(values, feature):
+    with pytest.raises(DataError, match=r"column 'labels' of m has the label .*; separates labels"):
+        labels_of_column(with_features(table_of(values), {"labels": feature}), "labels", "m")
 
 
 def test_a_class_without_a_name():

@@ -4,9 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from ordhash.data import read_folder
+from ordhash.data import read_folder, read_photographs
 from ordhash.data.imageset import ImageSet
-from ordhash.errors import DataError
+from ordhash.errors import DataError, InputError
 
 ROOT_READS_ALL = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -56,6 +56,14 @@ def test_nested_class_folders_are_not_merged(tmp_path):
     assert read_folder(tmp_path).class_names == ("fruit/apple", "fruit/pear", "milk/oat")
     assert read_folder(tmp_path, classes="top").class_names == ("fruit", "milk")
     assert read_folder(tmp_path, exclude=["fruit/"]).class_names == ("milk/oat",)
+
+
+def test_a_class_folder_that_would_become_two_labels_is_refused(tmp_path):
+    fill(tmp_path, "cat;dog/a.jpg", "bird/b.jpg")
+    with pytest.raises(InputError, match="'cat;dog', and ; separates labels"):
+        read_folder(tmp_path)
+    assert read_folder(tmp_path, exclude=["cat;dog"]).class_names == ("bird",)
+    assert len(read_photographs(tmp_path)) == 2
 
 
 def test_folders_without_images_do_not_make_a_flat_folder_a_classified_one(tmp_path):

@@ -161,9 +161,16 @@ def test_one_image_instead_of_many_is_refused(images, sentence):
         as_image_set(images)
 
 
+@pytest.mark.parametrize("name", ["a;b", "a\u037eb"])  # the second becomes the first in composed form
+def test_a_label_that_would_become_two_is_refused(name):
+    with pytest.raises(InputError, match="; separates labels"):
+        ImageSet([b"", b""], labels=np.eye(2, dtype=bool), class_names=(name, "c"))
+
+
 def test_label_matrix_of_none_some_and_repeated_names():
     matrix, classes = label_matrix([["b"], [], ["a", "b", "a"]])
     assert classes == ("a", "b")
     assert matrix.tolist() == [[False, True], [False, False], [True, True]]
+    assert label_matrix([["a "], ["a"], [" "]])[0].tolist() == [[True], [True], [False]]
     empty, none = label_matrix([[], []])
     assert (empty.shape, none) == ((2, 0), ())

@@ -332,10 +332,9 @@ def test_a_class_without_a_photograph_is_not_learned(collection, folder, network
 def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_path, sync):
     sync(collection, folder)
     keys = np.array(["00.jpg", "02.jpg"])
-    for names, says in ((("a;b", "c"), "a class is called 'a;b'"), ((" a", "c"), "a class is called ' a'")):
-        labels = ImageSet(["0", "1"], keys, np.eye(2, dtype=bool), names)
-        with pytest.raises(InputError, match=says):
-            learn_labels(collection, labels, config=TINY)
+    labels = ImageSet(["0", "1"], keys, np.eye(2, dtype=bool), (" a", "c"))
+    with pytest.raises(InputError, match="a class is called ' a'"):
+        learn_labels(collection, labels, config=TINY)
     labels = ImageSet(["0", "1"], np.array(["00.jpg", "\udce4.jpg"]), np.eye(2, dtype=bool), ("a", "b"))
     with pytest.raises(InputError, match=r"udce4\.jpg"):
         learn_labels(collection, labels, config=TINY)

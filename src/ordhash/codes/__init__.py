@@ -12,7 +12,7 @@ from ordhash.codes.distances import (
     top_k,
 )
 from ordhash.codes.file import CodeFacts, checked_table, existing_file, mapped_file, read_codes, write_codes
-from ordhash.codes.labels import LABELS, composed, has_label, has_label_with, joined_labels, labels_in
+from ordhash.codes.labels import LABELS, composed, has_label, has_label_with, is_label, joined_labels, labels_in
 from ordhash.codes.shards import LIST, MODEL, Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
 from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import CodeTable, Keys, Metadata, key_array, typed_keys
@@ -38,6 +38,7 @@ __all__ = [
     "existing_file",
     "has_label",
     "has_label_with",
+    "is_label",
     "is_leftover",
     "joined_labels",
     "key_array",

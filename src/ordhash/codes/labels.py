@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["LABELS", "composed", "has_label", "has_label_with", "joined_labels", "labels_in"]
+__all__ = ["LABELS", "composed", "has_label", "has_label_with", "is_label", "joined_labels", "labels_in"]
 
 LABELS = "labels"
 """The column of metadata with the labels of each item."""
@@ -32,8 +32,17 @@ def labels_in(text: str) -> list[str]:
     return [label for part in composed(text).split(_BETWEEN) if (label := part.strip())]
 
 
+def is_label(name: str) -> bool:
+    """Whether a name can be a label: what separates labels is not in it.
+
+    >>> is_label("sea"), is_label("sea;people")
+    (True, False)
+    """
+    return _BETWEEN not in composed(name)
+
+
 def joined_labels(labels: Iterable[str]) -> str:
-    """Invert [labels_in][ordhash.codes.labels_in].
+    """Invert [labels_in][ordhash.codes.labels_in], for names that [can be labels][ordhash.codes.is_label].
 
     >>> joined_labels(["sea", "people"])
     'sea;people'

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ordhash.codes import labels_in
+from ordhash.codes import composed, is_label, labels_in
 from ordhash.errors import DataError
 from ordhash.support import is_text, plain_column
 
@@ -46,8 +46,8 @@ def names_of_column(table: pa.Table, column: str, name: str) -> list[str]:
 def labels_of_column(table: pa.Table, column: str, name: str) -> list[list[str]]:
     """The labels of every row; none where there is no value.
 
-    Several labels are a text with ``;`` between them, or a list. The numbers of a ``ClassLabel`` of Hugging Face's
-    ``datasets`` are replaced by the names that the table brings along.
+    Several labels are a text with ``;`` between them, or a list, of which every item is one label. The numbers of a
+    ``ClassLabel`` of Hugging Face's ``datasets`` are replaced by the names that the table brings along.
 
     Args:
         table: The table.
@@ -55,7 +55,8 @@ def labels_of_column(table: pa.Table, column: str, name: str) -> list[list[str]]
         name: Name of the table in messages.
 
     Raises:
-        DataError: The column is of a type that is not written like labels, such as one of fractions.
+        DataError: The column is of a type that is not written like labels, such as one of fractions, or ``;`` is in the
+            name of a class or an item of a list.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -68,11 +69,20 @@ def labels_of_column(table: pa.Table, column: str, name: str) -> list[list[str]]
         values = pa.chunked_array([values.to_pylist()], pa.large_list(kind.value_type))
         kind = values.type
     if not any(is_one(kind) for is_one in lists):
-        return [labels_in(text) for text in _label_texts(values, classes, column, name)]
+        texts = _label_texts(values, classes, column, name)
+        return [labels_in(text) if classes is None else _one(text, column, name) for text in texts]
     parts = pa.chunked_array([pc.list_flatten(chunk) for chunk in values.chunks], kind.value_type)
-    texts = iter(_label_texts(plain_column(parts), classes, column, name))
+    items = iter(_label_texts(plain_column(parts), classes, column, name))
     lengths = [length or 0 for length in pc.list_value_length(values).to_pylist()]
-    return [[label for _ in range(length) for label in labels_in(next(texts))] for length in lengths]
+    return [[label for _ in range(length) for label in _one(next(items), column, name)] for length in lengths]
+
+
+def _one(text: str, column: str, name: str) -> list[str]:
+    """The label that a text is, or none."""
+    if not is_label(text):
+        raise DataError(f"column {column!r} of {name} has the label {text[:60]!r}, and ; separates labels; rename it")
+    label = composed(text).strip()
+    return [label] if label else []
 
 
 def _label_texts(values: pa.ChunkedArray, classes: Sequence[str] | None, column: str, name: str) -> list[str]:

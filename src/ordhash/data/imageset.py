@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes import LABELS, composed, joined_labels
+from ordhash.codes import LABELS, composed, is_label, joined_labels
 from ordhash.data.images import ImageSource, content_id, source_name
 from ordhash.data.passedover import PassedOver
 from ordhash.errors import ImageError, InputError
@@ -39,7 +39,8 @@ class ImageSet:
         passed_over: What the reader of a folder passed over; subsets do not have it.
 
     Raises:
-        InputError: The parts differ in length, or two images share a key.
+        InputError: The parts differ in length, two images share a key, or the name of a class has a ``;``, which
+            separates labels.
 
     >>> pictures = ImageSet(np.zeros((3, 8, 8, 3), np.uint8), labels=np.eye(3, dtype=bool), class_names=("a", "b", "c"))
     >>> len(pictures), pictures.subset([2, 0]).keys.tolist(), pictures.multilabel
@@ -72,6 +73,9 @@ class ImageSet:
                     f"labels have shape {labels.shape}; with {n} images and {len(self.class_names)} class names "
                     f"it must be ({n}, {len(self.class_names)})"
                 )
+        bad = next((name for name in self.class_names if not is_label(name)), None)
+        if bad is not None:
+            raise InputError(f"a class is called {bad!r}, and ; separates labels; rename it")
         if self.metadata is not None and self.metadata.num_rows != n:
             raise InputError(f"metadata has {self.metadata.num_rows} rows; there are {n} images")
 
@@ -180,13 +184,13 @@ def as_image_set(images: Images) -> ImageSet:
 def label_matrix(names: Sequence[Sequence[str]]) -> tuple[Labels, tuple[str, ...]]:
     """Label matrix and class names (sorted), from a list of label names for each image.
 
-    Names that differ only in composed and decomposed accents are one class.
+    Names that differ only in composed and decomposed accents, or in blanks around them, are one class.
 
     >>> matrix, classes = label_matrix([["sky"], ["sea", "sky"]])
     >>> classes, matrix.astype(int).tolist()
     (('sea', 'sky'), [[0, 1], [1, 1]])
     """
-    names = [[composed(name) for name in row] for row in names]
+    names = [[name for given in row if (name := composed(given).strip())] for row in names]
     classes = tuple(sorted({name for row in names for name in row}))
     column = {name: position for position, name in enumerate(classes)}
     matrix = np.zeros((len(names), len(classes)), dtype=bool)

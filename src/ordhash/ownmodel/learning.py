@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ordhash.codes import composed
+from ordhash.codes import composed, joined_labels
 from ordhash.collection import Collection, SyncReport, kept_patterns
 from ordhash.data import ImageSet, read_manifest, read_photographs
 from ordhash.errors import InputError, OrdhashError, TooFewImagesError
@@ -232,10 +232,8 @@ def _check_names(labels: ImageSet) -> None:
         InputError: The name of a class or a key would change.
     """
     for name in labels.class_names:
-        if ";" in name or name != name.strip():
-            raise InputError(
-                f"a class is called {name!r}; names must not contain ; or start or end with a blank: rename it"
-            )
+        if name != name.strip():
+            raise InputError(f"a class is called {name!r}; names must not start or end with a blank: rename it")
     for key in labels.keys:
         if not str(key).isprintable():
             raise InputError(
@@ -258,7 +256,7 @@ def own_config(collection: Collection) -> DOHConfig:
 def _keep(path: Path, labels: ImageSet) -> None:
     """Store the labels for later trainings, including those of missing photographs."""
     given = labels_of(labels)
-    words = [";".join(labels.class_names[column] for column in np.flatnonzero(own)) for own in given]
+    words = [joined_labels(labels.class_names[column] for column in np.flatnonzero(own)) for own in given]
     write_csv(path, [("path", "labels"), *zip(labels.keys.tolist(), words, strict=True)])
 
 
