@@ -1,16 +1,18 @@
 """Readers of other file systems: what the readers of this one say, by an address."""
 
+import errno
 import shutil
 
 import numpy as np
 import pytest
 
 from ordhash.data import read_images
-from ordhash.data.remote import read_location
+from ordhash.data.remote import holds_images, read_location
 from ordhash.errors import DataError
 from ordhash.support.locations import Location
 
-pytest.importorskip("fsspec")
+fsspec = pytest.importorskip("fsspec")
+LocalFileSystem = pytest.importorskip("fsspec.implementations.local").LocalFileSystem
 
 
 def same(found, expected):
@@ -40,6 +42,34 @@ def test_folders_are_read_as_those_here(photo_folder, scheme):
     expected = read_images(photo_folder)
     assert len(expected) == 20
     same(read_location(Location(f"{scheme}://{photo_folder}")), expected)
+
+
+class Server(LocalFileSystem):
+    """A server of files, one of whose folders its user may not read."""
+
+    protocol = "server"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("server://"))
+
+    def ls(self, path, **options):
+        if path.endswith("/banana"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return super().ls(path, **options)
+
+
+def test_a_sub_folder_that_cannot_be_read_is_reported(photo_folder):
+    fsspec.register_implementation("server", Server, clobber=True)
+    (photo_folder / "apple" / ".ordhashignore").write_text("apple_0.jpg\n")
+    found = read_location(Location(f"server://{photo_folder}"))
+    same(found, read_images(photo_folder, exclude=["banana", "apple_0.jpg"]))
+    (failure,) = found.passed_over.failures
+    assert str(failure).startswith(f"server://{photo_folder}/banana: the folder cannot be read (Permission denied)")
+    assert found.passed_over.closed == ["banana/"]
+    assert holds_images(Location(f"server://{photo_folder}"))
+    with pytest.raises(DataError, match="banana: the folder cannot be read"):
+        read_location(Location(f"server://{photo_folder}/banana"))
 
 
 def test_manifests_are_read_as_those_here(photo_folder):

@@ -11,7 +11,7 @@ from ordhash.data.imageset import ImageSet
 from ordhash.data.manifests import manifest_set
 from ordhash.data.passedover import PassedOver
 from ordhash.data.tables import TABLES, is_table_name, read_table
-from ordhash.data.walking import walk_images, walk_keys
+from ordhash.data.walking import Tree, walk_images, walk_keys
 from ordhash.errors import DataError, ImageError, first_line
 from ordhash.support import Location
 
@@ -31,11 +31,10 @@ def read_location(location: Location, *, classes: ClassFolders = "auto", exclude
     """
     if location.is_local and Path(location.path).is_dir():
         return read_folder(location.path, classes=classes, exclude=exclude)
-    names = location.names(recursive=True)
-    if names is not None:
+    tree = _tree(location)
+    if tree is not None:
         passed = PassedOver()
-        wanted = walk_keys(_Listed(location, names), passed, exclude)
-        return folder_set(wanted, str(location), location.inside, classes, passed)
+        return folder_set(walk_keys(tree, passed, exclude), str(location), location.inside, classes, passed)
     if not is_table_name(location.path) or not location.is_file():
         raise DataError(f"{location} is neither a folder nor a manifest ({TABLES}); give one of these")
     try:
@@ -51,15 +50,44 @@ def holds_images(location: Location) -> bool:
     """Whether a folder in any file system holds images, by the names of its files."""
     if location.is_local:
         return any(True for _ in walk_images(Path(location.path), PassedOver()))
-    return any(True for _ in walk_keys(_Listed(location, location.names(recursive=True) or []), PassedOver()))
+    tree = _tree(location)
+    return tree is not None and any(True for _ in walk_keys(tree, PassedOver()))
 
 
-class _Listed:
+def _tree(location: Location) -> Tree | None:
+    """A folder in another file system; None if there is none."""
+    if not location.is_listed_at_once:
+        return _Folder(location) if location.is_folder() else None
+    names = location.names(recursive=True)
+    return None if names is None else _Listed(location, names)
+
+
+class _Folder:
+    """A folder of which every folder below is listed when it is needed, and may not be readable."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self.name = location.path.rstrip("/").rpartition("/")[2]
+
+    def listing(self, place: str) -> tuple[list[str], list[str]]:
+        return self._location.listing(place)
+
+    def content(self, key: str, max_bytes: int) -> bytes:
+        try:
+            with self._location.below(key).open() as file:
+                return bytes(file.read(max_bytes))
+        except OSError as error:
+            raise ImageError(self.shown(key), f"the file cannot be read ({first_line(error)})") from error
+
+    def shown(self, key: str) -> str:
+        return str(self._location.below(key)) if key else str(self._location)
+
+
+class _Listed(_Folder):
     """A folder of which all files are listed already."""
 
     def __init__(self, location: Location, names: Sequence[str]) -> None:
-        self._location = location
-        self.name = location.path.rstrip("/").rpartition("/")[2]
+        super().__init__(location)
         self._folders: dict[str, set[str]] = {"": set()}
         self._files: dict[str, list[str]] = {}
         for name in names:
@@ -72,13 +100,3 @@ class _Listed:
 
     def listing(self, place: str) -> tuple[list[str], list[str]]:
         return sorted(self._folders.get(place, ())), self._files.get(place, [])
-
-    def content(self, key: str, max_bytes: int) -> bytes:
-        try:
-            with self._location.below(key).open() as file:
-                return bytes(file.read(max_bytes))
-        except OSError as error:
-            raise ImageError(self.shown(key), f"the file cannot be read ({first_line(error)})") from error
-
-    def shown(self, key: str) -> str:
-        return str(self._location.below(key)) if key else str(self._location)

@@ -91,16 +91,62 @@ class Location:
             found = self.filesystem.get_file_info(pafs.FileSelector(base, recursive=recursive))
             return [info.path[len(base) + 1 :] for info in found if info.type == pafs.FileType.File]
 
+    @property
+    def is_listed_at_once(self) -> bool:
+        """Whether ``names(recursive=True)`` takes few requests and fails if any folder cannot be read.
+
+        So do object stores. Other file systems of fsspec are walked, and leave out what cannot be read.
+        """
+        import pyarrow.fs as pafs
+
+        handler = getattr(self.filesystem, "handler", None)
+        if not isinstance(handler, pafs.FSSpecHandler):
+            return True
+        import fsspec.asyn
+
+        kind = type(handler.fs)
+        if issubclass(kind, fsspec.asyn.AsyncFileSystem):
+            return bool(kind._find is not fsspec.asyn.AsyncFileSystem._find)
+        return bool(kind.find is not fsspec.AbstractFileSystem.find)
+
+    def listing(self, place: str = "") -> tuple[list[str], list[str]]:
+        """Names of the folders and of the files in a place below this folder, in a file system of fsspec.
+
+        Args:
+            place: Path of a folder, relative to this one; empty for this one.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        base, fs = self.inside(place).rstrip("/"), self.filesystem.handler.fs
+        kinds: dict[str, list[str]] = {"directory": [], "file": []}
+        with _as_os_error():
+            if not place:
+                fs.invalidate_cache()  # others write here, too
+            for info in fs.ls(base, detail=True):
+                if info["name"].strip("/") != base.strip("/") and info["type"] in kinds:
+                    kinds[info["type"]].append(info["name"].rstrip("/").rpartition("/")[2])
+        return kinds["directory"], kinds["file"]
+
+    def is_folder(self) -> bool:
+        """Whether there is a folder.
+
+        Raises:
+            DataError: The file system does not answer.
+        """
+        return self._kind() == "Directory"
+
     def is_file(self) -> bool:
         """Whether there is a file.
 
         Raises:
             DataError: The file system does not answer.
         """
-        import pyarrow.fs as pafs
+        return self._kind() == "File"
 
+    def _kind(self) -> str:
         with self._reported():
-            return bool(self.filesystem.get_file_info(self.path).type == pafs.FileType.File)
+            return str(self.filesystem.get_file_info(self.path.rstrip("/") or self.path).type.name)
 
     def state(self) -> str:
         """Size and time of the file as text, which changes when the file is rewritten.
