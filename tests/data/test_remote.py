@@ -72,6 +72,25 @@ def test_a_sub_folder_that_cannot_be_read_is_reported(photo_folder):
         read_location(Location(f"server://{photo_folder}/banana"))
 
 
+def test_what_an_ftp_server_does_not_list_is_reported(photo_folder, monkeypatch):
+    """Fsspec takes it for empty, and keeps only what was listed."""
+
+    def ls(self, path, **options):
+        if path.endswith("/banana"):
+            return []
+        self.dircache[path] = LocalFileSystem.ls(self, path, **options)
+        return self.dircache[path]
+
+    fsspec.register_implementation("server", Server, clobber=True)
+    monkeypatch.setattr(Server, "ls", ls)
+    monkeypatch.setattr(Server, "protocol", "ftp")
+    (photo_folder / "empty").mkdir()
+    found = read_location(Location(f"server://{photo_folder}"))
+    assert found.keys.tolist() == read_images(photo_folder, exclude=["banana"]).keys.tolist()
+    (failure,) = found.passed_over.failures
+    assert str(failure).startswith(f"server://{photo_folder}/banana: the folder cannot be read")
+
+
 def test_manifests_are_read_as_those_here(photo_folder):
     manifest = photo_folder / "list.csv"
     manifest.write_text(

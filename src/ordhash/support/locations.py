@@ -123,7 +123,11 @@ class Location:
         with _as_os_error():
             if not place:
                 fs.invalidate_cache()  # others write here, too
-            for info in fs.ls(base, detail=True):
+            infos = fs.ls(base, detail=True)
+            # fsspec calls a folder empty that an FTP server does not list; it remembers only those that were listed.
+            if not infos and fs.protocol == "ftp" and fs._strip_protocol(base) not in fs.dircache:
+                raise OSError("the server does not list it")
+            for info in infos:
                 if info["name"].strip("/") != base.strip("/") and info["type"] in kinds:
                     kinds[info["type"]].append(info["name"].rstrip("/").rpartition("/")[2])
         return kinds["directory"], kinds["file"]
