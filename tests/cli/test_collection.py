@@ -39,6 +39,21 @@ def test_a_collection_from_sync_to_search(
     assert (result.exit_code, result.stdout.startswith("copy.jpg: "), result.stdout.count("\n")) == (1, True, 1)
 
 
+def test_a_folder_without_images_makes_no_collection(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "notes.txt").touch()
+    (folder / "1.cr2").touch()
+    for options in (["--model", tiny_model], ["--model", tiny_model, "--exclude", "*.png"], []):
+        result = run("sync", folder, *options)
+        assert result.exit_code == 1
+        assert "photos holds no image, but 1 image" in result.stderr
+        assert result.stderr.count("\n") == 1
+    (folder / "1.png").touch()
+    assert "holds no image" in run("sync", folder, "--exclude", "*.png").stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
 def test_a_folder_that_moves(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     good("sync", photo_folder, "--model", tiny_model)
     collection, moved = Path(f"{photo_folder}.ordhash"), photo_folder.rename(tmp_path / "moved")

@@ -80,6 +80,9 @@ def test_a_folder_of_other_images_is_refused(content, synced, photo_folder, enco
 def test_an_empty_collection_changes_its_folder_only_if_that_is_gone(collection, encoder, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
+    (tmp_path / "one/gone.jpg").write_bytes(b"")
+    collection.sync(tmp_path / "one", encoder)
+    (tmp_path / "one/gone.jpg").unlink()
     collection.sync(tmp_path / "one", encoder)
     with pytest.raises(InputError, match="0 of its 0"):
         collection.sync(tmp_path / "two", encoder)

@@ -12,6 +12,7 @@ from ordhash.collection.adding import add_photograph
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
 from ordhash.collection.duplicates import duplicate_groups, without_links
+from ordhash.collection.excluding import kept_patterns
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.listing import list_files
@@ -21,7 +22,7 @@ from ordhash.collection.sync import SyncReport, changed_photographs
 from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress, progress_in
 from ordhash.collection.upkeep import THUMBNAILS, remove_thumbnails
 from ordhash.collection.writing import facts_of, write_codes_of_folder
-from ordhash.data import CATALOGUE, MAX_PIXELS
+from ordhash.data import CATALOGUE, MAX_PIXELS, check_holds_images
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.index import OrdinalIndex
 from ordhash.model import Encoder, Model, recorded_model, staleness
@@ -98,10 +99,12 @@ class Collection:
         Raises:
             InputError: The collection is of another model, or of other images than the folder holds.
             SyncRunningError: Another sync is running.
-            DataError: The folder is missing, its images are, or the catalogue is damaged.
+            DataError: The folder is missing, its images are, or the catalogue is damaged; or the collection is new and
+                the folder holds no images.
         """
         facts = facts_of(encoder, self.path, own=own)
         wanted = _existing(folder)
+        self._check_worth_making(wanted)
         create_folder(self.path, wanted)
         with self._locked(wait=wait), Catalogue(self.path / CATALOGUE, facts, wanted) as catalogue:
             moved = check_same_images(catalogue, wanted)
@@ -132,6 +135,7 @@ class Collection:
             DataError: The folder or its images are missing, or the catalogue is damaged.
         """
         wanted = _existing(folder)
+        self._check_worth_making(wanted)
         if self.is_one(self.path):
             with self._connections.opened() as catalogue:
                 check_same_images(catalogue, wanted)
@@ -356,6 +360,11 @@ class Collection:
     def thumbnails(self) -> Path:
         """Folder of small pictures, which may be deleted at any time."""
         return self.path / THUMBNAILS
+
+    def _check_worth_making(self, folder: Path) -> None:
+        """Check that a folder holds images, before anything of a new collection is written."""
+        if not self.is_one(self.path):
+            check_holds_images(folder, kept_patterns(self.path))
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         check_same_model(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ordhash.collection.access import create_folder
-from ordhash.data import check_patterns
+from ordhash.data import CATALOGUE, check_holds_images, check_patterns
 from ordhash.errors import DataError, InputError
 from ordhash.support import replace_file
 
@@ -45,7 +45,7 @@ def keep_patterns(collection: Path, folder: Path, patterns: Iterable[str]) -> No
 
     Raises:
         InputError: One is not a pattern, or the collection cannot be created.
-        DataError: The folder of the images is missing.
+        DataError: The folder of the images is missing, or holds none for a new collection.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give the folder of the images")
@@ -54,6 +54,8 @@ def keep_patterns(collection: Path, folder: Path, patterns: Iterable[str]) -> No
     bad = next((pattern for pattern in patterns if len(pattern.splitlines()) > 1 or not pattern.isprintable()), None)
     if bad is not None:
         raise InputError(f"the pattern {bad!r} has unprintable characters; write ? for each of them")
+    if not (collection / CATALOGUE).is_file():
+        check_holds_images(folder, patterns)
     create_folder(collection, folder.resolve())
     text = "".join(f"{pattern}\n" for pattern in patterns)
     replace_file(collection / _EXCLUDE, lambda file: file.write(text.encode()))

@@ -15,7 +15,7 @@ from ordhash.data.walking import walk_images
 from ordhash.errors import DataError
 from ordhash.support import StrPath
 
-__all__ = ["folder_set", "read_folder", "read_photographs"]
+__all__ = ["check_holds_images", "folder_set", "read_folder", "read_photographs"]
 
 
 def read_folder(folder: str | Path, *, classes: ClassFolders = "auto", exclude: Sequence[str] = ()) -> ImageSet:
@@ -66,7 +66,8 @@ def folder_set(
     passed = PassedOver() if passed is None else passed
     keys = _in_order(names)
     if not keys:
-        raise DataError(_why_nothing(folder, passed))
+        what = "it must hold images, or one sub-folder per class"
+        raise DataError(f"{_nothing_in(folder, passed)}; {what} ({_suffixes()})")
     images = [locate(key) for key in keys]
     named = class_folders(keys, classes)
     if not any(named):
@@ -92,6 +93,21 @@ def read_photographs(folder: StrPath, exclude: Sequence[str] = ()) -> ImageSet:
     return ImageSet([folder / key for key in keys], np.array(keys, dtype=np.str_), passed_over=passed)
 
 
+def check_holds_images(folder: Path, exclude: Sequence[str] = ()) -> None:
+    """Check that there are images below a folder, by the names of its files.
+
+    Args:
+        folder: The folder.
+        exclude: Patterns of files and folders to leave out, as in a .gitignore.
+
+    Raises:
+        DataError: There are none.
+    """
+    passed = PassedOver()
+    if next(walk_images(folder, passed, exclude), None) is None:
+        raise DataError(f"{_nothing_in(str(folder), passed)}; give a folder of images ({_suffixes()})")
+
+
 def _folder(folder: StrPath) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
@@ -104,11 +120,12 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return ["/".join(parts) for parts in sorted(name.split("/") for name in names)]
 
 
-def _why_nothing(folder: str, passed: PassedOver) -> str:
+def _nothing_in(folder: str, passed: PassedOver) -> str:
+    """What is wrong with a folder in which no image was found."""
     if passed.failures:
         return f"{folder} holds no image that can be used; {passed.failures[0]}"
-    others = f", but {not_read(passed.unread)}" if passed.unread else ""
-    return (
-        f"{folder} holds no image{others}; it must hold images, or one sub-folder per class "
-        f"({', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})"
-    )
+    return f"{folder} holds no image" + (f", but {not_read(passed.unread)}" if passed.unread else "")
+
+
+def _suffixes() -> str:
+    return ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
