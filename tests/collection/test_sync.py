@@ -6,6 +6,7 @@ import pytest
 
 from ordhash import Encoder
 from ordhash.collection import Collection
+from ordhash.collection.tables import Table
 from ordhash.errors import DataError
 
 
@@ -59,3 +60,19 @@ def test_links_to_a_disk_that_is_not_there_are_kept(sync, photo_folder):
     assert sync() == (0, 0, 0, 0, 17, 1)
     (photo_folder / "apple/apple_0.jpg").unlink()
     assert sync() == (0, 0, 1, 0, 17, 0)
+
+
+def test_the_catalogue_is_read_once_and_again_if_it_has_changed(sync, photo_folder, monkeypatch):
+    scan, scans = Table.scan, []
+
+    def counted(self, total):
+        scans.append(self.name)
+        return scan(self, total)
+
+    monkeypatch.setattr(Table, "scan", counted)
+    assert sync() == (0, 0, 0, 0, 18, 0)
+    assert scans.count("images") == 1
+    scans.clear()
+    (photo_folder / "apple/apple_0.jpg").rename(photo_folder / "moved.jpg")
+    assert sync() == (0, 1, 0, 0, 17, 0)
+    assert scans.count("images") == 2

@@ -112,12 +112,12 @@ class Collection:
                 self._check_model(catalogue, encoder)
             if undelete:
                 catalogue.undelete()
-            catalogue.mend()  # what is damaged is encoded anew
+            entries = catalogue.mend()  # what is damaged is encoded anew
             before = catalogue.folder
             if moved:
                 catalogue.move_to(wanted)
             restrict_folder(wanted, self.path)
-            report = write_codes_of_folder(catalogue, encoder, facts, forget=forget, progress=progress)
+            report = write_codes_of_folder(catalogue, encoder, facts, entries, forget=forget, progress=progress)
         report.moved_from = str(before) if moved else None
         return report
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ordhash.codes import CodeTable, OrdinalCodes
 from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.rows import Entry
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex
 
@@ -41,19 +42,20 @@ def _load(path: Path, catalogue: Catalogue) -> OrdinalIndex:
     return index
 
 
-def kept_index(folder: Path, catalogue: Catalogue) -> OrdinalIndex:
+def kept_index(folder: Path, catalogue: Catalogue, entries: list[Entry] | None = None) -> OrdinalIndex:
     """The index of all images of a catalogue; built and saved where there is none of its state.
 
     Args:
         folder: Of the collection.
         catalogue: Its catalogue.
+        entries: All images of it, if they are read already and nobody can change them.
     """
     try:
         return _load(index_path(folder, catalogue), catalogue)
     except DataError:
         pass  # none yet, or damaged
     with catalogue.snapshot():
-        path, table = index_path(folder, catalogue), everything_in(catalogue)
+        path, table = index_path(folder, catalogue), everything_in(catalogue, entries)
     metadata = table.metadata
     if metadata is not None:  # a collection always has some
         metadata = metadata.replace_schema_metadata({_STATE: path.stem})
@@ -89,11 +91,12 @@ def index_damages(folder: Path, catalogue: Catalogue) -> list[str]:
     return [f"{path} differs from the catalogue; delete it, and the next search rebuilds it"]
 
 
-def everything_in(catalogue: Catalogue) -> CodeTable:
+def everything_in(catalogue: Catalogue, entries: list[Entry] | None = None) -> CodeTable:
     """Codes, keys and metadata of all images, in the order of the keys.
 
     Args:
         catalogue: The catalogue.
+        entries: All images of it, if they are read already.
 
     Raises:
         DataError: A row of it is damaged.
@@ -101,7 +104,8 @@ def everything_in(catalogue: Catalogue) -> CodeTable:
     import pyarrow as pa
 
     with catalogue.snapshot():
-        facts, entries = catalogue.facts, catalogue.entries()
+        facts = catalogue.facts
+        entries = catalogue.entries() if entries is None else entries
     size = facts.spec.packed_bytes
     bad = next((entry.key for entry in entries if len(entry.code) != size), None)
     if bad is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,22 +39,22 @@ def _continues(path: Path, facts: CodeFacts, folder: Path) -> bool:
         return False
 
 
-def check_nothing_missed(before: Catalogue, after: Catalogue, gone: set[str]) -> None:
+def check_nothing_missed(held: Iterable[str], after: Catalogue, gone: set[str]) -> None:
     """Check that every image is in the new catalogue, unless it is gone or cannot be used.
 
     Args:
-        before: The catalogue to be replaced.
-        after: The new one.
+        held: Keys of the images of the collection.
+        after: The new catalogue.
         gone: Keys of images that are no longer in the folder.
 
     Raises:
         DataError: Files could not be read this time.
     """
     there = {entry.key for entry in after.entries()} | {failure.key for failure in after.failures()} | gone
-    missed = [entry.key for entry in before.entries() if entry.key not in there]
+    missed = [key for key in held if key not in there]
     if missed:
         raise DataError(
-            f"{len(missed):,} images of {before.path.parent} are missing or cannot be read now, the first is "
+            f"{len(missed):,} images of {after.path.parent} are missing or cannot be read now, the first is "
             f"{missed[0]}; all codes stay as they were: mount the disk or make the images readable, or give --forget "
             "if they are gone for good, and run the same command again"
         )

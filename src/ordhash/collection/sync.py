@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class SyncReport:
 def sync_folder(
     catalogue: Catalogue,
     encoder: Encoder,
+    entries: Iterable[Entry],
     *,
     held_by: Catalogue | None = None,
     forget: bool = False,
@@ -79,7 +80,8 @@ def sync_folder(
     Args:
         catalogue: Of the encoder's model.
         encoder: The model.
-        held_by: The catalogue that holds the images until this one replaces it; None means this one.
+        entries: The images of the collection.
+        held_by: The catalogue that holds them until this one replaces it; None means this one.
         forget: Whether to forget all images whose files are missing, also where a disk may be.
         progress: Whether to show a bar.
         tell: Called with the files done and all files, at the start and after each chunk.
@@ -92,9 +94,9 @@ def sync_folder(
     files = listing.files
     report.failures += listing.failures
     report.unread = dict(listing.unread)
-    known = {entry.key: entry for entry in catalogue.entries()}
+    held = {entry.key: entry for entry in entries}
+    known = held if held_by is None else {entry.key: entry for entry in catalogue.entries()}
     failed = {failure.key: failure for failure in catalogue.failures()}
-    held = known if held_by is None else {entry.key: entry for entry in held_by.entries()}
     report.failures += [
         ImageError(str(folder / key), "this is a link to nothing now; mount its disk, or remove the link")
         for key in listing.dangling
@@ -125,33 +127,22 @@ def sync_folder(
             done += len(chunk)
             tell(done, len(todo))
     # Last, so that the code of a file that only moved is still in the catalogue.
-    absences.note_moves(_contents_of_new(catalogue, todo, held))
+    old = held.keys() | deletions.left_out
+    new = catalogue.entries_of(file.key for file in todo if file.key not in old)
+    placed = Counter(entry.content for entry in new if entry is not None)
+    absences.note_moves(placed.keys())
     gone = [key for key in (*known, *failed) if absences.is_gone(key)]
     catalogue.update(gone=gone + [key for key in deletions.left_out if key in known or key in failed])
     if held_by is not None:
-        check_nothing_missed(held_by, catalogue, set(filter(absences.is_gone, held)) | deletions.left_out)
+        check_nothing_missed(held, catalogue, set(filter(absences.is_gone, held)) | deletions.left_out)
     (held_by or catalogue).note_deleted(deletions.found, deletions.outdated())
-    left = [entry for entry in held.values() if absences.is_gone(entry.key)]
-    report.forgotten = len(left) - _moved(left, catalogue, {file.key for file in todo} - held.keys())
+    left = Counter(entry.content for entry in held.values() if absences.is_gone(entry.key))
+    report.forgotten = left.total() - (placed & left).total()  # those that are there under a new name have moved
     report.kept = len(absences.missing())
     report.failures += absences.failures()
     absences.remember()
     report.seconds = time.perf_counter() - started
     return report
-
-
-def _moved(left: list[Entry], catalogue: Catalogue, new: set[str]) -> int:
-    """How many photographs whose files are gone are there under a new name."""
-    if not left or not new:
-        return 0
-    placed = Counter(entry.content for entry in catalogue.entries() if entry.key in new)
-    return (placed & Counter(entry.content for entry in left)).total()
-
-
-def _contents_of_new(catalogue: Catalogue, todo: list[PhotoFile], held: Mapping[str, Entry]) -> set[bytes]:
-    """Digests of the images that are in the catalogue by a name that was not held before."""
-    new = catalogue.entries_of(file.key for file in todo if file.key not in held)
-    return {entry.content for entry in new if entry is not None}
 
 
 def is_as_it_was(path: Path, entry: Entry) -> bool:

@@ -10,6 +10,7 @@ from ordhash.collection.adding import ADDED
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.keptindex import kept_index
 from ordhash.collection.reencoding import next_catalogue, remove_next
+from ordhash.collection.rows import Entry
 from ordhash.collection.sync import SyncReport, sync_folder
 from ordhash.collection.syncprogress import progress_teller
 from ordhash.collection.upkeep import MODEL, tidy
@@ -33,7 +34,13 @@ def facts_of(encoder: Encoder, collection: Path, *, own: bool) -> CodeFacts:
 
 
 def write_codes_of_folder(
-    catalogue: Catalogue, encoder: Encoder, facts: CodeFacts, *, forget: bool, progress: bool
+    catalogue: Catalogue,
+    encoder: Encoder,
+    facts: CodeFacts,
+    entries: list[Entry],
+    *,
+    forget: bool,
+    progress: bool,
 ) -> SyncReport:
     """Bring a collection into step with its folder.
 
@@ -44,23 +51,27 @@ def write_codes_of_folder(
         catalogue: The catalogue of the collection.
         encoder: The model.
         facts: What the catalogue records of it.
+        entries: The images of the collection.
         forget: As [sync_folder][ordhash.collection.sync.sync_folder] takes it.
         progress: Whether to show a bar.
     """
     collection = catalogue.path.parent
-    tell = progress_teller(collection)
+    state, tell = catalogue.state, progress_teller(collection)
     tell(0, 0)
     if catalogue.facts.model_id == encoder.model_id:
-        report = sync_folder(catalogue, encoder, forget=forget, progress=progress, tell=tell)
+        report = sync_folder(catalogue, encoder, entries, forget=forget, progress=progress, tell=tell)
         _keep_model(encoder, collection)
     else:
         with next_catalogue(collection, facts, catalogue.folder) as following:
-            report = sync_folder(following, encoder, held_by=catalogue, forget=forget, progress=progress, tell=tell)
+            report = sync_folder(
+                following, encoder, entries, held_by=catalogue, forget=forget, progress=progress, tell=tell
+            )
             _keep_model(encoder, collection)
             catalogue.replace_by(following, facts)
         remove_next(collection)
-    kept_index(collection, catalogue)
-    entries = catalogue.entries()
+    if catalogue.state != state:
+        entries = catalogue.entries()
+    kept_index(collection, catalogue, entries)
     remove_leftovers(catalogue.folder / ADDED)
     tidy(collection, {entry.content for entry in entries}, _name_of(encoder, collection))
     restrict(catalogue.folder, collection, [entry.key for entry in entries])
