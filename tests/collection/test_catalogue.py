@@ -149,9 +149,10 @@ def test_what_can_be_made_anew_is_mended(statement, word, folder):
         ("UPDATE facts SET value = '/other' WHERE name = 'folder'", "facts"),
         ("DROP INDEX images_by_content", "schema"),
         ("ALTER TABLE images ADD COLUMN more", "schema"),
-        ("UPDATE facts SET value = '2' WHERE name = 'format'", r"format 2.*older.*delete it and sync again"),
-        ("UPDATE facts SET value = '99' WHERE name = 'format'", r"format 99.*upgrade ordhash"),
-        ("DROP TABLE facts", "not the catalogue of a collection"),
+        ("UPDATE facts SET value = '2' WHERE name IN ('format', 'folder')", r"format 2.*older.*delete it and sync"),
+        ("UPDATE facts SET value = '99' WHERE name IN ('format', 'folder')", r"format 99.*upgrade ordhash"),
+        ("UPDATE facts SET value = '2' WHERE name = 'format'", "facts"),
+        ("DROP TABLE facts", "schema"),
     ],
 )
 def test_what_all_depends_on_is_refused(statement, word, folder):

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from ordhash.codes import CodeFacts, CodeSpec
-from ordhash.collection.database import Database
+from ordhash.collection.database import DamagedError, Database
 from ordhash.collection.rows import CollectionInfo, DeletedFile, Entry, Failure, digest_of
 from ordhash.collection.schema import FORMAT, SCHEMA, check_format
-from ordhash.collection.tables import Table, Total
+from ordhash.collection.tables import Table, Total, tables_of
 from ordhash.errors import DataError
 
-__all__ = ["Catalogue"]
+__all__ = ["DELETE_AGAIN", "Catalogue", "total_in"]
 
-_DELETE_AGAIN = "sync with --undelete, then delete again what was deleted"
+DELETE_AGAIN = "sync with --undelete, then delete again what was deleted"
+"""What to do about a damaged list of deleted photographs."""
 
 
 class Catalogue:
@@ -58,12 +59,7 @@ class Catalogue:
 
     def _open(self) -> None:
         self._db = Database(self.path)
-        self._images = Table(self._db, "images", Entry)
-        self._failures = Table(self._db, "failures", Failure, what="the row that says why it cannot be used")
-        self._deleted = Table(
-            self._db, "deleted", DeletedFile, ("content", "key"), what="the row that says that it was deleted"
-        )
-        self._tables = self._images, self._failures, self._deleted
+        self._tables = self._images, self._failures, self._deleted = tables_of(self._db)
 
     def __enter__(self) -> Catalogue:
         return self
@@ -205,7 +201,7 @@ class Catalogue:
         with self.snapshot():
             files, damages = self._deleted.scan(self._total(self._deleted))
         if damages:
-            raise DataError(f"{self.path}: {damages[0]}; {_DELETE_AGAIN}")
+            raise DamagedError(f"{self.path}: {damages[0]}; {DELETE_AGAIN}")
         return files
 
     def hide(self, keys: Iterable[str]) -> None:
@@ -289,7 +285,7 @@ class Catalogue:
         with self.snapshot():
             found = [f"the database is damaged: {problem}" for problem in self._problems(10)]
             for table in self._tables:
-                advice = _DELETE_AGAIN if table is self._deleted else "sync again"
+                advice = DELETE_AGAIN if table is self._deleted else "sync again"
                 found += [f"{damage}; {advice}" for damage in table.scan(self._total(table))[1]]
         return found
 
@@ -330,7 +326,7 @@ class Catalogue:
         with self.snapshot():
             facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
         if facts.pop("digest", None) != _digest_of_facts(facts):
-            raise DataError(self._db.damaged("its facts are wrong"))
+            raise DamagedError(self._db.damaged("its facts are wrong"))
         return facts
 
     def _write_facts(self, facts: dict[str, str]) -> None:
@@ -353,13 +349,20 @@ class Catalogue:
         """Raise an error if this is not a catalogue of this version."""
         with self.snapshot():
             schema = self._schema()
-            if SCHEMA[0] not in schema:
+            if not set(SCHEMA) & set(schema):
                 raise DataError(f"{self.path} is not the catalogue of a collection; give another folder")
-            for (found,) in self._db.execute("SELECT value FROM facts WHERE name = 'format'").fetchall():
-                check_format(self.path, str(found))
+            if SCHEMA[0] in schema:
+                self._check_format()
             if sorted(schema) != sorted(SCHEMA):
-                raise DataError(self._db.damaged("its schema is wrong"))
+                raise DamagedError(self._db.damaged("its schema is wrong"))
             self._facts()
+
+    def _check_format(self) -> None:
+        """Raise an error if this is a catalogue of another version, unless only a bit of that number has changed."""
+        facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
+        digest = facts.pop("digest", None)
+        if "format" in facts and digest != _digest_of_facts({**facts, "format": str(FORMAT)}):
+            check_format(self.path, str(facts["format"]))
 
 
 def _values_of(facts: CodeFacts) -> dict[str, str]:
@@ -369,6 +372,17 @@ def _values_of(facts: CodeFacts) -> dict[str, str]:
         "model_id": facts.model_id or "",
         "model_path": facts.model_path or "",
     }
+
+
+def total_in(facts: dict[str, str], table: str) -> Total | None:
+    """The total of a table by facts that may be damaged; None if they are.
+
+    Args:
+        facts: As the database holds them.
+        table: Name of the table.
+    """
+    others = {name: value for name, value in facts.items() if name != "digest"}
+    return Total.of(facts[table]) if facts.get("digest") == _digest_of_facts(others) else None
 
 
 def _digest_of_facts(facts: dict[str, str]) -> str:

@@ -11,18 +11,20 @@ from ordhash.collection.access import create_folder, restrict_folder
 from ordhash.collection.adding import add_photograph
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
+from ordhash.collection.database import DamagedError
 from ordhash.collection.duplicates import duplicate_groups, without_links
-from ordhash.collection.excluding import kept_patterns
+from ordhash.collection.excluding import check_worth_making
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.listing import list_files
 from ordhash.collection.moves import check_images_there, check_same_images
+from ordhash.collection.rescue import mended_catalogue
 from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, changed_photographs
 from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress, progress_in
-from ordhash.collection.upkeep import THUMBNAILS, remove_thumbnails
+from ordhash.collection.upkeep import MODEL, THUMBNAILS, remove_thumbnails
 from ordhash.collection.writing import facts_of, write_codes_of_folder
-from ordhash.data import CATALOGUE, MAX_PIXELS, check_holds_images
+from ordhash.data import CATALOGUE, MAX_PIXELS
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
 from ordhash.index import OrdinalIndex
 from ordhash.model import Encoder, Model, recorded_model, staleness
@@ -104,9 +106,10 @@ class Collection:
         """
         facts = facts_of(encoder, self.path, own=own)
         wanted = _existing(folder)
-        self._check_worth_making(wanted)
+        check_worth_making(self.path, wanted)
         create_folder(self.path, wanted)
-        with self._locked(wait=wait), Catalogue(self.path / CATALOGUE, facts, wanted) as catalogue:
+        path = self.path / CATALOGUE
+        with self._locked(wait=wait), mended_catalogue(path, facts, wanted, undelete=undelete) as catalogue:
             moved = check_same_images(catalogue, wanted)
             if not reencode:
                 self._check_model(catalogue, encoder)
@@ -135,7 +138,7 @@ class Collection:
             DataError: The folder or its images are missing, or the catalogue is damaged.
         """
         wanted = _existing(folder)
-        self._check_worth_making(wanted)
+        check_worth_making(self.path, wanted)
         if self.is_one(self.path):
             with self._connections.opened() as catalogue:
                 check_same_images(catalogue, wanted)
@@ -150,10 +153,16 @@ class Collection:
 
         Raises:
             InputError: The collection does not know where it is.
-            DataError: It is missing, there is no collection, or its catalogue is damaged.
+            DataError: It is missing, there is no collection, or its catalogue is damaged and several may be it.
         """
-        with self._connections.opened() as catalogue:
-            facts = catalogue.facts
+        try:
+            with self._connections.opened() as catalogue:
+                facts = catalogue.facts
+        except DamagedError:
+            models = list(self.path.glob(MODEL.format("*")))
+            if len(models) == 1:  # the next sync mends the catalogue with it
+                return models[0]
+            raise
         return recorded_model(self.path, facts.model_path, facts.model_id)
 
     def progress(self) -> SyncProgress | None:
@@ -360,11 +369,6 @@ class Collection:
     def thumbnails(self) -> Path:
         """Folder of small pictures, which may be deleted at any time."""
         return self.path / THUMBNAILS
-
-    def _check_worth_making(self, folder: Path) -> None:
-        """Check that a folder holds images, before anything of a new collection is written."""
-        if not self.is_one(self.path):
-            check_holds_images(folder, kept_patterns(self.path))
 
     def _check_model(self, catalogue: Catalogue, encoder: Encoder) -> None:
         check_same_model(

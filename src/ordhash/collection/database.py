@@ -19,7 +19,7 @@ from typing import Any
 
 from ordhash.errors import DataError
 
-__all__ = ["Database"]
+__all__ = ["DamagedError", "Database"]
 
 _PATIENCE = 60  # seconds to wait for another process
 _TRIES = 20
@@ -44,6 +44,10 @@ _UNUSABLE = (
     sqlite3.SQLITE_NOLFS,
     sqlite3.SQLITE_AUTH,
 )
+
+
+class DamagedError(DataError):
+    """The content of a database is not what was written."""
 
 
 class Database:
@@ -212,9 +216,9 @@ class Database:
                 raise DataError(f"{self.path} is in use by another process ({error}); try again") from error
             if code in _UNUSABLE:
                 raise DataError(f"{self.path} cannot be used ({error}); check disk and permissions") from error
-            raise DataError(self.damaged(str(error))) from error
+            raise DamagedError(self.damaged(str(error))) from error
         except UnicodeDecodeError as error:  # SQLite quotes in its message what is not a text any more
-            raise DataError(self.damaged("a text is not valid Unicode")) from error
+            raise DamagedError(self.damaged("a text is not valid Unicode")) from error
         except OverflowError as error:
             raise DataError(
                 f"{self.path} cannot hold a number of more than 64 bits; remove the file it is of"
@@ -227,10 +231,7 @@ class Database:
             reason: What is wrong.
         """
         what = " ".join(reason.split())
-        return (
-            f"{self.path} is damaged ({what}); sync again, or delete it and sync if that fails (the photographs stay "
-            "untouched)"
-        )
+        return f"{self.path} is damaged ({what}); sync again to mend it (the photographs stay untouched)"
 
 
 def _set_up(db: sqlite3.Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ordhash.collection.access import create_folder
@@ -10,7 +10,7 @@ from ordhash.data import CATALOGUE, check_holds_images, check_patterns
 from ordhash.errors import DataError, InputError
 from ordhash.support import replace_file
 
-__all__ = ["keep_patterns", "kept_patterns"]
+__all__ = ["check_worth_making", "keep_patterns", "kept_patterns"]
 
 _EXCLUDE = "exclude"
 
@@ -54,8 +54,22 @@ def keep_patterns(collection: Path, folder: Path, patterns: Iterable[str]) -> No
     bad = next((pattern for pattern in patterns if len(pattern.splitlines()) > 1 or not pattern.isprintable()), None)
     if bad is not None:
         raise InputError(f"the pattern {bad!r} has unprintable characters; write ? for each of them")
-    if not (collection / CATALOGUE).is_file():
-        check_holds_images(folder, patterns)
+    check_worth_making(collection, folder, patterns)
     create_folder(collection, folder.resolve())
     text = "".join(f"{pattern}\n" for pattern in patterns)
     replace_file(collection / _EXCLUDE, lambda file: file.write(text.encode()))
+
+
+def check_worth_making(collection: Path, folder: Path, patterns: Sequence[str] | None = None) -> None:
+    """Check that the folder of a new collection holds images, before anything is written.
+
+    Args:
+        collection: Its folder; nothing is checked if there is a collection.
+        folder: The folder of the images.
+        patterns: Of what is left out; None means those that are kept.
+
+    Raises:
+        DataError: It holds none.
+    """
+    if not (collection / CATALOGUE).is_file():
+        check_holds_images(folder, kept_patterns(collection) if patterns is None else patterns)

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ordhash.collection.database import Database
-from ordhash.collection.rows import digest_of
+from ordhash.collection.rows import DeletedFile, Entry, Failure, digest_of
 from ordhash.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     R = TypeVar("R")
 
-__all__ = ["Table", "Total"]
+__all__ = ["Table", "Total", "tables_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,19 @@ class Total:
         return Total(self.count + sign * len(digests), (self.digests + added) % (1 << 64))
 
 
+def tables_of(db: Database) -> tuple[Table[Entry], Table[Failure], Table[DeletedFile]]:
+    """The tables of a catalogue.
+
+    Args:
+        db: Its database.
+    """
+    return (
+        Table(db, "images", Entry),
+        Table(db, "failures", Failure, what="the row that says why it cannot be used"),
+        Table(db, "deleted", DeletedFile, ("content", "key"), what="the row that says that it was deleted"),
+    )
+
+
 class Table(Generic[R]):
     """A table of a database, with a column for every field of its rows and one for their digests.
 
@@ -88,11 +101,11 @@ class Table(Generic[R]):
         self._is_it = " AND ".join(f"{column} = ?" for column in identity)
         self._insert = f"INSERT INTO {name} VALUES ({', '.join('?' * (len(names) + 1))})"
 
-    def scan(self, total: Total) -> tuple[list[R], list[str]]:
+    def scan(self, total: Total | None) -> tuple[list[R], list[str]]:
         """All rows that are right, in the order of their identities, and what is wrong with others, a sentence each.
 
         Args:
-            total: What the total must be.
+            total: What the total must be; None where that is not known.
         """
         rows, damages, digests = [], [], []
         try:
@@ -105,7 +118,7 @@ class Table(Generic[R]):
                         damages.append(self._damage(values))
         except DataError as error:
             damages.append(str(error))
-        if not damages and Total().plus(digests) != total:
+        if not damages and total is not None and Total().plus(digests) != total:
             damages.append(f"rows of the table {self.name} are missing: it has {len(rows)} of {total.count}")
         return rows, damages
 
