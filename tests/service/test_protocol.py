@@ -33,7 +33,13 @@ def connect(monkeypatch):
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     config = uvicorn.Config(
-        application, http=Connection, ws="none", lifespan="off", timeout_keep_alive=1, log_level="error"
+        application,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        timeout_keep_alive=1,
+        log_level="error",
+        limit_concurrency=4,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -95,6 +101,18 @@ def test_an_answer_that_is_not_read(length, connect):
     while connect.server.server_state.connections and time.monotonic() < ended:
         time.sleep(0.01)
     assert time.monotonic() < ended
+
+
+def test_too_many_connections_get_the_body_that_all_failures_have(connect, monkeypatch):
+    monkeypatch.setattr(protocol, "_REQUEST_SECONDS", 30)
+    for number in range(4):
+        connection = connect()
+        connection.sendall(b"GET /5 HTTP/1.1\r\nHost: a\r\n\r\n")
+        first = connection.recv(1 << 16)
+        assert first.startswith(b"HTTP/1.1 503" if number == 3 else b"HTTP/1.1 200")
+    said = first + everything(connection)
+    assert b"\r\nconnection: close\r\n" in said
+    assert "too many connections" in json.loads(said.split(b"\r\n\r\n")[1])["detail"]
 
 
 def test_what_is_not_http(connect):

@@ -50,7 +50,7 @@ def serve(
     The page is at /, the API at /v1/openapi.json. The page loads nothing from other servers.
     """
     with needs_extra("serve", "serving"):
-        from ordhash.service import Library, ServiceSettings, is_loopback, run
+        from ordhash.service import Library, ServiceSettings, end_process, is_loopback, run
     check_is_collection(collection)
     drawn = None if is_loopback(host) or token else secrets.token_urlsafe(24)
     settings = ServiceSettings(
@@ -76,3 +76,4 @@ def serve(
         run(library, settings, tell)
     except KeyboardInterrupt:  # the usual way to stop it
         print("stopped", file=sys.stderr)
+        end_process(0)

@@ -9,10 +9,13 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ordhash.service.guard import problem
+
 __all__ = ["Connection"]
 
 _REQUEST_SECONDS = 15.0  # from the opening of a connection, or the first byte of a request, to the end of its headers
 _READER_SECONDS = 30.0  # in which a client must take some 50 kB of an answer
+_CLOSE = {"connection": "close", "retry-after": "1"}
 _CLOSING_SECONDS = 5.0  # in which it must take what is left when the connection is closed
 
 
@@ -23,6 +26,18 @@ class Connection(H11Protocol):
     """
 
     _timers: dict[str, asyncio.TimerHandle]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._most, self.limit_concurrency = self.limit_concurrency, None
+        self._answer, self.app = self.app, self._within_limit
+
+    async def _within_limit(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, or refuse with the body that all failures have if there are too many connections."""
+        answer = self._answer
+        if self._most is not None and len(self.connections) >= self._most:
+            answer = problem(503, "too many connections are open; try again in a moment", _CLOSE)
+        await answer(scope, receive, send)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for a request."""
