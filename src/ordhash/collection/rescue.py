@@ -72,7 +72,7 @@ def _mend(path: Path, facts: CodeFacts, folder: Path, *, undelete: bool) -> None
             entries, unusable = images.scan(None)[0], failures.scan(None)[0]
             gone, damages = deleted.scan(total_in(before, deleted.name))
     if damages and not undelete:
-        raise DataError(f"{path}: {damages[0]}; {DELETE_AGAIN}")
+        raise DataError(f"{path}: its list of deleted photographs is damaged; {DELETE_AGAIN}")
     same = before.get("model_id") == facts.model_id
     if same and "model_path" in before:
         facts = CodeFacts(facts.spec, facts.model_id, before["model_path"])
