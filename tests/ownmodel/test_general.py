@@ -16,7 +16,6 @@ from ordhash.model.staleness import LEAST_LEARNED_FROM
 from ordhash.ownmodel import LearningPlan, sync_without_model
 from ordhash.ownmodel.general import GENERAL_BITS, fit_general, general_model, suits
 
-
 # A real backbone at its real size; its export alone takes ten seconds.
 pytestmark = pytest.mark.slow
 
