@@ -22,10 +22,18 @@ def test_the_loss_is_the_papers_equation(binary_batch, margin):
     if labels.sum() == 7:  # one label each; an image without labels is near to none, itself included
         assert len(losses) == 6 * 4 + 2 * 5 + 2 * 5
     away = (u - np.sign(u)) ** 2
-    terms = DTSH(margin=margin).build(Task(CodeSpec(12, 2), 3))(output, labels)
+    terms = DTSH(margin=margin, quantisation_weight=0.3).build(Task(CodeSpec(12, 2), 3))(output, labels)
     assert set(terms) == {"triplets", "quantisation"}
     np.testing.assert_allclose(terms["triplets"].item(), np.mean(losses), rtol=1e-10)
-    np.testing.assert_allclose(terms["quantisation"].item(), away.mean(), rtol=1e-10)
+    np.testing.assert_allclose(terms["quantisation"].item(), 0.3 * away.sum() / 7, rtol=1e-10)
+
+
+def test_the_default_weighs_triplets_and_penalty_as_the_authors_do(binary_batch):
+    """100 times the penalty of an image against the sum over its 22,500 triplets."""
+    output, labels, u = binary_batch
+    terms = DTSH().build(Task(CodeSpec(12, 2), 3))(output, labels)
+    penalty = ((u - np.sign(u)) ** 2).sum() / 7
+    np.testing.assert_allclose(terms["quantisation"].item(), 100 * penalty / 22_500, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["margin", "quantisation_weight"])

@@ -6,9 +6,11 @@ theta_ij = u_i . u_j / 2 the paper specifies, for triplets of a query q, a posit
     - sum over triplets of (x - log(1 + exp(x))) + lambda sum_i |b_i - u_i|^2,    x = theta_qp - theta_qn - alpha
 
 with b_i = sgn(u_i). In the authors' code the margin alpha is half of the code length, and each image of a batch gets
-22,500 triplets from the whole training set. Our reading: all triplets within a batch, and means over triplets, and over
-images and bits, where the paper sums; so lambda is 1, as in public re-implementations, instead of the authors' 100 with
-a sum. Images that share a label are similar.
+22,500 triplets from the whole training set; lambda is 100.
+
+Our reading: all triplets within a batch; a mean over triplets where the paper sums; the penalty is summed over bits as
+in the paper, and its mean is taken over images. So the authors' lambda is 100 / 22,500 here. Images that share a label
+are similar.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class DTSH(Objective):
 
     Attributes:
         margin: alpha per bit; the default is from the authors' code.
-        quantisation_weight: lambda, for values away from their signs; ours, because we use means instead of sums.
+        quantisation_weight: lambda per triplet of an image, for values away from their signs; the default is from the
+            authors' code.
 
     Raises:
         InputError: A value below 0.
@@ -51,7 +54,7 @@ class DTSH(Objective):
     binary: ClassVar[bool] = True
 
     margin: float = 0.5
-    quantisation_weight: float = 1.0
+    quantisation_weight: float = 100 / 22_500
 
     def __post_init__(self) -> None:
         check_not_negative(self, "margin", "quantisation_weight")
@@ -76,5 +79,5 @@ class _DTSHLoss(nn.Module):
         query, near, far = torch.nonzero(positive[:, :, None] & ~similar[:, None, :], as_tuple=True)
         margins = theta[query, near] - theta[query, far] - self.margin
         triplets = functional.softplus(-margins).sum() / max(1, len(query))
-        quantisation = (u - binary_signs(u)).square().mean()
+        quantisation = (u - binary_signs(u)).square().sum(dim=1).mean()
         return {"triplets": triplets, "quantisation": self.settings.quantisation_weight * quantisation}
