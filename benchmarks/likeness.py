@@ -1,7 +1,8 @@
 """How far likelihoods and fingerprints can be trusted: ``make bench-search``.
 
-Likelihoods are measured on the images that a training held out. Here they meet the queries of CIFAR-10, which no
-training has seen, and its database: of the pairs at each ordinal distance, how many are relevant?
+Likelihoods are measured on the images that a training held out. Here they meet queries that no training has seen, of
+CIFAR-10 and of the official test split of groceries: of the pairs at each ordinal distance, how many are relevant? And
+how many of the queries, and of photographs of other things, are called unlike anything learned?
 
 Fingerprints meet photographs of Corel-5K and groceries (if they are there): how many copies are known as the same
 picture, how many pictures with other contents somewhere pass for it, and how many pairs of different photographs do?
@@ -13,6 +14,7 @@ Limits were chosen on the training photographs, and are reported on the test pho
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import json
 import time
@@ -21,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import skimage.data
-from codes import cifar10_encoder
 from common import RESULTS
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
@@ -30,38 +32,83 @@ from ordhash.codes import ordinal_distances
 from ordhash.collection import Entry
 from ordhash.collection.duplicates import duplicate_groups
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, fingerprint_distance
-from ordhash.data import ImageSource, load_protocol, open_rgb, prepare
+from ordhash.data import ImageSet, ImageSource, Protocol, load_protocol, open_rgb, prepare
 from ordhash.data.datasets import DATASETS
+from ordhash.learn import DOHConfig, TrainConfig, labels_of, train
+from ordhash.model import Encoder, FeatureStore
 from ordhash.support import write_json
 
 SIDE = 160  # pixels, as the default network sees them
 EDITED = 100  # photographs
 
 
-def likelihoods(cache: Path) -> dict[str, Any]:
-    """Promised and found share of relevant pairs at every ordinal distance."""
-    protocol = load_protocol("cifar10")
-    encoder = cifar10_encoder(protocol, cache)
+FOOD = ("food", "fruit", "vegetables", "plants", "flowers")  # words of photographs that may show groceries
+
+
+def likelihoods(root: Path, cache: Path) -> list[dict[str, Any]]:
+    """What models promise and what is found, and which photographs they call unlike anything learned."""
+    corel = DATASETS["corel5k"].read(root / "corel5k")["test"]
+    labels = labels_of(corel)[:, [corel.class_names.index(word) for word in FOOD if word in corel.class_names]]
+    cifar, grocery = load_protocol("cifar10", root), load_protocol("grocery", root)
+    photographs = {"Corel-5K": corel.subset(~labels.any(axis=1)), "CIFAR-10": cifar.query, "groceries": grocery.query}
+    # To keep it short: half of the training images, and one in 24 of the database.
+    train_rows, database_rows = np.arange(0, len(cifar.train), 2), np.arange(0, len(cifar.database), 24)
+    some = dataclasses.replace(
+        cifar, train=cifar.train.subset(train_rows), database=cifar.database.subset(database_rows)
+    )
+    other = dataclasses.replace(grocery, validation=None)
+    return [
+        measured(protocol, how, photographs, cache)
+        for protocol, how in ((some, "held out"), (other, "held out"), (grocery, "official validation"))
+    ]
+
+
+def measured(protocol: Protocol, how: str, photographs: Mapping[str, ImageSet], cache: Path) -> dict[str, Any]:
+    """Promised and found share of relevant pairs at every ordinal distance, of one model; shares of unlike images."""
+    out = Path("runs") / f"likeness-{protocol.name}-{how.replace(' ', '-')}"
+    settings = TrainConfig(mode="frozen")
+    result = train(
+        protocol.train, DOHConfig(), settings, out=out, validation=protocol.validation, cache=cache,
+        protocol=protocol.name, overwrite="others", progress=True,
+    )  # fmt: skip
+    encoder = Encoder(result.model, features=FeatureStore(cache / "features"), progress=True)
     calibration = encoder.info.calibration
     if calibration is None:
-        raise RuntimeError(f"{encoder.path} has no calibration; delete it, and it is trained again")
-    queries, database_codes = encoder.encode(protocol.query), encoder.encode(protocol.database)
-    pairs = np.zeros(encoder.spec.n_segments + 1, dtype=np.int64)
-    relevant = pairs.copy()
-    for start in range(0, len(queries), 100):
-        rows = slice(start, start + 100)
-        distances = ordinal_distances(queries[rows], database_codes)
-        pairs += np.bincount(distances.ravel(), minlength=len(pairs))
-        relevant += np.bincount(distances[protocol.relevance(rows)], minlength=len(pairs))
+        raise RuntimeError(f"{encoder.path} has no calibration")
+    queries, database = encoder.encode(protocol.query), encoder.encode(protocol.database)
+    labels = labels_of(protocol.query).astype(np.float32)
+    learned = labels @ labels_of(protocol.database).astype(np.float32).T > 0
+    apart = ~np.eye(len(queries), dtype=bool)
+    new = (labels @ labels.T > 0)[apart]
+    pairs, found = counted(ordinal_distances(queries, database), learned)
+    pairs_of_new, found_of_new = counted(ordinal_distances(queries, queries)[apart], new)
     return {
         "protocol": protocol.name,
+        "calibrated_on": how,
         "code_bits": encoder.spec.code_bits,
         "validation_pairs": calibration.pairs,
         "cutoff": calibration.cutoff,
-        "promised": calibration.likelihood(np.arange(len(pairs))).round(4).tolist(),
-        "found": (relevant / np.maximum(pairs, 1)).round(4).tolist(),
-        "pairs": pairs.tolist(),
+        "promised": calibration.likelihood(np.arange(encoder.spec.n_segments + 1)).round(4).tolist(),
+        "pairs": pairs,
+        "found": found,
+        "pairs_of_new": pairs_of_new,
+        "found_of_new": found_of_new,
+        "unlike": {name: _unlike(encoder, images) for name, images in photographs.items()},
     }
+
+
+def _unlike(encoder: Encoder, images: ImageSet) -> float:
+    unlike = encoder.run(images).unlike
+    if unlike is None:
+        raise RuntimeError(f"{encoder.path} cannot tell what is unlike anything learned")
+    return round(float(unlike.mean()), 4)
+
+
+def counted(distances: npt.NDArray[Any], relevant: npt.NDArray[np.bool_]) -> tuple[list[int], list[float]]:
+    """Pairs at every distance, and the share of them that is relevant."""
+    pairs = np.bincount(distances.ravel(), minlength=DOHConfig().spec.n_segments + 1)
+    hits = np.bincount(distances[relevant], minlength=len(pairs))
+    return pairs.tolist(), (hits / np.maximum(pairs, 1)).round(4).tolist()
 
 
 def compressed(picture: Image.Image, quality: int) -> Image.Image:
@@ -233,16 +280,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rehearse", action="store_true", help="few pictures, no results kept")
     parser.add_argument("--fingerprints", action="store_true", help="leave the likelihoods as they are")
+    parser.add_argument("--likelihoods", action="store_true", help="leave the fingerprints as they are")
     parser.add_argument("--root", type=Path, default=Path("data"))
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
     options = parser.parse_args()
     path = RESULTS / "likeness.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     results["command"] = "make bench-search"
-    if (options.root / "corel5k").exists():
+    if (options.root / "corel5k").exists() and not options.likelihoods:
         results["fingerprints"] = fingerprints(options.root, rehearse=options.rehearse)
-    if not (options.rehearse or options.fingerprints):  # the model takes minutes to train
-        results["likelihoods"] = likelihoods(options.cache)
+    if not (options.rehearse or options.fingerprints):  # the models take minutes to train
+        results["likelihoods"] = likelihoods(options.root, options.cache)
     print(json.dumps(results, indent=1))
     if not options.rehearse:
         write_json(path, results)

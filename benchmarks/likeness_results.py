@@ -9,26 +9,32 @@ from common import table
 __all__ = ["likeness"]
 
 
+def _share(share: float, pairs: int) -> str:
+    return f"{100 * share:.1f} %" if pairs else "-"
+
+
 def likeness(results: dict[str, Any]) -> str:
     """How often likelihoods and fingerprints are right."""
     parts = []
-    if "likelihoods" in results:
-        found = results["likelihoods"]
+    for found in results.get("likelihoods", []):
         shown = [d for d in range(len(found["pairs"])) if found["pairs"][d] and (d <= 4 or d % 4 == 0)]
         rows = [
             [
                 str(d),
                 f"{100 * found['promised'][d]:.1f} %",
-                f"{100 * found['found'][d]:.1f} %",
+                _share(found["found"][d], found["pairs"][d]),
+                _share(found["found_of_new"][d], found["pairs_of_new"][d]),
                 f"{found['pairs'][d]:,}",
             ]
             for d in shown
         ]
+        unlike = ", ".join(f"{100 * share:.1f} % of {name}" for name, share in found["unlike"].items())
         parts += [
-            table(["segments that differ", "promised", "found", "pairs"], rows),
+            table(["segments that differ", "at least", "found", "found among queries", "pairs"], rows),
             f"Protocol `{found['protocol']}`, {found['code_bits']} bits: the share of relevant pairs that the model "
-            f"file promises, from {found['validation_pairs']:,} pairs of images held out of the training, and the "
-            f"share among all pairs of queries and database. Suggested cut-off: {found['cutoff']} segments.",
+            f"file promises, from {found['validation_pairs']:,} pairs ({found['calibrated_on']}), and the share among "
+            f"the pairs of queries and database, and of queries. Suggested cut-off: {found['cutoff']} segments. Called "
+            f"unlike anything learned: {unlike}.",
         ]
     if "fingerprints" in results:
         found = results["fingerprints"]

@@ -123,6 +123,36 @@ def calibrated_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory)
     return made_once(tmp_path_factory, "calibrated_model", make) / "model.onnx"
 
 
+@pytest.fixture(scope="session")
+def judging_model(calibrated_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`calibrated_model` to which dark pictures are unlike anything that it learned from."""
+
+    def make(folder: Path) -> None:
+        graph = onnx.load(calibrated_model)
+        values = json.loads(graph.metadata_props[0].value) | {"familiarity": {"least": 25.0, "images": 300}}
+        axes = onnx.numpy_helper.from_array(np.array([1, 2, 3], dtype=np.int64), "brightness/axes")
+        graph.graph.initializer.append(axes)
+        graph.graph.node.append(
+            onnx.helper.make_node("Cast", ["images"], ["brightness/pixels"], to=onnx.TensorProto.FLOAT)
+        )
+        inputs = ["brightness/pixels", "brightness/axes"]
+        graph.graph.node.append(onnx.helper.make_node("ReduceMean", inputs, ["familiarity"], keepdims=0))
+        graph.graph.output.append(onnx.helper.make_tensor_value_info("familiarity", onnx.TensorProto.FLOAT, ["n"]))
+        onnx.helper.set_model_props(graph, {"ordhash": json.dumps(values)})
+        onnx.save(graph, folder / "model.onnx")
+
+    return made_once(tmp_path_factory, "judging_model", make) / "model.onnx"
+
+
+@pytest.fixture
+def dark_photo(tmp_path: Path) -> Path:
+    """A photograph that is unlike anything that `judging_model` learned from."""
+    path = tmp_path / "dark.png"
+    pixels = np.random.default_rng(9).integers(0, 20, (40, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
 def _photos(root: Path) -> None:
     rng = np.random.default_rng(7)
     for label, colour in CLASS_COLOURS.items():

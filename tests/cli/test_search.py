@@ -140,3 +140,34 @@ def test_nothing_likely_is_said_in_words(
 @pytest.mark.parametrize(("likelihood", "said"), [(0.9996, "99 %"), (0.29, "29 %"), (1.0, "100 %"), (0.0, "0 %")])
 def test_a_likelihood_is_rounded_down(likelihood: float, said: str) -> None:
     assert at_least(likelihood) == f"at least {said}"
+
+
+def test_a_photograph_that_is_unlike_anything_learned(
+    photo_folder: Path, judging_model: Path, dark_photo: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "photos.index"
+    good("index", photo_folder, "--model", judging_model, "--out", index)
+    text = good("search", index, dark_photo)
+    assert "at least" not in text
+    assert text.splitlines()[-1].startswith(f"{dark_photo} is unlike anything")
+    text = good("search", index, dark_photo, "--likely")
+    assert text.startswith(f"{dark_photo}: it is unlike anything")
+    assert (text.count("\n"), "--likely" in text) == (1, True)
+    dark, light = lines(good("search", index, dark_photo, photo(photo_folder), "--json"))
+    assert (dark["unlike"], light["unlike"]) == (True, False)
+    assert {result["likelihood"] for result in dark["results"]} == {None}
+    assert None not in {result["likelihood"] for result in light["results"]}
+
+
+def test_a_member_that_is_unlike_anything_learned(
+    photo_folder: Path, judging_model: Path, dark_photo: Path, tmp_path: Path
+) -> None:
+    collection = tmp_path / "photos.collection"
+    dark_photo.rename(photo_folder / "apple" / "dark.png")
+    good("sync", photo_folder, "--model", judging_model, "--collection", collection)
+    (line,) = [
+        line
+        for line in good("search", collection, photo(photo_folder), "--top-k", 19).splitlines()
+        if "dark.png" in line
+    ]
+    assert "unlike anything learned" in line

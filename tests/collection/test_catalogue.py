@@ -23,7 +23,13 @@ def made_entry(number):
     content = hashlib.blake2b(bytes([number // 2]), digest_size=16).digest()  # every photograph is there twice
     print_ = None if number % 5 == 0 else chance.randbytes(32)
     return Entry(
-        f"d{number % 3}/{number:03d}.jpg", 1000 + number, 10**18 + number, content, chance.randbytes(6), print_
+        f"d{number % 3}/{number:03d}.jpg",
+        1000 + number,
+        10**18 + number,
+        content,
+        chance.randbytes(6),
+        print_,
+        (None, 0, 1)[number // 2 % 3],
     )
 
 
@@ -180,9 +186,9 @@ def test_a_damaged_list_of_deleted_photographs_is_not_thrown_away(folder):
 def test_a_damaged_row_is_not_used_for_the_same_content(folder):
     one, copy = made_entry(6), made_entry(7)
     with Catalogue(folder / NAME) as catalogue:
-        assert catalogue.known(one.content) == (one.code, one.fingerprint)
+        assert catalogue.known(one.content) == (one.code, one.fingerprint, one.unlike)
         change(folder, f"UPDATE images SET code = zeroblob(6) WHERE key = '{one.key}'")
-        assert catalogue.known(one.content) == (copy.code, copy.fingerprint)
+        assert catalogue.known(one.content) == (copy.code, copy.fingerprint, copy.unlike)
         change(folder, f"UPDATE images SET code = zeroblob(6) WHERE key = '{copy.key}'")
         assert catalogue.known(one.content) is None
         assert catalogue.with_content(one.content) is None

@@ -814,3 +814,21 @@ def test_labels_are_corrected_where_objective_and_images_allow_it_or_settings_sa
         wrong_labels("several", both, correct=True)
     with pytest.raises(InputError, match="correct_labels"):
         TrainConfig(correct_labels=True, use_labels=False)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_model_knows_what_is_unlike_the_images_that_it_learned_from(mode, tmp_path, cache):
+    rng, classes = np.random.default_rng(0), np.arange(240) % 3
+    pictures = np.eye(3)[classes][:, None, None] * 150 + rng.normal(50, 20, (240, 64, 64, 3))
+    images = ImageSet(
+        pictures.clip(0, 255).astype(np.uint8), labels=np.eye(3, dtype=bool)[classes], class_names=tuple("abc")
+    )
+    settings = dataclasses.replace(FAST, mode=mode, epochs=1, validation_fraction=0.5)
+    encoder = Encoder(train(images, TINY, settings, out=tmp_path / "run", cache=cache).model)
+    # A frozen backbone has learned from no image, so of the training images those that are no examples count too.
+    assert encoder.info.familiarity.images == {"frozen": 180, "finetune": 120}[mode]
+    assert encoder.run(images).unlike.mean() < 0.05
+    foreign = rng.integers(0, 2, (10, 8, 8, 1)).repeat(8, axis=1).repeat(8, axis=2) * np.ones(3)
+    assert encoder.run((255 * foreign).astype(np.uint8)).unlike.mean() > 0.5
+    cached = Encoder(encoder.path, features=FeatureStore(tmp_path / "cache")).run(images)
+    assert (cached.unlike != encoder.run(images).unlike).mean() < 0.02

@@ -249,3 +249,11 @@ def test_encoding_needs_no_torch(tiny_model, photos):
     command = [sys.executable, "-c", program, str(tiny_model), *map(str, photos[:2])]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "2"
+
+
+def test_pictures_that_are_unlike_anything_learned(judging_model, calibrated_model, photo_folder, dark_photo):
+    images = [dark_photo, photo_folder / "apple/apple_0.jpg", dark_photo]
+    assert Encoder(judging_model).run(images).unlike.tolist() == [True, False, True]
+    assert Encoder(calibrated_model).run(images).unlike is None
+    assert Encoder(judging_model).run([]).unlike.tolist() == []
+    np.testing.assert_array_equal(Encoder(judging_model).scores(images), Encoder(calibrated_model).scores(images))

@@ -14,6 +14,7 @@ import pytest
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError, ModelFileError
 from ordhash.model.calibration import Calibration
+from ordhash.model.familiarity import Familiarity
 from ordhash.model.features import FrozenBackbone
 from ordhash.model.file import load_model, save_model
 from ordhash.model.inference import Preprocessing, open_session
@@ -100,7 +101,11 @@ def test_files_from_before_there_were_calibrations_are_read(path):
 def test_info_survives_json():
     calibrations = Calibration((0, 1, 4), (0.9, 0.5, 0.0), 20), Calibration((0.25, 7.5), (1.0, 0.1), 20)
     info = dataclasses.replace(
-        INFO, training={"epochs": 3}, calibration=calibrations[0], asymmetric_calibration=calibrations[1]
+        INFO,
+        training={"epochs": 3},
+        calibration=calibrations[0],
+        asymmetric_calibration=calibrations[1],
+        familiarity=Familiarity(0.5, 300),
     )
     text = json.dumps(info.to_json())
     assert ModelInfo.from_json(json.loads(text)) == info
@@ -260,6 +265,12 @@ def test_a_missing_value_is_refused(path, name):
         {"asymmetric_calibration": 3},
         {"calibration": {"distances": [0, float("nan")], "likelihoods": [0.5, 0.4], "pairs": 3}},
         {"calibration": {"distances": [0, 1], "likelihoods": [5.0, 0.4], "pairs": 3}},
+        {"familiarity": 0.5},
+        {"familiarity": {"least": 0.5}},
+        {"familiarity": {"least": float("nan"), "images": 300}},
+        {"familiarity": {"least": "low", "images": 300}},
+        {"familiarity": {"least": 0.5, "images": 0}},
+        {"familiarity": {"least": 0.5, "images": 2.5}},
         {"format_version": float("inf")},
         {"format_version": float("nan")},
         {"format_version": 0},
@@ -280,6 +291,12 @@ def test_a_missing_value_is_refused(path, name):
 def test_damaged_values_are_refused(path, change):
     with pytest.raises(ModelFileError, match="has damaged metadata"):
         load_model(rewritten(path, json.dumps(INFO.to_json() | change, default=str)))
+
+
+def test_a_familiarity_that_the_graph_does_not_give_is_refused(path):
+    values = INFO.to_json() | {"familiarity": {"least": 0.5, "images": 300}}
+    with pytest.raises(ModelFileError, match=r"damaged graph.*familiarity"):
+        load_model(rewritten(path, json.dumps(values, default=str)))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "null", "[" * 100_000, '{"a":' * 100_000])

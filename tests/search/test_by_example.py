@@ -163,3 +163,18 @@ def test_without_calibration_or_results(photos, tiny_model):
     index = OrdinalIndex(encoder.encode(photos), photos.keys, {"number": np.arange(len(photos))})
     nothing = [Condition("number", "<", "0")]
     assert search_by_examples([Example(photos.images[0])], Target(encoder, index), conditions=nothing).found == ()
+
+
+def test_an_example_that_is_unlike_anything_learned_gives_no_likelihood(judging, photo_folder, dark_photo):
+    apple = Example(photo_folder / "apple/apple_0.jpg")
+    for examples, unlike in (
+        ([apple], False),
+        ([Example(dark_photo)], True),
+        ([apple, Example(dark_photo)], True),
+        ([apple, Example(dark_photo, wanted=False)], False),
+    ):
+        found = search_by_examples(examples, judging, top_k=19)
+        assert found.unlike == unlike
+        for answer in found.found:
+            assert answer.unlike == (answer.key == "apple/dark.png")
+            assert (answer.likelihood is None) == (unlike or answer.unlike)

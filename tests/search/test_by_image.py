@@ -59,3 +59,27 @@ def test_the_others_go_on_past_a_broken_image(photos, encoder, index, bad_files)
     assert [one.query for one in answers] == [str(photos.images[1])]
     assert [failure.source for failure in failures] == [str(bad_files["text"])]
     assert answers[0].found[0].distance == 0
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_what_is_unlike_anything_learned_has_no_likelihood(asymmetric, judging, photo_folder, dark_photo):
+    apple = photo_folder / "apple/apple_0.jpg"
+    (dark, light), _ = search_by_images([dark_photo, apple], judging, top_k=19, asymmetric=asymmetric)
+    assert (dark.unlike, light.unlike) == (True, False)
+    assert {answer.likelihood for answer in dark.found} == {None}
+    assert [answer.key for answer in dark.found if answer.near_duplicate] == ["apple/dark.png"]
+    for answer in light.found:
+        assert answer.unlike == (answer.key == "apple/dark.png") == (answer.likelihood is None)
+    (dark, light), _ = search_by_images([dark_photo, apple], judging, top_k=19, asymmetric=asymmetric, likely=True)
+    assert [answer.key for answer in dark.found] == ["apple/dark.png"]  # the same picture is
+    assert "apple/dark.png" not in [answer.key for answer in light.found]
+
+
+def test_an_index_knows_of_the_query_alone_whether_it_is_unlike(judging, photo_folder, dark_photo):
+    (dark, light), _ = search_by_images(
+        [dark_photo, photo_folder / "apple/apple_0.jpg"], Target(judging.encoder, judging.index), top_k=19
+    )
+    assert (dark.unlike, light.unlike) == (True, False)
+    assert {answer.likelihood for answer in dark.found} == {None}
+    assert {answer.unlike for answer in light.found} == {None}
+    assert None not in {answer.likelihood for answer in light.found}

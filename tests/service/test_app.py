@@ -192,6 +192,21 @@ def test_ordinal_distance_needs_no_network(client, library):
     assert answer["encode_milliseconds"] == 0
 
 
+def test_what_is_unlike_anything_learned_has_no_likelihood(photo_folder, judging_model, dark_photo, tmp_path):
+    dark_photo.rename(photo_folder / "apple" / "dark.png")
+    path = tmp_path / "judging.collection"
+    Collection(path).sync(photo_folder, Encoder(judging_model))
+    with TestClient(create_app(Library(path, pixels=1_000_000)), base_url=ADDRESS) as client:
+        for distance in ("ordinal", "asymmetric"):
+            for key, unlike in (("apple/dark.png", True), ("apple/apple_0.jpg", False)):
+                request = {"examples": [{"key": key}], "top_k": 19, "distance": distance}
+                answer = good(client.post("/v1/search", json=request))
+                assert answer["unlike"] == unlike
+                for one in answer["results"]:
+                    assert one["unlike"] == (one["key"] == "apple/dark.png")
+                    assert (one["likelihood"] is None) == (unlike or one["unlike"])
+
+
 def test_several_examples_boxes_and_what_is_not_wanted(client, library, photo_folder):
     examples = [
         {"key": "apple/apple_0.jpg", "box": {"left": 0.25, "bottom": 0.5}},

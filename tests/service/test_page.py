@@ -111,6 +111,15 @@ def closed(tmp_path_factory, tiny_model) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def judging(tmp_path_factory, judging_model) -> Iterator[str]:
+    """A service over a few photographs, one of which is unlike anything that the model learned from."""
+    folder = _folder(tmp_path_factory.mktemp("judging") / "photos", 12)
+    _picture((5, 5, 5), 9998).point(lambda level: level // 12).save(folder / "dark.png")
+    with _serving(_collection(folder, judging_model)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
         options = ["--headless", "--no-sandbox", "--disable-gpu"]
@@ -273,7 +282,7 @@ def test_a_click_searches_and_back_returns_to_the_same_place(visit, service):
     assert _results(page) == 100
     searched = page.locator("#tray img")
     expect(searched).to_have_attribute("alt", name)
-    expect(page.locator("#results-list .likeness").first).to_have_text("90 %")
+    expect(page.locator("#results-list .likeness").first).to_have_text("at least 90 %")
     page.go_back()
     expect(page.locator("#grid")).to_be_visible()
     assert page.evaluate("scrollY") == pytest.approx(before, abs=2)
@@ -373,6 +382,16 @@ def test_the_cut_off_hides_what_is_less_likely(visit, service):
     assert _results(page) == 0
     page.get_by_role("button", name="Show all").click()
     assert _results(page) == 100
+
+
+def test_what_is_unlike_anything_learned_says_so(visit, judging):
+    page = _open(visit, judging)
+    page.get_by_role("button", name="dark.png", exact=True).click()
+    expect(page.locator("#query-unlike")).to_be_visible()
+    expect(page.locator(".likeness").first).to_have_text("unlike anything learned")
+    expect(page.locator(".likeness").last).to_have_text(re.compile(r"distance \d+\.\d\d"))
+    page.locator("#cutoff").fill("1")
+    expect(page.get_by_text("Nothing is that likely")).to_be_visible()
 
 
 def test_without_a_calibration_there_are_distances_and_no_cut_off(visit, closed):

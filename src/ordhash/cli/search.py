@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["at_least", "search"]
 
+_UNLIKE = "is unlike anything the model learned from"
+
 
 def search(
     ctx: typer.Context,
@@ -100,12 +102,12 @@ def search(
     )
     for one in answers:
         if as_json:
-            results = [{"rank": rank, **_values(answer)} for rank, answer in enumerate(one.found, start=1)]
-            print_json({"query": one.query, "results": results})
+            print_json(_values(one))
         elif one.found:
             _print_answers(one)
         if not one.found:
-            (say if as_json else tell)(f"{one.query}: {_why_nothing(opened, wanted, likely=likely)}")
+            why = _why_nothing(opened, wanted, likely=likely, unlike=bool(one.unlike))
+            (say if as_json else tell)(f"{one.query}: {why}")
     report_failures(failures)
     if failures:
         raise typer.Exit(1)
@@ -120,18 +122,28 @@ def at_least(likelihood: float) -> str:
     return f"at least {math.floor(100 * likelihood + 1e-9)} %"
 
 
-def _values(answer: Answer) -> dict[str, Any]:
-    """An answer for JSON, without ``agreeing``."""
-    return {
-        "key": answer.key,
-        "distance": answer.distance,
-        "likelihood": answer.likelihood,
-        "near_duplicate": answer.near_duplicate,
-        "metadata": answer.metadata,
-    }
+def _values(answers: Answers) -> dict[str, Any]:
+    """Answers for JSON, without ``agreeing``; without ``unlike`` where that is not known."""
+    results = [
+        {
+            "rank": rank,
+            "key": answer.key,
+            "distance": answer.distance,
+            "likelihood": answer.likelihood,
+            "near_duplicate": answer.near_duplicate,
+            **_known(answer),
+            "metadata": answer.metadata,
+        }
+        for rank, answer in enumerate(answers.found, start=1)
+    ]
+    return {"query": answers.query, **_known(answers), "results": results}
 
 
-def _why_nothing(index: OrdinalIndex | MilvusIndex, conditions: list[Condition], *, likely: bool) -> str:
+def _known(one: Answer | Answers) -> dict[str, bool]:
+    return {} if one.unlike is None else {"unlike": one.unlike}
+
+
+def _why_nothing(index: OrdinalIndex | MilvusIndex, conditions: list[Condition], *, likely: bool, unlike: bool) -> str:
     """Why a search found nothing."""
     met = " and ".join(f"{one.column}{one.comparison}{one.value}" for one in conditions)
     mask = rows_that_meet(index, conditions) if isinstance(index, OrdinalIndex) else None
@@ -139,16 +151,24 @@ def _why_nothing(index: OrdinalIndex | MilvusIndex, conditions: list[Condition],
         return f"no image meets the condition {met}" if len(conditions) == 1 else f"no image meets {met}"
     if not likely:
         return "there are no images to search"
+    if unlike:
+        return f"it {_UNLIKE}, so no match is likely; leave out --likely to see the nearest"
     return f"no likely matches among the images with {met}" if conditions else "no likely matches"
 
 
+def _likely(answer: Answer) -> str | None:
+    if answer.likelihood is not None:
+        return at_least(answer.likelihood)
+    return "unlike anything learned" if answer.unlike else None
+
+
 def _print_answers(answers: Answers) -> None:
-    """Print a table without its empty columns."""
+    """Print a table without its empty columns, and a line if the query is unlike anything learned."""
     rows = [
         {
             "rank": rank,
             "distance": answer.distance,
-            "likely": None if answer.likelihood is None else at_least(answer.likelihood),
+            "likely": _likely(answer),
             "same picture": "yes" if answer.near_duplicate else None,
             "key": answer.key,
             "labels": answer.metadata.get("labels"),
@@ -157,3 +177,5 @@ def _print_answers(answers: Answers) -> None:
     ]
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     print_table(columns, [[row[name] for name in columns] for row in rows], title=answers.query)
+    if answers.unlike:
+        tell(f"{answers.query} {_UNLIKE}, so its results have no likelihood")

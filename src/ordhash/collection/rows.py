@@ -36,6 +36,7 @@ class Entry:
         content: Digest of the file, 16 bytes.
         code: Its packed code.
         fingerprint: Its perceptual hash; None for a picture of one colour.
+        unlike: 1 if it is unlike anything that the model learned from, else 0; None where the model cannot tell.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Entry:
     content: bytes
     code: bytes
     fingerprint: bytes | None
+    unlike: int | None = None
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,7 @@ def take_files(
     """
     failures: list[Failure] = []
     contents: dict[bytes, bytes] = {}  # digest -> file, of what has to be encoded
-    found: dict[bytes, tuple[bytes, bytes | None] | None] = {}  # digest -> code and fingerprint
+    found: dict[bytes, tuple[bytes, bytes | None, int | None] | None] = {}  # digest -> code, fingerprint, unlike
     read: list[tuple[PhotoFile, bytes]] = []
     for file in chunk:
         if file.problem is not None:
@@ -255,9 +255,12 @@ def take_files(
             if len(batch.rows) == 0:
                 continue
             codes = OrdinalCodes.from_scores(batch.outputs[0]).packed()
-            pixels = encoder.pixels_of(batch, images)
-            for row, code, picture in zip(batch.rows.tolist(), codes, pixels, strict=True):
-                found[digests[row]] = code.tobytes(), fingerprint(picture)
+            unlike = encoder.unlike_in(batch.outputs)
+            for place, (row, picture) in enumerate(
+                zip(batch.rows.tolist(), encoder.pixels_of(batch, images), strict=True)
+            ):
+                strange = None if unlike is None else int(unlike[place])
+                found[digests[row]] = codes[place].tobytes(), fingerprint(picture), strange
         unusable = [digest for digest in digests if found[digest] is None]
         reasons = {digest: error.reason for digest, error in zip(unusable, errors, strict=True)}
     entries = []

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import ordhash
 from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.config import DOHConfig
+from ordhash.learn.familiarity import GaugedHead
 from ordhash.model import FrozenBackbone, ModelInfo, Preprocessing, save_model
 from ordhash.support import replace_file
 
@@ -68,36 +69,42 @@ def exported_backbone(config: DOHConfig, cache: Path, *, seed: int = 0) -> tuple
 
 
 class _HeadForExport(nn.Module):
-    """A head reduced to its two public outputs."""
+    """A head reduced to its public outputs."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         output = self.head(features)
-        return output.scores, output.attention
+        more = () if output.familiarity is None else (output.familiarity,)
+        return (output.scores, output.attention, *more)
 
 
 def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
-    """Export a head as a graph ``features`` -> ``scores``, ``attention``.
+    """Export a head as a graph ``features`` -> ``scores``, ``attention`` and, of a GaugedHead, ``familiarity``.
 
     Args:
         head: A module that returns a HeadOutput, in evaluation mode.
         shape: (D, h, w) of its features.
     """
-    return to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", ["scores", "attention"])
+    outputs = ["scores", "attention", *(["familiarity"] if isinstance(head, GaugedHead) else [])]
+    return to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", outputs)
 
 
 def export_model(
-    path: Path, frozen: FrozenBackbone, head: nn.Module, shape: tuple[int, int, int], info: ModelInfo
+    path: Path,
+    frozen: FrozenBackbone,
+    head: nn.Module,
+    shape: tuple[int, int, int],
+    info: ModelInfo,
 ) -> Path:
     """Write a model file.
 
     Args:
         path: The file, ``.onnx``.
         frozen: Graph of the backbone.
-        head: A module that returns a HeadOutput, in evaluation mode.
+        head: A module that returns a HeadOutput, in evaluation mode; a GaugedHead if ``info`` has a familiarity.
         shape: (D, h, w) of its features.
         info: Metadata; the versions of ordhash and PyTorch are added to its ``training``.
     """

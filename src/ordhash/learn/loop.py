@@ -6,10 +6,11 @@ import dataclasses
 import math
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ __all__ = [
     "Lesson",
     "TrainingRun",
     "Validation",
+    "averages_of",
     "class_means",
     "configured_head",
     "features_of",
@@ -313,6 +315,17 @@ def class_means(features: Tensor, labels: Tensor) -> Tensor:
 
 def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
     """Scores float32 (n, n_segments, arity) of n >= 1 images; leaves the network in evaluation mode."""
+    return _outputs_of(network, inputs, fabric, lambda output: output.scores)
+
+
+def averages_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
+    """Features averaged over locations, float32 (n, D), of n >= 1 images; leaves the network in evaluation mode."""
+    return _outputs_of(network, inputs, fabric, lambda output: output.features)
+
+
+def _outputs_of(
+    network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric, part: Callable[[HeadOutput], Any]
+) -> npt.NDArray[np.float32]:
     network.eval()
     if isinstance(inputs, FeatureMaps):
         parts = (torch.from_numpy(values) for values in inputs.batches())
@@ -320,7 +333,7 @@ def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: 
         order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
         parts = (pictures for pictures, _ in inputs.epoch(order, 0))
     with torch.inference_mode(), fabric.autocast():
-        return np.concatenate([network(part.to(fabric.device)).scores.float().cpu().numpy() for part in parts])
+        return np.concatenate([part(network(some.to(fabric.device))).float().cpu().numpy() for some in parts])
 
 
 class _Learner(nn.Module):

@@ -31,12 +31,14 @@ class HeadOutput:
         class_logits: float32 (n, n_classes) of every active stream, global first.
         attention: float32 (n, h, w), sums to 1 over (h, w); uniform without attention.
         features: float32 (n, D), the head's input averaged over locations; None from a shallow head.
+        familiarity: float32 (n,), see [FamiliarityGauge][ordhash.learn.familiarity.FamiliarityGauge]; None without one.
     """
 
     scores: Tensor
     class_logits: tuple[Tensor, ...]
     attention: Tensor
     features: Tensor | None = None
+    familiarity: Tensor | None = None
 
 
 def spatial_attention(activation_maps: Tensor, class_probabilities: Tensor, temperature: float = 1.0) -> Tensor:

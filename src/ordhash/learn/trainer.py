@@ -20,14 +20,15 @@ from ordhash.codes import OrdinalCodes
 from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.learn.backbones import Backbone, configured_backbone
-from ordhash.learn.batches import FeatureBatches
+from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.checkpoint import TrainingState, training_digest
 from ordhash.learn.config import DEFAULT_CACHE, DOHConfig, TrainConfig
 from ordhash.learn.correction import CORRECTED_FILE, check_one_label, corrected, write_corrected
 from ordhash.learn.crossfitting import crossfitted_calibrations
 from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
-from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, scores_of
+from ordhash.learn.familiarity import FamiliarityGauge, GaugedHead, least_familiar, sampled_examples
+from ordhash.learn.loop import Lesson, TrainingRun, Validation, averages_of, configured_head, fit, scores_of
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
 from ordhash.learn.preparation import TrainingData, prepare_features, prepare_pictures
@@ -35,6 +36,7 @@ from ordhash.learn.validation import calibrated_rows, labelled, labels_of, rows_
 from ordhash.model import (
     MODEL_FILE,
     Calibration,
+    Familiarity,
     FeatureStore,
     ModelInfo,
     Preprocessing,
@@ -140,7 +142,8 @@ def train(  # the entry point: options by name, each with a default
         write_corrected(out / CORRECTED_FILE, trained.corrected)  # first, because the model marks the end
         origin = {} if trained.shares is None else learned_from(available, trained.shares)
         info = _described(trained, config, settings, protocol, measured, origin)
-        _write_model(path, trained, info, cache)
+        gauged = None if measured[0] is None else _gauged(trained, run)
+        _write_model(path, trained, info, cache, gauged)
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
     return TrainResult(
@@ -180,6 +183,7 @@ class TrainedNetwork:
         objective: The objective chosen for these images and features.
         state: Kept epoch, its quality, the history.
         images: The training images; without labels if none were used.
+        batches: The training images as inputs of the network.
         held: The validation images.
         failures: Images that could not be used.
         corrected: Images trained with a replaced label: image, given class, learned class.
@@ -194,6 +198,7 @@ class TrainedNetwork:
     objective: Objective
     state: TrainingState
     images: ImageSet
+    batches: Batches
     held: Validation
     failures: list[ImageError]
     corrected: list[tuple[str, str, str]]
@@ -242,6 +247,7 @@ def train_network(
         lesson.objective,
         run.state,
         data.images,
+        data.batches,
         data.held,
         data.failures,
         [] if lesson.correction is None else corrected(data.images, lesson.correction),
@@ -317,15 +323,39 @@ def _described(
     )
 
 
-def _write_model(path: Path, trained: TrainedNetwork, info: ModelInfo, cache: Path) -> None:
+def _gauged(trained: TrainedNetwork, run: TrainingRun) -> tuple[FamiliarityGauge, Familiarity] | None:
+    """Which pictures are unlike the training images; None where there are too few to tell."""
+    network, held, batches = trained.network, trained.held, trained.batches
+    rows, others = sampled_examples(len(trained.images), trained.feature_shape[0], run.settings.seed)
+    if not len(rows):
+        return None
+    held_averages = averages_of(network, held.inputs, run.fabric)
+    if isinstance(batches, FeatureBatches):  # the backbone has not learned from any of them
+        more = batches.maps.subset(others).pooled()
+        return least_familiar(batches.maps.subset(rows).pooled(), np.concatenate([held_averages, more]))
+    workers = run.settings.workers
+    examples = PictureBatches(trained.images.subset(rows), trained.preprocessing, crop=None, workers=workers)
+    return least_familiar(averages_of(network, examples, run.fabric), held_averages)
+
+
+def _write_model(
+    path: Path,
+    trained: TrainedNetwork,
+    info: ModelInfo,
+    cache: Path,
+    gauged: tuple[FamiliarityGauge, Familiarity] | None,
+) -> None:
     network = trained.network.cpu().eval()
     if isinstance(network, HashingNetwork):
         head, kept = network.head, None  # a fine-tuned backbone is not needed again
     else:
         head, kept = network, cache / "backbones"
     frozen = export_backbone(trained.backbone, trained.preprocessing, info.backbone, kept)
-    info = dataclasses.replace(info, weights_id=frozen.weights_id)
-    export_model(path, frozen, head, trained.feature_shape, info)
+    whole: torch.nn.Module
+    info, whole = dataclasses.replace(info, weights_id=frozen.weights_id), head
+    if gauged is not None:
+        whole, info = GaugedHead(head, gauged[0]), dataclasses.replace(info, familiarity=gauged[1])
+    export_model(path, frozen, whole, trained.feature_shape, info)
 
 
 def _finished(out: Path, digest: str) -> TrainResult | None:

@@ -2,6 +2,7 @@
 
 from ordhash.model.calibration import Calibration
 from ordhash.model.encoder import Encoded, Encoder
+from ordhash.model.familiarity import Familiarity
 from ordhash.model.features import FeatureMaps, FeatureStore, FrozenBackbone
 from ordhash.model.file import MODEL_FILE, Model, load_model, recorded_model, save_model
 from ordhash.model.inference import Preprocessing
@@ -26,6 +27,7 @@ __all__ = [
     "Calibration",
     "Encoded",
     "Encoder",
+    "Familiarity",
     "FeatureMaps",
     "FeatureStore",
     "FrozenBackbone",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Encoded:
         failures: The images that could not be used, and why.
         model_id: The model.
         pixels: uint8 (m, size, size, 3), what the network saw; None unless requested.
+        unlike: bool (m,), whether an image is unlike anything that the model learned from; None where the model cannot
+            tell.
     """
 
     rows: npt.NDArray[np.intp]
@@ -47,6 +49,7 @@ class Encoded:
     failures: list[ImageError]
     model_id: str
     pixels: npt.NDArray[np.uint8] | None = None
+    unlike: npt.NDArray[np.bool_] | None = None
 
     @property
     def codes(self) -> OrdinalCodes:
@@ -153,9 +156,22 @@ class Encoder:
         if not parts:
             no_scores = np.zeros((0, self.spec.n_segments, self.spec.arity), np.float32)
             no_attention = np.zeros((0, *self._attention_shape()), np.float32)
-            return Encoded(rows[0], no_scores, no_attention, failures, self.model_id, kept)
-        scores, attention = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return Encoded(np.concatenate(rows), scores, attention, failures, self.model_id, kept)
+            unlike = None if self.info.familiarity is None else np.zeros(0, np.bool_)
+            return Encoded(rows[0], no_scores, no_attention, failures, self.model_id, kept, unlike)
+        outputs = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        unlike = self.unlike_in(outputs)
+        return Encoded(np.concatenate(rows), outputs[0], outputs[1], failures, self.model_id, kept, unlike)
+
+    def unlike_in(self, outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_] | None:
+        """Whether pictures are unlike anything that the model learned from; None where it cannot tell.
+
+        Args:
+            outputs: Of a batch from ``stream``, of n pictures.
+
+        Returns:
+            bool (n,).
+        """
+        return None if self.info.familiarity is None else self.info.familiarity.unlike(outputs[2])
 
     def pixels_of(self, batch: Batch, images: ImageSet) -> npt.NDArray[np.uint8]:
         """What the network saw of the images of a batch; decoded again where feature maps took their place.
@@ -177,8 +193,8 @@ class Encoder:
         return output_shape(session, "attention", self.info.preprocessing)
 
     def stream(self, images: ImageSet) -> Iterator[Batch]:
-        """Batches of (scores, attention), in order, for sets that do not fit in memory."""
-        outputs = ["scores", "attention"]
+        """Batches of the model's outputs, scores first, in order, for sets that do not fit in memory."""
+        outputs = list(self._model.outputs)
         if self._features is not None:
             yield from self._stream_from_features(images, self._features, outputs)
             return

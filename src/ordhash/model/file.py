@@ -1,8 +1,9 @@
 """model.onnx: the one file between the learning half, which writes it, and the search half, which reads it.
 
-An ONNX graph with the input ``images`` uint8 (n, size, size, 3), the outputs ``scores`` float32 (n, R, K) and
-``attention`` float32 (n, h, w), and an inner value ``features`` (n, D, h, w) where the backbone ends and the head
-begins. Everything else that a reader needs is JSON in its metadata. Nothing is pickled.
+An ONNX graph with the input ``images`` uint8 (n, size, size, 3), the outputs ``scores`` float32 (n, R, K),
+``attention`` float32 (n, h, w) and, in some models, ``familiarity`` float32 (n,), and an inner value ``features``
+(n, D, h, w) where the backbone ends and the head begins. Everything else that a reader needs is JSON in its metadata.
+Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -51,15 +52,20 @@ class Model:
     id: str
     path: Path
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs: ``scores``, ``attention`` and, if the model knows it, ``familiarity``."""
+        return ("scores", "attention") if self.info.familiarity is None else ("scores", "attention", "familiarity")
+
     def head(self, *, half: bool = False) -> bytes:
-        """Graph of the head alone, from ``features`` to ``scores`` and ``attention``.
+        """Graph of the head alone, from ``features`` to all outputs.
 
         Args:
             half: Whether ``features`` are float16, as a FeatureStore keeps them, and are widened inside the graph: ONNX
                 Runtime does that many times as fast as NumPy.
         """
         extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
-        head = extractor.extract_model(["features"], ["scores", "attention"])
+        head = extractor.extract_model(["features"], list(self.outputs))
         if half:
             for node in head.graph.node:
                 node.input[:] = ["features/wide" if name == "features" else name for name in node.input]
@@ -115,7 +121,7 @@ def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInf
     Args:
         path: The file, ``.onnx``.
         backbone: ``images`` to ``features``.
-        head: ``features`` to ``scores`` and ``attention``.
+        head: ``features`` to ``scores``, ``attention`` and, if ``info`` has it, ``familiarity``.
         info: Metadata.
     """
     if path.suffix != ".onnx":
@@ -138,7 +144,7 @@ def write_graph(path: Path, graph: onnx.ModelProto, info: ModelInfo) -> None:
 
     Args:
         path: The file.
-        graph: ``images`` to ``scores`` and ``attention``; its metadata are replaced.
+        graph: ``images`` to all outputs; its metadata are replaced.
         info: Metadata.
     """
     empty = placeholder()
@@ -188,7 +194,13 @@ def load_model(path: str | Path) -> Model:
 def _check_graph(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
     """Refuse graphs that could keep a reader busy for ever, read other files, or contradict the metadata."""
     size, spec = info.preprocessing.size, info.spec
-    wanted = {"images": (size, size, 3), "scores": (spec.n_segments, spec.arity), "attention": (None, None)}
+    wanted: dict[str, tuple[int | None, ...]] = {
+        "images": (size, size, 3),
+        "scores": (spec.n_segments, spec.arity),
+        "attention": (None, None),
+    }
+    if info.familiarity is not None:
+        wanted["familiarity"] = ()
     try:
         if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
             raise ValueError("weights are in another file")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ordhash.codes import CodeSpec
 from ordhash.model.calibration import Calibration
+from ordhash.model.familiarity import Familiarity
 from ordhash.model.inference import MAX_SIDE, Preprocessing
 
 __all__ = ["FORMAT_VERSION", "ModelInfo"]
@@ -37,6 +38,8 @@ class ModelInfo:
         calibration: How likely images at an ordinal distance are of the same kind at least; None where no labelled
             images were left to measure it on.
         asymmetric_calibration: The same by asymmetric distance.
+        familiarity: Which pictures are unlike anything learned; None where nothing is known of that, and then the graph
+            has no output ``familiarity``.
     """
 
     spec: CodeSpec
@@ -51,6 +54,7 @@ class ModelInfo:
     training: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
     asymmetric_calibration: Calibration | None = None
+    familiarity: Familiarity | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -78,6 +82,7 @@ class ModelInfo:
             training=_typed(values, "training", dict),
             calibration=_calibration(values.get("calibration")),
             asymmetric_calibration=_calibration(values.get("asymmetric_calibration")),
+            familiarity=_familiarity(values["familiarity"]),
         )
 
 
@@ -112,6 +117,13 @@ def _preprocessing(values: dict[str, Any]) -> Preprocessing:
 
 def _normalisation(values: dict[str, Any]) -> dict[str, list[float]]:
     return {name: list(_numbers(values, name)) for name in ("mean", "std")}
+
+
+def _familiarity(values: Any) -> Familiarity | None:
+    if values is None:
+        return None
+    (least,) = _numbers({"least": [values["least"]]}, "least")
+    return Familiarity(least, _typed(values, "images", int))
 
 
 def _calibration(values: Any) -> Calibration | None:

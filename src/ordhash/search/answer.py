@@ -42,11 +42,14 @@ class Answer:
         distance: Ordinal distance, or asymmetric distance where that was asked for.
         metadata: Its columns.
         likelihood: Share of pairs at that distance that are of the same kind at least, with 95 % confidence, by the
-            images held out of the training; None where the model is not calibrated.
+            images held out of the training; None where the model is not calibrated, or the query or this image is
+            unlike anything that it learned from.
         near_duplicate: Whether it shows the same picture as the query; None where that is not known: only collections
             keep fingerprints.
         group: The same number for answers that show the same picture; None as above.
         agreeing: For every segment, whether its symbol is the query's; None as above.
+        unlike: Whether it is unlike anything that the model learned from; None where that is not known: only
+            collections keep it.
     """
 
     key: Any
@@ -56,6 +59,7 @@ class Answer:
     near_duplicate: bool | None = None
     group: int | None = None
     agreeing: tuple[bool, ...] | None = None
+    unlike: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,8 @@ class Answers:
             covers; empty where no network ran or nobody asked.
         encode_seconds: Time of decoding and of the network.
         search_seconds: Time of the rest.
+        unlike: Whether the query is unlike anything that the model learned from; None where the model cannot tell. Then
+            no answer has a likelihood.
     """
 
     query: str
@@ -76,6 +82,7 @@ class Answers:
     attention: tuple[tuple[npt.NDArray[np.float32], Box], ...] = ()
     encode_seconds: float = 0.0
     search_seconds: float = 0.0
+    unlike: bool | None = None
 
 
 def answers_of(
@@ -136,8 +143,15 @@ def with_pictures(
     for place, earlier in enumerate(first_alike(own)):
         groups.append(place if earlier is None else groups[earlier])
     return tuple(
-        dataclasses.replace(answer, near_duplicate=near_duplicate, group=group, agreeing=tuple(row))
-        for (answer, _), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
+        dataclasses.replace(
+            answer,
+            likelihood=None if entry.unlike else answer.likelihood,
+            near_duplicate=near_duplicate,
+            group=group,
+            agreeing=tuple(row),
+            unlike=None if entry.unlike is None else bool(entry.unlike),
+        )
+        for (answer, entry), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
     )
 
 

@@ -53,7 +53,8 @@ def search_by_examples(
 ) -> Answers:
     """Search with several examples at once, by asymmetric distance to their combined scores.
 
-    The likelihood of an answer is the mean of what the model says of it and each wanted example. Answers of a
+    The likelihood of an answer is the mean of what the model says of it and each wanted example; where one of these is
+    unlike anything that the model learned from, so is the query, and no answer has a likelihood. Answers of a
     collection are compared with the wanted examples without a box.
 
     Args:
@@ -91,7 +92,8 @@ def search_by_examples(
     rows = result.rows[0]
     found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, rows))
     calibration = encoder.info.asymmetric_calibration
-    if calibration is not None:
+    unlike = None if encoded.unlike is None else bool(encoded.unlike[wanted].any())
+    if calibration is not None and not unlike:
         each = calibration.likelihood(index.distances(encoded.scores[wanted], rows))
         found = with_likelihoods(found, each.mean(axis=0))
     if target.collection is not None:
@@ -104,7 +106,7 @@ def search_by_examples(
     attention = tuple(zip(encoded.attention, (seen for _, seen in parts), strict=True))
     name = ", ".join(example.name or source_name(example.image) for example in examples)
     seconds = time.perf_counter() - started - encode_seconds
-    return Answers(name, found, attention, encode_seconds, seconds)
+    return Answers(name, found, attention, encode_seconds, seconds, unlike)
 
 
 def seen_part(size: tuple[int, int], fit: Fit, box: Box | None = None) -> Box:

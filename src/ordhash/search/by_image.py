@@ -32,7 +32,8 @@ def search_by_images(
         target: What to search.
         top_k: Answers to each image.
         asymmetric: Whether to rank by asymmetric distance.
-        likely: Whether to leave out what lies beyond the suggested cut-off of the model.
+        likely: Whether to leave out what lies beyond the suggested cut-off of the model, and what has no likelihood
+            because it or the query is unlike anything that the model learned from; never the same picture.
         conditions: Conditions on metadata columns, all of which an answer must meet.
         progress: Whether to show a bar while scans are compiled.
 
@@ -68,16 +69,19 @@ def search_by_images(
         every = index.nearest(encoded.codes, top_k=top_k, conditions=conditions)
     answers = []
     for number, (row, found) in enumerate(zip(encoded.rows.tolist(), every, strict=True)):
-        if calibration is not None:
+        unlike = None if encoded.unlike is None else bool(encoded.unlike[number])
+        if calibration is not None and not unlike:
             found = with_likelihoods(found, calibration.likelihood([answer.distance for answer in found]))
         if encoded.pixels is not None:
             picture = fingerprint(encoded.pixels[number])
             symbols = encoded.scores[number].argmax(axis=1)
             found = with_pictures(found, target, [] if picture is None else [picture], symbols)
         if likely and calibration is not None:
-            limit = -1 if calibration.cutoff is None else calibration.cutoff
-            found = tuple(answer for answer in found if answer.distance <= limit or answer.near_duplicate)
-        answers.append(Answers(wanted.name(row), found))
+            limit = -1 if calibration.cutoff is None or unlike else calibration.cutoff
+            found = tuple(
+                answer for answer in found if answer.near_duplicate or (answer.distance <= limit and not answer.unlike)
+            )
+        answers.append(Answers(wanted.name(row), found, unlike=unlike))
     return answers, encoded.failures
 
 

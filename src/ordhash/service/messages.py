@@ -148,15 +148,17 @@ class Result(_Message):
     """An image that was found.
 
     ``likelihood`` is the share of pairs at such a distance that are of the same kind at least, with 95 % confidence, by
-    the images held out of the training; null where the model is not calibrated. ``group`` is the same for results that
-    show the same picture, and ``near_duplicate`` is true for the picture of an example. ``agreeing`` tells for every
-    segment of the code whether its symbol is the query's; null if the request did without.
+    the images held out of the training; null where the model is not calibrated, or the query or the result is unlike
+    anything that it learned from. ``unlike`` says whether the result is; null where the model cannot tell. ``group`` is
+    the same for results that show the same picture, and ``near_duplicate`` is true for the picture of an example.
+    ``agreeing`` tells for every segment of the code whether its symbol is the query's; null if the request did without.
     """
 
     key: str
     version: str
     distance: float
     likelihood: float | None
+    unlike: bool | None
     near_duplicate: bool
     group: int
     agreeing: list[bool] | None
@@ -164,8 +166,13 @@ class Result(_Message):
 
 
 class SearchAnswer(_Message):
-    """Results, nearest first; an attention map for every example, none for ordinal distance."""
+    """Results, nearest first; an attention map for every example, none for ordinal distance.
 
+    ``unlike`` says whether the query is unlike anything that the model learned from, so that no result has a
+    likelihood; null where the model cannot tell.
+    """
+
+    unlike: bool | None
     results: list[Result]
     attention: list[AttentionMap]
     encode_milliseconds: float

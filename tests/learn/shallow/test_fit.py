@@ -127,3 +127,24 @@ def test_an_unknown_method_is_refused(photo_folder, tmp_path):
     with pytest.raises(InputError, match="did you mean lsh"):
         find_shallow_method("lhs")
     assert not list(tmp_path.glob("*.onnx"))
+
+
+@pytest.mark.parametrize(("name", "calibrates"), [("lsh", 17), ("sdh", 5)])
+def test_methods_that_learn_from_labels_are_calibrated_on_images_that_they_did_not_see(
+    name, calibrates, photo_folder, tmp_path, cache
+):
+    images = read_folder(photo_folder)
+    info = Encoder(fit_shallow(name, images, TINY, out=tmp_path / "run", cache=cache).model).info
+    assert info.calibration.pairs == (calibrates + 1) * calibrates
+    assert max(info.calibration.likelihoods) < 1
+
+
+def test_a_shallow_model_knows_what_is_unlike_its_images(tmp_path, cache):
+    rng, classes = np.random.default_rng(0), np.arange(240) % 3
+    pictures = np.eye(3)[classes][:, None, None] * 150 + rng.normal(50, 20, (240, 64, 64, 3))
+    images = ImageSet(
+        pictures.clip(0, 255).astype(np.uint8), labels=np.eye(3, dtype=bool)[classes], class_names=tuple("abc")
+    )
+    encoder = Encoder(fit_shallow("lsh", images, TINY, out=tmp_path / "run", cache=cache).model)
+    assert encoder.info.familiarity.images == 120
+    assert encoder.run(images).unlike.mean() < 0.05

@@ -17,6 +17,7 @@ from ordhash.data import ImageSet
 from ordhash.errors import InputError, did_you_mean
 from ordhash.learn.config import DEFAULT_CACHE, DOHConfig
 from ordhash.learn.export import export_model, exported_backbone
+from ordhash.learn.familiarity import GaugedHead, least_familiar, sampled_examples
 from ordhash.learn.shallow.base import Features, ShallowMethod
 from ordhash.learn.shallow.itq import ITQ
 from ordhash.learn.shallow.itq_cca import ITQCCA
@@ -111,6 +112,11 @@ def fit_shallow(  # as `train`: options by name, each with a default
         usable = images.subset(maps.rows)
         some = labels_of(usable).any(axis=1)
         measured = _calibrations(method, usable.subset(some), pooled[some], head, config.code_bits, seed)
+    gauged = None
+    if measured[0] is not None:
+        averages = maps.pooled()
+        rows, others = sampled_examples(len(averages), maps.shape[0], seed)
+        gauged = least_familiar(averages[rows], averages[others])
     info = ModelInfo(
         spec=CodeSpec(config.code_bits, 2),
         preprocessing=frozen.preprocessing,
@@ -125,6 +131,8 @@ def fit_shallow(  # as `train`: options by name, each with a default
         calibration=measured[0],
         asymmetric_calibration=measured[1],
     )
+    if gauged is not None:
+        head, info = GaugedHead(head, gauged[0]), dataclasses.replace(info, familiarity=gauged[1])
     path = export_model(Path(out) / MODEL_FILE, frozen, head, maps.shape, info)
     return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))
 

@@ -37,11 +37,11 @@ export function beginResults({ choose, explain, add }) {
   byId("cutoff-off").addEventListener("click", () => update({ cutoff: 0 }));
 }
 
-/** The results above the cut-off, nearest first. */
+/** The results above the cut-off, nearest first; what is unlike anything learned is nowhere above it. */
 export function shownResults() {
-  const { answer, cutoff } = state;
+  const { answer, cutoff, status } = state;
   if (!answer) return [];
-  return answer.results.filter(({ likelihood }) => likelihood === null || 100 * likelihood >= cutoff);
+  return answer.results.filter(({ likelihood }) => !status?.calibrated || 100 * (likelihood ?? 0) >= cutoff);
 }
 
 let drawn = {}; // what the list shows, so that dragging the slider does not make it anew at every step
@@ -57,6 +57,7 @@ function draw() {
   byId("results-count").textContent = answer.results.length
     ? `${number(shown.length)} of ${count(answer.results.length, "photograph", "photographs")} shown`
     : "Nothing found";
+  byId("query-unlike").hidden = !answer.unlike;
   byId("nothing-found").hidden = answer.results.length > 0;
   byId("nothing-found-filters").hidden = filters.length === 0;
   byId("nothing-above").hidden = answer.results.length === 0 || shown.length > 0;

@@ -116,12 +116,14 @@ def _response(answers: Answers, numbers: Numbers, *, agreeing: bool) -> Response
     numbers.encode_seconds.observe(answers.encode_seconds)
     numbers.search_seconds.observe(answers.search_seconds)
     message = messages.SearchAnswer(
+        unlike=answers.unlike,
         results=[
             messages.Result(
                 key=answer.key,
                 version=version_of(answer.metadata["modified"]),
                 distance=answer.distance,
                 likelihood=answer.likelihood,
+                unlike=answer.unlike,
                 near_duplicate=bool(answer.near_duplicate),
                 group=answer.group or 0,
                 agreeing=list(answer.agreeing or ()) if agreeing else None,
