@@ -10,7 +10,7 @@ import stat
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ordhash.errors import InputError
 
@@ -37,10 +37,11 @@ def allowed_bits(folder: Path, collection: Path, keys: Iterable[str] = ()) -> in
     bits = 0o770 if status.st_mode & _GROUP_READS == _GROUP_READS else 0o700
     bits |= 0o007 if status.st_mode & _OTHERS_READ == _OTHERS_READ else 0
     bits &= 0o700 | status.st_mode & ~_hidden_by_acl(folder)
-    inside = {parent for key in keys for parent in (folder / key).parents if parent.is_relative_to(folder)} - {folder}
-    for place in inside:
+    deepest = {key.rpartition("/")[0] for key in keys}  # first, since paths of all images would take seconds
+    inside = {parent for key in deepest for parent in (PurePosixPath(key), *PurePosixPath(key).parents)}
+    for name in inside - {PurePosixPath()}:
         with suppress(OSError):
-            bits &= _granted(place.stat(), status.st_gid, _GROUP_READS, _OTHERS_READ)
+            bits &= _granted((folder / name).stat(), status.st_gid, _GROUP_READS, _OTHERS_READ)
     for place in folder.parents:
         if collection.is_relative_to(place):
             break
