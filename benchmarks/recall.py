@@ -23,7 +23,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 import usearch
-from codes import SPEC, one_hot, random_codes, real_codes
+from codes import SPEC, one_hot, padded, random_codes, real_codes
 from common import RESULTS, machine, medians
 from usearch.compiled import MetricKind
 from usearch.index import BatchMatches, Index
@@ -59,15 +59,17 @@ class Queries:
 
     codes: OrdinalCodes
     bits: npt.NDArray[np.uint8]
+    padded: npt.NDArray[np.uint8]
 
     @classmethod
     def of(cls, codes: OrdinalCodes) -> Queries:
         """Some codes and their one-hot bits."""
-        return cls(codes, one_hot(codes))
+        bits = one_hot(codes)
+        return cls(codes, bits, padded(bits))
 
     def one_by_one(self, n: int) -> list[Queries]:
         """The first n, each alone."""
-        return [Queries(self.codes[row : row + 1], self.bits[row : row + 1]) for row in range(n)]
+        return [Queries.of(self.codes[row : row + 1]) for row in range(n)]
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,14 @@ def faiss_rows(found: Any) -> Rows:
 def ask_faiss(index: Any, setting: Callable[[], None], queries: Queries) -> Any:
     setting()
     faiss.omp_set_num_threads(useful_threads(queries))
-    return index.search(queries.bits, TOP_K)
+    return index.search(queries.padded, TOP_K)
 
 
 def flat_points(bits: npt.NDArray[np.uint8]) -> list[Point]:
     """FAISS's scan."""
 
     def build() -> Any:
-        index = faiss.IndexBinaryFlat(BITS)
+        index = faiss.IndexBinaryFlat(8 * bits.shape[1])
         index.add(bits)
         return index
 
@@ -161,7 +163,7 @@ def faiss_graph_points(bits: npt.NDArray[np.uint8], links: int) -> list[Point]:
     """FAISS's graph, HNSW."""
 
     def build() -> Any:
-        index = faiss.IndexBinaryHNSW(BITS, links)
+        index = faiss.IndexBinaryHNSW(8 * bits.shape[1], links)
         index.hnsw.efConstruction = PLACING
         index.add(bits)
         return index
@@ -184,7 +186,7 @@ def inverted_points(bits: npt.NDArray[np.uint8]) -> list[Point]:
     lists = int(CENTROIDS_PER_ROOT * len(bits) ** 0.5)
 
     def build() -> Any:
-        index = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(BITS), BITS, lists)
+        index = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(8 * bits.shape[1]), 8 * bits.shape[1], lists)
         sample = np.random.default_rng(6).permutation(len(bits))[: TRAINED_ON * lists]
         index.train(bits[sample])
         index.add(bits)
@@ -208,7 +210,7 @@ def multi_hash_points(bits: npt.NDArray[np.uint8], tables: int, width: int) -> l
     """FAISS's hash tables of parts of a code, looked up with some bits flipped."""
 
     def build() -> Any:
-        index = faiss.IndexBinaryMultiHash(BITS, tables, width)
+        index = faiss.IndexBinaryMultiHash(8 * bits.shape[1], tables, width)
         index.add(bits)
         return index
 
@@ -263,13 +265,14 @@ def usearch_points(bits: npt.NDArray[np.uint8], links: int) -> list[Point]:
 
 def all_points(codes: OrdinalCodes) -> Iterable[Point]:
     bits = one_hot(codes)
+    long = padded(bits)  # for FAISS; usearch is as fast without
     yield from ordhash_points(codes)
-    yield from flat_points(bits)
-    yield from inverted_points(bits)
+    yield from flat_points(long)
+    yield from inverted_points(long)
     for tables, width in HASHES:
-        yield from multi_hash_points(bits, tables, width)
+        yield from multi_hash_points(long, tables, width)
     for links in LINKS if len(codes) <= MANY else LINKS[-1:]:
-        yield from faiss_graph_points(bits, links)
+        yield from faiss_graph_points(long, links)
         yield from usearch_points(bits, links)
 
 
