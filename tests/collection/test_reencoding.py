@@ -122,3 +122,14 @@ def test_an_empty_folder_is_refused_with_another_model_too(synced, photo_folder,
     with pytest.raises(DataError, match="mount the disk"):
         synced.sync(photo_folder, other_encoder, reencode=True)
     answers_as_before(synced, encoder)
+
+
+def test_what_is_deleted_before_it_goes_on_stays_deleted(synced, photo_folder, encoder, other_encoder, monkeypatch):
+    interrupted_after(2, KeyboardInterrupt, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        synced.sync(photo_folder, other_encoder, reencode=True)
+    monkeypatch.undo()
+    synced.delete(["apple/apple_0.jpg"])  # it has its new code
+    synced.sync(photo_folder, other_encoder, reencode=True)
+    assert "apple/apple_0.jpg" not in synced.index().keys
+    assert len(synced.index()) == 17

@@ -109,11 +109,11 @@ def sync_folder(
     todo = []
     for file in files:
         before = known.get(file.key) or failed.get(file.key)
-        if before is None or (before.size, before.modified) != (file.size, file.modified):
-            if deletions.knows(file):
-                report.hidden += 1
-            else:
-                todo.append(file)
+        # Also what has its new code already may have been deleted since.
+        if file.key not in held and deletions.knows(file):
+            report.hidden += 1
+        elif before is None or (before.size, before.modified) != (file.size, file.modified):
+            todo.append(file)
         elif isinstance(before, Failure):
             report.remembered += 1
         else:
