@@ -47,13 +47,13 @@ def test_another_file_of_that_name_is_opened_anew(path, tmp_path):
         catalogue.update([entry("b.jpg")])
     connections.close()
     with connections.opened() as catalogue:
-        assert len(catalogue) == 2
+        assert catalogue.n_images == 2
     (tmp_path / "old").mkdir()
     with Catalogue(tmp_path / "old" / path.name, FACTS, tmp_path) as other:
         other.update([entry(f"{number}.jpg") for number in range(5)])
     shutil.move(tmp_path / "old" / path.name, path)
     with connections.opened() as catalogue:
-        assert len(catalogue) == 5
+        assert catalogue.n_images == 5
     path.unlink()
     with pytest.raises(DataError, match="not a collection"), connections.opened():
         pass
@@ -75,7 +75,7 @@ def test_threads_ask_at_once(path):
     def ask():
         for _ in range(50):
             with connections.opened() as catalogue:
-                counts.append(len(catalogue))
+                counts.append(catalogue.n_images)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -133,3 +133,11 @@ def test_what_is_deleted_before_it_goes_on_stays_deleted(synced, photo_folder, e
     synced.sync(photo_folder, other_encoder, reencode=True)
     assert "apple/apple_0.jpg" not in synced.index().keys
     assert len(synced.index()) == 17
+
+
+def test_a_collection_without_any_photograph_left_hides_what_was_deleted(synced, photo_folder, other_encoder):
+    synced.delete(synced.index().keys.tolist())
+    report = synced.sync(photo_folder, other_encoder, reencode=True)
+    assert (report.encoded, report.hidden) == (0, 18)
+    assert synced.model_id == other_encoder.model_id
+    assert len(synced.index()) == 0

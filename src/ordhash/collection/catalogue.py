@@ -120,7 +120,7 @@ class Catalogue:
             facts = self.facts
             return CollectionInfo(
                 folder=self.folder,
-                count=len(self),
+                count=self.n_images,
                 unusable=self.n_failures,
                 hidden=self._total(self._deleted).count,
                 spec=facts.spec,
@@ -147,6 +147,12 @@ class Catalogue:
         """Images that could not be used."""
         with self.snapshot():
             return self._failures.rows(self._total(self._failures))
+
+    # Not as its length: then a catalogue without images would count as false.
+    @property
+    def n_images(self) -> int:
+        """How many images it holds."""
+        return self._total(self._images).count
 
     @property
     def n_failures(self) -> int:
@@ -178,9 +184,6 @@ class Catalogue:
             if absent:
                 self._check_absent(absent)
         return entries
-
-    def __len__(self) -> int:
-        return self._total(self._images).count
 
     def update(self, entries: Iterable[Entry] = (), failures: Iterable[Failure] = (), gone: Iterable[str] = ()) -> None:
         """Write images and failures, and forget keys, all in one transaction."""

@@ -37,7 +37,7 @@ def _load(path: Path, catalogue: Catalogue) -> OrdinalIndex:
     """
     index = OrdinalIndex.load(path)
     of = {} if index.metadata is None else index.metadata.schema.metadata or {}
-    if of.get(_STATE) != path.stem.encode() or len(index) != len(catalogue):
+    if of.get(_STATE) != path.stem.encode() or len(index) != catalogue.n_images:
         raise DataError(f"{path} is of another collection than {catalogue.path}")
     return index
 

@@ -87,7 +87,7 @@ def collection_of_moved(folder: Path) -> Path | None:
             continue
         try:
             with Catalogue(place / CATALOGUE) as catalogue:
-                if not catalogue.folder.exists() and len(catalogue):
+                if not catalogue.folder.exists() and catalogue.n_images:
                     check_same_images(catalogue, folder.resolve())
                     return place
         except (DataError, InputError):

@@ -105,7 +105,8 @@ def sync_folder(
     if not forget:
         check_images_there(listing, folder, held, catalogue.path.parent)
     absences = Absences(folder, catalogue.path.parent, listing, held, forget=forget)
-    deletions = Deletions((held_by or catalogue).deleted(), held, absences.is_gone)
+    holder = catalogue if held_by is None else held_by
+    deletions = Deletions(holder.deleted(), held, absences.is_gone)
     todo = []
     for file in files:
         before = known.get(file.key) or failed.get(file.key)
@@ -135,7 +136,7 @@ def sync_folder(
     catalogue.update(gone=gone + [key for key in deletions.left_out if key in known or key in failed])
     if held_by is not None:
         check_nothing_missed(held, catalogue, set(filter(absences.is_gone, held)) | deletions.left_out)
-    (held_by or catalogue).note_deleted(deletions.found, deletions.outdated())
+    holder.note_deleted(deletions.found, deletions.outdated())
     left = Counter(entry.content for entry in held.values() if absences.is_gone(entry.key))
     report.forgotten = left.total() - (placed & left).total()  # those that are there under a new name have moved
     report.kept = len(absences.missing())
