@@ -26,14 +26,14 @@ def path(tmp_path):
 def test_a_connection_is_kept_for_the_next_call_and_sees_what_others_write(path):
     connections = Connections(path)
     with connections.opened() as first:
-        assert len(first) == 1
+        assert first.n_images == 1
     with connections.opened() as second:
         assert second is first
         with connections.opened() as third:  # the kept one is in use
             assert third is not second
         with Catalogue(path) as other:
             other.update([entry("b.jpg")])
-        assert (len(second), len(third)) == (2, 2)
+        assert (second.n_images, third.n_images) == (2, 2)
     connections.close()
     with connections.opened() as fourth:
         assert fourth is not first
