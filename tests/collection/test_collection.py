@@ -1,5 +1,6 @@
 """A collection stays in step with its folder, whatever happens to either."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -18,6 +19,7 @@ from PIL import Image
 from ordhash import Encoder, OrdinalIndex
 from ordhash.codes.file import read_codes
 from ordhash.collection import Collection, sync
+from ordhash.collection import collection as module
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.fingerprints import NEAR_DUPLICATE
 from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
@@ -473,3 +475,21 @@ def test_looking_at_the_progress_gets_in_nobodys_way(collection, photo_folder, e
     finally:
         over.set()
     assert len(collection.index()) == 8
+
+
+def test_rows_are_of_the_model_that_was_checked(collection, photo_folder, encoder, monkeypatch):
+    """Between the check and the rows, nobody can commit codes of another model."""
+    collection.sync(photo_folder, encoder)
+    check, tried = module.check_same_model, []
+
+    def change(*models, **names):
+        database = sqlite3.connect(collection.path / "catalogue.sqlite", isolation_level=None, timeout=0)
+        with contextlib.closing(database), pytest.raises(sqlite3.OperationalError, match="locked"):
+            database.execute("UPDATE images SET code = zeroblob(12)")
+        tried.append(models)
+        check(*models, **names)
+
+    monkeypatch.setattr(module, "check_same_model", change)
+    (entry,) = collection.entries(["apple/apple_0.jpg"], model_id=encoder.model_id)
+    assert entry.code != bytes(12)
+    assert len(tried) == 1

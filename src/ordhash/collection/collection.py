@@ -208,7 +208,7 @@ class Collection:
             OtherModelError: Another model did.
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._connections.opened() as catalogue:
+        with self._connections.opened() as catalogue, catalogue.snapshot():  # or codes may be of the next model
             check_same_model(
                 model_id,
                 catalogue.facts.model_id,
