@@ -37,7 +37,7 @@ def test_a_connection_is_kept_for_the_next_call_and_sees_what_others_write(path)
     connections.close()
     with connections.opened() as fourth:
         assert fourth is not first
-        assert len(fourth) == 2
+        assert fourth.n_images == 2
     connections.close()
 
 
