@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ordhash.codes import OrdinalCodes
+from ordhash.codes import OrdinalCodes, ordinal_distances
 from ordhash.learn.crossfitting import crossfitted_calibrations, epochs_of_pairs
 from ordhash.learn.validation import calibrations, leave_one_out_map
 
@@ -39,17 +39,21 @@ def test_a_pair_has_no_say_in_where_it_is_measured():
         assert epochs_of_pairs(changed, labels)[i, j] == chosen[i, j]
 
 
-def test_epochs_chosen_by_noise_promise_too_much_and_crossfitted_ones_do_not():
-    rng, classes = np.random.default_rng(3), np.repeat(np.arange(2), 8)
-    labels, distances = np.eye(2, dtype=bool)[classes], []
+def test_an_epoch_chosen_by_noise_looks_good_on_its_own_pairs_and_not_on_others():
+    rng, classes = np.random.default_rng(3), np.repeat(np.arange(2), 10)
+    labels, apart = np.eye(2, dtype=bool)[classes], ~np.eye(20, dtype=bool)
+    alike, own, others = (classes[:, None] == classes)[apart], [], []
     for _ in range(6):
-        epochs = [rng.normal(size=(16, 4, 4)).astype(np.float32) for _ in range(6)]  # nothing was learned
-        qualities = [leave_one_out_map(OrdinalCodes.from_scores(scores), labels) for scores in epochs]
-        chosen = calibrations(epochs[int(np.argmax(qualities))], labels)[0]
-        crossfitted = crossfitted_calibrations(epochs, labels)[0]
-        distances.append((chosen.likelihood(2), crossfitted.likelihood(2)))
-    by_itself, by_others = np.mean(distances, axis=0)
-    assert by_others < by_itself
+        epochs = [rng.normal(size=(20, 4, 4)).astype(np.float32) for _ in range(6)]  # nothing was learned
+        codes = [OrdinalCodes.from_scores(scores) for scores in epochs]
+        distances = np.stack([ordinal_distances(some, some)[apart] for some in codes]).astype(float)
+        nearer = distances[:, ~alike].mean(axis=1) - distances[:, alike].mean(axis=1)
+        best = int(np.argmax([leave_one_out_map(some, labels) for some in codes]))
+        measured = distances[epochs_of_pairs(epochs, labels)[apart], np.arange(len(alike))]
+        own.append(nearer[best])
+        others.append(measured[~alike].mean() - measured[alike].mean())
+    assert np.mean(own) > 0.1
+    assert abs(np.mean(others)) < np.mean(own) / 2
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])

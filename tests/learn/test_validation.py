@@ -193,7 +193,7 @@ def test_leave_one_out_map_without_relevant_others():
 
 
 def bounds_slowly(pairs, independent=lambda block: len(block)):
-    """Bounds of groups of distances whose shares would rise, each at least as high as those behind it.
+    """Bounds of distances, from the rest of the group whose shares would rise, at least as high as those behind it.
 
     Args:
         pairs: Distance, relevance and image.
@@ -207,9 +207,11 @@ def bounds_slowly(pairs, independent=lambda block: len(block)):
             blocks[-1] = blocks[-1] + last
     expected, best = {}, 0.0
     for block in reversed(blocks):
-        n, share = independent(block), share_of(block)
-        best = max(best, stats.beta.ppf(0.05, share * n, n - share * n + 1) if share else 0.0)
-        expected |= {distance: best for distance, *_ in block}
+        for distance in sorted({distance for distance, *_ in block}, reverse=True):
+            rest = [pair for pair in block if pair[0] >= distance]
+            n, share = independent(rest), share_of(rest)
+            best = max(best, stats.beta.ppf(0.05, share * n, n - share * n + 1) if share else 0.0)
+            expected[distance] = best
     return dict(sorted(expected.items()))
 
 

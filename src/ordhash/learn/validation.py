@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import Any
 
 import numpy as np
@@ -231,12 +232,12 @@ def calibrate(
 
     Pairs at the same integer distance form one point. Float distances (asymmetric) are binned by quantiles of the
     relevant pairs; each bin is one point, at its mean. Isotonic regression pools neighbouring points where the share
-    rises. Of the share p of such a group the lower confidence bound is taken that is right in 95 % of all cases
-    (Clopper and Pearson, Biometrika 1934): the 0.05-quantile of Beta(k, m - k + 1) with k = p m relevant among m
-    independent pairs; 0 if k = 0. Pairs that share an image are not independent. Of the pairs between n images only
-    n / 2 share none, and averages of all pairs vary at most as averages of so many (Hoeffding, JASA 1963, section 5),
-    so m = n / 2. Where a larger distance has a higher bound, that holds for the smaller one too, as the share never
-    rises.
+    rises. The bound of a point is that of the pairs from there to the end of its pool: nearer ones could only raise it.
+    Of their share p the lower confidence bound is taken that is right in 95 % of all cases (Clopper and Pearson,
+    Biometrika 1934): the 0.05-quantile of Beta(k, m - k + 1) with k = p m relevant among m independent pairs; 0 if
+    k = 0. Pairs that share an image are not independent. Of the pairs between n images only n / 2 share none, and
+    averages of all pairs vary at most as averages of so many (Hoeffding, JASA 1963, section 5), so m = n / 2. Where a
+    larger distance has a higher bound, that holds for the smaller one too, as the share never rises.
 
     Args:
         distances: Integers or floats (m,).
@@ -246,7 +247,7 @@ def calibrate(
 
     >>> distances, relevance = np.repeat([0, 1], 40), np.repeat([True, False], 40)
     >>> calibrate(distances, relevance).likelihoods
-    (0.927837, 0.0)
+    (0.927842, 0.0)
     """
     whole = np.issubdtype(distances.dtype, np.integer)
     if whole:
@@ -258,18 +259,19 @@ def calibrate(
     groups = (np.cumsum(there) - 1)[groups]
     pairs = np.bincount(groups)
     means = np.bincount(groups, weights=distances.astype(np.float64)) / pairs
-    shares = np.bincount(groups, weights=relevance) / pairs
-    pooled = isotonic_regression(shares, weights=pairs, increasing=False)
-    block_of = np.repeat(np.arange(len(pooled.blocks) - 1), np.diff(pooled.blocks))
-    blocks = block_of[groups]
-    if images is None:
-        independent: npt.NDArray[Any] = np.bincount(blocks)
-    else:
-        seen = np.zeros((len(pooled.blocks) - 1, images.max() + 1), dtype=bool)
-        seen[blocks, images] = True
-        independent = seen.sum(axis=1) / 2
-    bounds = lower_bound(pooled.x[pooled.blocks[:-1]], independent)
-    likelihoods = np.maximum.accumulate(bounds[::-1])[::-1][block_of]
+    hits = np.bincount(groups, weights=relevance)
+    pools = isotonic_regression(hits / pairs, weights=pairs, increasing=False).blocks
+    shares, independent = np.zeros(len(pairs)), np.zeros(len(pairs))
+    seen = np.zeros((len(pairs), 1 if images is None else images.max() + 1), dtype=bool)
+    if images is not None:
+        seen[groups, images] = True
+    for start, end in itertools.pairwise(pools.tolist()):
+        backwards = slice(end - 1, start - 1 if start else None, -1)
+        count = pairs[backwards].cumsum()
+        shares[backwards] = hits[backwards].cumsum() / count
+        together = np.logical_or.accumulate(seen[backwards]).sum(axis=1)
+        independent[backwards] = count if images is None else together / 2
+    likelihoods = np.maximum.accumulate(lower_bound(shares, independent)[::-1])[::-1]
     knots = [round(mean) if whole else mean for mean in means.tolist()]
     return Calibration(tuple(knots), tuple(likelihoods.round(6).tolist()), len(distances))
 
