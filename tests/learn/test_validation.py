@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -219,6 +220,12 @@ def share_of(block):
     return sum(relevant for _, relevant, *_ in block) / len(block)
 
 
+def effective(block):
+    """Independent pairs among those of a group, each of which stands twice, once with either image."""
+    counts = Counter(image for *_, image in block)
+    return len(block) ** 2 / sum(count**2 for count in counts.values()) / 2
+
+
 @settings(deadline=None, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.integers(0, 9)), min_size=1, max_size=200).filter(
@@ -233,7 +240,7 @@ def test_calibration_is_the_bound_by_distance_that_never_rises(pairs):
     assert all(isinstance(distance, int) for distance in found.distances)
     np.testing.assert_allclose(found.likelihoods, list(expected.values()), atol=1e-6)
     assert found.pairs == len(pairs)
-    shared = bounds_slowly(pairs, lambda block: len({image for *_, image in block}) / 2)
+    shared = bounds_slowly(pairs, effective)
     found = calibrate(distances, relevance, images)
     np.testing.assert_allclose(found.likelihoods, list(shared.values()), atol=1e-6)
 
@@ -272,6 +279,19 @@ def test_bounds_hold_in_19_of_20_cases_where_pairs_share_images(n, wrong):
     assert held >= 0.95
 
 
+def test_few_images_between_two_kinds_do_not_speak_for_many_pairs():
+    # Three images are at distance 1 to all 20 of their class, and are the only ones that are apart from it.
+    scores = np.zeros((60, 2, 3), np.float32)
+    classes = np.repeat(np.arange(3), 20)
+    scores[np.arange(60), :, classes] = 1
+    scores[[0, 20, 40], 1] = np.roll(scores[[0, 20, 40], 1], 1, axis=1)
+    ordinal, _ = calibrations(
+        np.pad(scores, ((0, 0), (0, 0), (0, 1)), constant_values=-1), np.eye(3, dtype=bool)[classes]
+    )
+    assert ordinal.likelihood(0) > 0.85
+    assert ordinal.likelihood(1) < 0.4  # half of its 228 pairs are relevant
+
+
 def test_asymmetric_distances_are_pooled_between_quantiles():
     rng = np.random.default_rng(0)
     distances = rng.uniform(0, 10, 200_000).astype(np.float32)
@@ -294,7 +314,7 @@ def test_calibrations_compare_every_image_with_every_other():
         for j in range(60)
         if i != j
     ]
-    expected = bounds_slowly(pairs, lambda block: len({image for *_, image in block}) / 2)
+    expected = bounds_slowly(pairs, effective)
     np.testing.assert_allclose(ordinal.likelihoods, list(expected.values()), atol=1e-6)
     assert ordinal.pairs == asymmetric.pairs == 60 * 59
     assert asymmetric.likelihood(0.0) > 0.5 > 0.2 > asymmetric.likelihood(5.0)

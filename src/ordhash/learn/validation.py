@@ -235,9 +235,11 @@ def calibrate(
     rises. The bound of a point is that of the pairs from there to the end of its pool: nearer ones could only raise it.
     Of their share p the lower confidence bound is taken that is right in 95 % of all cases (Clopper and Pearson,
     Biometrika 1934): the 0.05-quantile of Beta(k, m - k + 1) with k = p m relevant among m independent pairs; 0 if
-    k = 0. Pairs that share an image are not independent. Of the pairs between n images only n / 2 share none, and
-    averages of all pairs vary at most as averages of so many (Hoeffding, JASA 1963, section 5), so m = n / 2. Where a
-    larger distance has a higher bound, that holds for the smaller one too, as the share never rises.
+    k = 0. Pairs that share an image are not independent: their relevance is correlated by at most a half (Hoeffding,
+    Annals of Mathematical Statistics 1948, on U-statistics of two arguments), so the mean of P pairs, N_i of them with
+    image i, varies at most as that of m = 2 P^2 / sum N_i^2 independent ones. Of all pairs between n images that is
+    n / 2; less where a few images between two kinds make up most pairs of a distance. Where a larger distance has a
+    higher bound, that holds for the smaller one too, as the share never rises.
 
     Args:
         distances: Integers or floats (m,).
@@ -262,15 +264,17 @@ def calibrate(
     hits = np.bincount(groups, weights=relevance)
     pools = isotonic_regression(hits / pairs, weights=pairs, increasing=False).blocks
     shares, independent = np.zeros(len(pairs)), np.zeros(len(pairs))
-    seen = np.zeros((len(pairs), 1 if images is None else images.max() + 1), dtype=bool)
+    of_images = None
     if images is not None:
-        seen[groups, images] = True
+        width = int(images.max()) + 1
+        of_images = np.bincount(groups * width + images, minlength=len(pairs) * width).reshape(-1, width)
     for start, end in itertools.pairwise(pools.tolist()):
         backwards = slice(end - 1, start - 1 if start else None, -1)
         count = pairs[backwards].cumsum()
         shares[backwards] = hits[backwards].cumsum() / count
-        together = np.logical_or.accumulate(seen[backwards]).sum(axis=1)
-        independent[backwards] = count if images is None else together / 2
+        independent[backwards] = count
+        if of_images is not None:  # a pair stands twice, once with either image
+            independent[backwards] = count**2 / (of_images[backwards].cumsum(axis=0) ** 2).sum(axis=1) / 2
     likelihoods = np.maximum.accumulate(lower_bound(shares, independent)[::-1])[::-1]
     knots = [round(mean) if whole else mean for mean in means.tolist()]
     return Calibration(tuple(knots), tuple(likelihoods.round(6).tolist()), len(distances))
