@@ -168,14 +168,16 @@ def test_a_truncated_index_is_refused(index, tmp_path):
             OrdinalIndex.load(path)
 
 
-def test_damaged_bytes_are_refused_or_harmless(index, tmp_path):
+def test_every_damaged_byte_is_refused_or_harmless(index, tmp_path):
+    """ORDHASH_TEST_FLIPS=1000 damages more of them."""
+    flips = int(os.environ.get("ORDHASH_TEST_FLIPS", "300"))
     path = tmp_path / "photos.index"
     index.save(path)
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     refused = 0
     names_of_column = [found.start() for found in re.finditer(b"label", whole)]
-    for position in [*names_of_column, *rng.choice(len(whole), 300, replace=False)]:
+    for position in [*names_of_column, *rng.choice(len(whole), flips, replace=False)]:
         damaged = bytearray(whole)
         damaged[position] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
@@ -183,6 +185,8 @@ def test_damaged_bytes_are_refused_or_harmless(index, tmp_path):
             loaded = OrdinalIndex.load(path)
         except DataError:
             refused += 1
-        else:
-            loaded.search(loaded.codes[:1], top_k=2)
-    assert refused > 0
+        else:  # only the seal itself
+            np.testing.assert_array_equal(loaded.codes.symbols, index.codes.symbols)
+            assert loaded.keys.tolist() == index.keys.tolist()
+            assert loaded.metadata.equals(index.metadata)
+    assert refused > 0.75 * flips

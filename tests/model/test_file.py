@@ -306,11 +306,13 @@ def test_damaged_json_is_refused(path, text):
 
 
 def test_every_damaged_byte_is_noticed_or_harmless(path):
+    """ORDHASH_TEST_FLIPS=1000 damages more of them."""
+    flips = int(os.environ.get("ORDHASH_TEST_FLIPS", "200"))
     whole = path.read_bytes()
     info = load_model(path).info
     rng = np.random.default_rng(0)
     noticed = 0
-    for position in rng.choice(len(whole), 200, replace=False):
+    for position in rng.choice(len(whole), flips, replace=False):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
@@ -321,7 +323,7 @@ def test_every_damaged_byte_is_noticed_or_harmless(path):
         else:  # only the seal itself
             assert model.info == info
             assert onnx.load_from_string(model.graph).graph == onnx.load_from_string(whole).graph
-    assert noticed > 150
+    assert noticed > 0.75 * flips
 
 
 def changed(path, change):
