@@ -704,8 +704,11 @@ def test_a_problem_of_the_collection_is_shown_until_it_is_over(visit, changing):
 
 
 def test_an_empty_collection_says_so_and_takes_a_first_photograph(visit, tmp_path, calibrated_model):
-    (tmp_path / "photos").mkdir()
-    with _serving(_collection(tmp_path / "photos", calibrated_model)) as address:
+    path = _collection(_folder(tmp_path / "photos", 1), calibrated_model)
+    for photograph in (tmp_path / "photos").rglob("*.jpg"):
+        photograph.unlink()
+    Collection(path).sync(tmp_path / "photos", Encoder(calibrated_model), forget=True)
+    with _serving(path) as address:
         page = visit(address).page
         expect(page.get_by_role("heading", name="No photographs yet")).to_be_visible()
         expect(page.locator("#grid")).to_be_hidden()
