@@ -15,6 +15,7 @@ from ordhash.evaluation.metrics import (
     precision_recall_curve,
     precision_within,
 )
+from ordhash.evaluation.tie_aware import expected_average_precision
 
 
 def ap_of_ranking(relevance, cutoff=None, convention="normal"):
@@ -63,6 +64,15 @@ def test_average_precision_is_the_mean_best_and_worst_over_every_order_of_ties(c
     for ties, wanted in (("expected", np.mean(each)), ("best", max(each)), ("worst", min(each))):
         found = average_precision(distances[None], relevance[None], cutoff=cutoff, ties=ties)
         np.testing.assert_allclose(found, [wanted], rtol=1e-12, err_msg=ties)
+
+
+@settings(deadline=None, derandomize=True)
+@given(small_cases(dtypes=(np.uint16,)))
+def test_counts_at_every_distance_give_the_expected_average_precision(case):
+    distances, relevance = case
+    counts = [np.bincount(some, minlength=5)[None] for some in (distances, distances[relevance])]
+    wanted = average_precision(distances[None], relevance[None])
+    np.testing.assert_allclose(expected_average_precision(*counts), wanted, rtol=1e-12)
 
 
 @settings(deadline=None, derandomize=True)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ordhash.codes import ordinal_distances
 from ordhash.codes.codes import OrdinalCodes
 from ordhash.data import ImageSet, read_folder
 from ordhash.errors import InputError
@@ -19,6 +20,7 @@ from ordhash.learn.validation import (
     labels_of,
     leave_one_out_map,
     lower_bound,
+    neighbour_counts,
     usable,
 )
 
@@ -183,6 +185,20 @@ def test_leave_one_out_map_searches_every_image_among_the_others(seed):
             expected.append(average_precision_slowly(distances, relevant))
     found = leave_one_out_map(OrdinalCodes.from_symbols(symbols, arity=2), labels)
     assert found == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_neighbours_are_counted_by_fold_and_distance():
+    n = 520  # more than are counted at once
+    rng = np.random.default_rng(0)
+    codes = OrdinalCodes.from_symbols(rng.integers(0, 2, (n, 3)).astype(np.uint8), arity=2)
+    labels, folds = rng.random((n, 4)) < 0.4, rng.integers(0, 3, n)
+    counts = neighbour_counts(codes, labels, folds)
+    assert counts.shape == (2, n, 3, 4)
+    for one in (0, 1, 511, 512, 519):
+        distances, alike = ordinal_distances(codes[[one]], codes)[0], (labels & labels[one]).any(axis=1)
+        for fold, distance in itertools.product(range(3), range(4)):
+            there = (folds == fold) & (distances == distance) & (np.arange(n) != one)
+            assert counts[:, one, fold, distance].tolist() == [there.sum(), (there & alike).sum()]
 
 
 def test_leave_one_out_map_without_relevant_others():

@@ -14,6 +14,7 @@ from ordhash.evaluation.metrics import (
     precision_within,
 )
 from ordhash.evaluation.report import Quality, Report, cosine_distances, evaluate, rank_quality
+from ordhash.evaluation.tie_aware import expected_average_precision
 
 __all__ = [
     "Convention",
@@ -28,6 +29,7 @@ __all__ = [
     "draw_curves",
     "draw_results",
     "evaluate",
+    "expected_average_precision",
     "mean_average_precision",
     "ndcg",
     "peak_inside",

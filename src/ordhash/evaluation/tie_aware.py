@@ -23,6 +23,7 @@ __all__ = [
     "average_precisions",
     "check_conventions",
     "check_relevant",
+    "expected_average_precision",
     "interpolated_precision",
     "precisions_at",
 ]
@@ -62,6 +63,29 @@ def average_precisions(queries: Sequence[Levels], last: int, orders: Sequence[Ti
             counted = min(whole, last) if convention == "normal" else whole
             values[:, row] = [_precision_sum(used, last, one, harmonic) / counted for one in orders]
     return values
+
+
+def expected_average_precision(items: npt.NDArray[np.integer[Any]], relevant: npt.NDArray[np.integer[Any]]) -> Floats:
+    """Average precision of every query, expected over all orders of ties, from counts at every possible distance.
+
+    As [average_precision][ordhash.evaluation.average_precision] of the distances; counts can be added up, so one count
+    of parts of a database serves all their unions.
+
+    Args:
+        items: Items at distance 0, 1, 2, ... of every query, (q, distances); a distance may have none.
+        relevant: How many of them are relevant, (q, distances); at least one a query.
+
+    Returns:
+        float64 (q,).
+
+    >>> expected_average_precision(np.array([[1, 0, 2, 1]]), np.array([[1, 0, 1, 0]]))
+    array([0.91666667])
+    """
+    most = int(items.sum(axis=1).max(initial=0))
+    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, most + 1))])
+    N, R = np.cumsum(items, axis=1) - items, np.cumsum(relevant, axis=1) - relevant
+    sums = _expected_sums(np.maximum(items, 1), relevant, N, R, items, harmonic)
+    return np.asarray(np.where(relevant > 0, sums, 0.0).sum(axis=1) / relevant.sum(axis=1))
 
 
 def precisions_at(queries: Sequence[Levels], k: Sequence[int]) -> Floats:

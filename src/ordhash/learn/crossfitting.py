@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes, asymmetric_distances, ordinal_distances
-from ordhash.learn.validation import calibrations_of, leave_one_out_map
+from ordhash.learn.validation import calibrations_of, map_of_counts, neighbour_counts
 from ordhash.model import Calibration
 
 __all__ = ["crossfitted_calibrations", "epochs_of_pairs"]
@@ -61,11 +61,17 @@ def epochs_of_pairs(epochs: Sequence[Scores], labels: npt.NDArray[np.bool_]) -> 
     chosen = np.full((n, n), last, np.intp)
     if not last:
         return chosen
-    codes = [OrdinalCodes.from_scores(scores) for scores in epochs]
     folds = np.arange(n) % _FOLDS  # images of a class stand together: every fold has some of each
-    for one, other in itertools.combinations_with_replacement(range(_FOLDS), 2):
-        rest = np.flatnonzero((folds != one) & (folds != other))
-        qualities = [leave_one_out_map(some[rest], labels[rest]) for some in codes]
-        best = max(range(last + 1), key=lambda epoch: (qualities[epoch] or 0.0, epoch))
+    pairs = list(itertools.combinations_with_replacement(range(min(_FOLDS, n)), 2))
+    qualities = np.zeros((len(pairs), len(epochs)))
+    for epoch, scores in enumerate(epochs):
+        counts = neighbour_counts(OrdinalCodes.from_scores(scores), labels, folds)
+        whole = counts.sum(axis=2)
+        for row, (one, other) in enumerate(pairs):
+            queries = (folds != one) & (folds != other)
+            rest = whole - counts[:, :, one] - (counts[:, :, other] if other != one else 0)
+            qualities[row, epoch] = map_of_counts(*rest[:, queries]) or 0.0
+    for row, (one, other) in enumerate(pairs):
+        best = last - int(np.argmax(qualities[row, ::-1]))
         chosen[np.ix_(folds == one, folds == other)] = chosen[np.ix_(folds == other, folds == one)] = best
     return chosen

@@ -14,7 +14,7 @@ from scipy.special import betaincinv
 from ordhash.codes import OrdinalCodes, asymmetric_distances, ordinal_distances
 from ordhash.data import ImageSet, open_rgb
 from ordhash.errors import ImageError, InputError, TooFewImagesError
-from ordhash.evaluation import average_precision
+from ordhash.evaluation import expected_average_precision
 from ordhash.model import MOST_LEARNED_FROM, Calibration
 from ordhash.support import Advance, some_usable
 
@@ -31,12 +31,15 @@ __all__ = [
     "labels_of",
     "leave_one_out_map",
     "lower_bound",
+    "map_of_counts",
+    "neighbour_counts",
     "rows_of_neighbourhoods",
     "usable",
 ]
 
 LEAST_UNLABELLED = 50
 _CALIBRATED_IMAGES = 2000  # whose four million pairs are enough
+_COUNTED_ROWS = 512  # at once, so that 10,000 images need no 10^8 distances in memory
 _KNOTS = 64
 _CONFIDENCE = 0.95
 
@@ -173,15 +176,47 @@ def leave_one_out_map(codes: OrdinalCodes, labels: npt.NDArray[np.bool_]) -> flo
         codes: n codes.
         labels: bool (n, n_classes).
     """
-    others = ~np.eye(len(codes), dtype=bool)
-    relevance = (labels.astype(np.float32) @ labels.T.astype(np.float32) > 0) & others
-    rows = np.flatnonzero(relevance.any(axis=1))
-    if len(rows) == 0:
-        return None
-    # Removing the diagonal shifts the entries right of it by one.
-    distances = ordinal_distances(codes[rows], codes)[others[rows]].reshape(len(rows), -1)
-    relevance = relevance[rows][others[rows]].reshape(len(rows), -1)
-    return float(np.mean(average_precision(distances, relevance)))
+    return map_of_counts(*neighbour_counts(codes, labels, np.zeros(len(codes), np.intp)).sum(axis=2))
+
+
+def map_of_counts(items: npt.NDArray[np.int64], relevant: npt.NDArray[np.int64]) -> float | None:
+    """Tie-aware mAP of the queries that have a relevant item; None if there is none.
+
+    Args:
+        items: Items at every distance of every query, (q, distances).
+        relevant: How many of them are relevant, (q, distances).
+    """
+    rows = relevant.any(axis=1)
+    return float(np.mean(expected_average_precision(items[rows], relevant[rows]))) if rows.any() else None
+
+
+def neighbour_counts(
+    codes: OrdinalCodes, labels: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]
+) -> npt.NDArray[np.int64]:
+    """How many other images of each fold are at each distance of an image, and how many of these are relevant to it.
+
+    Args:
+        codes: n codes.
+        labels: bool (n, n_classes).
+        folds: Fold of every image, intp (n,), from 0.
+
+    Returns:
+        int64 (2, n, folds, n_segments + 1): all images, and the relevant ones.
+    """
+    n, n_folds, n_distances = len(codes), int(folds.max(initial=0)) + 1, codes.spec.n_segments + 1
+    counts = np.empty((2, n, n_folds * n_distances), np.int64)
+    given = labels.astype(np.float32)
+    for start in range(0, n, _COUNTED_ROWS):
+        rows = slice(start, start + _COUNTED_ROWS)
+        tallies = folds * n_distances + ordinal_distances(codes[rows], codes)
+        others = np.ones(tallies.shape, np.bool_)
+        np.fill_diagonal(others[:, start:], False)
+        tallies += np.arange(len(tallies))[:, None] * counts.shape[2]
+        relevant = (given[rows] @ given.T > 0) & others
+        for kind, wanted in enumerate((others, relevant)):
+            tally = np.bincount(tallies[wanted], minlength=len(tallies) * counts.shape[2])
+            counts[kind, rows] = tally.reshape(len(tallies), -1)
+    return counts.reshape(2, n, n_folds, n_distances)
 
 
 def calibrated_rows(n: int) -> npt.NDArray[np.intp]:
