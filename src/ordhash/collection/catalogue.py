@@ -18,10 +18,10 @@ from ordhash.codes import CodeFacts, CodeSpec
 from ordhash.collection.database import DamagedError, Database
 from ordhash.collection.rows import CollectionInfo, DeletedFile, Entry, Failure, digest_of
 from ordhash.collection.schema import FORMAT, SCHEMA, check_format
-from ordhash.collection.tables import Table, Total, tables_of
+from ordhash.collection.tables import Table, Total, digest_of_facts, tables_of
 from ordhash.errors import DataError
 
-__all__ = ["DELETE_AGAIN", "Catalogue", "total_in"]
+__all__ = ["DELETE_AGAIN", "Catalogue", "rewritten"]
 
 DELETE_AGAIN = "sync with --undelete, then delete again what was deleted"
 """What to do about a damaged list of deleted photographs."""
@@ -263,8 +263,7 @@ class Catalogue:
         Raises:
             DataError: What cannot be made anew is damaged: the facts, or the list of what was deleted.
         """
-        fresh = self.path.with_name(f"{self.path.name}.mended")
-        fresh.unlink(missing_ok=True)  # of a process that was killed, or a disk that was full
+        _beside(self.path).unlink(missing_ok=True)  # of a process that was killed, or a disk that was full
         with self.snapshot():
             facts = self._facts()
             entries, damages = self._images.scan(self._total(self._images))
@@ -272,14 +271,12 @@ class Catalogue:
             deleted = self.deleted()
             if not damages and not more and not self._problems(1):
                 return entries
-        with Catalogue(fresh, self.facts, self.folder) as other, other._changing() as values:
+        with rewritten(self.path, self.facts, self.folder) as other, other._changing() as values:
             values.update(facts)
             other._images.add(entries)
             other._failures.add(failures)
             other._deleted.add(deleted)
-        fresh.chmod(self.path.stat().st_mode & 0o777)
         self.close()
-        fresh.replace(self.path)
         self._open()
         return entries
 
@@ -328,13 +325,13 @@ class Catalogue:
     def _facts(self) -> dict[str, str]:
         with self.snapshot():
             facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
-        if facts.pop("digest", None) != _digest_of_facts(facts):
+        if facts.pop("digest", None) != digest_of_facts(facts):
             raise DamagedError(self._db.damaged("its facts are wrong"))
         return facts
 
     def _write_facts(self, facts: dict[str, str]) -> None:
         self._db.execute("DELETE FROM facts")
-        rows = {**facts, "digest": _digest_of_facts(facts)}
+        rows = {**facts, "digest": digest_of_facts(facts)}
         self._db.executemany("INSERT INTO facts VALUES (?, ?)", rows.items())
 
     def _schema(self) -> list[str]:
@@ -364,8 +361,30 @@ class Catalogue:
         """Raise an error if this is a catalogue of another version, unless only a bit of that number has changed."""
         facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
         digest = facts.pop("digest", None)
-        if "format" in facts and digest != _digest_of_facts({**facts, "format": str(FORMAT)}):
+        if "format" in facts and digest != digest_of_facts({**facts, "format": str(FORMAT)}):
             check_format(self.path, str(facts["format"]))
+
+
+@contextmanager
+def rewritten(path: Path, facts: CodeFacts, folder: Path) -> Iterator[Catalogue]:
+    """An empty catalogue, which takes the place of another one when all is in it.
+
+    Args:
+        path: The catalogue to replace; it stays as it is after an error.
+        facts: Shape and model of the codes.
+        folder: The folder of the images.
+    """
+    fresh = _beside(path)
+    fresh.unlink(missing_ok=True)
+    with Catalogue(fresh, facts, folder) as catalogue:
+        yield catalogue
+    fresh.chmod(path.stat().st_mode & 0o777)
+    fresh.replace(path)
+
+
+def _beside(path: Path) -> Path:
+    """Where a catalogue is written anew."""
+    return path.with_name(f"{path.name}.mended")
 
 
 def _values_of(facts: CodeFacts) -> dict[str, str]:
@@ -375,18 +394,3 @@ def _values_of(facts: CodeFacts) -> dict[str, str]:
         "model_id": facts.model_id or "",
         "model_path": facts.model_path or "",
     }
-
-
-def total_in(facts: dict[str, str], table: str) -> Total | None:
-    """The total of a table by facts that may be damaged; None if they are.
-
-    Args:
-        facts: As the database holds them.
-        table: Name of the table.
-    """
-    others = {name: value for name, value in facts.items() if name != "digest"}
-    return Total.of(facts[table]) if facts.get("digest") == _digest_of_facts(others) else None
-
-
-def _digest_of_facts(facts: dict[str, str]) -> str:
-    return digest_of(sorted(map(ascii, facts.items()))).hex()

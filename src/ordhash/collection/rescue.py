@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from ordhash.codes import CodeFacts
-from ordhash.collection.catalogue import DELETE_AGAIN, Catalogue, total_in
+from ordhash.collection.catalogue import DELETE_AGAIN, Catalogue, rewritten
 from ordhash.collection.database import DamagedError, Database
-from ordhash.collection.tables import tables_of
+from ordhash.collection.tables import tables_of, total_in
 from ordhash.collection.upkeep import MODEL
 from ordhash.errors import DataError
 
@@ -78,13 +78,9 @@ def _mend(path: Path, facts: CodeFacts, folder: Path, *, undelete: bool) -> None
         facts = CodeFacts(facts.spec, facts.model_id, before["model_path"])
     # A folder that cannot be read is none, so that the sync compares contents.
     folder = Path(before.get("folder", path.with_name("unknown")))
-    fresh = path.with_name(f"{path.name}.mended")
-    fresh.unlink(missing_ok=True)
-    with Catalogue(fresh, facts, folder) as catalogue:
+    with rewritten(path, facts, folder) as catalogue:
         catalogue.update(entries if same else (), unusable)
         catalogue.note_deleted(gone)
-    fresh.chmod(path.stat().st_mode & 0o777)
-    fresh.replace(path)
 
 
 def _with_first_page(content: bytes, fresh: bytes) -> bytes:

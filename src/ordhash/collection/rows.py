@@ -47,6 +47,11 @@ class Entry:
     fingerprint: bytes | None
     unlike: int | None = None
 
+    @property
+    def is_unlike(self) -> bool | None:
+        """``unlike`` as a truth value."""
+        return None if self.unlike is None else bool(self.unlike)
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     R = TypeVar("R")
 
-__all__ = ["Table", "Total", "tables_of"]
+__all__ = ["Table", "Total", "digest_of_facts", "tables_of", "total_in"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,26 @@ class Total:
         """
         added = sign * sum(int.from_bytes(digest, "big") for digest in digests)
         return Total(self.count + sign * len(digests), (self.digests + added) % (1 << 64))
+
+
+def digest_of_facts(facts: dict[str, str]) -> str:
+    """Digest of the facts of a catalogue.
+
+    Args:
+        facts: All but their digest.
+    """
+    return digest_of(sorted(map(ascii, facts.items()))).hex()
+
+
+def total_in(facts: dict[str, str], table: str) -> Total | None:
+    """The total of a table by facts that may be damaged; None if they are.
+
+    Args:
+        facts: As the database holds them.
+        table: Name of the table.
+    """
+    others = {name: value for name, value in facts.items() if name != "digest"}
+    return Total.of(facts[table]) if facts.get("digest") == digest_of_facts(others) else None
 
 
 def tables_of(db: Database) -> tuple[Table[Entry], Table[Failure], Table[DeletedFile]]:

@@ -145,11 +145,11 @@ def with_pictures(
     return tuple(
         dataclasses.replace(
             answer,
-            likelihood=None if entry.unlike else answer.likelihood,
+            likelihood=None if entry.is_unlike else answer.likelihood,
             near_duplicate=near_duplicate,
             group=group,
             agreeing=tuple(row),
-            unlike=None if entry.unlike is None else bool(entry.unlike),
+            unlike=entry.is_unlike,
         )
         for (answer, entry), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
     )

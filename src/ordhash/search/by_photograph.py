@@ -39,9 +39,8 @@ def search_by_photograph(
     code = OrdinalCodes.from_packed(packed, encoder.spec, model_id=encoder.model_id)
     result = index.search(code, top_k=top_k, where=rows_that_meet(index, conditions))
     found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, result.rows[0]))
-    if encoder.info.calibration is not None and not entry.unlike:
+    if encoder.info.calibration is not None and not entry.is_unlike:
         found = with_likelihoods(found, encoder.info.calibration.likelihood(result.distances[0]))
     pictures = [] if entry.fingerprint is None else [entry.fingerprint]
     found = with_pictures(found, target, pictures, code.symbols[0])
-    unlike = None if entry.unlike is None else bool(entry.unlike)
-    return Answers(entry.key, found, search_seconds=time.perf_counter() - started, unlike=unlike)
+    return Answers(entry.key, found, search_seconds=time.perf_counter() - started, unlike=entry.is_unlike)
