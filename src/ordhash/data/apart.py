@@ -25,6 +25,13 @@ _REQUEST = struct.Struct(">QQQd")  # bytes of the file, most pixels, least side 
 _ANSWER = struct.Struct(">BII")  # whether it is an image; width and height, or 0 and the bytes of the reason
 _NO_MEMORY = "there is not enough memory to decode it; scale it down or remove it"
 _NICE = 5  # behind searches
+_ENVIRONMENT = {
+    **dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1"),
+    # Of glibc: memory of a large picture goes back to the system at once, rather than when the process ends.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 20),
+}
 
 
 class Decoders:
@@ -121,7 +128,7 @@ class Decoders:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                env={**os.environ, **_ENVIRONMENT},
                 start_new_session=True,  # the terminal's Ctrl-C is for the parent, which ends this
             )
             self._all.add(process)
