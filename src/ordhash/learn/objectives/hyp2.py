@@ -9,10 +9,9 @@ Multimedia 2022, arXiv:2208.06866. With learned proxies p_c, the paper specifies
 
 where the images of an irrelevant pair share no label and both have several. zeta is the cosine of two codes at distance
 d, the largest minimum distance of a binary linear code of this length for this number of classes (from the same
-authors' HHF, arXiv:2112.02225). beta = 0.5 is the default of the authors' code.
+authors' HHF, arXiv:2112.02225): zeta = 1 - 2 d / code_bits. beta = 0.5 is the default of the authors' code.
 
-Our reading: zeta = 1 - 2 d / code_bits, with d from the Griesmer bound instead of a table of best known codes. If
-images have one label, the last term is 0. Proxies use the learning rate of the network's head.
+Our reading: if images have one label, the last term is 0. Proxies use the learning rate of the network's head.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from torch.nn import functional
 
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives.base import Objective, Task, binary_values, check_not_negative
+from ordhash.learn.objectives.linear_codes import largest_distance
 
 __all__ = ["HyP2", "cosine_threshold"]
 
@@ -33,22 +33,18 @@ __all__ = ["HyP2", "cosine_threshold"]
 def cosine_threshold(n_classes: int, code_bits: int) -> float:
     """zeta: cosine of two codes at distance d, the largest minimum distance of a linear code for all classes.
 
-    d is the largest value within the Griesmer bound: the sum over i < ceil(log2 n_classes) of ceil(d / 2^i) is at most
-    ``code_bits``.
-
     Args:
-        n_classes: Number of classes.
+        n_classes: Number of classes; a code of dimension ceil(log2 n_classes) has a word for each.
         code_bits: Length of a code.
 
     Returns:
         A number from -1 (two classes, which may be opposites) to 1 (too many classes for the length).
 
-    >>> cosine_threshold(10, 48), cosine_threshold(2, 16)
-    (0.0, -1.0)
+    >>> cosine_threshold(10, 48), cosine_threshold(2, 16), round(cosine_threshold(21, 12), 3)
+    (0.0, -1.0, 0.333)
     """
     dimension = max(1, (n_classes - 1).bit_length())
-    fitting = [d for d in range(code_bits + 1) if sum(-(-d // 2**i) for i in range(dimension)) <= code_bits]
-    return 1 - 2 * fitting[-1] / code_bits
+    return 1 - 2 * largest_distance(code_bits, dimension) / code_bits
 
 
 @dataclass(frozen=True)
