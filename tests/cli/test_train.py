@@ -110,6 +110,7 @@ def test_wrong_settings_are_status_2(options: list[str], says: str, photo_folder
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow  # learns twice
 @pytest.mark.usefixtures("learns_briefly")
 def test_labels_for_photographs_of_a_collection(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     collection, table = tmp_path / "photos.collection", tmp_path / "labels.csv"

@@ -64,6 +64,7 @@ def test_a_head_computes_the_same_outside_pytorch(switches):
         np.testing.assert_allclose(attention, expected.attention.numpy(), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow  # exports a backbone that nothing else needs
 def test_a_whole_model_computes_the_same_outside_pytorch(backbone, frozen, tmp_path):
     head = make_head()
     with torch.no_grad():  # random weights of a backbone give tiny features; make the test see differences
@@ -115,6 +116,7 @@ def test_a_backbone_computes_the_same_outside_pytorch(backbone, frozen):
     assert frozen.weights_id == weights_digest(backbone)
 
 
+@pytest.mark.slow  # exports two backbones
 def test_the_same_weights_give_the_same_graph():
     head = make_head()
     graph = export_head(head, (DEPTH, 2, 2))

@@ -46,6 +46,7 @@ FAST = TrainConfig(
     workers=0,
 )
 MODES = ["frozen", "finetune"]
+MOSTLY_FROZEN = ["frozen", pytest.param("finetune", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def summary(path):
     return load_model(path).info.training
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY_FROZEN)
 def test_training_writes_a_model_that_an_encoder_reads(mode, photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
     torch.manual_seed(5)
@@ -203,7 +204,7 @@ def test_fine_tuning_changes_the_backbone_and_frozen_training_does_not(photo_fol
     assert not any(ids["finetune"] in name for name in kept)  # nobody else will ask for it
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY_FROZEN)
 def test_the_seed_decides_what_is_learned(mode, photo_folder, tmp_path, cache, learned):
     images = read_folder(photo_folder)
     settings = dataclasses.replace(FAST, mode=mode, epochs=2)
@@ -723,6 +724,7 @@ def test_two_processes_correct_the_same_labels(mislabelled, tmp_path, cache):
         assert together == pytest.approx(alone, rel=1e-2, abs=1e-3)
 
 
+@pytest.mark.slow  # learns three times
 def test_an_interrupted_training_goes_on_with_the_same_corrected_labels(
     mislabelled, tmp_path, cache, learned, monkeypatch
 ):
@@ -752,7 +754,7 @@ def mislabelled():
     return ImageSet(pictures, keys, np.eye(3, dtype=bool)[given], ("red", "green", "blue")), right
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY_FROZEN)
 def test_wrong_labels_are_found_corrected_and_listed(mode, mislabelled, tmp_path, cache, learned):
     images, right = mislabelled
     settings = dataclasses.replace(FAST, mode=mode, epochs=1, batch_size=32, validation_fraction=0.1)
@@ -771,7 +773,7 @@ def test_wrong_labels_are_found_corrected_and_listed(mode, mislabelled, tmp_path
     assert (again.reused, again.wrong_labels, again.corrected) == (True, result.wrong_labels, result.corrected)
 
 
-@pytest.mark.parametrize("correct", [None, False])
+@pytest.mark.parametrize("correct", [None, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("mode", "labels", "mixup"), [("frozen", "right", 0.5), ("frozen", "any", 0.0), ("finetune", "any", 0.5)]
 )
@@ -817,7 +819,7 @@ def test_labels_are_corrected_where_objective_and_images_allow_it_or_settings_sa
         TrainConfig(correct_labels=True, use_labels=False)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MOSTLY_FROZEN)
 def test_a_model_knows_what_is_unlike_the_images_that_it_learned_from(mode, tmp_path, cache):
     rng, classes = np.random.default_rng(0), np.arange(240) % 3
     pictures = np.eye(3)[classes][:, None, None] * 150 + rng.normal(50, 20, (240, 64, 64, 3))

@@ -219,7 +219,8 @@ def labels_file(tmp_path, numbers, *, more=""):
     return path
 
 
-@pytest.mark.parametrize(("n", "use_labels"), [(6, "spread"), pytest.param(30, True, marks=pytest.mark.slow)])
+@pytest.mark.slow  # learns twice
+@pytest.mark.parametrize(("n", "use_labels"), [(6, "spread"), (30, True)])
 def test_labels_that_come_later_are_learned_and_kept(n, use_labels, collection, folder, network, tmp_path, sync):
     sync(collection, folder, plan=network)
     first = collection.model_id
@@ -340,6 +341,7 @@ def test_names_that_a_table_could_not_keep_are_refused(collection, folder, tmp_p
         learn_labels(collection, labels, config=TINY)
 
 
+@pytest.mark.slow  # learns twice
 def test_a_lost_model_is_learned_again(collection, folder, network, sync):
     sync(collection, folder, plan=network)
     collection.model().unlink()

@@ -88,6 +88,7 @@ print(json.dumps([before, compiled()]))
 """
 
 
+@pytest.mark.slow  # compiles everything
 def test_after_it_no_search_compiles_anything():
     run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     before, after = json.loads(run.stdout)
