@@ -57,6 +57,7 @@ def test_train_a_manifest_with_bad_files_and_a_class_of_one(
     assert facts["reused"].strip() == "no"
 
 
+@pytest.mark.slow  # learns twice
 def test_labels_are_corrected_or_kept_as_options_say(photo_folder: Path, cache: Path, tmp_path: Path) -> None:
     command = ["train", photo_folder, "--cache", cache, "--backbone", "test_resnet", *TINY, "--accelerator=cpu"]
     good(*command, "--out", tmp_path / "corrected", "--correct-labels")  # eighteen images say too little

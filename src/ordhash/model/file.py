@@ -108,9 +108,14 @@ def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = 
 
 def _is_model(path: Path, model_id: str) -> bool:
     try:
-        return load_model(path).id == model_id
-    except ModelFileError:
+        return _id_of(path.read_bytes()) == model_id
+    except OSError:
         return False
+
+
+def _id_of(content: bytes) -> str:
+    """Digest of a model file."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInfo) -> Path:
@@ -188,7 +193,7 @@ def load_model(path: str | Path) -> Model:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} has damaged metadata ({error!r:.200}); train or export it again") from error
     _check_graph(model, info, path)
-    return Model(graph, info, hashlib.blake2b(graph, digest_size=8).hexdigest(), path)
+    return Model(graph, info, _id_of(graph), path)
 
 
 def _check_graph(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:

@@ -69,7 +69,9 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
         app.include_router(router)
         _answer_head(app, router)
     app.mount("/page", static_files(), name="page")
-    app.openapi_schema = document(app, token=shared.settings.token is not None)
+    drawn = app.openapi
+    # Drawing takes as long as everything else here, and few clients ask for the document.
+    app.openapi = functools.cache(lambda: document(drawn(), token=shared.settings.token is not None))  # type: ignore[method-assign]
     return app
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from ordhash.service import messages
@@ -15,14 +14,13 @@ __all__ = ["document"]
 _REFERENCE = "#/components/schemas/{model}"
 
 
-def document(app: FastAPI, *, token: bool) -> dict[str, Any]:
-    """The document of an application.
+def document(made: dict[str, Any], *, token: bool) -> dict[str, Any]:
+    """The document of the service.
 
     Args:
-        app: The application.
+        made: What FastAPI draws from the routes; it is completed in place.
         token: Whether clients must send one.
     """
-    made = app.openapi()
     parts = made.setdefault("components", {})
     # Bodies that routes parse themselves.
     _, found = models_json_schema([(messages.SearchRequest, "validation")], ref_template=_REFERENCE)
