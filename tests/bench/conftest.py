@@ -24,8 +24,7 @@ batch_size = 8
 validation_fraction = 0.34
 
 [tuning]
-trials = 2
-code_bits = 8
+search = true
 validation_fraction = 0.34
 
 [[variants]]

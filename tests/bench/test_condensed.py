@@ -43,7 +43,7 @@ def results(*runs, trials=()):
     }  # fmt: skip
     return {
         "recipe": "tiny", "title": "", "version": ordhash.__version__, "machine": {}, "torch": "2", "seeds": 2,
-        "tuning": {"trials": 1, "code_bits": 48, "validation_fraction": 0.2}, "code_bits": [16, 32],
+        "tuning": "Default settings.", "code_bits": [16, 32],
         "rows": [{"name": "doh", "method": "doh"}], "published": [], "complete": True,
         "protocols": {"cifar10": facts}, "trials": list(trials), "runs": list(runs),
     }  # fmt: skip
@@ -75,9 +75,12 @@ def test_what_runs_have_in_common_is_said_once():
     assert "seed" not in small["settings"]["cifar10"]["doh"]["training"]
 
 
-def test_runs_of_a_row_that_differ_in_more_are_refused():
-    with pytest.raises(InputError, match="runs of doh on cifar10 differ in more than length and seed"):
-        condense(results(entry(0), entry(1, epochs=7)))
+def test_what_differs_between_runs_of_a_row_stays_with_them():
+    full = results(entry(0, 16), entry(0, 32, learning_rate=0.003), entry(1, 32, learning_rate=0.003))
+    small = condense(full)
+    assert [run.get("training") for run in small["runs"]] == [None, {"learning_rate": 0.003}, {"learning_rate": 0.003}]
+    expected = [condensed.identity(one) for one in full["runs"]]
+    assert [condensed.identity(one) for one in known_entries(small, "cifar10", "1234")] == expected
 
 
 def test_entries_have_their_settings_again():

@@ -13,6 +13,7 @@ from ordhash.bench import condensed, read_recipe, rehearsal_of, report, runner
 from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
 from ordhash.bench.results import Results
+from ordhash.bench.tuning import RATES
 from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.data import ImageSet, Protocol, read_folder
@@ -52,7 +53,7 @@ def test_every_method_length_and_seed_is_run_and_measured(results, tiny_protocol
     done = {(run["row"], run["code_bits"], run["seed"]) for run in results["runs"]}
     rows = ("lsh", "sdh", "dpsh", "doh-mixup", "both streams, K = 16")
     assert done == {("raw", None, 0)} | {(row, bits, seed) for row in rows for bits in (8, 16) for seed in (0, 1)}
-    assert len(results["trials"]) == 3 * 2
+    assert len(results["trials"]) == 3 * 2 * len(RATES)
     for run in results["runs"]:
         assert 0 < run["ordinal"]["map_worst"] <= run["ordinal"]["map"] <= run["ordinal"]["map_best"] <= 1
         assert len(run["ordinal"]["precision"]) == 101
@@ -125,14 +126,16 @@ def test_codes_and_scores_are_kept_and_say_what_the_metrics_are(results, tiny_pr
 
 def test_the_best_trial_decides_the_settings(results):
     for row in ("dpsh", "doh-mixup", "both streams, K = 16"):
-        trials = sorted((t for t in results["trials"] if t["row"] == row), key=lambda trial: trial["trial"])
-        assert [trial["trial"] for trial in trials] == [0, 1]
-        best = max(trials, key=lambda trial: (trial["validation_map"], -trial["trial"]))
-        for run in results["runs"]:
-            if run["row"] == row:
-                assert run["training"]["learning_rate"] == best["training"]["learning_rate"]
-                assert run["config"]["objective"] == best["config"]["objective"]
-                assert run["training"]["validation_fraction"] == 0.34
+        for bits in (8, 16):
+            trials = [trial for trial in results["trials"] if (trial["row"], trial["code_bits"]) == (row, bits)]
+            trials.sort(key=lambda trial: trial["trial"])
+            assert [trial["trial"] for trial in trials] == [0, 1, 2]
+            best = max(trials, key=lambda trial: (trial["validation_map"], -trial["trial"]))
+            for run in results["runs"]:
+                if (run["row"], run["code_bits"]) == (row, bits):
+                    assert run["training"]["learning_rate"] == best["training"]["learning_rate"]
+                    assert run["config"]["objective"] == best["config"]["objective"]
+                    assert run["training"]["validation_fraction"] == 0.34
 
 
 @pytest.mark.parametrize(("noise", "mixup"), [(0.1, 0.5), (9.0, 0.0)])
@@ -203,7 +206,9 @@ def test_several_processes_give_the_same(recipe_file, tiny_protocol, tmp_path, c
 
 def test_lengths_and_seeds_of_a_variant(recipe_file, tiny_protocol, tmp_path, cache):
     text = recipe_file.read_text().replace('method = "doh"\n', 'method = "doh"\nseeds = 1\ncode_bits = [24]\n')
-    recipe_file.write_text(text.replace('"raw", "lsh", "sdh", "dpsh", "doh-mixup"', '"lsh"').replace("trials = 2", ""))
+    recipe_file.write_text(
+        text.replace('"raw", "lsh", "sdh", "dpsh", "doh-mixup"', '"lsh"').replace("search = true", "")
+    )
     results = run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
     done = sorted((run["row"], run["code_bits"], run["seed"]) for run in results["runs"])
     assert done == [("both streams, K = 16", 24, 0), *(("lsh", bits, seed) for bits in (8, 16) for seed in (0, 1))]
@@ -213,7 +218,7 @@ def test_lengths_and_seeds_of_a_variant(recipe_file, tiny_protocol, tmp_path, ca
 def finetuning(recipe_file):
     """The recipe with one objective, one length and one seed, whose backbone learns."""
     text = recipe_file.read_text().replace('mode = "frozen"', 'mode = "finetune"\nworkers = 0\naccelerator = "cpu"')
-    text = text.replace('"raw", "lsh", "sdh", "dpsh", "doh-mixup"', '"doh-mixup"').replace("trials = 2", "")
+    text = text.replace('"raw", "lsh", "sdh", "dpsh", "doh-mixup"', '"doh-mixup"').replace("search = true", "")
     recipe_file.write_text(text.partition("[[variants]]")[0])
     return dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
 
@@ -265,7 +270,7 @@ def test_what_has_been_learned_and_encoded_is_kept_until_it_is_measured(
 
 @pytest.mark.parametrize(
     "changed",
-    [{"methods": ("itq",)}, {"methods": ("raw",)}, {"tuning": Tuning(trials=2)}, {"mode": "frozen"}],
+    [{"methods": ("itq",)}, {"methods": ("raw",)}, {"tuning": Tuning(search=True)}, {"mode": "frozen"}],
     ids=["shallow", "raw", "trials", "frozen"],
 )
 def test_a_recipe_that_fine_tunes_has_nothing_that_needs_a_frozen_backbone(

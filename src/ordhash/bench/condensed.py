@@ -19,32 +19,31 @@ Values = dict[str, Any]
 
 
 def condense(results: Results) -> Results:
-    """Drop curves, and store the settings that all runs of a row share only once.
+    """Drop curves, and store the settings of a row's runs only once, as far as they are the same.
 
     Args:
         results: From [run_recipe][ordhash.bench.run_recipe].
 
     Returns:
-        Results with ``config`` and ``training`` of the runs moved to ``settings``, by protocol and row. Condensed
-        results are returned unchanged.
-
-    Raises:
-        InputError: Runs of a row differ in more than length and seed.
+        Results with ``settings``, by protocol and row: ``config`` and ``training`` of the first run; the runs keep what
+        is different in theirs. Condensed results are returned unchanged.
     """
     if results.settings is not None:
         return results
     settings: dict[str, dict[str, Values]] = {}
     runs = []
     for run in results.runs:
-        common = {
+        own = {
             "config": {name: value for name, value in run.config.items() if name != "code_bits"},
             "training": {name: value for name, value in run.training.items() if name != "seed"},
         }
-        rows = settings.setdefault(run.protocol, {})
-        if rows.setdefault(run.row, common) != common:
-            raise InputError(f"runs of {run.row} on {run.protocol} differ in more than length and seed")
+        common = settings.setdefault(run.protocol, {}).setdefault(run.row, own)
+        config, training = (
+            {name: value for name, value in own[kind].items() if common[kind].get(name) != value}
+            for kind in ("config", "training")
+        )
         outcome = run.outcome.without_curves()
-        runs.append(dataclasses.replace(run, outcome=outcome, config={}, training={}, adopted=False))
+        runs.append(dataclasses.replace(run, outcome=outcome, config=config, training=training, adopted=False))
     trials = [dataclasses.replace(trial, adopted=False) for trial in results.trials]
     return dataclasses.replace(results, trials=trials, runs=runs, settings=settings)
 

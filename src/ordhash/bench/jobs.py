@@ -15,11 +15,11 @@ import ordhash
 from ordhash.bench.condensed import identity
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.results import FinishedRun
-from ordhash.bench.tuning import trial_settings
+from ordhash.bench.tuning import trial_settings, tuned_length, tuned_lengths
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.support import write_json
 
-__all__ = ["Job", "adopt", "runs_of", "trials_of"]
+__all__ = ["Job", "adopt", "lengths_of", "runs_of", "trials_of"]
 
 Values = dict[str, Any]
 
@@ -80,35 +80,59 @@ class Job:
         self.path.with_suffix(".json").unlink(missing_ok=True)
 
 
+def lengths_of(method: Method, recipe: Recipe) -> tuple[int, ...]:
+    """Lengths of a method's runs.
+
+    Args:
+        method: The method.
+        recipe: Gives them, unless the method does.
+    """
+    return method.code_bits or recipe.code_bits
+
+
 def trials_of(method: Method, recipe: Recipe, folder: Path) -> Iterator[Job]:
     """The tuning trials of a method.
 
     Args:
         method: The method.
-        recipe: Gives the number of trials.
+        recipe: Gives the lengths, unless the method does.
         folder: Folder of their files.
     """
-    for trial, (config, training) in enumerate(trial_settings(method, recipe.tuning.trials)):
-        config = dataclasses.replace(config, code_bits=recipe.tuning.code_bits)
-        training = dataclasses.replace(training, validation_fraction=recipe.tuning.validation_fraction)
-        yield _job(method, config, training, folder, trial)
+    for bits in tuned_lengths(lengths_of(method, recipe)):
+        for trial, (config, training) in enumerate(trial_settings(method)):
+            config = dataclasses.replace(config, code_bits=bits)
+            training = dataclasses.replace(training, validation_fraction=recipe.tuning.validation_fraction)
+            yield _job(method, config, training, folder, trial)
 
 
-def runs_of(method: Method, config: DOHConfig, training: TrainConfig, recipe: Recipe, folder: Path) -> Iterator[Job]:
-    """The runs of a method, for every length and seed.
+def runs_of(method: Method, trials: list[FinishedRun], recipe: Recipe, folder: Path) -> Iterator[Job]:
+    """The runs of a method, for every length and seed, with the best settings.
 
     Args:
         method: The method.
-        config: Its tuned network.
-        training: Its tuned training settings.
+        trials: Its finished trials; none if it is not tuned.
         recipe: Gives lengths and seeds, unless the method does.
         folder: Folder of their files.
     """
     raw = method.method == RAW_FEATURES
     for seed in range(1 if raw else method.seeds or recipe.seeds):
-        for bits in recipe.code_bits[:1] if raw else method.code_bits or recipe.code_bits:
-            length = dataclasses.replace(config, code_bits=bits)
-            yield _job(method, length, dataclasses.replace(training, seed=seed), folder)
+        for bits in recipe.code_bits[:1] if raw else lengths_of(method, recipe):
+            config, training = _best_settings(method, trials, bits)
+            config = dataclasses.replace(config, code_bits=bits)
+            yield _job(method, config, dataclasses.replace(training, seed=seed), folder)
+
+
+def _best_settings(method: Method, trials: list[FinishedRun], code_bits: int) -> tuple[DOHConfig, TrainConfig]:
+    """Settings of the best trial for a length; without validation, those of the first, which are the method's own."""
+    if not trials:
+        return method.config, method.training
+    length = tuned_length(code_bits, [trial.config["code_bits"] for trial in trials])
+    best = max(
+        (trial.outcome.validation_map or 0.0, -(trial.trial or 0))
+        for trial in trials
+        if trial.config["code_bits"] == length
+    )
+    return trial_settings(method)[-best[1]]
 
 
 def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path, trial: int | None = None) -> Job:

@@ -48,16 +48,14 @@ class Method:
 
 @dataclass(frozen=True)
 class Tuning:
-    """Tuning of settings, the same for every objective.
+    """Tuning of settings, the same for every objective (``ordhash.bench.tuning``).
 
     Attributes:
-        trials: Settings to try for each method and protocol, starting with the defaults. 0 and 1 do not tune.
-        code_bits: Length of the codes in trials.
+        search: Whether to try settings for each method and protocol.
         validation_fraction: Share of each class held out to compare trials, if the protocol has no validation set.
     """
 
-    trials: int = 1
-    code_bits: int = 48
+    search: bool = False
     validation_fraction: float = 0.2
 
 
@@ -131,7 +129,6 @@ def rehearsal_of(recipe: Recipe) -> Recipe:
         methods=tuple(short(method) for method in recipe.methods),
         code_bits=recipe.code_bits[:1],
         seeds=1,
-        tuning=dataclasses.replace(recipe.tuning, trials=min(recipe.tuning.trials, 2)),
     )
 
 
@@ -197,7 +194,7 @@ def _check_labels(methods: list[Method], tuning: Tuning) -> None:
     shallow = [method for method in hidden if method.method in SHALLOW_METHODS]
     if seeing := [method.name for method in shallow if SHALLOW_METHODS[method.method].supervision == "labels"]:
         raise InputError(f"{', '.join(seeing)} learns from labels, which use_labels = false hides; leave it out")
-    if hidden and tuning.trials > 1:
+    if hidden and tuning.search:
         raise InputError("[tuning] compares trials by labels, which use_labels = false hides; leave it out")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-from ordhash.bench.recipe import RAW_FEATURES, Tuning
+from ordhash.bench.recipe import RAW_FEATURES
 from ordhash.bench.results import FinishedRun, Results
 from ordhash.evaluation import draw_curves
 from ordhash.learn.objectives import OBJECTIVES, Classifier
@@ -54,7 +54,7 @@ def _protocol(results: Results, protocol: str) -> str:
     about = (
         f"{facts.query:,} queries, {facts.train:,} training images, database of {facts.database:,}; "
         f"{facts.citation}. {facts.backbone}; hash `{facts.hash}`. "
-        f"{_seeds(results, protocol)} {_tuning(results.tuning)} "
+        f"{_seeds(results, protocol)} {results.tuning} "
         f"Written by `ordhash bench {results.recipe}.toml`. {facts.note}"
     )
     measures = [
@@ -75,12 +75,6 @@ def _seeds(results: Results, protocol: str) -> str:
     if seeds < 2:
         return "One seed: no intervals."
     return f"Means of up to {seeds} seeds with their 95 % interval (Student's t); without one, a single run."
-
-
-def _tuning(tuning: Tuning) -> str:
-    if tuning.trials < 2:
-        return "Default settings."
-    return f"Settings of every objective: the best of {tuning.trials} trials at {tuning.code_bits} bits."
 
 
 Cells = dict[tuple[str, int], tuple[float, float]]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ordhash.bench.recipe import Published, Tuning
+from ordhash.bench.recipe import Published
 from ordhash.evaluation import Quality
 
 __all__ = ["FinishedRun", "Outcome", "ProtocolFacts", "Ranking", "Results", "Row"]
@@ -224,7 +224,7 @@ class Results:
         version: Version of the package.
         machine: Processor and number of cores.
         torch: Version of PyTorch.
-        tuning: Tuning of settings.
+        tuning: How settings were chosen, a sentence.
         code_bits: Lengths in bits, ascending.
         seeds: Runs of each method at each length.
         rows: Rows of the tables, in order.
@@ -241,7 +241,7 @@ class Results:
     version: str
     machine: Values
     torch: str
-    tuning: Tuning
+    tuning: str
     code_bits: list[int]
     seeds: int
     rows: list[Row]
@@ -262,7 +262,6 @@ class Results:
         return _from_values(
             cls,
             values,
-            tuning=_from_values(Tuning, values["tuning"]),
             rows=[_from_values(Row, row) for row in values["rows"]],
             published=[
                 _from_values(Published, one, values={int(bits): value for bits, value in one["values"].items()})
@@ -277,7 +276,6 @@ class Results:
         """JSON values; without ``settings`` unless condensed."""
         values = {
             **_to_values(self),
-            "tuning": _to_values(self.tuning),
             "rows": [_to_values(row) for row in self.rows],
             "published": [
                 {**_to_values(one), "values": {str(bits): value for bits, value in one.values.items()}}

@@ -18,22 +18,25 @@ import torch
 
 import ordhash
 from ordhash.bench.condensed import known_entries
-from ordhash.bench.jobs import Job, adopt, runs_of, trials_of
+from ordhash.bench.jobs import Job, adopt, lengths_of, runs_of, trials_of
 from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head
 from ordhash.bench.measuring import keep, measure, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.results import FinishedRun, Outcome, ProtocolFacts, Results, Row
-from ordhash.bench.tuning import trial_settings
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
-from ordhash.learn import DEFAULT_CACHE, DOHConfig, TrainConfig, correct_labels, labelled, labels_of, looks_at_labels
+from ordhash.learn import DEFAULT_CACHE, DOHConfig, correct_labels, labelled, labels_of, looks_at_labels
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS
 from ordhash.support import available_cores, write_json
 
 __all__ = ["run_recipe"]
+
+
+_NOT_TUNED = "Default settings."
+_TUNED = "Settings of every objective: the best of a grid at the shortest and at the longest length."
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         raise InputError(f"recipe {recipe.name} has no seed {seed}; it has 0 to {seeds - 1}")
     ends = None if minutes is None else time.perf_counter() + 60 * minutes
     config = _shared_backbone(recipe)
-    own = [method.code_bits for method in recipe.methods if method.code_bits]
-    lengths = list(dict.fromkeys(itertools.chain(recipe.code_bits, *own)))
+    of_methods = [lengths_of(method, recipe) for method in recipe.methods]
+    lengths = list(dict.fromkeys(itertools.chain(recipe.code_bits, *of_methods)))
     results = _nothing_yet(recipe, lengths)
     finetune = _finetunes(recipe)
     workers = 1 if finetune else processes or available_cores()
@@ -116,25 +119,21 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         elsewhere = [] if known is None else known_entries(known, name, facts.hash)
         part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
         folder = out / "runs" / part
-        tuned: dict[str, tuple[DOHConfig, TrainConfig]] = {}
+        methods = list(_suited(recipe.methods, labelled(protocol.train), prepared))
         trials: list[Job] = []
-        train = labelled(protocol.train)
-        methods = list(_suited(recipe.methods, train, prepared))
         for method in methods:
-            tuned[method.name] = (method.config, method.training)
-            if method.learns and recipe.tuning.trials > 1:
+            if method.learns and recipe.tuning.search:
                 trials += trials_of(method, recipe, out / "trials" / part)
         adopted = adopt(trials, elsewhere)
         done = _work(trials, _try, pool, ends, say)
         results.trials += done
-        ready = []
+        ready: list[Method] = []
+        jobs: list[Job] = []
         for method in methods:
             mine = [entry for entry in done if entry.row == method.name]
             if len(mine) == sum(job.row == method.name for job in trials):
                 ready.append(method)
-            if mine:
-                tuned[method.name] = _best_settings(method, recipe, mine)
-        jobs = [job for method in ready for job in runs_of(method, *tuned[method.name], recipe, folder)]
+                jobs += runs_of(method, mine, recipe, folder)
         if seed is not None:
             jobs = [job for job in jobs if job.training.seed == seed]
         # The first seed of every method at the first length comes first: most useful if time runs out.
@@ -165,18 +164,12 @@ def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Results:
         version=ordhash.__version__,
         machine={"processor": platform.processor() or platform.machine(), "cores": available_cores()},
         torch=torch.__version__,
-        tuning=recipe.tuning,
+        tuning=_TUNED if recipe.tuning.search else _NOT_TUNED,
         code_bits=sorted(lengths),
         seeds=recipe.seeds,
         rows=[Row(method.name, method.method) for method in recipe.methods],
         published=list(recipe.published),
     )
-
-
-def _best_settings(method: Method, recipe: Recipe, trials: list[FinishedRun]) -> tuple[DOHConfig, TrainConfig]:
-    """Settings of the best trial; without validation, those of the first, which are the defaults."""
-    best = max((entry.outcome.validation_map or 0.0, -(entry.trial or 0)) for entry in trials)
-    return list(trial_settings(method, recipe.tuning.trials))[-best[1]]
 
 
 def _shared_backbone(recipe: Recipe) -> DOHConfig:
@@ -193,7 +186,7 @@ def _shared_backbone(recipe: Recipe) -> DOHConfig:
 def _finetunes(recipe: Recipe) -> bool:
     """Whether the recipe fine-tunes backbones, which all its methods then have to do."""
     modes = {method.training.mode == "finetune" for method in recipe.methods}
-    if modes == {True} and recipe.tuning.trials < 2 and all(method.learns for method in recipe.methods):
+    if modes == {True} and not recipe.tuning.search and all(method.learns for method in recipe.methods):
         return True
     if True in modes:
         raise InputError(

@@ -1,59 +1,68 @@
-"""Tuning of settings: equally many trials for every objective, drawn in the same way, compared on validation images.
+"""Tuning of settings: the same grid for every objective, compared on validation images.
 
-The first trial uses the defaults. Each further trial multiplies the learning rate by 1/3, 1 or 3, and every float
-setting of the objective above 0 by 2 to the power of a number between -2 and 2. The random numbers depend only on the
-trial, so all methods get the same draws.
+Every objective is tried with its defaults and with the other settings that its authors use, each at a third of the
+learning rate, at it, and at three times it. That is done at the shortest and at the longest length of a recipe; lengths
+between take the settings of the nearer one, by the ratio of lengths.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-
-import numpy as np
+import math
+from collections.abc import Sequence
 
 from ordhash.bench.recipe import Method
-from ordhash.errors import InputError
 from ordhash.learn import DOHConfig, TrainConfig
-from ordhash.learn.objectives import Objective, find_objective
+from ordhash.learn.objectives import find_objective
 
-__all__ = ["trial_settings"]
+__all__ = ["RATES", "trial_settings", "tuned_length", "tuned_lengths"]
 
-_DRAWS = 20
+RATES = (1.0, 1 / 3, 3.0)
+"""Factors of the learning rate."""
 
 
-def trial_settings(method: Method, trials: int) -> Iterator[tuple[DOHConfig, TrainConfig]]:
-    """Network and training settings of every trial.
+def trial_settings(method: Method) -> list[tuple[DOHConfig, TrainConfig]]:
+    """Network and training settings of every trial; those of the first are the method's own.
+
+    Settings that a recipe gives an objective leave no room for those of its authors.
 
     Args:
         method: The method to tune.
-        trials: Number of trials, at least 1.
     """
     objective = find_objective(method.config.objective)
-    for trial in range(trials):
-        if trial == 0:
-            yield method.config, method.training
-            continue
-        rng = np.random.default_rng(trial)
-        rate = method.training.learning_rate * 3.0 ** int(rng.integers(-1, 2))
-        config = dataclasses.replace(method.config, objective=_drawn(objective, rng))
-        yield config, dataclasses.replace(method.training, learning_rate=_short(rate))
+    objectives = [objective]
+    if objective == type(objective)():
+        objectives += [dataclasses.replace(objective, **others) for others in objective.authors_also_use]  # type: ignore[type-var]
+    return [
+        (
+            dataclasses.replace(method.config, objective=one),
+            dataclasses.replace(method.training, learning_rate=float(f"{method.training.learning_rate * rate:.3g}")),
+        )
+        for one in objectives
+        for rate in RATES
+    ]
 
 
-def _drawn(objective: Objective, rng: np.random.Generator) -> Objective:
-    for _ in range(_DRAWS):
-        settings = {}
-        for field in dataclasses.fields(objective):  # type: ignore[arg-type]
-            value = getattr(objective, field.name)
-            if isinstance(value, float) and value > 0:
-                settings[field.name] = _short(value * 2.0 ** rng.uniform(-2, 2))
-        try:
-            changed: Objective = dataclasses.replace(objective, **settings)  # type: ignore[type-var]
-            return changed
-        except InputError:
-            continue  # a share above 1, for instance
-    return objective
+def tuned_lengths(code_bits: Sequence[int]) -> tuple[int, ...]:
+    """The lengths at which settings are tried: the shortest and the longest.
+
+    Args:
+        code_bits: Lengths of the runs, at least one.
+
+    >>> tuned_lengths([12, 24, 48]), tuned_lengths([32])
+    ((12, 48), (32,))
+    """
+    return tuple(dict.fromkeys((min(code_bits), max(code_bits))))
 
 
-def _short(value: float) -> float:
-    return float(f"{value:.3g}")
+def tuned_length(code_bits: int, tuned: Sequence[int]) -> int:
+    """The length whose settings a length takes: the nearer one by its ratio, the longer of two that are as near.
+
+    Args:
+        code_bits: Length of a run.
+        tuned: Lengths at which settings were tried.
+
+    >>> [tuned_length(bits, (12, 48)) for bits in (12, 16, 24, 32, 48)]
+    [12, 12, 48, 48, 48]
+    """
+    return min(tuned, key=lambda length: (abs(math.log(length / code_bits)), -length))

@@ -80,6 +80,7 @@ class Objective(ABC):
         one_label: Whether images must have one label each.
         wants_class_features: Whether it needs the mean features of the classes, which cost a pass over the images.
         corrects_labels: Whether it replaces probably wrong labels by default (``ordhash.learn.correction``).
+        authors_also_use: Further settings that its authors use; a search for settings tries them too.
     """
 
     name: ClassVar[str]
@@ -89,6 +90,7 @@ class Objective(ABC):
     one_label: ClassVar[bool] = False
     wants_class_features: ClassVar[bool] = False
     corrects_labels: ClassVar[bool] = False
+    authors_also_use: ClassVar[tuple[dict[str, float], ...]] = ()
 
     def check_spec(self, spec: CodeSpec) -> None:
         """Check that this objective supports a code.

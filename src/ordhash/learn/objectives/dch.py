@@ -6,12 +6,13 @@ authors' code, and the distance d(h_i, h_j) = code_bits / 2 (1 - cos(h_i, h_j)) 
     w_ij (s_ij log(d / gamma) + log(1 + gamma / d))       equation 8
     lambda log(1 + d(|h_i|, 1) / gamma)                   equation 9
 
-with w_ij = |S| / |S_1| for similar and |S| / |S_0| for dissimilar pairs (equation 2), and gamma = 20 in the authors'
-code.
+with w_ij = |S| / |S_1| for similar and |S| / |S_0| for dissimilar pairs (equation 2).
 
 Our reading: pairs are those of a batch, i != j, and so are |S|, |S_1| and |S_0|; means stand where the paper sums;
-lambda, which the paper chooses by cross-validation, is 0.1, as in public re-implementations; d is at least 0.01 bits,
-because otherwise two dissimilar images with the same code have an infinite loss; images that share a label are similar.
+gamma is 20 bits and lambda, which the paper chooses by cross-validation, 0.1, as in public re-implementations. (The
+authors' code has another likelihood, a cross entropy of gamma / (d + gamma^2), so its gamma of 20 is not in bits; its
+default of lambda is 0.) d is at least 0.01 bits, because otherwise two dissimilar images with the same code have an
+infinite loss; images that share a label are similar.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class DCH(Objective):
     """Settings of DCH.
 
     Attributes:
-        gamma: Scale of the Cauchy distribution, in bits; the default is from the authors' code.
+        gamma: Scale of the Cauchy distribution, in bits.
         quantisation_weight: lambda, for values away from -1 and 1; the paper gives no value.
 
     Raises:
@@ -56,6 +57,7 @@ class DCH(Objective):
     citation: ClassVar[str] = "Cao et al., CVPR 2018"
     supervision: ClassVar[str] = "pairwise"
     binary: ClassVar[bool] = True
+    authors_also_use: ClassVar[tuple[dict[str, float], ...]] = ({"quantisation_weight": 0.0},)
 
     gamma: float = 20.0
     quantisation_weight: float = 0.1

@@ -52,6 +52,7 @@ class DHN(Objective):
     citation: ClassVar[str] = "Zhu et al., AAAI 2016"
     supervision: ClassVar[str] = "pairwise"
     binary: ClassVar[bool] = True
+    authors_also_use: ClassVar[tuple[dict[str, float], ...]] = ({"quantisation_weight": 0.0}, {"scale": 0.0})
 
     scale: float = 10.0
     quantisation_weight: float = 0.1

@@ -38,6 +38,7 @@ class GreedyHash(Objective):
     citation: ClassVar[str] = "Su et al., NeurIPS 2018"
     supervision: ClassVar[str] = "classes"
     binary: ClassVar[bool] = True
+    authors_also_use: ClassVar[tuple[dict[str, float], ...]] = ({"quantisation_weight": 1.0},)
 
     quantisation_weight: float = 0.1
 
