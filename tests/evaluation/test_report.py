@@ -34,6 +34,7 @@ def plain_quality(distances, relevance, cutoff, radii=(), gains=None):
     ks = [k for k in (1, 10, 100, 1000) if k <= distances.shape[1]]
     return {
         "map": np.mean([metrics.average_precision(*row, cutoff=cutoff)[0] for row in rows]),
+        "average_precisions": [metrics.average_precision(*row, cutoff=cutoff)[0] for row in rows],
         "map_best": np.mean([metrics.average_precision(*row, cutoff=cutoff, ties="best")[0] for row in rows]),
         "map_worst": np.mean([metrics.average_precision(*row, cutoff=cutoff, ties="worst")[0] for row in rows]),
         "precision_at": {k: np.mean([metrics.precision_at(*row, k)[0] for row in rows]) for k in ks},

@@ -42,7 +42,7 @@ def condense(results: Results) -> Results:
             {name: value for name, value in own[kind].items() if common[kind].get(name) != value}
             for kind in ("config", "training")
         )
-        outcome = run.outcome.without_curves()
+        outcome = run.outcome.without("precision", "average_precisions")
         runs.append(dataclasses.replace(run, outcome=outcome, config=config, training=training, adopted=False))
     trials = [dataclasses.replace(trial, adopted=False) for trial in results.trials]
     return dataclasses.replace(results, trials=trials, runs=runs, settings=settings)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+from ordhash.bench.comparing import BOUNDS
 from ordhash.bench.recipe import RAW_FEATURES
 from ordhash.bench.results import FinishedRun, Results
 from ordhash.evaluation import draw_curves
-from ordhash.learn.objectives import OBJECTIVES, Classifier
+from ordhash.learn.objectives import OBJECTIVES
 
 __all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval"]
 
 _OURS = next(iter(OBJECTIVES))
-_BOUNDS = (RAW_FEATURES, Classifier.name)  # what hashing methods are compared with
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -54,7 +54,7 @@ def _protocol(results: Results, protocol: str) -> str:
     about = (
         f"{facts.query:,} queries, {facts.train:,} training images, database of {facts.database:,}; "
         f"{facts.citation}. {facts.backbone}; hash `{facts.hash}`. "
-        f"{_seeds(results, protocol)} {results.tuning} "
+        f"{_seeds(results, protocol)} {results.tuning} {_level(results, protocol)} "
         f"Written by `ordhash bench {results.recipe}.toml`. {facts.note}"
     )
     measures = [
@@ -66,7 +66,8 @@ def _protocol(results: Results, protocol: str) -> str:
     parts = [f"### {protocol}", about.strip()]
     for title, distance, measure in measures:
         cells = _cells(results, protocol, distance, measure)
-        parts += [f"{title}. {_verdict(results, cells)}".strip(), _table(results, protocol, cells, distance, measure)]
+        verdict = _verdict(results, cells, protocol, distance if measure == "map" else "")
+        parts += [f"{title}. {verdict}".strip(), _table(results, protocol, cells, distance, measure)]
     return "\n\n".join(parts)
 
 
@@ -75,6 +76,12 @@ def _seeds(results: Results, protocol: str) -> str:
     if seeds < 2:
         return "One seed: no intervals."
     return f"Means of up to {seeds} seeds with their 95 % interval (Student's t); without one, a single run."
+
+
+def _level(results: Results, protocol: str) -> str:
+    if any(one.protocol == protocol for one in results.comparisons):
+        return "Level with the best, and bold too: the interval of the difference, paired by seed and query, holds 0."
+    return "Level with the best, and bold too: the intervals overlap."
 
 
 Cells = dict[tuple[str, int], tuple[float, float]]
@@ -96,7 +103,7 @@ def _with_codes(results: Results) -> list[str]:
 
 
 def _hashing_methods(results: Results) -> dict[str, str]:
-    return {row.name: row.method for row in results.rows if row.method not in _BOUNDS}
+    return {row.name: row.method for row in results.rows if row.method not in BOUNDS}
 
 
 def _best(results: Results, cells: Cells, bits: int) -> tuple[str, float, float] | None:
@@ -108,31 +115,60 @@ def _best(results: Results, cells: Cells, bits: int) -> tuple[str, float, float]
     return name, mean, half
 
 
-def _as_good(cell: tuple[float, float], best: tuple[str, float, float]) -> bool:
-    """Whether two intervals overlap."""
-    return cell[0] + cell[1] >= best[1] - best[2]
+def _as_good(results: Results, cells: Cells, column: tuple[str, int, str], best: tuple[str, float, float]) -> set[str]:
+    """Hashing methods that may be as good as the best: the paired interval of the difference holds 0.
+
+    Where there are no paired intervals (of NDCG, and in results from before they were computed), methods whose
+    intervals overlap.
+
+    Args:
+        results: Results of a benchmark.
+        cells: Means and half intervals.
+        column: Protocol, length and distance; an empty distance stands for a measure without comparisons.
+        best: The best method, its mean and half interval.
+    """
+    paired = [one for one in results.comparisons if (one.protocol, one.code_bits, one.distance) == column]
+    if paired:
+        return {one.row for one in paired if one.level}
+    bits = column[1]
+    there = [(name, cells[name, bits]) for name in _hashing_methods(results) if (name, bits) in cells]
+    return {name for name, (mean, half) in there if name != best[0] and mean + half >= best[1] - best[2]}
 
 
-def _verdict(results: Results, cells: Cells) -> str:
-    """At which lengths our default is first, and at which it is not."""
+def _ahead(
+    results: Results, column: tuple[str, int, str], best: tuple[str, float, float], row: str, cells: Cells
+) -> str:
+    """How far the best method is ahead of a row, with the paired interval where it is known."""
+    for one in results.comparisons:
+        if (one.protocol, one.code_bits, one.distance, one.row) == (*column, row):
+            return f"{best[0]} {one.mean:.3f} ± {one.half:.3f} ahead"
+    return f"{best[0]} {best[1] - cells[row, column[1]][0]:.3f} ahead"
+
+
+def _verdict(results: Results, cells: Cells, protocol: str, distance: str) -> str:
+    """At which lengths our default is first, level with others, or behind."""
     hashing = _hashing_methods(results)
     ours = [name for name, method in hashing.items() if name == method == _OURS]  # variants are not the default
-    first, level, behind = [], [], []
+    first: list[str] = []
+    level: list[str] = []
+    behind: list[str] = []
     for bits in results.code_bits:
         mine = [(cells[name, bits], name) for name in ours if (name, bits) in cells]
         best = _best(results, cells, bits)
         if not mine or best is None or all((name, bits) not in cells for name in hashing if name not in ours):
             continue
-        cell, _ = max(mine)
-        if best[0] in ours:
-            first.append(f"{bits}")
-        elif _as_good(cell, best):
-            level.append(f"{bits} ({best[0]} {best[1] - cell[0]:.3f} ahead)")
+        column = (protocol, bits, distance)
+        _, name = max(mine)
+        as_good = _as_good(results, cells, column, best)
+        if best[0] == name:
+            rivals = sorted(as_good - set(ours))
+            (level if rivals else first).append(f"{bits} (with {', '.join(rivals)})" if rivals else f"{bits}")
         else:
-            behind.append(f"{bits} ({best[0]} {best[1] - cell[0]:.3f} ahead)")
+            said = f"{bits} ({_ahead(results, column, best, name, cells)})"
+            (level if name in as_good else behind).append(said)
     parts = [
         f"{words} at {', '.join(lengths)} bits"
-        for words, lengths in (("first", first), ("within the interval of the first", level), ("behind", behind))
+        for words, lengths in (("first", first), ("level", level), ("behind", behind))
         if lengths
     ]
     return f"Our default is {'; '.join(parts)}." if parts else ""
@@ -140,19 +176,22 @@ def _verdict(results: Results, cells: Cells) -> str:
 
 def _table(results: Results, protocol: str, cells: Cells, distance: str, measure: str) -> str:
     """Every row at every length; the best hashing method of a column is bold, and so are those as good."""
-    hashing, lines = _hashing_methods(results), []
+    lines = []
     lengths = [bits for bits in results.code_bits if any((row, bits) in cells for row in _with_codes(results))]
-    tops = {bits: _best(results, cells, bits) for bits in lengths}
+    bold: dict[int, set[str]] = {}
+    for bits in lengths:
+        best = _best(results, cells, bits)
+        column = (protocol, bits, distance if measure == "map" else "")
+        bold[bits] = set() if best is None else {best[0], *_as_good(results, cells, column, best)}
     for row in results.rows:
         line = [row.name]
         for bits in lengths:
-            cell, top = cells.get((row.name, bits)), tops[bits]
+            cell = cells.get((row.name, bits))
             if cell is None:
                 line.append("-")
                 continue
             text = f"{cell[0]:.3f} ± {cell[1]:.3f}" if cell[1] else f"{cell[0]:.3f}"
-            bold = row.name in hashing and top is not None and _as_good(cell, top)
-            line.append(f"**{text}**" if bold else text)
+            line.append(f"**{text}**" if row.name in bold[bits] else text)
         if any(cell != "-" for cell in line[1:]):
             lines.append(line)
     if (distance, measure) == ("ordinal", "map"):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ordhash.bench.recipe import Published
 from ordhash.evaluation import Quality
 
-__all__ = ["FinishedRun", "Outcome", "ProtocolFacts", "Ranking", "Results", "Row"]
+__all__ = ["Comparison", "FinishedRun", "Outcome", "ProtocolFacts", "Ranking", "Results", "Row"]
 
 Values = dict[str, Any]
 T = TypeVar("T")
@@ -39,6 +39,7 @@ class Ranking:
         precision_at: Number of nearest items -> precision.
         precision_within: Ordinal radius -> precision.
         precision: At recall 0, 0.01, ..., 1; empty in condensed results.
+        average_precisions: Of every query; only in the file of the run.
     """
 
     map: float
@@ -48,12 +49,16 @@ class Ranking:
     precision_at: dict[int, float]
     precision_within: dict[int, float]
     precision: tuple[float, ...] = ()
+    average_precisions: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, quality: Quality) -> Ranking:
         """The values of an evaluation that a benchmark records."""
-        rounded = tuple(round(value, 4) for value in quality.precision)
-        return _from_values(cls, _to_values(quality), precision=rounded)
+        rounded = {
+            "precision": tuple(round(value, 4) for value in quality.precision),
+            "average_precisions": tuple(round(value, 5) for value in quality.average_precisions),
+        }
+        return _from_values(cls, _to_values(quality), **rounded)
 
     @classmethod
     def from_json(cls, values: Values) -> Ranking:
@@ -62,15 +67,16 @@ class Ranking:
             name: {int(at): value for at, value in values[name].items()}
             for name in ("precision_at", "precision_within")
         }
-        return _from_values(cls, values, precision=tuple(values.get("precision", ())), **by_number)
+        curves = {name: tuple(values.get(name, ())) for name in ("precision", "average_precisions")}
+        return _from_values(cls, values, **by_number, **curves)
 
     def to_json(self) -> Values:
-        """JSON values, without an empty ``precision``."""
+        """JSON values, without what is empty."""
         values = _to_values(self)
         for name in ("precision_at", "precision_within"):
             values[name] = {str(at): value for at, value in values[name].items()}
-        precision = values.pop("precision")
-        return {**values, "precision": list(precision)} if precision else values
+        curves = {name: list(values.pop(name)) for name in ("precision", "average_precisions")}
+        return {**values, **{name: curve for name, curve in curves.items() if curve}}
 
 
 @dataclass(frozen=True)
@@ -119,13 +125,17 @@ class Outcome:
                 values[name] = ranking.to_json()
         return values
 
-    def without_curves(self) -> Outcome:
-        """The same without precision-recall curves."""
-        rankings = (
-            None if ranking is None else dataclasses.replace(ranking, precision=())
+    def without(self, *curves: str) -> Outcome:
+        """The same without some curves of its rankings.
+
+        Args:
+            *curves: ``precision`` or ``average_precisions``.
+        """
+        empty: dict[str, Any] = dict.fromkeys(curves, ())
+        ordinal, asymmetric = (
+            None if ranking is None else dataclasses.replace(ranking, **empty)
             for ranking in (self.ordinal, self.asymmetric)
         )
-        ordinal, asymmetric = rankings
         return dataclasses.replace(self, ordinal=ordinal, asymmetric=asymmetric)
 
 
@@ -188,6 +198,34 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """The best method of a column against another one.
+
+    Attributes:
+        protocol: Name of the protocol.
+        code_bits: Length of the codes.
+        distance: ``ordinal`` or ``asymmetric``.
+        best: The row with the highest mAP.
+        row: Another row.
+        mean: How much higher the mAP of the best is.
+        half: Half the width of the 95 % interval of that difference, paired by seed and by query.
+    """
+
+    protocol: str
+    code_bits: int
+    distance: str
+    best: str
+    row: str
+    mean: float
+    half: float
+
+    @property
+    def level(self) -> bool:
+        """Whether the difference may be 0."""
+        return self.mean <= self.half
+
+
+@dataclass(frozen=True)
 class ProtocolFacts:
     """Facts of a protocol for the tables.
 
@@ -232,6 +270,7 @@ class Results:
         protocols: Name -> facts.
         trials: Finished trials.
         runs: Finished runs.
+        comparisons: The best methods against the others.
         complete: Whether every run is done.
         settings: Protocol -> row -> settings that all its runs share; None unless condensed.
     """
@@ -249,6 +288,7 @@ class Results:
     protocols: dict[str, ProtocolFacts] = field(default_factory=dict)
     trials: list[FinishedRun] = field(default_factory=list)
     runs: list[FinishedRun] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     complete: bool = False
     settings: dict[str, dict[str, Values]] | None = None
 
@@ -270,10 +310,11 @@ class Results:
             protocols={name: _from_values(ProtocolFacts, facts) for name, facts in values["protocols"].items()},
             trials=[FinishedRun.from_json(entry) for entry in values["trials"]],
             runs=[FinishedRun.from_json(entry) for entry in values["runs"]],
+            comparisons=[_from_values(Comparison, one) for one in values.get("comparisons", [])],
         )
 
     def to_json(self) -> Values:
-        """JSON values; without ``settings`` unless condensed."""
+        """JSON values; without precisions of single queries, and without ``settings`` unless condensed."""
         values = {
             **_to_values(self),
             "rows": [_to_values(row) for row in self.rows],
@@ -283,8 +324,14 @@ class Results:
             ],
             "protocols": {name: _to_values(facts) for name, facts in self.protocols.items()},
             "trials": [entry.to_json() for entry in self.trials],
-            "runs": [entry.to_json() for entry in self.runs],
+            "runs": [
+                dataclasses.replace(entry, outcome=entry.outcome.without("average_precisions")).to_json()
+                for entry in self.runs
+            ],
+            "comparisons": [_to_values(one) for one in self.comparisons],
         }
+        if not self.comparisons:
+            del values["comparisons"]
         if self.settings is None:
             del values["settings"]
         return values

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 import ordhash
+from ordhash.bench.comparing import compare
 from ordhash.bench.condensed import known_entries
 from ordhash.bench.jobs import Job, adopt, lengths_of, runs_of, trials_of
 from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head
@@ -151,6 +152,7 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         _work(jobs, _do, pool, ends, say, note)
         complete &= len(ready) == len(methods) and len(results.runs) - before == len(jobs)
     results.complete = complete
+    results.comparisons = compare(results.runs, results.rows, [] if known is None else known.comparisons)
     if seed is None:
         write_json(out / "results.json", results.to_json())
     return results

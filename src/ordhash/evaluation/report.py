@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,7 @@ class Quality:
         recall: Levels of the precision-recall curve.
         precision: Interpolated precision at these levels.
         ndcg: Normalised discounted cumulative gain at the protocol's cutoff; None for relevance in one grade.
+        average_precisions: Average precision of every query, whose mean is ``map``.
     """
 
     map: float
@@ -62,6 +64,7 @@ class Quality:
     recall: tuple[float, ...] = field(repr=False)
     precision: tuple[float, ...] = field(repr=False)
     ndcg: float | None = None
+    average_precisions: tuple[float, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,11 @@ class Report:
     version: str = ordhash.__version__
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return dataclasses.asdict(self)
+        """As JSON values, without those of single queries."""
+        values = dataclasses.asdict(self)
+        for ranking in ("ordinal", "asymmetric"):
+            del values[ranking]["average_precisions"]
+        return values
 
 
 def evaluate(
@@ -198,6 +204,7 @@ def rank_quality(
     n, n_database = len(protocol.query), len(protocol.database)
     within_reach = [k for k in _PRECISION_AT if k <= n_database]
     sums: dict[str, float] = {}
+    each: list[float] = []
     curve = np.zeros(101)
 
     def add(name: str, values: npt.NDArray[np.float64]) -> None:
@@ -218,7 +225,7 @@ def rank_quality(
             else:
                 asked = in_row_order(distances, relevance) if ties == "row" else queries
                 (mean,) = average_precisions(asked, last, [ties], convention)
-            add("map", mean)
+            each += mean.tolist()
             add("map_best", best)
             add("map_worst", worst)
             if protocol.coarse is not None:
@@ -228,7 +235,7 @@ def rank_quality(
             curve += interpolated_precision(queries, len(curve))
             advance(len(distances))
     return Quality(
-        map=sums["map"] / n,
+        map=math.fsum(each) / n,
         map_best=sums["map_best"] / n,
         map_worst=sums["map_worst"] / n,
         precision_at={k: sums[f"at {k}"] / n for k in within_reach},
@@ -236,6 +243,7 @@ def rank_quality(
         recall=tuple((np.arange(len(curve)) / (len(curve) - 1)).tolist()),
         precision=tuple((curve / n).tolist()),
         ndcg=sums["ndcg"] / n if "ndcg" in sums else None,
+        average_precisions=tuple(each),
     )
 
 
