@@ -18,6 +18,7 @@ from PIL import Image
 
 from ordhash.data.images import open_rgb
 from ordhash.errors import ImageError
+from ordhash.support import give_memory_back
 
 __all__ = ["Decoders", "answer_requests"]
 
@@ -25,13 +26,6 @@ _REQUEST = struct.Struct(">QQQd")  # bytes of the file, most pixels, least side 
 _ANSWER = struct.Struct(">BII")  # whether it is an image; width and height, or 0 and the bytes of the reason
 _NO_MEMORY = "there is not enough memory to decode it; scale it down or remove it"
 _NICE = 5  # behind searches
-_ENVIRONMENT = {
-    **dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1"),
-    # Of glibc: memory of a large picture goes back to the system at once, rather than when the process ends.
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 20),
-}
 
 
 class Decoders:
@@ -128,7 +122,7 @@ class Decoders:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **_ENVIRONMENT},
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
                 start_new_session=True,  # the terminal's Ctrl-C is for the parent, which ends this
             )
             self._all.add(process)
@@ -170,6 +164,7 @@ def answer_requests() -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
     os.nice(_NICE)
+    give_memory_back()
     Image.init()
     _limit_memory(int(sys.argv[1]))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever it is doing

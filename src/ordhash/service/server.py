@@ -14,6 +14,7 @@ from ordhash.service.library import Library
 from ordhash.service.protocol import Connection
 from ordhash.service.settings import ServiceSettings
 from ordhash.service.stopping import ANSWER_SECONDS, StoppingServer
+from ordhash.support import give_memory_back
 
 __all__ = ["run"]
 
@@ -34,6 +35,7 @@ def run(library: Library, settings: ServiceSettings, tell: Callable[[str], None]
         InputError: The address is in use or not allowed.
         KeyboardInterrupt: SIGINT ended it.
     """
+    give_memory_back()
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

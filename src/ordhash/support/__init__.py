@@ -1,10 +1,14 @@
-"""Shared by every room, without domain knowledge: checks, columns, cores, files, locations, progress, seals."""
+"""Shared by every room, without domain knowledge.
+
+Checks, columns, cores, files, locations, memory, progress, seals.
+"""
 
 from ordhash.support.checks import integer_at_least, some_usable
 from ordhash.support.columns import is_text, plain_column
 from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
 from ordhash.support.locations import Location, is_address, name_of, without_password
+from ordhash.support.memory import give_memory_back
 from ordhash.support.progress import Advance, Pace, duration, progress_bar
 from ordhash.support.seals import SEAL, is_damaged, placeholder, seal, sealed
 
@@ -16,6 +20,7 @@ __all__ = [
     "StrPath",
     "available_cores",
     "duration",
+    "give_memory_back",
     "integer_at_least",
     "is_address",
     "is_damaged",
