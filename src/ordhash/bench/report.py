@@ -54,7 +54,7 @@ def _protocol(results: Results, protocol: str) -> str:
     about = (
         f"{facts.query:,} queries, {facts.train:,} training images, database of {facts.database:,}; "
         f"{facts.citation}. {facts.backbone}; hash `{facts.hash}`. "
-        f"{_seeds(results, protocol)} {results.tuning} {_level(results, protocol)} "
+        f"{_seeds(results, protocol)} {results.tuning}{_level(results, protocol)} "
         f"Written by `ordhash bench {results.recipe}.toml`. {facts.note}"
     )
     measures = [
@@ -79,9 +79,11 @@ def _seeds(results: Results, protocol: str) -> str:
 
 
 def _level(results: Results, protocol: str) -> str:
+    if len({run.row for run in results.runs if run.protocol == protocol} & _hashing_methods(results).keys()) < 2:
+        return ""
     if any(one.protocol == protocol for one in results.comparisons):
-        return "Level with the best, and bold too: the interval of the difference, paired by seed and query, holds 0."
-    return "Level with the best, and bold too: the intervals overlap."
+        return " Level with the best, and bold too: the interval of the difference, paired by seed and query, holds 0."
+    return " Level with the best, and bold too: the intervals overlap."
 
 
 Cells = dict[tuple[str, int], tuple[float, float]]
