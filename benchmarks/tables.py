@@ -284,12 +284,18 @@ def experiments(results: dict[str, Any]) -> str:
 def demo(report: dict[str, Any]) -> str:
     """Results of the demo."""
     rows = [
-        [name, f"{q['map']:.3f}", f"{q['map_worst']:.3f} to {q['map_best']:.3f}", f"{q['precision_at_10']:.3f}"]
+        [
+            name,
+            f"{q['map']:.3f} ± {q['interval']:.3f}" if q["interval"] else f"{q['map']:.3f}",
+            f"{q['map_worst']:.3f} to {q['map_best']:.3f}",
+            f"{q['precision_at_10']:.3f}",
+        ]
         for name, q in report["results"].items()
     ]
     note = (
         f"{report['n_query']} queries in {report['n_database']} photographs, {report['code_bits']} bits; protocol "
-        f"`{report['protocol']}` ({report['protocol_hash']}); one seed. Written by `make demo`."
+        f"`{report['protocol']}` ({report['protocol_hash']}); DOH: mean of {report['seeds']} seeds, "
+        "with its 95 % interval. Written by `make demo`."
     )
     return table(["method", "mAP", "worst to best tie order", "precision@10"], rows) + "\n\n" + note
 
