@@ -429,7 +429,7 @@ def search_growth(results: dict[str, Any]) -> None:
         slope = math.log10(times[-1] / times[-2]) / math.log10(sizes[-1] / sizes[-2])
         lines[f"{label} (slope {slope:.2f} at the end)"] = (sizes, times, [0.0] * len(sizes))
     draw_curves(
-        IMAGES / "search-growth.png", lines, x="codes", y="milliseconds", title="Exact top 100, 48 bits", log=True
+        IMAGES / "search-growth.png", lines, x="codes", y="milliseconds", title="Exact top 100, 48 bits", log="xy"
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ordhash
+from ordhash.bench.compressed import COMPRESSED
 from ordhash.bench.condensed import identity
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.results import FinishedRun
@@ -115,7 +116,8 @@ def runs_of(method: Method, trials: list[FinishedRun], recipe: Recipe, folder: P
         folder: Folder of their files.
     """
     raw = method.method == RAW_FEATURES
-    for seed in range(1 if raw else method.seeds or recipe.seeds):
+    by_chance = not raw and method.method not in COMPRESSED
+    for seed in range((method.seeds or recipe.seeds) if by_chance else 1):
         for bits in recipe.code_bits[:1] if raw else lengths_of(method, recipe):
             config, training = _best_settings(method, trials, bits)
             config = dataclasses.replace(config, code_bits=bits)

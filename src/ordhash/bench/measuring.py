@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ordhash.bench.compressed import compressed_distances
 from ordhash.bench.learning import Learned
 from ordhash.bench.prepared import Prepared
 from ordhash.bench.results import Outcome, Ranking
 from ordhash.codes import CodeSpec, OrdinalCodes, asymmetric_distances, ordinal_distances
 from ordhash.data.protocols import Protocol
 from ordhash.evaluation import cosine_distances, rank_quality
+from ordhash.learn import DOHConfig
 from ordhash.support import replace_file
 
-__all__ = ["keep", "measure", "measure_raw_features"]
+__all__ = ["keep", "measure", "measure_compressed", "measure_raw_features"]
 
 
 def keep(path: Path, learned: Learned, *, seconds: float) -> None:
@@ -72,3 +74,18 @@ def measure_raw_features(prepared: Prepared) -> Outcome:
     queries, database = (part.averages()[:, : prepared.last_channels] for part in (prepared.query, prepared.database))
     found = rank_quality(lambda rows: cosine_distances(queries[rows], database), prepared.protocol)
     return Outcome(floats=queries.shape[1], ordinal=Ranking.of(found))
+
+
+def measure_compressed(prepared: Prepared, name: str, config: DOHConfig) -> Outcome:
+    """Quality of ranking by the same features, compressed; learned from the training images, without their labels.
+
+    Args:
+        prepared: The protocol.
+        name: Of the compression.
+        config: Gives the length.
+    """
+    train, queries, database = (
+        part.averages()[:, : prepared.last_channels] for part in (prepared.train, prepared.query, prepared.database)
+    )
+    distances = compressed_distances(name, config, train, queries, database)
+    return Outcome(asymmetric=Ranking.of(rank_quality(lambda rows: distances[rows], prepared.protocol)))

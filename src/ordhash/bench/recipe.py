@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ordhash.bench.compressed import COMPRESSED
 from ordhash.data.protocols import PROTOCOLS
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.learn import DOHConfig, TrainConfig
@@ -26,7 +27,7 @@ class Method:
 
     Attributes:
         name: Name in the tables.
-        method: An objective (``doh`` is the paper's), a shallow method, or ``raw``.
+        method: An objective (``doh`` is the paper's), a shallow method, compressed features, or ``raw``.
         config: The network, for an objective; for a shallow method, only the backbone.
         training: Training settings, before tuning.
         code_bits: Its lengths; None takes those of the recipe.
@@ -207,8 +208,8 @@ def _seeds(given: Any) -> int:
 def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, Any]) -> Method:
     _check_names("a variant", entry, {"name", "method", "code_bits", "seeds", "network", "training", "objective"})
     method = entry.get("method", "")
-    if method not in (RAW_FEATURES, *SHALLOW_METHODS, *OBJECTIVES):
-        allowed = ", ".join((RAW_FEATURES, *SHALLOW_METHODS, *OBJECTIVES))
+    if method not in (RAW_FEATURES, *COMPRESSED, *SHALLOW_METHODS, *OBJECTIVES):
+        allowed = ", ".join((RAW_FEATURES, *COMPRESSED, *SHALLOW_METHODS, *OBJECTIVES))
         raise InputError(f"method {method!r} is unknown; allowed are {allowed}")
     network, training = {**network, **entry.get("network", {})}, {**training, **entry.get("training", {})}
     _check_names("[network]", network, _fields(DOHConfig) - {"code_bits", "objective"})

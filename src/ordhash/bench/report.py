@@ -10,6 +10,7 @@ import numpy as np
 import scipy.stats
 
 from ordhash.bench.comparing import BOUNDS
+from ordhash.bench.compressed import COMPRESSED
 from ordhash.bench.recipe import RAW_FEATURES
 from ordhash.bench.results import FinishedRun, Results
 from ordhash.evaluation import draw_curves
@@ -226,6 +227,8 @@ def values_of(results: Results, protocol: str, row: str, bits: int, distance: st
 def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]:
     """Draw figures of every protocol: mAP against bits, mAP against training time, precision against recall.
 
+    And mAP against bytes where features were compressed too.
+
     Args:
         results: Results of a benchmark.
         folder: Folder of the PNGs, named after recipe, protocol and figure.
@@ -261,6 +264,7 @@ def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]
             if runs and whole:
                 precision = np.mean([_curve(run) for run in runs], axis=0)[::5]
                 recalls[name] = (np.linspace(0, 1, len(precision)), precision, np.zeros(len(precision)))
+        sizes = _by_size(results, protocol, names)
         longest = max(lengths)
         frozen = results.protocols[protocol].backbone.endswith("frozen")
         seconds_of = "seconds of training" + (" on one core" if frozen else "")
@@ -268,11 +272,30 @@ def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]
             ("bits", lines, "bits", "tie-aware mAP", protocol),
             ("time", times, seconds_of, "tie-aware mAP", f"{protocol}, {longest} bits"),
             ("recall", recalls, "recall", "precision", f"{protocol}, {longest} bits"),
+            ("bytes", sizes, "bytes an image", "tie-aware mAP, the query as floats", protocol),
         ):
             if curves:
                 paths.append(folder / f"{stem}-{kind}.png")
-                draw_curves(paths[-1], curves, x=x, y=y, title=title)
+                draw_curves(paths[-1], curves, x=x, y=y, title=title, log="x" if kind == "bytes" else "")
     return paths
+
+
+def _by_size(results: Results, protocol: str, names: list[str]) -> dict[str, Any]:
+    """Quality by asymmetric distance against bytes, beside compressed features and floats; empty without these."""
+    compressed = [row.name for row in results.rows if row.method in COMPRESSED]
+    curves: dict[str, Any] = {}
+    for name in (*names, *compressed) if compressed else ():
+        measured = [
+            (bits / 8, *mean_interval(values))
+            for bits in results.code_bits
+            if (values := values_of(results, protocol, name, bits, "asymmetric", "map"))
+        ]
+        if measured:
+            curves[name] = tuple(zip(*measured, strict=True))
+    for run in results.runs if compressed else ():
+        if run.protocol == protocol and run.outcome.floats is not None and run.outcome.ordinal is not None:
+            curves["floats"] = ((4.0 * run.outcome.floats,), (run.outcome.ordinal.map,), (0.0,))
+    return curves
 
 
 def _curve(run: FinishedRun) -> tuple[float, ...]:

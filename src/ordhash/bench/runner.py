@@ -18,10 +18,11 @@ import torch
 
 import ordhash
 from ordhash.bench.comparing import compare
+from ordhash.bench.compressed import COMPRESSED
 from ordhash.bench.condensed import known_entries
 from ordhash.bench.jobs import Job, adopt, lengths_of, runs_of, trials_of
 from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head
-from ordhash.bench.measuring import keep, measure, measure_raw_features
+from ordhash.bench.measuring import keep, measure, measure_compressed, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.results import FinishedRun, Outcome, ProtocolFacts, Results, Row
@@ -297,6 +298,8 @@ def _do(job: Job) -> FinishedRun:
     started = time.perf_counter()
     if job.method == RAW_FEATURES:
         return _written(job, measure_raw_features(_shared().features), started)
+    if job.method in COMPRESSED:
+        return _written(job, measure_compressed(_shared().features, job.method, job.config), started)
     if not job.kept.exists():  # may exist after an interruption during measuring
         learned = _learned(job)
         keep(job.kept, learned, seconds=time.perf_counter() - started)
@@ -348,8 +351,9 @@ def _facts(protocol: Protocol, prepared: Prepared | None, config: DOHConfig) -> 
 
 def _sentence(entry: FinishedRun) -> str:
     name, outcome = f"{entry.protocol}, {entry.row}", entry.outcome
-    if outcome.ordinal is None:
+    ranking = outcome.ordinal or outcome.asymmetric
+    if ranking is None:
         quality = outcome.validation_map
         return f"{name}, trial {entry.trial}: " + ("no validation" if quality is None else f"{quality:.4f}")
     where = "" if entry.code_bits is None else f", {entry.code_bits} bits, seed {entry.seed}"
-    return f"{name}{where}: mAP {outcome.ordinal.map:.4f}, {outcome.seconds:.0f} s"
+    return f"{name}{where}: mAP {ranking.map:.4f}, {outcome.seconds:.0f} s"

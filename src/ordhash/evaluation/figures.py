@@ -93,7 +93,7 @@ def draw_curves(
     x: str,
     y: str,
     title: str,
-    log: bool = False,
+    log: str = "",
 ) -> None:
     """Write a figure of lines with intervals.
 
@@ -103,7 +103,7 @@ def draw_curves(
         x: Label of the horizontal axis.
         y: Label of the vertical axis.
         title: Above the figure.
-        log: Whether both axes are logarithmic.
+        log: Axes that are logarithmic: ``x``, ``xy`` or none.
     """
     from matplotlib.figure import Figure
 
@@ -112,8 +112,7 @@ def draw_curves(
     for (name, (positions, values, halves)), marker in zip(curves.items(), "osD^vP*X", strict=False):
         axis.errorbar(positions, values, yerr=halves, marker=marker, capsize=3, label=name)
     axis.set(xlabel=x, ylabel=y, title=title)
-    if log:
-        axis.set(xscale="log", yscale="log")
+    axis.set(**{f"{name}scale": "log" for name in log})
     axis.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3 if len(curves) > 4 else 2, fontsize=8)  # where it hides no line
     path.parent.mkdir(parents=True, exist_ok=True)

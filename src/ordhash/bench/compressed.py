@@ -1,0 +1,83 @@
+"""Features compressed by the quantisers of FAISS: what practitioners do instead of learning codes.
+
+The database is compressed, the query keeps its floats, so rankings stand beside those by asymmetric distance. A code of
+so many bytes holds:
+
+- ``pq``: product quantisation, a byte for each part of a feature (Jegou et al., TPAMI 2011);
+- ``opq``: the same after a learned rotation to four dimensions a byte (Ge et al., CVPR 2013), as FAISS advises;
+- ``sq8``, ``sq4``: the first principal components, in a byte or half a byte each;
+- ``rabitq``: signs of the first principal components after a random rotation, and 8 bytes that correct distances (Gao
+  and Long, SIGMOD 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.errors import InputError
+from ordhash.learn import DOHConfig
+
+__all__ = ["COMPRESSED", "compressed_distances"]
+
+_RABITQ_BYTES = 8  # for distances, beside the signs
+
+COMPRESSED: dict[str, Callable[[int], str]] = {
+    "pq": lambda size: f"PQ{size}x8np",
+    "opq": lambda size: f"OPQ{size}_{4 * size},PQ{size}x8np",
+    "sq8": lambda size: f"PCAR{size},SQ8",
+    "sq4": lambda size: f"PCAR{2 * size},SQ4",
+    "rabitq": lambda size: f"PCAR{8 * (size - _RABITQ_BYTES)},RaBitQ",
+}
+"""Names, and what FAISS's factory makes codes of so many bytes from."""
+
+Floats = npt.NDArray[np.float32]
+
+
+def compressed_distances(
+    name: str, config: DOHConfig, train: Floats, queries: Floats, database: Floats
+) -> npt.NDArray[np.float32]:
+    """Squared distances of queries to compressed features, all of length 1 before.
+
+    Args:
+        name: One of ``COMPRESSED``.
+        config: Gives the length of the codes, in bits.
+        train: Features to learn from, float32 (m, D).
+        queries: float32 (q, D).
+        database: float32 (n, D).
+
+    Returns:
+        float32 (q, n).
+
+    Raises:
+        InputError: The length is not one of whole bytes, or too short or too long for the features.
+    """
+    import faiss
+
+    size, rest = divmod(config.code_bits, 8)
+    if rest or (name == "rabitq" and size <= _RABITQ_BYTES):
+        least = 8 * (_RABITQ_BYTES + 1) if name == "rabitq" else 8
+        raise InputError(f"{name} at {config.code_bits} bits; allowed are multiples of 8 from {least}")
+    padding = -train.shape[1] % size if name == "pq" else 0  # all parts of a feature are equally long
+    parts = [np.pad(_normalised(part), ((0, 0), (0, padding))) for part in (train, queries, database)]
+    factory = COMPRESSED[name](size)
+    index: Any = faiss.index_factory(parts[0].shape[1], factory)
+    try:
+        index.train(parts[0])
+    except RuntimeError as error:
+        raise InputError(
+            f"{name} at {config.code_bits} bits ({factory}) cannot learn from {len(train)} features of "
+            f"{train.shape[1]} floats; give a shorter length"
+        ) from error
+    index.add(parts[2])
+    found, rows = index.search(parts[1], len(database))
+    distances = np.empty(found.shape, np.float32)
+    np.put_along_axis(distances, rows, found, axis=1)
+    return distances
+
+
+def _normalised(features: Floats) -> Floats:
+    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12), np.float32)
