@@ -64,6 +64,7 @@ def test_every_method_length_and_seed_is_run_and_measured(results, tiny_protocol
     assert by_row["dpsh"]["config"]["objective"]["name"] == "dpsh"
 
 
+@pytest.mark.slow  # a benchmark, twice
 def test_calls_that_do_a_seed_each_share_a_folder(results, recipe_file, tiny_protocol, tmp_path, cache):
     recipe, out = read_recipe(recipe_file), tmp_path / "shared"
     shutil.copytree(tmp_path / "out" / "trials", out / "trials")
@@ -320,6 +321,7 @@ def test_every_image_is_needed(recipe_file, tiny_protocol, bad_files, tmp_path, 
         run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
 
 
+@pytest.mark.slow  # a benchmark, twice
 def test_hidden_labels_measure_and_teach_nothing(recipe_file, photo_folder, monkeypatch, tmp_path, cache):
     for path in sorted(photo_folder.rglob("*.jpg")):  # eighteen photographs have no neighbourhoods
         for copy in range(3):

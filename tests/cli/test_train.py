@@ -67,6 +67,7 @@ def test_labels_are_corrected_or_kept_as_options_say(photo_folder: Path, cache: 
         assert model["training"]["settings"]["correct_labels"] is expected
 
 
+@pytest.mark.slow  # fits two methods
 def test_train_a_shallow_method_on_a_protocol(tiny_protocol: Protocol, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     command = ["train", "cifar10", "--out", tmp_path, "--cache", cache, "--weights", "none", "--image-size", "64"]

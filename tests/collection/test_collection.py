@@ -231,6 +231,7 @@ def test_codes_of_a_collection_as_a_file(collection, photo_folder, encoder, tmp_
     assert table.metadata.column_names == ["folder", "size", "modified"]
 
 
+@pytest.mark.slow  # encodes large pictures
 def test_near_duplicates_are_told_apart_from_what_looks_alike(collection, photo_folder, encoder):
     coffee = Image.fromarray(skimage.data.coffee())
     coffee.save(photo_folder / "coffee.png")

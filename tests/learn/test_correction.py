@@ -54,7 +54,7 @@ def test_predictions_are_those_of_regressions_on_the_other_half():
     np.testing.assert_allclose(halves.predict(targets), best, atol=1e-4)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize(("n_classes", "share"), [(3, 0.3), (5, 0.2), (5, 0.4), (40, 0.2)])
 def test_wrong_labels_are_counted_and_most_of_them_corrected(n_classes, share, seed):
     features, classes = blobs(n_classes, seed=seed, dimensions=20)

@@ -162,6 +162,7 @@ def test_an_interrupted_export_leaves_nothing_that_is_used(backbone, frozen, tmp
     assert export_backbone(backbone, Preprocessing(SIZE), NAME, tmp_path).graph == frozen.graph
 
 
+@pytest.mark.slow  # exports a backbone
 def test_exporting_leaves_the_module_and_the_log_level_alone(backbone):
     before = weights_digest(backbone)
     level = logging.getLogger("torch.onnx").level

@@ -556,6 +556,7 @@ def test_the_learning_rate_rises_and_then_falls_to_nothing():
     assert loop.rate_factor(1, 1.0) == 1
 
 
+@pytest.mark.slow  # learns three times
 def test_codewords_in_mixed_precision_and_after_an_interruption(photo_folder, tmp_path, cache, learned, monkeypatch):
     images = read_folder(photo_folder)
     config = dataclasses.replace(TINY, objective="doh-codewords")

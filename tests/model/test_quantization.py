@@ -65,6 +65,7 @@ def test_what_is_refused(variant, tiny_model, photos_once, tmp_path, bad_files):
     assert logging.root.manager.disable == logging.NOTSET
 
 
+@pytest.mark.slow  # quantizes a model
 def test_images_that_cannot_be_used_are_passed_over(tiny_model, photos_once, tmp_path, bad_files):
     some = [bad_files["text"], *read_folder(photos_once).images[:3]]
     found = quantize(tiny_model, ImageSet(some), tmp_path / "int8.onnx")

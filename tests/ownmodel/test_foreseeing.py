@@ -21,6 +21,7 @@ def test_more_photographs_and_epochs_take_longer():
     assert seconds_of_learning(1000, 1000, settings, 0.1) < 10 * base  # large photographs: only decoding is slower
 
 
+@pytest.mark.slow  # exports a backbone
 def test_what_is_tried_is_kept_and_not_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_TRIED", 1)
     monkeypatch.setattr(module, "available_cores", lambda: 4)

@@ -90,6 +90,7 @@ def test_a_collection_learns_its_model_once(collection, folder, network, sync):
     assert collection.staleness(load_model(collection.model())) is None
 
 
+@pytest.mark.slow  # learns a model
 def test_another_model_takes_the_place_of_the_first(collection, folder, sync):
     sync(collection, folder)
     first = collection.model_id
@@ -103,6 +104,7 @@ def test_another_model_takes_the_place_of_the_first(collection, folder, sync):
     assert [name for name in inside(collection) if name.endswith(".onnx")] == [f"model-{collection.model_id}.onnx"]
 
 
+@pytest.mark.slow  # learns a model
 def test_what_is_refused_leaves_the_model_alone(collection, folder, tmp_path, sync):
     sync(collection, folder)
     before = inside(collection)
@@ -180,6 +182,7 @@ def test_a_folder_may_be_named_in_several_ways(collection, folder, tmp_path, mon
         assert sync(collection, way)[0].unchanged == 60
 
 
+@pytest.mark.slow  # learns a model
 def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path, sync):
     sync(collection, folder)
     moved = Collection(collection.path.rename(tmp_path / "moved"))
@@ -274,6 +277,7 @@ def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, fo
         learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)
 
 
+@pytest.mark.slow  # learns a model
 def test_what_was_corrected_is_listed_beside_the_model(collection, folder, monkeypatch, sync):
     def correcting(*given, out, **options):
         trained = fit_shallow(*given, out=out, **options)

@@ -50,7 +50,7 @@ def replace(path, content):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("kind", ["png", "bin"])
+@pytest.mark.parametrize("kind", [pytest.param("png", marks=pytest.mark.slow), "bin"])
 def test_cifar10_is_the_same_from_either_source(cifar10, kind):
     root, pixels, labels = cifar10
     parts = read_cifar10(root / kind)

@@ -41,7 +41,10 @@ def test_without_a_matrix_centres_are_drawn_and_kept_apart(n_classes, code_bits)
     )
 
 
-@pytest.mark.parametrize(("n_classes", "code_bits", "arity"), [(81, 36, 4), (10, 10, 4), (300, 40, 2), (5, 24, 16)])
+@pytest.mark.parametrize(
+    ("n_classes", "code_bits", "arity"),
+    [(81, 36, 4), (10, 10, 4), pytest.param(300, 40, 2, marks=pytest.mark.slow), (5, 24, 16)],
+)
 def test_codewords_of_symbols_are_farther_apart_than_random_ones(n_classes, code_bits, arity):
     spec = CodeSpec(code_bits, arity)
     found = far_codewords(n_classes, spec, seed=3)
@@ -83,7 +86,8 @@ def similarity_of_groups(n_classes, n_groups):
 
 
 @pytest.mark.parametrize(
-    ("n_classes", "code_bits", "arity"), [(81, 36, 4), (81, 10, 4), (12, 12, 2), (40, 24, 16), (5, 8, 4)]
+    ("n_classes", "code_bits", "arity"),
+    [pytest.param(81, 36, 4, marks=pytest.mark.slow), (81, 10, 4), (12, 12, 2), (40, 24, 16), (5, 8, 4)],
 )
 def test_codewords_agree_as_they_should_and_never_in_too_many_segments(n_classes, code_bits, arity):
     spec, wanted = CodeSpec(code_bits, arity), similarity_of_groups(n_classes, 4)

@@ -52,6 +52,7 @@ def quality_of(name, features, labels, code_bits=16):
     return np.mean([leave_one_out_map(code, labels[half:]) for code in codes])
 
 
+@pytest.mark.slow  # fits every method
 def test_methods_without_labels_beat_chance_directions_on_clustered_features():
     features, labels = clusters(n=600)
     quality = {name: quality_of(name, features, labels) for name in SHALLOW_METHODS}
@@ -59,6 +60,7 @@ def test_methods_without_labels_beat_chance_directions_on_clustered_features():
     assert quality["itq"] > quality["lsh"] + 0.05, quality
 
 
+@pytest.mark.slow  # fits every method
 def test_methods_with_labels_see_past_strong_directions_of_noise():
     features, labels = clusters(n=600)
     rng = np.random.default_rng(1)

@@ -45,7 +45,7 @@ def test_a_shallow_method_writes_a_model_that_an_encoder_reads(method, photo_fol
         np.testing.assert_allclose(encoded.scores, expected, atol=2e-2 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", ["lsh", "itq-cca"])
+@pytest.mark.parametrize("name", ["lsh", pytest.param("itq-cca", marks=pytest.mark.slow)])
 def test_methods_without_labels_use_the_last_map_alone(name, photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
     plain = fit_shallow(name, images, TINY, out=tmp_path / "a", cache=cache).model
