@@ -59,6 +59,7 @@ def decoded(images: Iterator[tuple[str, bytes, str]], folder: Path) -> int:
     return len(lines)
 
 
+@pytest.mark.slow  # 150 images in processes of their own
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured in another unit elsewhere")
 def test_odd_images_are_shown_or_refused_in_little_time_and_memory(tmp_path: Path) -> None:
     assert decoded(odd_images(), tmp_path) >= 150

@@ -755,7 +755,8 @@ def mislabelled():
     return ImageSet(pictures, keys, np.eye(3, dtype=bool)[given], ("red", "green", "blue")), right
 
 
-@pytest.mark.parametrize("mode", MOSTLY_FROZEN)
+@pytest.mark.slow  # learns from 360 pictures
+@pytest.mark.parametrize("mode", MODES)
 def test_wrong_labels_are_found_corrected_and_listed(mode, mislabelled, tmp_path, cache, learned):
     images, right = mislabelled
     settings = dataclasses.replace(FAST, mode=mode, epochs=1, batch_size=32, validation_fraction=0.1)
@@ -776,7 +777,12 @@ def test_wrong_labels_are_found_corrected_and_listed(mode, mislabelled, tmp_path
 
 @pytest.mark.parametrize("correct", [None, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    ("mode", "labels", "mixup"), [("frozen", "right", 0.5), ("frozen", "any", 0.0), ("finetune", "any", 0.5)]
+    ("mode", "labels", "mixup"),
+    [
+        ("frozen", "right", 0.5),
+        pytest.param("frozen", "any", 0.0, marks=pytest.mark.slow),
+        pytest.param("finetune", "any", 0.5, marks=pytest.mark.slow),
+    ],
 )
 def test_images_are_blended_unless_frozen_features_say_little(
     mode, labels, mixup, correct, mislabelled, tmp_path, cache, learned

@@ -18,6 +18,7 @@ def variant(tiny_model, photos_once, tmp_path_factory):
     return quantize(tiny_model, read_folder(photos_once), path)
 
 
+@pytest.mark.slow  # quantizes a model
 def test_the_backbone_has_weights_of_8_bits_and_the_head_its_own(variant, tiny_model):
     graph, original = onnx.load_from_string(variant.graph), onnx.load(tiny_model)
     kinds = {array.name: array.data_type for array in graph.graph.initializer}

@@ -202,6 +202,7 @@ def test_a_moved_collection_keeps_its_model(collection, folder, tmp_path, sync):
         moved.model()
 
 
+@pytest.mark.slow  # learns a model
 def test_collections_in_the_folder_hold_no_photographs(folder, tmp_path, sync):
     within = Collection(folder / "kept")
     sync(within, folder)

@@ -124,6 +124,7 @@ def test_the_part_that_a_network_sees(fit, box):
     assert seen[-1, :, 1].mean() == pytest.approx(100 * bottom, abs=3)
 
 
+@pytest.mark.slow  # encodes large pictures
 def test_near_duplicates_are_those_of_wanted_pictures(photos, encoder, index, photo_collection):
     collection = Collection(photo_collection)
     examples = [Example(photos.images[2]), Example(photos.images[9], wanted=False)]

@@ -85,6 +85,7 @@ def fuzz(library, examples):
     return seen
 
 
+@pytest.mark.slow  # hundreds of requests
 def test_every_answer_is_as_it_says(library):
     seen = fuzz(library, 15)
     assert {label for label, _ in seen} >= {"POST /v1/search", "GET /v1/thumbnail", "DELETE /v1/images"}

@@ -70,6 +70,7 @@ def test_methods_without_labels_learn_nothing_from_any(photo_folder, tmp_path, c
     assert found[0] > found[-1]
 
 
+@pytest.mark.slow  # fits several times
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_supervised_methods_see_the_images_with_labels(name, photo_folder, bad_files, tmp_path, cache):
     images = read_folder(photo_folder)
