@@ -14,7 +14,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # Tests start many processes, each of which would compile the package anew where the environment forbids to keep that.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-int8 bench-scale page-picture architecture results clean
+.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-ridge bench-int8 bench-scale page-picture architecture results clean
 
 help:
 	@echo "make setup           create .venv with everything; other targets do so when they need it"
@@ -32,6 +32,7 @@ help:
 	@echo "make bench-search    measure search speed, memory and recall -> benchmarks/results/"
 	@echo "make bench-serve     measure the HTTP API under load -> benchmarks/results/"
 	@echo "make bench-few       measure folders of few photographs -> benchmarks/results/"
+	@echo "make bench-ridge     choose the ridge of ITQ-CCA on training images -> benchmarks/results/"
 	@echo "make bench-int8      measure models that compute in 8 bits -> benchmarks/results/"
 	@echo "make bench-scale     measure Ray and Milvus -> benchmarks/results/"
 	@echo "make page-picture    draw the web page for the README; needs Chromium, and make demo first"
@@ -107,6 +108,10 @@ bench-serve: $(READY)
 # The data sets of these two are not fetched: docs/datasets.md says where each has to be put.
 bench-few: $(READY)
 	$(BIN)/python benchmarks/general.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-ridge: $(READY)
+	$(BIN)/python benchmarks/ridge.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-int8: $(READY)
