@@ -36,7 +36,8 @@ def split(name: str, root: Path, cache: Path) -> tuple[Images, Images]:
     store, frozen = FeatureStore(cache / "features"), exported_backbone(CIFAR_CONFIG, cache)[1]
 
     def features(images: ImageSet) -> Images:
-        return store.maps(images, frozen, progress=True).pooled(), labels_of(images)
+        pooled = store.maps(images, frozen, progress=True).pooled()
+        return ITQCCA().seen(pooled, pooled.shape[1]), labels_of(images)
 
     if protocol.validation is not None:
         return features(protocol.train), features(protocol.validation)

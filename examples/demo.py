@@ -89,9 +89,10 @@ def main() -> None:
     results = {name: summary_of(qualities) for name, qualities in rows}
 
     table = Table(
-        title=f"{protocol.name}: {CODE_BITS} bits, {len(protocol.query)} queries, {len(protocol.database)} images"
+        title=f"{protocol.name}: {CODE_BITS} bits, {len(protocol.query)} queries, {len(protocol.database)} images",
+        caption="mAP is averaged over all orders of ties; worst and best order beside it.",
     )
-    for heading in ("method", "mAP (ties averaged)", "worst..best order", "precision@10"):
+    for heading in ("method", "mAP", "worst..best", "P@10"):
         table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for name, values in results.items():
         interval = f" ± {values['interval']:.3f}" if values["interval"] else ""
