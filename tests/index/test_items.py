@@ -105,8 +105,10 @@ class IndexAgainstList(RuleBasedStateMachine):
         assert len(self.index) == len(self.items)
 
 
-@pytest.mark.parametrize("names", [True, False])
-@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("names", "compiled"),
+    [(True, True), (False, False), *(pytest.param(one, not one, marks=pytest.mark.slow) for one in (True, False))],
+)
 def test_an_index_against_a_list(names, compiled, tmp_path):
     kind = type("Machine", (IndexAgainstList,), {"names": names, "compiled": compiled, "folder": tmp_path})
     case = kind.TestCase

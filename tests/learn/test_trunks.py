@@ -303,6 +303,7 @@ def test_pictures_that_are_too_small_are_refused(stages):
         build_backbone("alexnet", weights=None, image_size=48, stages=stages)
 
 
+@pytest.mark.slow  # exports a backbone
 def test_the_graph_gives_the_same_features():
     backbone = build_backbone("alexnet", weights=None, image_size=96, stages=2, mirror=True)
     frozen = export_backbone(backbone, Preprocessing(96), "alexnet")

@@ -58,7 +58,7 @@ def test_the_nearest_are_those_of_the_definition(arity, n_segments, n, q, k, kin
 
 
 @pytest.mark.parametrize(("arity", "n_segments"), [(4, 24), (2, 300), (4, 512), (2, 1024), (16, 12), (256, 128)])
-@pytest.mark.parametrize("k", [1, 100, 3000])
+@pytest.mark.parametrize("k", [1, 100, pytest.param(3000, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("shared")
 def test_the_nearest_over_several_blocks(arity, n_segments, k):
     spec = CodeSpec.of_segments(n_segments, arity)

@@ -34,7 +34,9 @@ def test_hyperplanes_go_through_the_mean(name):
     np.testing.assert_allclose(values_of(head, features).mean(axis=0), 0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SHALLOW_METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "sdh" else []) for name in SHALLOW_METHODS]
+)
 def test_a_head_depends_on_the_seed_alone(name):
     features, labels = clusters()
     method = SHALLOW_METHODS[name]()
