@@ -23,7 +23,7 @@ from recall_results import draw_recall, recall
 from scale_results import costs, encoding_rates, serving_rates
 from typer.testing import CliRunner
 
-from ordhash.bench import Results, condense, draw_figures, markdown
+from ordhash.bench import Results, condense, draw_figures, markdown, with_interval
 from ordhash.cli import app
 from ordhash.evaluation import draw_curves
 
@@ -287,7 +287,7 @@ def demo(report: dict[str, Any]) -> str:
     rows = [
         [
             name,
-            f"{q['map']:.3f} ± {q['interval']:.3f}" if q["interval"] else f"{q['map']:.3f}",
+            with_interval(q["map"], q["interval"]),
             f"{q['map_worst']:.3f} to {q['map_best']:.3f}",
             f"{q['precision_at_10']:.3f}",
         ]

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ordhash import Encoder, FeatureStore, OrdinalIndex, evaluate
-from ordhash.bench import mean_interval
+from ordhash.bench import mean_interval, with_interval
 from ordhash.data import DATASETS, load_protocol
 from ordhash.errors import DataError, InputError
 from ordhash.evaluation import Quality, cosine_distances, draw_results, rank_quality
@@ -43,7 +43,7 @@ def main() -> None:
     fetched = time.perf_counter()
 
     config = DOHConfig(code_bits=CODE_BITS, arity=4, backbone="tf_efficientnet_lite0", image_size=160)
-    features, models, reports = FeatureStore(CACHE / "features"), [], []
+    features, models, encoders = FeatureStore(CACHE / "features"), [], []
     for seed in SEEDS:
         learn = functools.partial(
             train,
@@ -63,14 +63,14 @@ def main() -> None:
         how = "is there already" if trained.reused else f"trained in {trained.seconds:.0f} s"
         console.print(f"Model: {trained.model} {how}; validation mAP {trained.validation_map:.3f}")
         models.append(trained)
-        reports.append(evaluate(Encoder(trained.model, features=features), protocol))
+        encoders.append(Encoder(trained.model, features=features, progress=True))
 
-    first = models[0].model
-    encoder = Encoder(first, features=features, progress=True)
-    index = OrdinalIndex(encoder.encode(protocol.database), keys=protocol.database.keys, model_path=str(first))
+    encoder = encoders[0]
+    index = OrdinalIndex(encoder.encode(protocol.database), keys=protocol.database.keys, model_path=str(encoder.path))
     OUT.mkdir(exist_ok=True)
     index.save(OUT / "groceries.index")
     queries = encoder.run(protocol.query)
+    reports = [evaluate(one, protocol) for one in encoders]
 
     rows: list[tuple[str, list[Quality]]] = [
         ("DOH, ordinal distance", [report.ordinal for report in reports]),
@@ -95,9 +95,10 @@ def main() -> None:
     for heading in ("method", "mAP", "worst..best", "P@10"):
         table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for name, values in results.items():
-        interval = f" ± {values['interval']:.3f}" if values["interval"] else ""
         bounds = f"{values['map_worst']:.3f}..{values['map_best']:.3f}"
-        table.add_row(name, f"{values['map']:.3f}{interval}", bounds, f"{values['precision_at_10']:.3f}")
+        table.add_row(
+            name, with_interval(values["map"], values["interval"]), bounds, f"{values['precision_at_10']:.3f}"
+        )
     console.print(table)
 
     # One query of every other class, the first of each: not the best ones.

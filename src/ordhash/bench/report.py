@@ -16,7 +16,7 @@ from ordhash.bench.results import FinishedRun, Results
 from ordhash.evaluation import draw_curves
 from ordhash.learn.objectives import OBJECTIVES
 
-__all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval"]
+__all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval", "with_interval"]
 
 _OURS = next(iter(OBJECTIVES))
 
@@ -31,6 +31,15 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     if n < 2:
         return float(values[0]), 0.0
     return float(np.mean(values)), float(scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+
+
+def with_interval(mean: float, half: float) -> str:
+    """A mean and half the width of its interval as text; the mean alone where that is 0.
+
+    >>> with_interval(0.5, 0.0125), with_interval(0.5, 0.0)
+    ('0.500 ± 0.013', '0.500')
+    """
+    return f"{mean:.3f} ± {half:.3f}" if half else f"{mean:.3f}"
 
 
 def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -193,7 +202,7 @@ def _table(results: Results, protocol: str, cells: Cells, distance: str, measure
             if cell is None:
                 line.append("-")
                 continue
-            text = f"{cell[0]:.3f} ± {cell[1]:.3f}" if cell[1] else f"{cell[0]:.3f}"
+            text = with_interval(*cell)
             line.append(f"**{text}**" if row.name in bold[bits] else text)
         if any(cell != "-" for cell in line[1:]):
             lines.append(line)

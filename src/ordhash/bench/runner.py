@@ -129,12 +129,10 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         adopted = adopt(trials, elsewhere)
         done = _work(trials, _try, pool, ends, say)
         results.trials += done
-        ready: list[Method] = []
         jobs: list[Job] = []
         for method in methods:
             mine = [entry for entry in done if entry.row == method.name]
             if len(mine) == sum(job.row == method.name for job in trials):
-                ready.append(method)
                 jobs += runs_of(method, mine, recipe, folder)
         if seed is not None:
             jobs = [job for job in jobs if job.training.seed == seed]
@@ -151,7 +149,7 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         if known is not None:
             say(f"{name}: {adopted} trials and runs of another machine taken over")
         _work(jobs, _do, pool, ends, say, note)
-        complete &= len(ready) == len(methods) and len(results.runs) - before == len(jobs)
+        complete &= len(done) == len(trials) and len(results.runs) - before == len(jobs)
     results.complete = complete
     results.comparisons = compare(results.runs, results.rows, [] if known is None else known.comparisons)
     if seed is None:
