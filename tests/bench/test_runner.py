@@ -22,6 +22,7 @@ from ordhash.errors import DataError, InputError
 from ordhash.evaluation.metrics import mean_average_precision
 from ordhash.learn.batches import PictureBatches
 from ordhash.learn.objectives import DOHMixup
+from ordhash.learn.shallow import SDH
 
 
 def run_recipe(*args, known=None, **options):
@@ -53,7 +54,7 @@ def test_every_method_length_and_seed_is_run_and_measured(results, tiny_protocol
     done = {(run["row"], run["code_bits"], run["seed"]) for run in results["runs"]}
     rows = ("lsh", "sdh", "dpsh", "doh-mixup", "both streams, K = 16")
     assert done == {("raw", None, 0)} | {(row, bits, seed) for row in rows for bits in (8, 16) for seed in (0, 1)}
-    assert len(results["trials"]) == 3 * 2 * len(RATES)
+    assert len(results["trials"]) == 2 * (3 * len(RATES) + 1 + len(SDH.also_tried))
     for run in results["runs"]:
         assert 0 < run["ordinal"]["map_worst"] <= run["ordinal"]["map"] <= run["ordinal"]["map_best"] <= 1
         assert len(run["ordinal"]["precision"]) == 101
@@ -78,6 +79,35 @@ def test_calls_that_do_a_seed_each_share_a_folder(results, recipe_file, tiny_pro
     assert strip(together["runs"]) == strip(results["runs"])
     with pytest.raises(InputError, match="no seed 2; it has 0 to 1"):
         run_recipe(recipe, out, cache=cache, processes=1, seed=2)
+
+
+def test_protocols_with_the_same_training_images_share_trainings(
+    recipe_file, tiny_protocol, tmp_path, cache, monkeypatch
+):
+    """Each gets what it would get alone, from half the trainings, also where only one of them is missing."""
+    turned = dataclasses.replace(
+        tiny_protocol, name="cifar10-seen@all", query=tiny_protocol.database, database=tiny_protocol.query
+    )
+    protocols = {"cifar10": tiny_protocol, turned.name: turned}
+    monkeypatch.setattr("ordhash.bench.runner.load_protocol", lambda name, root: protocols[name])
+    recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
+    alone = [
+        run_recipe(dataclasses.replace(recipe, protocols=(name,)), tmp_path / name, cache=cache, processes=1)
+        for name in protocols
+    ]
+    taught, learned = [], runner._learned
+    monkeypatch.setattr(runner, "_learned", lambda job, rows: (taught.append(rows), learned(job, rows))[1])
+    both = dataclasses.replace(recipe, protocols=tuple(protocols))
+    together = run_recipe(both, tmp_path / "both", cache=cache, processes=1)
+    assert together["complete"]
+    assert taught == [[0, 1]] * 5
+    key = "row", "code_bits", "protocol"
+    expected = sorted(strip(alone[0]["runs"] + alone[1]["runs"]), key=lambda run: [str(run[name]) for name in key])
+    assert sorted(strip(together["runs"]), key=lambda run: [str(run[name]) for name in key]) == expected
+    shutil.rmtree(tmp_path / "both" / "runs" / turned.name)
+    again = run_recipe(both, tmp_path / "both", cache=cache, processes=1)
+    assert taught[5:] == [[1]] * 5
+    assert len(again["runs"]) == len(together["runs"])
 
 
 def test_what_another_machine_has_done_is_not_done_again(results, recipe_file, tiny_protocol, tmp_path, cache):
@@ -149,9 +179,9 @@ def test_the_default_is_chosen_by_features_too(noise, mixup, recipe_file):
         np.zeros((360, 2, 2, 3), np.uint8), np.arange(360).astype(str), np.eye(3, dtype=bool)[classes], tuple("abc")
     )
     asked = dataclasses.replace(method, config=dataclasses.replace(method.config, objective="ordhash"))
-    suited = [suited.config.objective for suited in runner._suited([asked, method], images, prepared)]
+    suited = [suited.config.objective for suited in runner._suited([asked, method], images, (prepared,))]
     assert suited == [DOHMixup(mixup=mixup), DOHMixup()]
-    (unseen,) = runner._suited([asked], images, None)
+    (unseen,) = runner._suited([asked], images, ())
     assert unseen.config.objective == DOHMixup()
 
 

@@ -16,8 +16,9 @@ from ordhash.bench.compressed import COMPRESSED
 from ordhash.bench.condensed import identity
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.results import FinishedRun
-from ordhash.bench.tuning import trial_settings, tuned_length, tuned_lengths
+from ordhash.bench.tuning import trial_methods, tuned_length, tuned_lengths
 from ordhash.learn import DOHConfig, TrainConfig
+from ordhash.learn.shallow import ShallowMethod
 from ordhash.support import write_json
 
 __all__ = ["Job", "adopt", "lengths_of", "runs_of", "trials_of"]
@@ -36,6 +37,7 @@ class Job:
         training: Training settings.
         path: Path of its files, without suffix.
         trial: Number of the tuning trial; None for a run.
+        shallow: A shallow method with its settings.
     """
 
     row: str
@@ -44,9 +46,13 @@ class Job:
     training: TrainConfig
     path: Path
     trial: int | None = None
+    shallow: ShallowMethod | None = None
 
     def to_json(self) -> Values:
         """Everything that affects the result."""
+        config = self.config.to_json()
+        if self.shallow is not None:
+            config["shallow"] = dataclasses.asdict(self.shallow)  # type: ignore[call-overload]
         return {
             "row": self.row,
             "method": self.method,
@@ -54,9 +60,14 @@ class Job:
             "arity": self.config.arity,
             "seed": self.training.seed,
             "trial": self.trial,
-            "config": self.config.to_json(),
+            "config": config,
             "training": self.training.to_json(),
         }
+
+    @property
+    def learns(self) -> bool:
+        """Whether something is trained or fitted, and codes are kept."""
+        return self.method != RAW_FEATURES and self.method not in COMPRESSED
 
     @property
     def kept(self) -> Path:
@@ -99,11 +110,13 @@ def trials_of(method: Method, recipe: Recipe, folder: Path) -> Iterator[Job]:
         recipe: Gives the lengths, unless the method does.
         folder: Folder of their files.
     """
-    for bits in tuned_lengths(lengths_of(method, recipe)):
-        for trial, (config, training) in enumerate(trial_settings(method)):
-            config = dataclasses.replace(config, code_bits=bits)
-            training = dataclasses.replace(training, validation_fraction=recipe.tuning.validation_fraction)
-            yield _job(method, config, training, folder, trial)
+    tried = trial_methods(method)
+    if len(tried) == 1:
+        return
+    for bits in tuned_lengths(recipe.code_bits, lengths_of(method, recipe)):
+        for trial, one in enumerate(tried):
+            training = dataclasses.replace(one.training, validation_fraction=recipe.tuning.validation_fraction)
+            yield _job(dataclasses.replace(one, training=training), bits, folder, trial)
 
 
 def runs_of(method: Method, trials: list[FinishedRun], recipe: Recipe, folder: Path) -> Iterator[Job]:
@@ -119,30 +132,30 @@ def runs_of(method: Method, trials: list[FinishedRun], recipe: Recipe, folder: P
     by_chance = not raw and method.method not in COMPRESSED
     for seed in range((method.seeds or recipe.seeds) if by_chance else 1):
         for bits in recipe.code_bits[:1] if raw else lengths_of(method, recipe):
-            config, training = _best_settings(method, trials, bits)
-            config = dataclasses.replace(config, code_bits=bits)
-            yield _job(method, config, dataclasses.replace(training, seed=seed), folder)
+            best = _best_trial(method, trials, bits)
+            yield _job(dataclasses.replace(best, training=dataclasses.replace(best.training, seed=seed)), bits, folder)
 
 
-def _best_settings(method: Method, trials: list[FinishedRun], code_bits: int) -> tuple[DOHConfig, TrainConfig]:
+def _best_trial(method: Method, trials: list[FinishedRun], code_bits: int) -> Method:
     """Settings of the best trial for a length; without validation, those of the first, which are the method's own."""
     if not trials:
-        return method.config, method.training
+        return method
     length = tuned_length(code_bits, [trial.config["code_bits"] for trial in trials])
     best = max(
         (trial.outcome.validation_map or 0.0, -(trial.trial or 0))
         for trial in trials
         if trial.config["code_bits"] == length
     )
-    return trial_settings(method)[-best[1]]
+    return trial_methods(method)[-best[1]]
 
 
-def _job(method: Method, config: DOHConfig, training: TrainConfig, folder: Path, trial: int | None = None) -> Job:
-    job = Job(method.name, method.method, config, training, folder, trial)
+def _job(method: Method, code_bits: int, folder: Path, trial: int | None = None) -> Job:
+    config = dataclasses.replace(method.config, code_bits=code_bits)
+    job = Job(method.name, method.method, config, method.training, folder, trial, method.shallow)
     what = json.dumps([job.to_json(), ordhash.__version__], sort_keys=True).encode()
     digest = hashlib.blake2b(what, digest_size=6).hexdigest()
     readable = re.sub(r"[^a-z0-9]+", "-", method.name.lower()).strip("-")
-    return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{training.seed}-{digest}")
+    return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{method.training.seed}-{digest}")
 
 
 def adopt(jobs: list[Job], entries: list[FinishedRun]) -> int:

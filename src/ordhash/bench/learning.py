@@ -1,8 +1,12 @@
-"""One run: train a method, then compute the codes of the database and the scores of the queries."""
+"""One training: train a method, then compute codes of a database and scores of queries, of one protocol or several.
+
+Protocols that share their training images share their trainings: what was learned from the first is applied to all.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from torch import nn
 from ordhash.bench.prepared import Part, Prepared
 from ordhash.bench.results import Outcome
 from ordhash.codes import OrdinalCodes
+from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
 from ordhash.learn import (
@@ -32,10 +37,11 @@ from ordhash.learn import (
     start_fabric,
     train_network,
 )
-from ordhash.learn.shallow import find_shallow_method
+from ordhash.learn.shallow import ShallowMethod
+from ordhash.learn.validation import held_out_mask, leave_one_out_map
 from ordhash.model import FeatureMaps
 
-__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head"]
+__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head", "try_shallow"]
 
 
 Inputs = FeatureMaps | PictureBatches
@@ -83,67 +89,111 @@ def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> 
     return head, run.state
 
 
-def learn_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Learned:
+def learn_network(prepared: Sequence[Prepared], config: DOHConfig, settings: TrainConfig) -> list[Learned]:
     """Train a network on frozen features.
 
     Args:
-        prepared: The protocol.
+        prepared: Protocols with the same training images, at least one.
         config: The network and its objective.
         settings: How to train.
+
+    Returns:
+        What was learned, applied to every protocol.
     """
-    head, state = train_head(prepared, config, settings)
-    query, database = (part.seen(whole_maps=config.use_local) for part in (prepared.query, prepared.database))
-    return _applied(head, query, database, _one_processor(), _facts(state))
+    head, state = train_head(prepared[0], config, settings)
+    return [
+        _applied(
+            head,
+            one.query.seen(whole_maps=config.use_local),
+            one.database.seen(whole_maps=config.use_local),
+            _one_processor(),
+            _facts(state),
+        )
+        for one in prepared
+    ]
 
 
 def learn_everything(
-    protocol: Protocol, config: DOHConfig, settings: TrainConfig, folder: Path, cache: Path
-) -> Learned:
+    protocols: Sequence[Protocol], config: DOHConfig, settings: TrainConfig, folder: Path, cache: Path
+) -> list[Learned]:
     """Train a network and its backbone on pictures; for a GPU.
 
     Args:
-        protocol: The protocol.
+        protocols: Protocols with the same training images, at least one.
         config: The network and its objective.
         settings: How to train.
         folder: Folder for checkpoints: an interrupted training resumes, and a finished one is not repeated.
         cache: Folder of exported backbones.
+
+    Returns:
+        What was learned, applied to every protocol.
     """
     fabric = start_fabric(settings)
     if fabric.world_size > 1:
         raise InputError(f"a benchmark trains in one process, not in {fabric.world_size}; set devices to 1")
-    digest = protocol.hash()  # the folder's name identifies the settings
+    first = protocols[0]
+    digest = first.hash()  # the folder's name identifies the settings
     trained = train_network(
-        labelled(protocol.train),
+        labelled(first.train),
         config,
         TrainingRun(settings, fabric, TrainingState(digest), folder),
-        validation=None if protocol.validation is None else labelled(protocol.validation),
+        validation=None if first.validation is None else labelled(first.validation),
         cache=cache,
     )
     if trained.failures:
-        raise DataError(f"protocol {protocol.name}: {trained.failures[0]}; a benchmark needs every image")
+        raise DataError(f"protocol {first.name}: {trained.failures[0]}; a benchmark needs every image")
     # Codes are computed in full precision, even if the training used mixed precision.
     exact = start_fabric(dataclasses.replace(settings, precision="32-true"))
     device = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
-    query, database = (
-        PictureBatches(images, trained.preprocessing, crop=None, workers=settings.workers)
-        for images in (protocol.query, protocol.database)
-    )
-    return _applied(trained.network, query, database, exact, dataclasses.replace(_facts(trained.state), device=device))
+    facts = dataclasses.replace(_facts(trained.state), device=device)
+
+    def pictures(images: ImageSet) -> PictureBatches:
+        return PictureBatches(images, trained.preprocessing, crop=None, workers=settings.workers)
+
+    return [_applied(trained.network, pictures(one.query), pictures(one.database), exact, facts) for one in protocols]
 
 
-def learn_shallow(prepared: Prepared, method: str, code_bits: int, seed: int) -> Learned:
+def learn_shallow(prepared: Sequence[Prepared], method: ShallowMethod, code_bits: int, seed: int) -> list[Learned]:
     """Fit a shallow method to pooled features.
 
     Args:
-        prepared: The protocol.
-        method: Name of the method.
+        prepared: Protocols with the same training images, at least one.
+        method: The method and its settings.
         code_bits: Length of the codes.
         seed: Seed of random draws.
+
+    Returns:
+        What was learned, applied to every protocol.
     """
-    shallow, train = find_shallow_method(method), prepared.train
-    features = shallow.seen(train.averages(), prepared.last_channels)
-    head = shallow.fit(features, train.labels if shallow.supervision == "labels" else None, code_bits, seed)
-    return _applied(head, prepared.query.pooled, prepared.database.pooled, _one_processor(), Outcome())
+    head = _fitted(prepared[0].train, method, code_bits, seed, prepared[0].last_channels)
+    return [_applied(head, one.query.pooled, one.database.pooled, _one_processor(), Outcome()) for one in prepared]
+
+
+def try_shallow(prepared: Prepared, method: ShallowMethod, code_bits: int, settings: TrainConfig) -> float | None:
+    """Validation mAP of a shallow method: of the protocol's validation images, or held-out ones, among each other.
+
+    Args:
+        prepared: The protocol.
+        method: The method and its settings.
+        code_bits: Length of the codes.
+        settings: Gives the share of each class to hold out, and the seed.
+
+    Returns:
+        Tie-aware mAP by ordinal distance; None if no held-out image has a relevant one.
+    """
+    learning, held = prepared.train, prepared.validation
+    if held is None:
+        mask = held_out_mask(learning.images, settings.validation_fraction, settings.seed)
+        learning, held = learning.subset(~mask), learning.subset(mask)
+    if not len(held.images):
+        return None
+    head = _fitted(learning, method, code_bits, settings.seed, prepared.last_channels)
+    return leave_one_out_map(OrdinalCodes.from_scores(scores_of(head, held.pooled, _one_processor())), held.labels)
+
+
+def _fitted(train: Part, method: ShallowMethod, code_bits: int, seed: int, last_channels: int) -> nn.Module:
+    labels = train.labels if method.supervision == "labels" else None
+    return method.fit(method.seen(train.averages(), last_channels), labels, code_bits, seed)
 
 
 def _facts(state: TrainingState) -> Outcome:

@@ -13,7 +13,7 @@ from ordhash.data.protocols import PROTOCOLS
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.objectives import OBJECTIVES, find_objective
-from ordhash.learn.shallow import SHALLOW_METHODS
+from ordhash.learn.shallow import SHALLOW_METHODS, ShallowMethod
 
 __all__ = ["RAW_FEATURES", "Method", "Published", "Recipe", "Tuning", "read_recipe", "rehearsal_of"]
 
@@ -32,6 +32,7 @@ class Method:
         training: Training settings, before tuning.
         code_bits: Its lengths; None takes those of the recipe.
         seeds: Its runs at each length; None takes the number of the recipe.
+        shallow: A shallow method with its settings.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Method:
     training: TrainConfig
     code_bits: tuple[int, ...] | None = None
     seeds: int | None = None
+    shallow: ShallowMethod | None = None
 
     @property
     def learns(self) -> bool:
@@ -230,6 +232,7 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
         TrainConfig(**training),
         tuple(entry["code_bits"]) if "code_bits" in entry else None,
         _seeds(entry["seeds"]) if "seeds" in entry else None,
+        SHALLOW_METHODS[method]() if method in SHALLOW_METHODS else None,
     )
 
 

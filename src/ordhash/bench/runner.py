@@ -18,10 +18,9 @@ import torch
 
 import ordhash
 from ordhash.bench.comparing import compare
-from ordhash.bench.compressed import COMPRESSED
 from ordhash.bench.condensed import known_entries
 from ordhash.bench.jobs import Job, adopt, lengths_of, runs_of, trials_of
-from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head
+from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head, try_shallow
 from ordhash.bench.measuring import keep, measure, measure_compressed, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
@@ -31,7 +30,6 @@ from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
 from ordhash.learn import DEFAULT_CACHE, DOHConfig, correct_labels, labelled, labels_of, looks_at_labels
 from ordhash.learn.objectives import Task, find_objective
-from ordhash.learn.shallow import SHALLOW_METHODS
 from ordhash.support import available_cores, write_json
 
 __all__ = ["run_recipe"]
@@ -40,19 +38,22 @@ __all__ = ["run_recipe"]
 _NOT_TUNED = "Default settings."
 _TUNED = "Settings of every objective: the best of a grid at the shortest and at the longest length."
 
+Training = tuple[Job, ...]
+"""A job for each protocol that shares one training."""
+
 
 @dataclass(frozen=True)
 class _Common:
-    """Data that all jobs of a protocol share; each worker process has a copy."""
+    """Data that all trainings share: protocols with the same training images; each worker process has a copy."""
 
-    protocol: Protocol
-    prepared: Prepared | None
+    protocols: tuple[Protocol, ...]
+    prepared: tuple[Prepared, ...]
     cache: Path
 
     @property
-    def features(self) -> Prepared:
+    def features(self) -> tuple[Prepared, ...]:
         """Features of the frozen backbone."""
-        if self.prepared is None:
+        if not self.prepared:
             raise InputError("trials, shallow methods and raw features need a frozen backbone; leave mode out")
         return self.prepared
 
@@ -109,47 +110,55 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
     finetune = _finetunes(recipe)
     workers = 1 if finetune else processes or available_cores()
     complete = True
-    for name in recipe.protocols:
-        protocol = load_protocol(name, root)
+
+    def note(entry: FinishedRun) -> None:
+        results.runs.append(entry)
+        if seed is None:
+            write_json(out / "results.json", results.to_json())
+
+    def part(protocol: Protocol) -> str:  # thinned protocols have other images, so other runs
+        return protocol.name if most_images is None else f"{protocol.name}-{most_images}"
+
+    for protocols in _sharing_trainings(load_protocol(name, root) for name in recipe.protocols):
         if most_images is not None:
-            protocol = protocol.thinned(most_images)
-        prepared = None if finetune else prepare_protocol(protocol, config, cache, progress=progress)
-        _common = _Common(protocol, prepared, cache)
-        facts = _facts(protocol, prepared, config)
-        results.protocols[name] = facts
-        pool = _Workers(workers, protocol, config, cache)
-        elsewhere = [] if known is None else known_entries(known, name, facts.hash)
-        part = name if most_images is None else f"{name}-{most_images}"  # other images, other runs
-        folder = out / "runs" / part
-        methods = list(_suited(recipe.methods, labelled(protocol.train), prepared))
+            protocols = tuple(protocol.thinned(most_images) for protocol in protocols)
+        first = protocols[0]
+        prepared = (
+            () if finetune else tuple(prepare_protocol(one, config, cache, progress=progress) for one in protocols)
+        )
+        _common = _Common(protocols, prepared, cache)
+        facts = _facts(_common, config)
+        results.protocols |= facts
+        pool = _Workers(workers, protocols, config, cache)
+        elsewhere = {
+            name: [] if known is None else known_entries(known, name, of_one.hash) for name, of_one in facts.items()
+        }
+        methods = list(_suited(recipe.methods, labelled(first.train), prepared))
         trials: list[Job] = []
         for method in methods:
-            if method.learns and recipe.tuning.search:
-                trials += trials_of(method, recipe, out / "trials" / part)
-        adopted = adopt(trials, elsewhere)
-        done = _work(trials, _try, pool, ends, say)
+            if recipe.tuning.search:
+                trials += trials_of(method, recipe, out / "trials" / part(first))
+        adopted = adopt(trials, elsewhere[first.name])
+        done = _work([(job,) for job in trials], _try, pool, ends, say)
         results.trials += done
-        jobs: list[Job] = []
-        for method in methods:
-            mine = [entry for entry in done if entry.row == method.name]
-            if len(mine) == sum(job.row == method.name for job in trials):
-                jobs += runs_of(method, mine, recipe, folder)
-        if seed is not None:
-            jobs = [job for job in jobs if job.training.seed == seed]
-        # The first seed of every method at the first length comes first: most useful if time runs out.
-        jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
-        before = len(results.runs)
-
-        def note(entry: FinishedRun) -> None:
-            results.runs.append(entry)
-            if seed is None:
-                write_json(out / "results.json", results.to_json())
-
-        adopted += adopt(jobs, elsewhere)
+        of_protocols: list[list[Job]] = []
+        for protocol in protocols:
+            jobs: list[Job] = []
+            for method in methods:
+                mine = [entry for entry in done if entry.row == method.name]
+                if len(mine) == sum(job.row == method.name for job in trials):
+                    jobs += runs_of(method, mine, recipe, out / "runs" / part(protocol))
+            if seed is not None:
+                jobs = [job for job in jobs if job.training.seed == seed]
+            # The first seed of every method at the first length comes first: most useful if time runs out.
+            jobs.sort(key=lambda job: (job.training.seed, lengths.index(job.config.code_bits)))
+            adopted += adopt(jobs, elsewhere[protocol.name])
+            of_protocols.append(jobs)
         if known is not None:
-            say(f"{name}: {adopted} trials and runs of another machine taken over")
-        _work(jobs, _do, pool, ends, say, note)
-        complete &= len(done) == len(trials) and len(results.runs) - before == len(jobs)
+            say(f"{', '.join(facts)}: {adopted} trials and runs of another machine taken over")
+        trainings = list(zip(*of_protocols, strict=True))
+        finished = _work(trainings, _do, pool, ends, say, note)
+        complete &= len(done) == len(trials) and len(finished) == sum(map(len, trainings))
     results.complete = complete
     results.comparisons = compare(results.runs, results.rows, [] if known is None else known.comparisons)
     if seed is None:
@@ -197,7 +206,15 @@ def _finetunes(recipe: Recipe) -> bool:
     return False
 
 
-def _suited(methods: Iterable[Method], images: ImageSet, prepared: Prepared | None) -> Iterator[Method]:
+def _sharing_trainings(protocols: Iterable[Protocol]) -> list[tuple[Protocol, ...]]:
+    """Group protocols with the same images and labels to learn from: what is learned for one serves the others."""
+    groups: dict[str, list[Protocol]] = {}
+    for protocol in protocols:
+        groups.setdefault(protocol.training_hash(), []).append(protocol)
+    return [tuple(group) for group in groups.values()]
+
+
+def _suited(methods: Iterable[Method], images: ImageSet, prepared: tuple[Prepared, ...]) -> Iterator[Method]:
     """Methods with the objective that each selects for these images and features, and whose settings are tuned.
 
     The features' accuracy is estimated once, on all images, including those that a training holds out.
@@ -210,122 +227,138 @@ def _suited(methods: Iterable[Method], images: ImageSet, prepared: Prepared | No
         task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
         asked = find_objective(method.config.objective)
         objective = asked.suited(task)
-        if objective is not asked and prepared is not None and looks_at_labels(objective, task):
+        if objective is not asked and prepared and looks_at_labels(objective, task):
             if accuracy is None:
                 classes = labels_of(images).argmax(axis=1)
-                accuracy = correct_labels(prepared.train.averages(), classes).accuracy
+                accuracy = correct_labels(prepared[0].train.averages(), classes).accuracy
             objective = asked.suited(dataclasses.replace(task, accuracy=accuracy))
         yield dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))
 
 
 @dataclass(frozen=True)
 class _Workers:
-    """Processes that do the jobs of one protocol; a single worker is this process itself.
+    """Processes that do the trainings of protocols; a single worker is this process itself.
 
     Workers are spawned, not forked: PyTorch cannot train in a fork of a process that has trained.
     """
 
     n: int
-    protocol: Protocol
+    protocols: tuple[Protocol, ...]
     config: DOHConfig
     cache: Path
 
     @contextmanager
-    def doing(self, work: Callable[[Job], FinishedRun], jobs: list[Job]) -> Iterator[Iterator[FinishedRun]]:
+    def doing(
+        self, work: Callable[[Training], list[FinishedRun]], trainings: list[Training]
+    ) -> Iterator[Iterator[list[FinishedRun]]]:
         """Yield an iterator over results in order of completion."""
         if self.n == 1:
-            yield map(work, jobs)
+            yield map(work, trainings)
             return
-        given = (self.protocol, self.config, self.cache)
-        with multiprocessing.get_context("spawn").Pool(min(self.n, len(jobs)), _start, given) as pool:
-            yield pool.imap_unordered(work, jobs, chunksize=1)
+        given = (self.protocols, self.config, self.cache)
+        with multiprocessing.get_context("spawn").Pool(min(self.n, len(trainings)), _start, given) as pool:
+            yield pool.imap_unordered(work, trainings, chunksize=1)
 
 
-def _start(protocol: Protocol, config: DOHConfig, cache: Path) -> None:
+def _start(protocols: tuple[Protocol, ...], config: DOHConfig, cache: Path) -> None:
     """Initialise a worker."""
     global _common
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts and ends the workers
     torch.set_num_threads(1)
-    _common = _Common(protocol, prepare_protocol(protocol, config, cache), cache)
+    _common = _Common(protocols, tuple(prepare_protocol(one, config, cache) for one in protocols), cache)
 
 
 def _work(
-    jobs: list[Job],
-    work: Callable[[Job], FinishedRun],
+    trainings: list[Training],
+    work: Callable[[Training], list[FinishedRun]],
     workers: _Workers,
     ends: float | None,
     say: Callable[[str], None],
     note: Callable[[FinishedRun], None] = lambda _: None,
 ) -> list[FinishedRun]:
-    """Results of jobs, including those of earlier calls; fewer if the time is up."""
-    done, todo = [], []
-    for job in jobs:
-        entry = job.entry
-        if entry is None:
-            todo.append(job)
-        else:
-            done.append(entry)
+    """Results of trainings, including those of earlier calls; fewer if the time is up."""
+    done: list[FinishedRun] = []
+    todo = []
+    for training in trainings:
+        entries = [entry for job in training if (entry := job.entry) is not None]
+        done += entries
+        for entry in entries:
             note(entry)
+        if len(entries) < len(training):
+            todo.append(training)
     if not todo or (ends is not None and time.perf_counter() >= ends):
         return done
     started = time.perf_counter()
-
-    def take(entry: FinishedRun) -> bool:
-        done.append(entry)
-        note(entry)
-        left = (time.perf_counter() - started) / (len(done) - (len(jobs) - len(todo))) * (len(jobs) - len(done))
-        say(f"{_sentence(entry)} ({len(done)} of {len(jobs)}, {left / 60:.0f} minutes left)")
-        return ends is None or time.perf_counter() < ends
-
-    with workers.doing(work, todo) as entries:
-        for entry in entries:
-            if not take(entry):
+    with workers.doing(work, todo) as finished:
+        for count, entries in enumerate(finished, start=1):
+            left = (time.perf_counter() - started) / count * (len(todo) - count)
+            at = len(trainings) - len(todo) + count
+            for entry in entries:
+                note(entry)
+                say(f"{_sentence(entry)} ({at} of {len(trainings)}, {left / 60:.0f} minutes left)")
+            done += entries
+            if ends is not None and time.perf_counter() >= ends:
                 break
     return done
 
 
-def _try(job: Job) -> FinishedRun:
+def _try(training: Training) -> list[FinishedRun]:
     """A trial: train, and record the validation mAP."""
     started = time.perf_counter()
-    _, state = train_head(_shared().features, job.config, job.training)
-    return _written(job, Outcome(validation_map=state.best_map, best_epoch=state.best_epoch), started)
+    (job,) = training
+    features = _shared().features[0]
+    if job.shallow is not None:
+        outcome = Outcome(validation_map=try_shallow(features, job.shallow, job.config.code_bits, job.training))
+    else:
+        _, state = train_head(features, job.config, job.training)
+        outcome = Outcome(validation_map=state.best_map, best_epoch=state.best_epoch)
+    return [_written(job, _shared().protocols[0], outcome, started)]
 
 
-def _do(job: Job) -> FinishedRun:
-    """A run: train, store codes and scores, measure them."""
+def _do(training: Training) -> list[FinishedRun]:
+    """Runs: train once, store codes and scores for every protocol, measure them; only what is missing."""
     started = time.perf_counter()
-    if job.method == RAW_FEATURES:
-        return _written(job, measure_raw_features(_shared().features), started)
-    if job.method in COMPRESSED:
-        return _written(job, measure_compressed(_shared().features, job.method, job.config), started)
-    if not job.kept.exists():  # may exist after an interruption during measuring
-        learned = _learned(job)
-        keep(job.kept, learned, seconds=time.perf_counter() - started)
-        started = time.perf_counter()
-    entry = _written(job, measure(job.kept, _shared().protocol), started)
-    shutil.rmtree(job.path, ignore_errors=True)  # the checkpoint, not needed any longer
-    return entry
+    missing = [row for row, job in enumerate(training) if job.entry is None]
+    unlearned = [row for row in missing if not training[row].kept.exists()]  # may exist if measuring was interrupted
+    if training[0].learns and unlearned:
+        for row, learned in zip(unlearned, _learned(training[unlearned[0]], unlearned), strict=True):
+            keep(training[row].kept, learned, seconds=time.perf_counter() - started)
+    entries = []
+    for row in missing:
+        job, protocol, started = training[row], _shared().protocols[row], time.perf_counter()
+        if job.learns:
+            outcome = measure(job.kept, protocol)
+        elif job.method == RAW_FEATURES:
+            outcome = measure_raw_features(_shared().features[row])
+        else:
+            outcome = measure_compressed(_shared().features[row], job.method, job.config)
+        entries.append(_written(job, protocol, outcome, started))
+        shutil.rmtree(job.path, ignore_errors=True)  # the checkpoint, not needed any longer
+    return entries
 
 
-def _learned(job: Job) -> Learned:
+def _learned(job: Job, rows: list[int]) -> list[Learned]:
+    """What a job learns, applied to the protocols at ``rows``."""
+    protocols = [_shared().protocols[row] for row in rows]
     if job.training.mode == "finetune":
-        return learn_everything(_shared().protocol, job.config, job.training, job.path, _shared().cache)
-    if job.method in SHALLOW_METHODS:
-        return learn_shallow(_shared().features, job.method, job.config.code_bits, job.training.seed)
-    return learn_network(_shared().features, job.config, job.training)
+        return learn_everything(protocols, job.config, job.training, job.path, _shared().cache)
+    features = [_shared().features[row] for row in rows]
+    if job.shallow is not None:
+        return learn_shallow(features, job.shallow, job.config.code_bits, job.training.seed)
+    return learn_network(features, job.config, job.training)
 
 
 def _shared() -> _Common:
     if _common is None:
-        raise RuntimeError("shared data must be loaded before jobs start")
+        raise RuntimeError("shared data must be loaded before trainings start")
     return _common
 
 
-def _written(job: Job, outcome: Outcome, started: float) -> FinishedRun:
+def _written(job: Job, protocol: Protocol, outcome: Outcome, started: float) -> FinishedRun:
     seconds = round(outcome.seconds + time.perf_counter() - started, 1)
     entry = FinishedRun(
         **job.to_json(),
-        protocol=_shared().protocol.name,
+        protocol=protocol.name,
         version=ordhash.__version__,
         outcome=dataclasses.replace(outcome, seconds=seconds),
     )
@@ -333,18 +366,23 @@ def _written(job: Job, outcome: Outcome, started: float) -> FinishedRun:
     return entry
 
 
-def _facts(protocol: Protocol, prepared: Prepared | None, config: DOHConfig) -> ProtocolFacts:
-    return ProtocolFacts(
-        hash=protocol.hash() if prepared is None else prepared.hash,
-        citation=protocol.citation,
-        note=protocol.note,
-        cutoff=protocol.cutoff,
-        graded=protocol.coarse is not None,
-        train=len(protocol.train),
-        query=len(protocol.query),
-        database=len(protocol.database),
-        backbone=f"{config.backbone} at {config.image_size} px, {'fine-tuned' if prepared is None else 'frozen'}",
-    )
+def _facts(common: _Common, config: DOHConfig) -> dict[str, ProtocolFacts]:
+    mode = "frozen" if common.prepared else "fine-tuned"
+    hashes = [one.hash for one in common.prepared] or [protocol.hash() for protocol in common.protocols]
+    return {
+        protocol.name: ProtocolFacts(
+            hash=found,
+            citation=protocol.citation,
+            note=protocol.note,
+            cutoff=protocol.cutoff,
+            graded=protocol.coarse is not None,
+            train=len(protocol.train),
+            query=len(protocol.query),
+            database=len(protocol.database),
+            backbone=f"{config.backbone} at {config.image_size} px, {mode}",
+        )
+        for protocol, found in zip(common.protocols, hashes, strict=True)
+    }
 
 
 def _sentence(entry: FinishedRun) -> str:

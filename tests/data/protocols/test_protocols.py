@@ -64,6 +64,13 @@ SIZES = {  # train, query, database, validation
     "grocery": (2640, 2485, 2640, 296),
     "grocery-unseen": (1938, 663, 771, 227),
     "cifar10-unseen": (3500, 300, 17_700, None),
+    "cifar10-unseen@all": (3500, 300, 59_000, None),
+    "cifar10-seen@all": (3500, 700, 59_000, None),
+    "grocery-unseen@all": (1938, 663, 2709, 227),
+    "grocery-seen@all": (1938, 1822, 2709, 227),
+    "corel5k-unseen": (2408, 171, 1539, None),
+    "corel5k-unseen@all": (2408, 171, 3947, None),
+    "corel5k-seen@all": (2408, 407, 3947, None),
     "cifar10-noise20": (5000, 1000, 59_000, None),
     "cifar10-noise40": (5000, 1000, 59_000, None),
 }
@@ -108,6 +115,21 @@ def test_unseen_classes_are_in_no_training_or_validation_image(name, unseen):
     assert (searched.sum(), (~learned).sum(), (searched & learned).any()) == (unseen, unseen, False)
     if protocol.validation is not None:
         assert not (searched & protocol.validation.labels.any(axis=0)).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["cifar10", "grocery", "corel5k"])
+def test_searches_among_all_images_are_of_the_same_training(dataset):
+    unseen, unseen_all, seen_all = (published(f"{dataset}-{name}") for name in ("unseen", "unseen@all", "seen@all"))
+    assert unseen.training_hash() == unseen_all.training_hash() == seen_all.training_hash()
+    np.testing.assert_array_equal(unseen.query.keys, unseen_all.query.keys)
+    np.testing.assert_array_equal(unseen_all.database.keys, seen_all.database.keys)
+    assert np.isin(unseen.database.keys, unseen_all.database.keys).all()
+    searched, others = unseen.query.labels.any(axis=0), seen_all.query.labels.any(axis=0)
+    assert not (searched & others).any()
+    assert not (searched & unseen.train.labels.any(axis=0)).any()
+    # Whatever is relevant among the unseen is relevant among all, and nothing else is.
+    assert unseen.relevance().sum() == unseen_all.relevance().sum()
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ordhash.data.datasets import Parts
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
@@ -37,20 +39,27 @@ def _cifar10_full(parts: Parts) -> Protocol:
     )
 
 
-def _cifar10_unseen(parts: Parts) -> Protocol:
-    # The same images as in cifar10, so that the two differ in one thing.
-    split = split_by_class(together(parts["train"], parts["test"]), {"query": 100, "train": 500}, salt="cifar10")
-    unseen = hold_out_classes(parts["train"].class_names, 3, salt="cifar10-unseen")
-    return Protocol(
-        "cifar10-unseen",
-        of_classes(split["train"], ~unseen),
-        of_classes(split["query"], unseen),
-        together(of_classes(split["train"], unseen), of_classes(split["rest"], unseen)),
-        citation=(
-            "the images of cifar10, searched as in Sablayrolles et al., arXiv:1609.06753: three classes are only "
-            "searched, seven only learned from; one draw of classes"
-        ),
-    )
+def _cifar10_unseen(name: str, *, query_unseen: bool, database_all: bool) -> Callable[[Parts], Protocol]:
+    def build(parts: Parts) -> Protocol:
+        # The same images as in cifar10, so that the two differ in one thing.
+        split = split_by_class(together(parts["train"], parts["test"]), {"query": 100, "train": 500}, salt="cifar10")
+        unseen = hold_out_classes(parts["train"].class_names, 3, salt="cifar10-unseen")
+        found = np.ones(len(unseen), dtype=bool) if database_all else unseen
+        return Protocol(
+            name,
+            of_classes(split["train"], ~unseen),
+            of_classes(split["query"], unseen if query_unseen else ~unseen),
+            together(of_classes(split["train"], found), of_classes(split["rest"], found)),
+            citation=_CIFAR10_UNSEEN_CITATION,
+        )
+
+    return build
+
+
+_CIFAR10_UNSEEN_CITATION = (
+    "the images of cifar10, searched as in Sablayrolles et al., arXiv:1609.06753: three classes are only "
+    "searched, seven only learned from; one draw of classes"
+)
 
 
 def _cifar10_noise(percent: int) -> Callable[[Parts], Protocol]:
@@ -87,8 +96,20 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
     "cifar10-unseen": ProtocolInfo(
         "cifar10",
         "300 queries and 17,700 images of three classes, 3,500 training images of the others",
-        _cifar10_unseen,
+        _cifar10_unseen("cifar10-unseen", query_unseen=True, database_all=False),
         "bade68007a6d131c",
+    ),
+    "cifar10-unseen@all": ProtocolInfo(
+        "cifar10",
+        "as cifar10-unseen, the same queries among the 59,000 images of all ten classes",
+        _cifar10_unseen("cifar10-unseen@all", query_unseen=True, database_all=True),
+        "ff825e089561386a",
+    ),
+    "cifar10-seen@all": ProtocolInfo(
+        "cifar10",
+        "as cifar10-unseen@all, 700 queries of the seven classes that were learned from",
+        _cifar10_unseen("cifar10-seen@all", query_unseen=False, database_all=True),
+        "78e95a447d0f9e75",
     ),
     "cifar10-noise20": ProtocolInfo(
         "cifar10", "as cifar10, 20 % of the training labels wrong", _cifar10_noise(20), "dfd5b82ae6559b37"

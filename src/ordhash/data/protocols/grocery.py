@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ordhash.data.datasets import Parts
 from ordhash.data.imageset import ImageSet
 from ordhash.data.protocols.info import ProtocolInfo
@@ -23,20 +25,27 @@ def _grocery(parts: Parts) -> Protocol:
     )
 
 
-def _grocery_unseen(parts: Parts) -> Protocol:
-    unseen = hold_out_classes(parts["train"].class_names, 21, salt="grocery-unseen")
-    return Protocol(
-        "grocery-unseen",
-        of_classes(parts["train"], ~unseen),
-        of_classes(parts["test"], unseen),
-        together(of_classes(parts["train"], unseen), of_classes(parts["val"], unseen)),
-        of_classes(parts["val"], ~unseen),
-        citation=(
-            "Klasson et al., WACV 2019, searched as in Sablayrolles et al., arXiv:1609.06753: 21 classes are only "
-            "searched, 60 only learned from"
-        ),
-        coarse=_coarse(parts["train"]),
-    )
+def _grocery_unseen(name: str, *, query_unseen: bool, database_all: bool) -> Callable[[Parts], Protocol]:
+    def build(parts: Parts) -> Protocol:
+        unseen = hold_out_classes(parts["train"].class_names, 21, salt="grocery-unseen")
+        found = parts["train"] if database_all else of_classes(parts["train"], unseen)
+        return Protocol(
+            name,
+            of_classes(parts["train"], ~unseen),
+            of_classes(parts["test"], unseen if query_unseen else ~unseen),
+            together(found, of_classes(parts["val"], unseen)),
+            of_classes(parts["val"], ~unseen),
+            citation=_UNSEEN_CITATION,
+            coarse=_coarse(parts["train"]),
+        )
+
+    return build
+
+
+_UNSEEN_CITATION = (
+    "Klasson et al., WACV 2019, searched as in Sablayrolles et al., arXiv:1609.06753: 21 classes are only "
+    "searched, 60 only learned from"
+)
 
 
 def _coarse(images: ImageSet) -> tuple[str, ...]:
@@ -59,8 +68,22 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
     "grocery-unseen": ProtocolInfo(
         "grocery",
         "663 queries and 771 images of 21 classes, 1,938 training images of the 60 others",
-        _grocery_unseen,
+        _grocery_unseen("grocery-unseen", query_unseen=True, database_all=False),
         "80fa224d7ca64435",
         "3f790a86f3760621",
+    ),
+    "grocery-unseen@all": ProtocolInfo(
+        "grocery",
+        "as grocery-unseen, the same queries among 2,709 images of all 81 classes",
+        _grocery_unseen("grocery-unseen@all", query_unseen=True, database_all=True),
+        "58b051bedce751b7",
+        "7f0fcd05b9360729",
+    ),
+    "grocery-seen@all": ProtocolInfo(
+        "grocery",
+        "as grocery-unseen@all, queries of the 60 classes that were learned from",
+        _grocery_unseen("grocery-seen@all", query_unseen=False, database_all=True),
+        "b57d3a84791a4670",
+        "488fde0a787b6733",
     ),
 }

@@ -144,16 +144,28 @@ class Protocol:
         if self.coarse is not None:
             digest.update("\0".join(self.coarse).encode())
         for images in (self.train, self.validation, self.query, self.database):
-            if images is None:
-                continue
-            keys = "\0".join(str(key) for key in images.keys)
-            digest.update(keys.encode("utf-8", "surrogateescape"))  # file names need not be Unicode
-            if images.labels is not None:
-                digest.update(np.packbits(images.labels, axis=1).tobytes())
-            if contents:
-                digest.update(b"".join(images.content_ids()))
+            if images is not None:
+                _add(digest, images, contents)
+        return digest.hexdigest()
+
+    def training_hash(self) -> str:
+        """The same over what is learned from alone; protocols that share it share their trainings."""
+        digest = hashlib.blake2b("\0".join(self.train.class_names).encode("utf-8", "surrogateescape"), digest_size=8)
+        for images in (self.train, self.validation):
+            digest.update(b"none" if images is None else b"some")
+            if images is not None:
+                _add(digest, images, contents=True)
         return digest.hexdigest()
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} train, {len(self.query)} queries, {len(self.database)} database"
         return f"Protocol({self.name}: {sizes})"
+
+
+def _add(digest: hashlib.blake2b, images: ImageSet, contents: bool) -> None:
+    keys = "\0".join(str(key) for key in images.keys)
+    digest.update(keys.encode("utf-8", "surrogateescape"))  # file names need not be Unicode
+    if images.labels is not None:
+        digest.update(np.packbits(images.labels, axis=1).tobytes())
+    if contents:
+        digest.update(b"".join(images.content_ids()))

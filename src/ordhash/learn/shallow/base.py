@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -39,11 +40,14 @@ class ShallowMethod(ABC):
         name: Its name on the command line.
         citation: The paper.
         supervision: ``none`` to learn from features only, ``labels`` to learn from labels too.
+        also_tried: Other settings that a benchmark tries on held-out images, beside the defaults: those of the authors,
+            and those that suit other data.
     """
 
     name: ClassVar[str]
     citation: ClassVar[str]
     supervision: ClassVar[Literal["none", "labels"]]
+    also_tried: ClassVar[tuple[Mapping[str, float], ...]] = ()
 
     def seen(self, pooled: Features, last_channels: int) -> Features:
         """Features for this method, rows of length 1, float32 (n, D or last_channels).

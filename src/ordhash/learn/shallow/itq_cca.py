@@ -21,6 +21,7 @@ the space of the directions, and no bit uses directions that carry nothing about
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -55,6 +56,7 @@ class ITQCCA(ShallowMethod):
     name: ClassVar[str] = "itq-cca"
     citation: ClassVar[str] = "Gong and Lazebnik, CVPR 2011"
     supervision: ClassVar[Literal["none", "labels"]] = "labels"
+    also_tried: ClassVar[tuple[Mapping[str, float], ...]] = tuple({"ridge": ridge} for ridge in (1e-4, 0.1, 0.3, 3.0))
 
     ridge: float = 1.0
 

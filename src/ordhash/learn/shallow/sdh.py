@@ -19,7 +19,7 @@ only on the labels: images with equal labels get equal bits, and P fits them as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -121,6 +121,7 @@ class SDH(ShallowMethod):
     name: ClassVar[str] = "sdh"
     citation: ClassVar[str] = "Shen et al., CVPR 2015"
     supervision: ClassVar[Literal["none", "labels"]] = "labels"
+    also_tried: ClassVar[tuple[Mapping[str, float], ...]] = tuple({"width": width} for width in (1 / 3, 3.0))
 
     anchors: int = 1000
     width: float = 1.0
