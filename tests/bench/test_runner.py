@@ -268,7 +268,7 @@ def test_a_network_whose_backbone_learns(recipe_file, tiny_protocol, tmp_path, c
     assert results["complete"]
     assert results["protocols"]["cifar10"]["backbone"] == "test_resnet at 64 px, fine-tuned"
     (run,) = results["runs"]
-    assert (run["best_epoch"] > 0, 0 < run["ordinal"]["map"] <= 1) == (True, True)
+    assert (run["kept_epoch"] > 0, 0 < run["ordinal"]["map"] <= 1) == (True, True)
     kept = sorted(path.suffix for path in (tmp_path / "out" / "runs" / "cifar10").iterdir())
     assert kept == [".json", ".npz"]  # no checkpoint is left
     assert run["device"] == "cpu"
@@ -372,5 +372,5 @@ def test_hidden_labels_measure_and_teach_nothing(recipe_file, photo_folder, monk
     assert right == wrong
     assert len(right) == 2 * 2 * 2
     for run in right:
-        assert (run["validation_map"], run["best_epoch"]) == (None, 2)
+        assert (run["validation_map"], run["kept_epoch"]) == (None, 2)
         assert run["ordinal"]["map"] > 0.35  # colours are easy to tell apart, and a third is chance

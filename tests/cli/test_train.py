@@ -38,7 +38,7 @@ def test_train_a_manifest_with_bad_files_and_a_class_of_one(
     (values,) = lines(result.stdout)
     assert values["model"] == str(tmp_path / "run" / "model.onnx")
     assert values["reused"] is False
-    assert values["best_epoch"] == 1
+    assert values["kept_epoch"] == 1
     assert values["validation_map"] > 0
     bad = [photo_folder / "apple" / "gone.jpg", photo_folder / "apple" / "text.jpg"]
     assert [failure["image"] for failure in values["failures"]] == [str(path) for path in bad]

@@ -108,7 +108,7 @@ def test_training_writes_a_model_that_an_encoder_reads(mode, photo_folder, tmp_p
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.onnx"]  # no checkpoint is left
     assert (result.reused, result.failures) == (False, ())
     assert [entry["epoch"] for entry in result.history] == [1, 2, 3]
-    assert result.history[result.best_epoch - 1]["validation_map"] == pytest.approx(result.validation_map, abs=1e-4)
+    assert result.history[result.kept_epoch - 1]["validation_map"] == pytest.approx(result.validation_map, abs=1e-4)
     assert result.validation_map == pytest.approx(max(entry["validation_map"] for entry in result.history), abs=1e-4)
     encoder = Encoder(result.model)
     assert encoder.spec == TINY.spec
@@ -135,10 +135,10 @@ def test_training_writes_a_model_that_an_encoder_reads(mode, photo_folder, tmp_p
     reused = train(images, TINY, settings, out=tmp_path / "run", protocol="fruit", cache=cache)
     assert reused.reused
     assert (result.model.read_bytes(), result.model.stat().st_mtime_ns) == written
-    assert (reused.model, reused.validation_map, reused.best_epoch) == (
+    assert (reused.model, reused.validation_map, reused.kept_epoch) == (
         result.model,
         result.validation_map,
-        result.best_epoch,
+        result.kept_epoch,
     )
 
 
@@ -247,7 +247,7 @@ def test_an_interrupted_training_goes_on_to_the_same_result(mode, photo_folder, 
     torch.manual_seed(9)  # what happens in between does not matter
     resumed = train(images, TINY, settings, out=tmp_path / "resumed", cache=cache)
     assert resumed.history == whole.history
-    assert (resumed.validation_map, resumed.best_epoch) == (whole.validation_map, whole.best_epoch)
+    assert (resumed.validation_map, resumed.kept_epoch) == (whole.validation_map, whole.kept_epoch)
     assert learned == learned_at_once  # to the last bit
     assert not resumed.reused
     assert not (tmp_path / "resumed" / "checkpoint.pt").exists()
@@ -461,7 +461,7 @@ def test_not_one_usable_image_is_refused(mode, part, photo_folder, bad_files, tm
 def test_without_validation_images_the_last_epoch_is_kept(photo_folder, tmp_path, cache, learned):
     settings = dataclasses.replace(FAST, validation_fraction=0.0, validate_every=2)
     result = train(read_folder(photo_folder), TINY, settings, out=tmp_path, cache=cache)
-    assert (result.validation_map, result.best_epoch) == (None, 3)
+    assert (result.validation_map, result.kept_epoch) == (None, 3)
     assert summary(result.model)["validation_map"] is None
     assert load_model(result.model).info.calibration is None
     assert [entry["epoch"] for entry in result.history] == [2, 3]
@@ -668,7 +668,7 @@ def unlabelled(tmp_path):
 def test_codes_are_learned_without_labels(unlabelled, cache, tmp_path, learned):
     settings = dataclasses.replace(FAST, use_labels=False, epochs=4)
     result = train(unlabelled, TINY, settings, out=tmp_path / "run", cache=cache)
-    assert (result.validation_map, result.best_epoch) == (None, 4)
+    assert (result.validation_map, result.kept_epoch) == (None, 4)
     info = load_model(result.model).info
     assert (info.class_names, info.multilabel, info.calibration) == ((), False, None)
     assert info.method["name"] == "doh-symbols"

@@ -18,7 +18,9 @@ from ordhash.learn.validation import (
     held_out_mask,
     labelled,
     labels_of,
+    latest_as_good,
     leave_one_out_map,
+    leave_one_out_precisions,
     lower_bound,
     neighbour_counts,
     usable,
@@ -199,6 +201,61 @@ def test_neighbours_are_counted_by_fold_and_distance():
         for fold, distance in itertools.product(range(3), range(4)):
             there = (folds == fold) & (distances == distance) & (np.arange(n) != one)
             assert counts[:, one, fold, distance].tolist() == [there.sum(), (there & alike).sum()]
+
+
+# ---------------------------------------------------------------- latest_as_good
+
+
+def plain_latest_as_good(precisions):
+    """By the definition, epoch by epoch."""
+    means = [np.mean(epoch) for epoch in precisions]
+    best = max(range(len(means)), key=lambda epoch: (means[epoch], epoch))
+    for epoch in reversed(range(len(means))):
+        difference = [a - b for a, b in zip(precisions[best], precisions[epoch], strict=True)]
+        if len(difference) < 2 or np.mean(difference) <= 2 * np.std(difference, ddof=1) / len(difference) ** 0.5:
+            return epoch
+    raise AssertionError("the best is as good as itself")
+
+
+@given(
+    st.integers(1, 5).flatmap(
+        lambda images: st.lists(
+            st.lists(st.integers(0, 10).map(lambda tenths: tenths / 10), min_size=images, max_size=images),
+            min_size=1,
+            max_size=6,
+        )
+    )
+)
+def test_the_kept_epoch_is_the_latest_that_is_not_shown_to_be_worse(precisions):
+    assert latest_as_good(precisions) == plain_latest_as_good(precisions)
+
+
+def test_a_plateau_is_kept_to_its_end_and_a_fall_is_not():
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0.3, 0.9, 300)  # some are easy, some are hard
+    kept, before_a_fall = [], []
+    for _ in range(40):
+        plateau = [images + rng.normal(scale=0.1, size=300) + level for level in (-0.1, 0, 0, 0, 0, 0)]
+        kept.append(latest_as_good(plateau))
+        before_a_fall.append(latest_as_good([*plateau, images - 0.1]))
+    assert kept == before_a_fall
+    assert min(kept) > 0
+    assert np.mean(np.equal(kept, 5)) > 0.8  # the best is the last one in a fifth of the cases
+
+
+def test_without_images_the_last_epoch_is_kept():
+    assert latest_as_good([np.zeros(0)] * 3) == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_mean_of_the_precisions_is_the_map(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.eye(3, dtype=bool)[rng.integers(0, 3, 12)]
+    labels[0] = False
+    codes = OrdinalCodes.from_symbols(rng.integers(0, 2, (12, 6)).astype(np.uint8), arity=2)
+    precisions = leave_one_out_precisions(codes, labels)
+    assert len(precisions) == 11
+    assert precisions.mean() == leave_one_out_map(codes, labels)
 
 
 def test_leave_one_out_map_without_relevant_others():

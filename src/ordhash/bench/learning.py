@@ -54,7 +54,7 @@ class Learned:
     Attributes:
         database: Codes of the database.
         scores: Scores of the queries, float32 (q, n_segments, arity).
-        facts: Facts from the training: validation mAP, best epoch, seconds of the training loop.
+        facts: Facts from the training: validation mAP, kept epoch, seconds of the training loop.
     """
 
     database: OrdinalCodes
@@ -198,8 +198,8 @@ def _fitted(train: Part, method: ShallowMethod, code_bits: int, seed: int, last_
 
 def _facts(state: TrainingState) -> Outcome:
     return Outcome(
-        validation_map=state.best_map,
-        best_epoch=state.best_epoch,
+        validation_map=state.kept_map,
+        kept_epoch=state.kept_epoch,
         train_seconds=round(state.seconds, 2),
         wrong_labels=None if state.wrong_labels is None else round(state.wrong_labels, 4),
     )

@@ -85,8 +85,8 @@ class Outcome:
 
     Attributes:
         seconds: Total time.
-        validation_map: mAP of the best epoch; also None without validation images.
-        best_epoch: The kept epoch, from 1; None if no network was trained.
+        validation_map: mAP of the kept epoch; also None without validation images.
+        kept_epoch: The kept epoch, from 1; None if no network was trained.
         train_seconds: Time in the training loop.
         wrong_labels: Estimated share of wrong training labels.
         device: Device that fine-tuned the backbone.
@@ -98,7 +98,7 @@ class Outcome:
 
     seconds: float = 0.0
     validation_map: float | None = None
-    best_epoch: int | None = None
+    kept_epoch: int | None = None
     train_seconds: float | None = None
     wrong_labels: float | None = None
     device: str | None = None
@@ -118,7 +118,7 @@ class Outcome:
     def to_json(self) -> Values:
         """JSON values, without those that do not apply."""
         values = {name: value for name, value in _to_values(self).items() if value is not None}
-        if self.best_epoch is not None:
+        if self.kept_epoch is not None:
             values["validation_map"] = self.validation_map  # null: a network was trained without validation
         for name, ranking in (("ordinal", self.ordinal), ("asymmetric", self.asymmetric)):
             if ranking is not None:

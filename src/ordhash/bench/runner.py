@@ -311,7 +311,7 @@ def _try(training: Training) -> list[FinishedRun]:
         outcome = Outcome(validation_map=try_shallow(features, job.shallow, job.config.code_bits, job.training))
     else:
         _, state = train_head(features, job.config, job.training)
-        outcome = Outcome(validation_map=state.best_map, best_epoch=state.best_epoch)
+        outcome = Outcome(validation_map=state.kept_map, kept_epoch=state.kept_epoch)
     return [_written(job, _shared().protocols[0], outcome, started)]
 
 

@@ -176,10 +176,10 @@ def _print_result(result: TrainResult, as_json: bool) -> None:
         print_json({**values, "model": str(result.model), "failures": failures_as_json(result.failures)})
         return
     facts: dict[str, Any] = {"model": result.model}
-    if result.best_epoch:  # shallow methods have no epochs
+    if result.kept_epoch:  # shallow methods have no epochs
         quality = result.validation_map
         facts["validation mAP"] = "not measured (no labelled validation images)" if quality is None else quality
-        facts["best epoch"] = result.best_epoch
+        facts["kept epoch"] = result.kept_epoch
     facts["time"] = f"{result.seconds:.1f} s"
     facts["reused"] = "yes, this training was already finished" if result.reused else "no"
     if result.wrong_labels is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ import ordhash
 from ordhash.data import ImageSet
 from ordhash.errors import DataError, InputError
 from ordhash.learn.config import DOHConfig, TrainConfig
+from ordhash.learn.validation import latest_as_good
 from ordhash.support import replace_file
 
 __all__ = ["TrainingState", "training_digest"]
@@ -31,37 +33,49 @@ class TrainingState:
     Attributes:
         digest: Hash of everything that affects the result.
         epoch: Last validated epoch.
-        best_map: Validation mAP of the best epoch so far; None without validation images.
-        best_epoch: The best epoch, from 1.
+        kept_map: Validation mAP of the epoch that is kept so far; None without validation images.
+        kept_epoch: That epoch, from 1: the latest that is as good as the best (``ordhash.learn.validation``).
         seconds: Training time so far.
         history: One entry per validated epoch: epoch, loss terms, validation mAP.
         wrong_labels: Estimated share of wrong training labels; None if it was not estimated, or the features predict
             labels too badly.
-        best: Weights of the best epoch.
+        kept: Weights of the kept epoch.
+        precisions: One entry per validated epoch: average precisions of the validation images, float64 (q,).
         scores: One entry per validated epoch: scores of the validation images that calibrate, float32 (n, n_segments,
             arity).
     """
 
     digest: str
     epoch: int = 0
-    best_map: float | None = None
-    best_epoch: int = 0
+    kept_map: float | None = None
+    kept_epoch: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     wrong_labels: float | None = None
-    best: dict[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    precisions: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
 
-    def keep(self, epoch: int, quality: float | None, learner: nn.Module, terms: dict[str, float]) -> None:
-        """Record an epoch, and its weights if it is the best so far."""
+    def keep(
+        self, epoch: int, precisions: npt.NDArray[np.float64], learner: nn.Module, terms: dict[str, float]
+    ) -> None:
+        """Record an epoch, and its weights if it is as good as the best so far.
+
+        Args:
+            epoch: The epoch, from 1.
+            precisions: Average precisions of the validation images, float64 (q,); empty without any.
+            learner: Network and loss.
+            terms: Mean loss terms of the epoch.
+        """
         entry = {"epoch": float(epoch), **{name: round(value, 5) for name, value in terms.items()}}
+        quality = float(precisions.mean()) if len(precisions) else None
         if quality is not None:
             entry["validation_map"] = round(quality, 5)
         self.history.append(entry)
-        # On a tie keep the later epoch, which has trained longer.
-        if quality is None or self.best_map is None or quality >= self.best_map:
-            self.best_map, self.best_epoch = quality, epoch
-            self.best = {name: value.detach().cpu().clone() for name, value in learner.state_dict().items()}
+        self.precisions.append(torch.from_numpy(precisions))
+        if latest_as_good([values.cpu().numpy() for values in self.precisions]) == len(self.precisions) - 1:
+            self.kept_map, self.kept_epoch = quality, epoch
+            self.kept = {name: value.detach().cpu().clone() for name, value in learner.state_dict().items()}
 
     def save(self, out: Path, fabric: Fabric, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Write ``out/checkpoint.pt``; one process writes, the others wait."""

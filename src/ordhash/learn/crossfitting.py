@@ -2,9 +2,9 @@
 
 An epoch that was chosen by some images looks better on these than on others. Splitting them, some to choose and some to
 calibrate, would leave small folders without a calibration, which have two or three held-out images a class. So the
-images are split into folds, and a pair is measured at the epoch that is best on the folds that hold neither of its two
-images (cross-fitting: Chernozhukov et al., Econometrics Journal 2018). All images still choose the epoch that is kept,
-which is nearly always the one that the others choose too.
+images are split into folds, and a pair is measured at the epoch that the folds without its two images choose
+(cross-fitting: Chernozhukov et al., Econometrics Journal 2018). All images still choose the epoch that is kept, which
+is nearly always the one that the others choose too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import OrdinalCodes, asymmetric_distances, ordinal_distances
-from ordhash.learn.validation import calibrations_of, map_of_counts, neighbour_counts
+from ordhash.learn.validation import calibrations_of, latest_as_good, neighbour_counts, precisions_of_counts
 from ordhash.model import Calibration
 
 __all__ = ["crossfitted_calibrations", "epochs_of_pairs"]
@@ -46,9 +46,7 @@ def crossfitted_calibrations(
 
 
 def epochs_of_pairs(epochs: Sequence[Scores], labels: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """The epoch at which each pair of images is measured: the best on the folds that hold neither.
-
-    The later one on a tie, as in the choice of the epoch that is kept; the last where the others cannot tell.
+    """The epoch at which each pair of images is measured: the one that would be kept by the folds that hold neither.
 
     Args:
         epochs: Scores of the same n images at every epoch, float32 (n, n_segments, arity).
@@ -63,15 +61,15 @@ def epochs_of_pairs(epochs: Sequence[Scores], labels: npt.NDArray[np.bool_]) -> 
         return chosen
     folds = np.arange(n) % _FOLDS  # images of a class stand together: every fold has some of each
     pairs = list(itertools.combinations_with_replacement(range(min(_FOLDS, n)), 2))
-    qualities = np.zeros((len(pairs), len(epochs)))
-    for epoch, scores in enumerate(epochs):
+    precisions: list[list[npt.NDArray[np.float64]]] = [[] for _ in pairs]
+    for scores in epochs:
         counts = neighbour_counts(OrdinalCodes.from_scores(scores), labels, folds)
         whole = counts.sum(axis=2)
         for row, (one, other) in enumerate(pairs):
             queries = (folds != one) & (folds != other)
             rest = whole - counts[:, :, one] - (counts[:, :, other] if other != one else 0)
-            qualities[row, epoch] = map_of_counts(*rest[:, queries]) or 0.0
-    for row, (one, other) in enumerate(pairs):
-        best = last - int(np.argmax(qualities[row, ::-1]))
-        chosen[np.ix_(folds == one, folds == other)] = chosen[np.ix_(folds == other, folds == one)] = best
+            precisions[row].append(precisions_of_counts(*rest[:, queries]))
+    for of_epochs, (one, other) in zip(precisions, pairs, strict=True):
+        kept = latest_as_good(of_epochs)
+        chosen[np.ix_(folds == one, folds == other)] = chosen[np.ix_(folds == other, folds == one)] = kept
     return chosen

@@ -28,7 +28,7 @@ from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import LEAST_CLASSES, Correction, check_one_label, correct_labels
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import MANY_IMAGES, Objective, Task
-from ordhash.learn.validation import calibrated_rows, leave_one_out_map
+from ordhash.learn.validation import calibrated_rows, leave_one_out_precisions
 from ordhash.model import FeatureMaps
 from ordhash.support import progress_bar
 
@@ -128,7 +128,7 @@ def fit(
     validation: Validation,
     run: TrainingRun,
 ) -> Lesson:
-    """Train, then load the weights of the epoch that was best on the validation images.
+    """Train, then load the weights of the latest epoch that is as good as the best on the validation images.
 
     Seeds PyTorch's random state in every epoch and does not restore it.
 
@@ -197,18 +197,18 @@ def fit(
             if bool(overflow) or not all(math.isfinite(value) for value in terms_of_epoch.values()):
                 raise DataError(f"the loss became NaN or infinite in epoch {epoch}; lower the learning rate")
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:
-                quality = None
+                precisions = np.zeros(0)
                 if len(validation.labels):
                     scores = scores_of(network, validation.inputs, fabric)
-                    quality = leave_one_out_map(OrdinalCodes.from_scores(scores), validation.labels)
+                    precisions = leave_one_out_precisions(OrdinalCodes.from_scores(scores), validation.labels)
                     state.scores.append(torch.from_numpy(scores[calibrated_rows(len(scores))]))
-                state.keep(epoch, quality, learner, terms_of_epoch)
+                state.keep(epoch, precisions, learner, terms_of_epoch)
                 state.epoch = epoch
                 state.seconds += time.perf_counter() - started
                 started = time.perf_counter()
                 if run.out:
                     state.save(run.out, fabric, learner, optimizer)
-    learner.load_state_dict(state.best)
+    learner.load_state_dict(state.kept)
     return Lesson(objective, correction)
 
 

@@ -56,7 +56,7 @@ class TrainResult:
         model: Path of the model file.
         validation_map: Tie-aware leave-one-out mAP of the kept epoch on the validation images; None without validation
             images.
-        best_epoch: The kept epoch, from 1.
+        kept_epoch: The kept epoch, from 1.
         seconds: Time in the training loop.
         reused: Whether a finished model of exactly this training already existed.
         wrong_labels: Estimated share of wrong training labels; None if it was not estimated, or the features predict
@@ -69,7 +69,7 @@ class TrainResult:
 
     model: Path
     validation_map: float | None
-    best_epoch: int
+    kept_epoch: int
     seconds: float
     reused: bool = False
     wrong_labels: float | None = None
@@ -148,8 +148,8 @@ def train(  # the entry point: options by name, each with a default
     fabric.barrier()
     return TrainResult(
         path,
-        state.best_map,
-        state.best_epoch,
+        state.kept_map,
+        state.kept_epoch,
         state.seconds,
         wrong_labels=state.wrong_labels,
         corrected=len(trained.corrected),
@@ -309,8 +309,8 @@ def _described(
             "mode": "finetune" if isinstance(trained.network, HashingNetwork) else "frozen",
             "images": len(images),
             "validation_images": len(trained.held.labels),
-            "validation_map": state.best_map,
-            "best_epoch": state.best_epoch,
+            "validation_map": state.kept_map,
+            "kept_epoch": state.kept_epoch,
             "seconds": round(state.seconds, 2),
             "history": state.history,
             "wrong_labels": state.wrong_labels,
@@ -370,7 +370,7 @@ def _finished(out: Path, digest: str) -> TrainResult | None:
     return TrainResult(
         out / MODEL_FILE,
         training["validation_map"],
-        training["best_epoch"],
+        training["kept_epoch"],
         training["seconds"],
         reused=True,
         wrong_labels=training.get("wrong_labels"),
