@@ -26,7 +26,7 @@ help:
 	@echo "make format          format the code and apply the fixes that ruff knows"
 	@echo "make milvus          install the Milvus server for the tests"
 	@echo "make milvus-server   start that server, for example to try ordhash push"
-	@echo "make bench-quality   measure quality on CIFAR-10 and the attention maps -> benchmarks/results/"
+	@echo "make bench-quality   measure what was tried for the default, and the attention maps -> benchmarks/results/"
 	@echo "make bench-methods   compare all methods on all protocols; MINUTES=20 for each recipe -> docs/results.md"
 	@echo "make bench-encode    measure encoding speed -> benchmarks/results/"
 	@echo "make bench-search    measure search speed, memory and recall -> benchmarks/results/"
@@ -82,7 +82,6 @@ format: $(READY)
 bench-quality: $(READY)
 	$(BIN)/ordhash data get cifar10
 	$(BIN)/python benchmarks/experiments.py
-	$(BIN)/python benchmarks/quality.py
 	$(BIN)/ordhash data get grocery-photos
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/tables.py

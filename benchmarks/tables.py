@@ -16,34 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from attention_results import attention
-from common import CIFAR_CONFIG, RESULTS, mean_interval, table
+from common import RESULTS, mean_interval, table
 from likeness_results import likeness
 from PIL import Image
 from recall_results import draw_recall, recall
 from scale_results import costs, encoding_rates, serving_rates
 from typer.testing import CliRunner
 
-from ordhash.bench import Results, condense, draw_figures, markdown, with_interval
+from ordhash.bench import Results, condense, draw_figures, markdown, values_of, with_interval
 from ordhash.cli import app
 from ordhash.evaluation import draw_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-DEFAULT = CIFAR_CONFIG.to_json()["objective"]["name"]
-NAMES = {
-    DEFAULT: f"ordhash default ({DEFAULT})",
-    "doh": "DOH, the paper's objective",
-    "itq": "ITQ",
-    "lsh": "LSH",
-}
-PUBLISHED = {
-    # Survey of Luo et al., TKDD 2023, table 4: mixed backbones, AP definitions of their authors.
-    "DPSH": (0.713, 0.727, 0.744, 0.757),
-    "HashNet": (0.685, 0.707, 0.705, 0.705),
-    "GreedyHash": (0.774, 0.795, 0.810, 0.822),
-    "SRE": (0.771, 0.817, 0.839, 0.858),
-}
-
 COMMANDS = (
     *("sync", "search", "serve", "duplicates", "verify", "export", "info", "train", "methods", "evaluate", "bench"),
     *("quantize", "encode", "index", "push", "pull", "data", "data list", "data get"),
@@ -62,17 +47,20 @@ def mean(runs: Runs, measure: str = "map", digits: int = 3) -> str:
 
 
 def headlines(
-    quality: dict[str, Any], encode: dict[str, Any], photographs: dict[str, Any], search: dict[str, Any]
+    cifar10: dict[str, Any], encode: dict[str, Any], photographs: dict[str, Any], search: dict[str, Any]
 ) -> str:
     """One number of each kind, with the nearest rival's."""
-    runs: Runs = [r for r in quality["runs"] if r["group"] == "lengths" and r["code_bits"] == 48]
-    score = {name: mean([run for run in runs if run["method"] == name]) for name in (DEFAULT, "itq")}
-    floats = f"{quality['raw_features']['floats']:,}"
+    quality = Results.from_json(cifar10)
+    score = {
+        name: with_interval(*mean_interval(values_of(quality, "cifar10", name, 48, "ordinal", "map")))
+        for name in ("ordhash", "itq", "raw")
+    }
+    floats = next(run.outcome.floats for run in quality.runs if run.row == "raw")
     large = photographs["large"]
     codes = f"{search['codes']:,}"
     rows = [
-        ["mAP on CIFAR-10, 48 bits", score[DEFAULT], f"{score['itq']}: ITQ, the same features"],
-        ["", "", f"{quality['raw_features']['map']:.3f}: the {floats} raw features, by cosine"],
+        ["mAP on CIFAR-10, 48 bits", score["ordhash"], f"{score['itq']}: ITQ, the same features"],
+        ["", "", f"{score['raw']}: the {floats:,} raw features, by cosine"],
         [
             "encoding, images/s",
             f"{encode['ordhash_images_per_second']:.0f}",
@@ -90,60 +78,6 @@ def headlines(
     machine = search["machine"]
     note = f"{machine['processor']}, {machine['cores']} cores. Drawn by `make results`."
     return table(["", "ordhash", "for comparison"], rows) + "\n\n" + note
-
-
-def quality(results: dict[str, Any]) -> str:
-    """Mean average precision of every method at every length."""
-    runs: Runs = [run for run in results["runs"] if run["group"] == "lengths"]
-    lengths = sorted({run["code_bits"] for run in runs})
-    rows = []
-    for method, name in NAMES.items():
-        for label, measure in ((name, "map"), (f"{name}, asymmetric distance", "map_asymmetric")):
-            if measure == "map" or method in (DEFAULT, "doh"):
-                mine = [[r for r in runs if r["method"] == method and r["code_bits"] == bits] for bits in lengths]
-                rows.append([label, *(mean(part, measure) for part in mine)])
-    rows.append(
-        [
-            f"raw features ({results['raw_features']['floats']} floats), cosine",
-            *[f"{results['raw_features']['map']:.3f}"] * len(lengths),
-        ]
-    )
-    for name, values in PUBLISHED.items():
-        known = dict(zip((12, 24, 32, 48), values, strict=True))
-        rows.append(
-            [f"*{name}, as published (other backbone)*", *(f"*{known[b]:.3f}*" if b in known else "-" for b in lengths)]
-        )
-    seeds = len({run["seed"] for run in runs})
-    note = (
-        "Tie-aware mAP@ALL, ordinal distance unless stated otherwise; "
-        f"means of up to {seeds} seeds ± 95 % interval (Student's t); a number without an interval is a single run. "
-        f"Protocol `{results['protocol']}` ({results['protocol_hash']}): 1,000 queries, 5,000 training images, "
-        f"database of the other 59,000 images. {results['backbone']}, {results['stages']} feature maps joined"
-        f"{', averaged over image and mirror image' if results['mirror'] else ''} (ITQ, LSH and raw features: the "
-        f"last map). Written by `{results['command']}`."
-    )
-    return table(["method", *(f"{bits} bits" for bits in lengths)], rows) + "\n\n" + note
-
-
-def ablations(results: dict[str, Any]) -> str:
-    """Scores at 48 bits without each part of the network, and with other arities."""
-    full = [r for r in results["runs"] if r["group"] == "lengths" and r["method"] == DEFAULT and r["code_bits"] == 48]
-    groups: dict[str, Runs] = {"both streams, attention, K = 4": full}
-    for run in results["runs"]:
-        if run["group"] == "ablations":
-            groups.setdefault(run["name"], []).append(run)
-    rows = []
-    for name, runs in groups.items():
-        cells = [
-            mean(runs),
-            mean(runs, "map_asymmetric"),
-            mean(runs, "map_worst"),
-            mean(runs, "map_best"),
-            str(len(runs)),
-        ]
-        rows.append([name, *cells, f"{sum(r['distinct_codes'] for r in runs) / len(runs):,.0f}"])
-    heading = ["48 bits", "mAP", "asymmetric", "worst tie order", "best tie order", "seeds", "distinct codes"]
-    return table(heading, rows)
 
 
 def encode(results: dict[str, Any]) -> str:
@@ -356,12 +290,13 @@ RECIPES = sorted(path.stem for path in (ROOT / "benchmarks" / "recipes").glob("*
 
 
 def take_over(name: str) -> None:
-    """Copy the results of a recipe that `ordhash bench` ran here, and those of its figures that pages show."""
+    """Copy the results of a recipe that `ordhash bench` finished here, and those of its figures that pages show."""
     ran = ROOT / "runs" / "bench" / name / "results.json"
     if not ran.exists():
         return
     results = Results.from_json(json.loads(ran.read_text()))
-    if not results.runs:
+    if not results.complete:
+        print(f"{ran.relative_to(ROOT)} is not complete; go on with it first")
         return
     pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
     for figure in draw_figures(results, IMAGES):
@@ -404,9 +339,7 @@ def ridge(results: dict[str, Any]) -> str:
 
 # Table -> files of results it is drawn from.
 TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
-    "headlines": (("quality-cifar10.json", "encode.json", "photographs.json", "search.json"), headlines),
-    "quality": ("quality-cifar10.json", quality),
-    "ablations": ("quality-cifar10.json", ablations),
+    "headlines": (("bench-cifar10.json", "encode.json", "photographs.json", "search.json"), headlines),
     "encode": ("encode.json", encode),
     "photographs": ("photographs.json", photographs),
     "search": ("search.json", search),
@@ -424,25 +357,6 @@ TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
     "scale-costs": ("scale.json", costs),
     **{f"bench-{name}": (f"bench-{name}.json", bench_tables) for name in RECIPES},
 }
-
-
-def curves(results: dict[str, Any]) -> None:
-    """Figure of mAP against bits."""
-    runs: Runs = [run for run in results["runs"] if run["group"] == "lengths"]
-    lines = {}
-    for method, name in NAMES.items():
-        lengths = sorted({run["code_bits"] for run in runs if run["method"] == method})
-        points = [
-            mean_interval([r["map"] for r in runs if r["method"] == method and r["code_bits"] == b]) for b in lengths
-        ]
-        lines[name] = (lengths, [centre for centre, _ in points], [half for _, half in points])
-    draw_curves(
-        IMAGES / "quality-cifar10.png",
-        lines,
-        x="bits",
-        y="tie-aware mAP@ALL",
-        title="CIFAR-10, 1,000 queries in 59,000 images",
-    )
 
 
 def search_growth(results: dict[str, Any]) -> None:
@@ -495,8 +409,6 @@ def main() -> None:
         if text != page.read_text():
             page.write_text(text)
             print(f"filled {page.relative_to(ROOT)}")
-    if (RESULTS / "quality-cifar10.json").exists():
-        curves(json.loads((RESULTS / "quality-cifar10.json").read_text()))
     if (RESULTS / "search.json").exists():
         search_growth(json.loads((RESULTS / "search.json").read_text()))
     if (RESULTS / "recall.json").exists():

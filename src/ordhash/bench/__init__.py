@@ -2,7 +2,7 @@
 
 from ordhash.bench.condensed import condense, read_results
 from ordhash.bench.recipe import Recipe, read_recipe, rehearsal_of
-from ordhash.bench.report import draw_figures, markdown, markdown_table, mean_interval, with_interval
+from ordhash.bench.report import draw_figures, markdown, markdown_table, mean_interval, values_of, with_interval
 from ordhash.bench.results import Results
 from ordhash.bench.runner import run_recipe
 
@@ -18,5 +18,6 @@ __all__ = [
     "read_results",
     "rehearsal_of",
     "run_recipe",
+    "values_of",
     "with_interval",
 ]

@@ -16,7 +16,7 @@ from ordhash.bench.results import FinishedRun, Results
 from ordhash.evaluation import draw_curves
 from ordhash.learn.objectives import OBJECTIVES
 
-__all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval", "with_interval"]
+__all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval", "values_of", "with_interval"]
 
 _OURS = next(iter(OBJECTIVES))
 
