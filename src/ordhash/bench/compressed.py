@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ordhash.errors import InputError
 from ordhash.learn import DOHConfig
+from ordhash.support import unit_rows
 
 __all__ = ["COMPRESSED", "compressed_distances"]
 
@@ -62,7 +63,7 @@ def compressed_distances(
         least = 8 * (_RABITQ_BYTES + 1) if name == "rabitq" else 8
         raise InputError(f"{name} at {config.code_bits} bits; allowed are multiples of 8 from {least}")
     padding = -train.shape[1] % size if name == "pq" else 0  # all parts of a feature are equally long
-    parts = [np.pad(_normalised(part), ((0, 0), (0, padding))) for part in (train, queries, database)]
+    parts = [np.pad(unit_rows(part), ((0, 0), (0, padding))) for part in (train, queries, database)]
     factory = COMPRESSED[name](size)
     index: Any = faiss.index_factory(parts[0].shape[1], factory)
     try:
@@ -77,7 +78,3 @@ def compressed_distances(
     distances = np.empty(found.shape, np.float32)
     np.put_along_axis(distances, rows, found, axis=1)
     return distances
-
-
-def _normalised(features: Floats) -> Floats:
-    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12), np.float32)

@@ -27,7 +27,7 @@ from ordhash.evaluation.tie_aware import (
 )
 from ordhash.evaluation.tie_levels import check_distances, in_row_order, levels_of_queries
 from ordhash.model import Encoder
-from ordhash.support import progress_bar
+from ordhash.support import progress_bar, unit_rows
 
 __all__ = ["Quality", "Report", "cosine_distances", "evaluate", "rank_quality"]
 
@@ -262,5 +262,4 @@ def cosine_distances(
     >>> cosine_distances(np.eye(2), np.array([[3.0, 0.0]])).tolist()
     [[0.0], [1.0]]
     """
-    normed = [x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (queries, database)]
-    return np.asarray(1 - normed[0] @ normed[1].T, dtype=np.float32)
+    return np.asarray(1 - unit_rows(queries) @ unit_rows(database).T, dtype=np.float32)

@@ -30,6 +30,7 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import eigsh
 
 from ordhash.errors import InputError
+from ordhash.support import unit_rows
 
 __all__ = ["PseudoLabels", "cluster_memberships", "diffusion_coordinates", "neighbour_graph", "pseudo_labels"]
 
@@ -70,7 +71,7 @@ def neighbour_graph(features: Floats, n_neighbours: int = _NEIGHBOURS) -> csr_ma
         Sparse float32 (n, n), eigenvalues in -1..1.
     """
     n, k = len(features), min(n_neighbours, len(features) - 1)
-    centred = _unit(features - features.mean(axis=0))
+    centred = unit_rows(features - features.mean(axis=0))
     cosines, found = faiss.knn(centred, centred, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
     other = found != np.arange(n)[:, None]
     other[other.all(axis=1), -1] = False  # if duplicates displace the image itself, drop the last neighbour
@@ -94,7 +95,7 @@ def diffusion_coordinates(graph: csr_matrix, dimensions: int = _DIMENSIONS) -> F
     n = graph.shape[0]
     start = np.random.default_rng(0).random(n)  # otherwise the solver draws a random start
     values, vectors = eigsh(graph, k=min(dimensions, n - 2), which="LA", v0=start.astype(graph.dtype))
-    return _unit(vectors / np.sqrt((1 - _DIFFUSION * values).clip(1e-3)))
+    return unit_rows(vectors / np.sqrt((1 - _DIFFUSION * values).clip(1e-3)))
 
 
 def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> tuple[Floats, float]:
@@ -118,7 +119,7 @@ def cluster_memberships(coordinates: Floats, n_clusters: int, seed: int = 0) -> 
     means.train(coordinates)
     cosines = coordinates @ np.asarray(means.centroids).T
     first, second = np.sort(cosines, axis=1)[:, :-3:-1].T
-    return _unit(_shares(cosines)), float((first - second).mean())
+    return unit_rows(_shares(cosines)), float((first - second).mean())
 
 
 def pseudo_labels(features: Floats, seed: int = 0, *, given: npt.NDArray[np.bool_] | None = None) -> PseudoLabels:
@@ -180,7 +181,7 @@ def _spread(coordinates: Floats, given: npt.NDArray[np.bool_]) -> tuple[Floats, 
             alike[:, c] = similarities[:, members].max(axis=1)
     shares, trust = _shares(alike), alike.max(axis=1, keepdims=True)
     shares[known], trust[known] = given[known], 1
-    return _unit(shares), trust
+    return unit_rows(shares), trust
 
 
 def _shares(similarities: Floats) -> Floats:
@@ -189,8 +190,3 @@ def _shares(similarities: Floats) -> Floats:
     shares /= shares.sum(axis=1, keepdims=True)
     shares[shares < np.minimum(_LEAST_MEMBERSHIP, shares.max(axis=1, keepdims=True))] = 0
     return shares
-
-
-def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.ascontiguousarray(vectors / lengths.clip(1e-9), dtype=np.float32)

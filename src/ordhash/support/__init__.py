@@ -1,6 +1,6 @@
 """Shared by every room, without domain knowledge.
 
-Checks, columns, cores, files, locations, memory, progress, seals.
+Checks, columns, cores, files, locations, memory, progress, seals, vectors.
 """
 
 from ordhash.support.checks import integer_at_least, some_usable
@@ -11,6 +11,7 @@ from ordhash.support.locations import Location, is_address, name_of, without_pas
 from ordhash.support.memory import give_memory_back
 from ordhash.support.progress import Advance, Pace, duration, progress_bar
 from ordhash.support.seals import SEAL, is_damaged, placeholder, seal, sealed
+from ordhash.support.vectors import unit_rows
 
 __all__ = [
     "SEAL",
@@ -35,6 +36,7 @@ __all__ = [
     "seal",
     "sealed",
     "some_usable",
+    "unit_rows",
     "without_password",
     "write_csv",
     "write_json",

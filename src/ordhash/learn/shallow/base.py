@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput, uniform_attention
+from ordhash.support import unit_rows
 
 __all__ = [
     "Features",
@@ -59,7 +60,7 @@ class ShallowMethod(ABC):
             last_channels: Number of channels of the last map, which come first.
         """
         used = pooled if self.supervision == "labels" else pooled[:, :last_channels]
-        return np.ascontiguousarray(used / np.maximum(np.linalg.norm(used, axis=1, keepdims=True), 1e-12))
+        return unit_rows(used)
 
     @abstractmethod
     def fit(self, features: Features, labels: Labels | None, code_bits: int, seed: int) -> nn.Module:

@@ -1,0 +1,18 @@
+import numpy as np
+import pytest
+
+from ordhash.support import unit_rows
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_have_length_one_and_keep_their_directions(dtype):
+    rows = np.random.default_rng(0).normal(size=(5, 3)).astype(dtype)
+    found = unit_rows(rows)
+    assert found.dtype == dtype
+    for row, unit in zip(rows.tolist(), found.tolist(), strict=True):
+        length = sum(value * value for value in row) ** 0.5
+        assert unit == pytest.approx([value / length for value in row], rel=1e-6)
+
+
+def test_a_row_of_zeros_stays():
+    assert unit_rows(np.zeros((1, 4), np.float32)).tolist() == [[0.0] * 4]
