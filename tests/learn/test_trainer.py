@@ -253,6 +253,28 @@ def test_an_interrupted_training_goes_on_to_the_same_result(mode, photo_folder, 
     assert not (tmp_path / "resumed" / "checkpoint.pt").exists()
 
 
+@pytest.mark.parametrize("mode", MOSTLY_FROZEN)
+def test_fitted_segments_see_the_images_learned_from_and_survive_an_interruption(
+    mode, photo_folder, tmp_path, cache, monkeypatch
+):
+    images = read_folder(photo_folder)
+    config = dataclasses.replace(TINY, code_bits=32, objective="doh-mixup")
+    settings = dataclasses.replace(FAST, mode=mode)
+    whole = train(images, config, settings, out=tmp_path / "whole", cache=cache)
+    with interrupted(monkeypatch, in_epoch=2), pytest.raises(KeyboardInterrupt):
+        train(images, config, settings, out=tmp_path / "resumed", cache=cache)
+    resumed = train(images, config, settings, out=tmp_path / "resumed", cache=cache)
+    assert weights(resumed.model) == weights(whole.model)
+
+    scores = Encoder(whole.model).run(images).scores
+    assert scores.shape == (len(images), 16, 4)
+    fitted, trained = scores[:, 8:], scores[:, :8]
+    np.testing.assert_allclose(fitted.sum(axis=2), 0, atol=1e-4)  # inner products with the corners of a simplex
+    assert np.abs(trained.sum(axis=2)).max() > 1e-3
+    apart = [np.square(part - part.mean(axis=2, keepdims=True)).mean() for part in (fitted, trained)]
+    assert 0.5 < apart[0] / apart[1] < 2
+
+
 TRAIN_SCRIPT = """
 import json, sys
 from pathlib import Path

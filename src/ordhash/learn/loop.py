@@ -26,12 +26,15 @@ from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import LEAST_CLASSES, Correction, check_one_label, correct_labels
-from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
+from ordhash.learn.fitted import fit_segments
+from ordhash.learn.network import FittedSegments, HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import MANY_IMAGES, Objective, Task
 from ordhash.learn.validation import calibrated_rows, leave_one_out_precisions
 from ordhash.model import FeatureMaps
 from ordhash.support import progress_bar
 
+_SCALED_IMAGES = 1000
+Weights = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 _MOST_PROBABILITIES = 200_000_000  # images x classes; more are not corrected by default, at 40 bytes each
 
 __all__ = [
@@ -96,7 +99,9 @@ class Lesson:
     correction: Correction | None
 
 
-def configured_head(config: DOHConfig, in_dim: int, n_classes: int, *, multilabel: bool) -> HashingHead:
+def configured_head(  # every argument of a head that is not in its configuration
+    config: DOHConfig, in_dim: int, n_classes: int, *, multilabel: bool, n_fitted: int = 0, fitted_channels: int = 0
+) -> HashingHead:
     """The configured head, with random weights.
 
     Args:
@@ -104,6 +109,8 @@ def configured_head(config: DOHConfig, in_dim: int, n_classes: int, *, multilabe
         in_dim: D, channels of the feature map.
         n_classes: Columns of the label matrix.
         multilabel: Whether images carry several labels.
+        n_fitted: Number of segments that are fitted instead of trained.
+        fitted_channels: Number of channels that these see, the first ones; 0 for all.
     """
     return HashingHead(
         in_dim,
@@ -117,6 +124,8 @@ def configured_head(config: DOHConfig, in_dim: int, n_classes: int, *, multilabe
         use_attention=config.use_attention,
         dropout=config.dropout,
         hidden_dropout=config.hidden_dropout,
+        n_fitted=n_fitted,
+        fitted_channels=fitted_channels,
     )
 
 
@@ -150,9 +159,11 @@ def fit(
     settings, fabric, state = run.settings, run.fabric, run.state
     share = Share(fabric.global_rank, fabric.world_size)
     objective, task, targets, correction = _suited(network, objective, task, batches, run)
-    loss = objective.build(task)
-    learner = _Learner(network, loss, fabric)
-    head = network.head if isinstance(network, HashingNetwork) else network
+    head = cast(HashingHead, network.head if isinstance(network, HashingNetwork) else network)
+    loss = objective.build(dataclasses.replace(task, spec=head.learned))
+    learner = _Learner(network, loss, head.learned.n_segments, fabric)
+    if head.fitted is not None:
+        _fit_segments(network, head.fitted, batches, targets, run)
     groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
     if isinstance(network, HashingNetwork):
         groups.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
@@ -197,6 +208,10 @@ def fit(
             if bool(overflow) or not all(math.isfinite(value) for value in terms_of_epoch.values()):
                 raise DataError(f"the loss became NaN or infinite in epoch {epoch}; lower the learning rate")
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:
+                if head.fitted is not None:
+                    if isinstance(network, HashingNetwork):  # its features have changed
+                        _fit_segments(network, head.fitted, batches, targets, run)
+                    _scale_segments(network, head.fitted, batches, run)
                 precisions = np.zeros(0)
                 if len(validation.labels):
                     scores = scores_of(network, validation.inputs, fabric)
@@ -210,6 +225,44 @@ def fit(
                     state.save(run.out, fabric, learner, optimizer)
     learner.load_state_dict(state.kept)
     return Lesson(objective, correction)
+
+
+def _fit_segments(
+    network: HashingHead | HashingNetwork, fitted: FittedSegments, batches: Batches, targets: Tensor, run: TrainingRun
+) -> None:
+    """Fit the segments that are not trained to the features of the training images."""
+    features = features_of(network, batches, run.settings.batch_size, run.fabric)
+    _check_finite(features)
+    seen, labels = features[:, : fitted.weight.shape[1]].numpy(), (targets > 0).cpu().numpy()
+    found = fit_segments(seen, labels, fitted.spec, run.settings.seed) if run.fabric.is_global_zero else None
+    weight, bias = cast(Weights, run.fabric.broadcast(found))
+    fitted.weight.copy_(torch.from_numpy(weight))
+    fitted.bias.copy_(torch.from_numpy(bias))
+
+
+def _scale_segments(
+    network: HashingHead | HashingNetwork, fitted: FittedSegments, batches: Batches, run: TrainingRun
+) -> None:
+    """Give fitted segments scores as large as those of trained ones: asymmetric distances add them up."""
+    rows = np.linspace(0, len(batches) - 1, min(len(batches), _SCALED_IMAGES)).astype(np.intp)
+    size = run.settings.batch_size
+    order = [rows[start : start + size] for start in range(0, len(rows), size)]
+    network.eval()
+    with torch.inference_mode():
+        found = []
+        for inputs, _ in batches.epoch(order, 0):
+            with run.fabric.autocast():
+                found.append(network(inputs.to(run.fabric.device)).scores.float())
+        scores = torch.cat(found)
+        apart = (scores - scores.mean(dim=2, keepdim=True)).square().mean(dim=(0, 2))
+        trained = len(apart) - fitted.spec.n_segments
+        factor = (apart[:trained].mean() / apart[trained:].mean().clamp_min(1e-12)).sqrt()
+    fitted.scale.mul_(run.fabric.broadcast(factor.clone()))
+
+
+def _check_finite(features: Tensor) -> None:
+    if not bool(features.isfinite().all()):
+        raise DataError("the backbone gives NaN or infinite features; choose other weights")
 
 
 def _advance(schedule: LambdaLR, *, scaled: bool) -> None:
@@ -239,8 +292,7 @@ def _suited(
         features = features_of(network, batches, settings.batch_size, fabric)
         if corrects or chooses:
             given = targets.argmax(dim=1).numpy()
-            if not bool(features.isfinite().all()):
-                raise DataError("the backbone gives NaN or infinite features; choose other weights")
+            _check_finite(features)
             looked = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
             found = cast(Correction, fabric.broadcast(looked))
             if corrects:
@@ -339,8 +391,9 @@ def _outputs_of(
 class _Learner(nn.Module):
     """Network and loss in one module, so that Fabric wraps both when several processes train."""
 
-    def __init__(self, network: nn.Module, loss: nn.Module, fabric: Fabric) -> None:
+    def __init__(self, network: nn.Module, loss: nn.Module, n_learned: int, fabric: Fabric) -> None:
         super().__init__()
+        self.n_learned = n_learned
         self.network = network
         self.loss = loss
         self._fabric = fabric
@@ -349,7 +402,7 @@ class _Learner(nn.Module):
         output: HeadOutput = self.network(inputs)
         if output.features is None:
             raise ValueError("a head must return the features it was given")
-        parts = [output.scores, *output.class_logits, output.attention, output.features.detach()]
+        parts = [output.scores[:, : self.n_learned], *output.class_logits, output.attention, output.features.detach()]
         if self._fabric.world_size > 1:
             # Pairs are formed over the batches of all processes, so the result does not depend on their number.
             gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]

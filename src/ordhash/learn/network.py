@@ -19,7 +19,15 @@ from torch import Tensor, nn
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
 
-__all__ = ["GlobalStream", "HashingHead", "HashingNetwork", "HeadOutput", "LocalStream", "spatial_attention"]
+__all__ = [
+    "FittedSegments",
+    "GlobalStream",
+    "HashingHead",
+    "HashingNetwork",
+    "HeadOutput",
+    "LocalStream",
+    "spatial_attention",
+]
 
 
 @dataclass(frozen=True)
@@ -143,8 +151,33 @@ class LocalStream(nn.Module):
         return _segments(self.ranking(descriptor), self.spec), logits, weights
 
 
+class FittedSegments(nn.Module):
+    """Segments whose scores are linear in the features, fitted by ``ordhash.learn.fitted`` and not trained.
+
+    Args:
+        depth: Number of channels that they see, the first ones.
+        spec: Shape of the segments.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    scale: Tensor
+
+    def __init__(self, depth: int, spec: CodeSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.register_buffer("weight", torch.zeros(spec.n_segments * spec.arity, depth))
+        self.register_buffer("bias", torch.zeros(spec.n_segments * spec.arity))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, averages: Tensor) -> Tensor:
+        """Scores (n, n_segments, arity) of features averaged over locations (n, at least depth)."""
+        seen = nn.functional.normalize(averages[:, : self.weight.shape[1]], dim=1)
+        return _segments(self.scale * (seen @ self.weight.T + self.bias), self.spec)
+
+
 class HashingHead(nn.Module):
-    """Both streams over one feature map; either can be disabled.
+    """Both streams over one feature map; either can be disabled. Some segments may be fitted instead of trained.
 
     Args:
         in_dim: D, channels of the feature map.
@@ -158,6 +191,8 @@ class HashingHead(nn.Module):
         use_attention: Whether the local stream uses spatial attention.
         dropout: Dropout rate of the features.
         hidden_dropout: Dropout rate of the global stream's hidden layers.
+        n_fitted: Number of segments that are fitted, the last ones.
+        fitted_channels: Number of channels that these see, the first ones; 0 for all.
 
     Raises:
         InputError: Both streams are disabled.
@@ -178,11 +213,16 @@ class HashingHead(nn.Module):
         use_attention: bool = True,
         dropout: float = 0.5,
         hidden_dropout: float = 0.3,
+        n_fitted: int = 0,
+        fitted_channels: int = 0,
     ) -> None:
         super().__init__()
         if not (use_global or use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
-        self.spec = spec
+        self.fitted = (
+            FittedSegments(fitted_channels or in_dim, CodeSpec.of_segments(n_fitted, spec.arity)) if n_fitted else None
+        )
+        self.learned = spec = CodeSpec.of_segments(spec.n_segments - n_fitted, spec.arity)
         self.global_stream = (
             GlobalStream(in_dim, hidden, n_classes, spec, dropout=dropout, hidden_dropout=hidden_dropout)
             if use_global
@@ -215,7 +255,9 @@ class HashingHead(nn.Module):
             z_local, classes, attention = self.local_stream(features)
             scores.append(z_local)
             logits.append(classes)
-        return HeadOutput(sum(scores[1:], scores[0]), tuple(logits), attention, averages)
+        learned = sum(scores[1:], scores[0])
+        together = learned if self.fitted is None else torch.cat([learned, self.fitted(averages)], dim=1)
+        return HeadOutput(together, tuple(logits), attention, averages)
 
 
 class HashingNetwork(nn.Module):

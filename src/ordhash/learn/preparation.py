@@ -34,6 +34,7 @@ class TrainingData:
         batches: The same images as network inputs.
         held: Validation images, which choose the epoch.
         shape: D, h, w of a feature map.
+        last_channels: Number of channels of the backbone's last map, which come first.
         fineness: As in [Task][ordhash.learn.objectives.Task].
         failures: Images that cannot be used.
     """
@@ -42,6 +43,7 @@ class TrainingData:
     batches: Batches
     held: Validation
     shape: tuple[int, int, int]
+    last_channels: int
     fineness: float = 0.0
     failures: list[ImageError] = field(default_factory=list)
 
@@ -101,7 +103,9 @@ def prepare_pictures(
             torch.zeros(1, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
         ).shape[1:]
     labels = labels_of(validation) if len(validation) else np.zeros((0, batches.labels.shape[1]), dtype=bool)
-    return TrainingData(images, batches, Validation(held, labels), (depth, height, width), failures=failures)
+    return TrainingData(
+        images, batches, Validation(held, labels), (depth, height, width), backbone.last_channels, failures=failures
+    )
 
 
 def prepare_features(
@@ -187,4 +191,4 @@ def feature_data(
     none = np.zeros((0, labels.shape[1]), dtype=bool)
     truth = labels_of(validation.images) if len(validation.images) else none
     batches = FeatureBatches(maps, mirrored, labels)
-    return TrainingData(images, batches, Validation(validation.maps, truth), maps.shape, fineness)
+    return TrainingData(images, batches, Validation(validation.maps, truth), maps.shape, last_channels, fineness)

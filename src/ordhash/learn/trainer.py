@@ -273,13 +273,17 @@ def fit_network(
     with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         n_classes, multilabel = data.batches.labels.shape[1], data.images.multilabel
-        head = configured_head(config, data.shape[0], n_classes, multilabel=multilabel)
         task = Task(
             config.spec, n_classes, multilabel, settings.seed, len(data.images),
             soft=settings.from_neighbourhoods, fineness=data.fineness,
         )  # fmt: skip
+        objective = find_objective(config.objective)
+        head = configured_head(
+            config, data.shape[0], n_classes, multilabel=multilabel,
+            n_fitted=objective.fitted_segments(task), fitted_channels=data.last_channels,
+        )  # fmt: skip
         network = head if backbone is None else HashingNetwork(backbone, head)
-        return network, fit(network, find_objective(config.objective), task, data.batches, data.held, run)
+        return network, fit(network, objective, task, data.batches, data.held, run)
 
 
 def _described(

@@ -86,14 +86,15 @@ def test_every_setting_has_an_effect(kind):
         torch.manual_seed(1)
         inputs, wanted = objective.blend(maps, labels)
         loss = objective.build(task)
-        return sum(float(term) for term in loss(head(inputs), wanted).values())
+        fitted = objective.fitted_segments(Task(CodeSpec(64, task.spec.arity), 4))
+        return sum(float(term) for term in loss(head(inputs), wanted).values()), fitted
 
     with torch.no_grad():
         usual = value(kind())
         for setting in dataclasses.fields(kind):
             if not isinstance(setting.default, float):
                 continue
-            other = dataclasses.replace(kind(), **{setting.name: setting.default * 2})
+            other = dataclasses.replace(kind(), **{setting.name: setting.default / 2})
             assert value(other) != usual, setting.name
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from ordhash.learn.directions import canonical_directions
 from ordhash.learn.shallow import ITQCCA
-from ordhash.learn.shallow.itq_cca import canonical_directions
 
 
 def views(n=200, depth=12, n_classes=4, several=False, seed=0):

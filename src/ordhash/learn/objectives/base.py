@@ -105,6 +105,10 @@ class Objective(ABC):
         """The objective to train for a task: this one, unless it selects another."""
         return self
 
+    def fitted_segments(self, task: Task) -> int:
+        """How many segments are fitted to the features (``ordhash.learn.fitted``) instead of trained."""
+        return 0
+
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Transform a loaded batch before training; most objectives return it unchanged.
 

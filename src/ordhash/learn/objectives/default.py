@@ -63,6 +63,10 @@ class Default(Objective):
             return DOHMixup(mixup=0.0) if weak else DOHMixup()
         return DOHCodewords()
 
+    def fitted_segments(self, task: Task) -> int:
+        """Those of the selected objective."""
+        return self.suited(task).fitted_segments(task)
+
     def loss(self, task: Task) -> nn.Module:
         """The loss module of the selected objective."""
         return self.suited(task).build(task)

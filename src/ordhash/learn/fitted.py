@@ -1,0 +1,116 @@
+"""Segments that are fitted, not trained: what features say, with more weight on what labels add to them.
+
+A network that learns to tell classes apart forgets what distinguishes images of other classes. Ours: part of the
+segments are linear in the features, which they keep. Features f (of length 1, minus their mean) are joined with their
+projections on the directions W that correlate most with the labels (canonical correlation analysis with a ridge), where
+these have ``EMPHASIS`` times the length of the features in the mean,
+
+    g = (f, EMPHASIS c W^T f),
+
+and g is reduced to its (K - 1) R largest principal components, rotated, and cut into R parts. The K scores of a segment
+are the inner products of its part with the corners of a regular simplex, so the symbol is the nearest corner. The
+rotation minimises the squared distance to these corners, by turns with the symbols, as that of ITQ does (Gong and
+Lazebnik, CVPR 2011), which is the case K = 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes import CodeSpec
+from ordhash.learn.directions import canonical_directions
+from ordhash.support import unit_rows
+
+__all__ = ["EMPHASIS", "fit_segments", "rotations", "simplex"]
+
+EMPHASIS = 1.5
+_RIDGE = 10.0  # both chosen on held-out classes of training images: docs/experiments.md
+_TURNS = 50
+_MOST_IMAGES = 20_000
+
+Matrix = npt.NDArray[np.float64]
+
+
+def simplex(arity: int) -> Matrix:
+    """Corners of a regular simplex around 0, of length 1: float64 (arity, arity - 1).
+
+    >>> corners = simplex(3)
+    >>> (corners @ corners.T).round(2).tolist()[0]
+    [1.0, -0.5, -0.5]
+    """
+    centred = np.eye(arity) - 1 / arity
+    _, _, axes = np.linalg.svd(centred)
+    corners = centred @ axes[: arity - 1].T
+    return np.asarray(corners / np.linalg.norm(corners, axis=1, keepdims=True))
+
+
+def fit_segments(
+    features: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_], spec: CodeSpec, seed: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Weights of the scores of fitted segments: scores = W f + b for features f of length 1.
+
+    Args:
+        features: float (n, D), finite.
+        labels: bool (n, n_classes).
+        spec: Shape of the segments.
+        seed: Seed of the first rotation.
+
+    Returns:
+        W, float32 (n_segments * arity, D), and b, float32 (n_segments * arity,).
+
+    >>> features = np.random.default_rng(0).normal(size=(50, 8))
+    >>> weight, bias = fit_segments(features, np.eye(2, dtype=bool)[np.arange(50) % 2], CodeSpec(8, 4), seed=0)
+    >>> weight.shape, bias.shape
+    ((16, 8), (16,))
+    """
+    rows = np.linspace(0, len(features) - 1, min(len(features), _MOST_IMAGES)).astype(np.intp)
+    units = unit_rows(features[rows].astype(np.float64))
+    mean = units.mean(axis=0)
+    centred, dimensions = units - mean, spec.n_segments * (spec.arity - 1)
+    joined = _joined(centred, labels[rows])
+    _, axes = np.linalg.eigh(joined.T @ (centred.T @ centred) @ joined)
+    leading = axes[:, ::-1][:, :dimensions]
+    projection = np.zeros((features.shape[1], dimensions))
+    projection[:, : leading.shape[1]] = joined @ leading
+    *_, rotation = rotations(centred @ projection, spec, seed)
+    parts = (projection @ rotation).reshape(-1, spec.n_segments, spec.arity - 1)
+    weight = np.einsum("ka,dra->rkd", simplex(spec.arity), parts).reshape(-1, features.shape[1])
+    return weight.astype(np.float32), (-weight @ mean).astype(np.float32)
+
+
+def rotations(values: Matrix, spec: CodeSpec, seed: int) -> Iterator[Matrix]:
+    """Rotations that bring values near corners of simplices, each nearer than the one before.
+
+    Args:
+        values: float64 (n, n_segments (arity - 1)).
+        spec: Shape of the segments.
+        seed: Seed of the first rotation.
+
+    Yields:
+        Orthogonal matrices, float64; the first is random.
+    """
+    corners, width = simplex(spec.arity), values.shape[1]
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(width, width)))[0]
+    yield rotation
+    for _ in range(_TURNS):
+        scores = (values @ rotation).reshape(-1, spec.n_segments, spec.arity - 1) @ corners.T
+        nearest = corners[scores.argmax(axis=2)].reshape(len(values), width)
+        left, _, right = np.linalg.svd(values.T @ nearest)
+        rotation = left @ right
+        yield rotation
+
+
+def _joined(centred: Matrix, labels: npt.NDArray[np.bool_]) -> Matrix:
+    """The map f -> (f, EMPHASIS c W^T f), float64 (D, D + directions); f alone where labels say nothing."""
+    targets = labels[:, labels.any(axis=0)].astype(np.float64)
+    targets -= targets.mean(axis=0) if len(targets) else 0.0
+    same = np.eye(centred.shape[1])
+    if not targets.any() or not centred.any():
+        return same
+    directions, correlations = canonical_directions(centred, targets, _RIDGE)
+    directions = directions * correlations
+    longer = np.sqrt(np.square(centred).sum() / np.square(centred @ directions).sum())
+    return np.hstack([same, EMPHASIS * longer * directions])

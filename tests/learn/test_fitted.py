@@ -1,0 +1,123 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.learn.fitted import EMPHASIS, fit_segments, rotations, simplex
+from ordhash.learn.network import FittedSegments, HashingHead
+from ordhash.learn.objectives import OBJECTIVES, Default, DOHMixup, Task
+from ordhash.learn.validation import leave_one_out_map
+
+SPEC = CodeSpec(24, 4)
+
+
+def clouds(seed, classes, per_class=30, dimensions=24):
+    """Features of classes around their centres, and the classes."""
+    rng = np.random.default_rng(seed)
+    rows = np.repeat(np.arange(classes), per_class)
+    centres = rng.normal(size=(classes, dimensions))
+    return (centres[rows] + 0.5 * rng.normal(size=(len(rows), dimensions))).astype(np.float32), rows
+
+
+@pytest.mark.parametrize("arity", [2, 3, 4, 16])
+def test_the_corners_of_a_simplex_are_equally_far_apart(arity):
+    corners = simplex(arity)
+    assert corners.shape == (arity, arity - 1)
+    np.testing.assert_allclose(corners @ corners.T, np.where(np.eye(arity), 1, -1 / (arity - 1)), atol=1e-9)
+    np.testing.assert_allclose(corners.sum(axis=0), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("arity", [2, 4])
+def test_every_rotation_brings_the_values_nearer_to_their_corners(arity):
+    spec = CodeSpec.of_segments(6, arity)
+    values, corners = np.random.default_rng(0).normal(size=(200, 6 * (arity - 1))), simplex(arity)
+    losses = []
+    for rotation in rotations(values, spec, seed=0):
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(len(rotation)), atol=1e-9)
+        parts = (values @ rotation).reshape(-1, 1, arity - 1)
+        losses.append(np.square(parts - corners).sum(axis=2).min(axis=1).sum())
+    assert (np.diff(losses) <= 1e-9).all()
+    assert losses[-1] < losses[0]
+
+
+def test_weights_are_those_of_the_definition():
+    features, rows = clouds(0, 3)
+    labels, spec = np.eye(3, dtype=bool)[rows], CodeSpec.of_segments(3, 4)
+    weight, bias = fit_segments(features, labels, spec, seed=5)
+    units = features.astype(np.float64) / np.linalg.norm(features, axis=1, keepdims=True)
+    centred = units - units.mean(axis=0)
+    # Scores of a segment sum to 0, and each is the product with a corner: so differences of corners tell distances.
+    scores = (units @ weight.T + bias).reshape(-1, 3, 4)
+    np.testing.assert_allclose(scores.sum(axis=2), 0, atol=1e-5)
+    np.testing.assert_allclose(scores.mean(axis=0), 0, atol=1e-5)
+    parts = scores @ np.linalg.pinv(simplex(4)).T  # (n, 3, 3): nine values of an image
+    # They are a rotation of the nine leading principal components of features and emphasised directions.
+    from ordhash.learn.directions import canonical_directions
+
+    targets = labels - labels.mean(axis=0)
+    directions, correlations = canonical_directions(centred, targets, 10.0)
+    along = centred @ (directions * correlations)
+    along *= EMPHASIS * np.linalg.norm(centred) / np.linalg.norm(along)
+    joined = np.hstack([centred, along])
+    _, _, axes = np.linalg.svd(joined, full_matrices=False)
+    leading = joined @ axes[:9].T
+    np.testing.assert_allclose(
+        parts.reshape(len(parts), -1) @ parts.reshape(len(parts), -1).T, leading @ leading.T, atol=1e-4
+    )
+
+
+def test_classes_that_were_not_learned_are_told_apart():
+    features, rows = clouds(1, 12)
+    seen = rows < 8
+    weight, bias = fit_segments(features[seen], np.eye(12, dtype=bool)[rows[seen]], SPEC, seed=0)
+    segments = FittedSegments(24, SPEC)
+    segments.weight.copy_(torch.from_numpy(weight))
+    segments.bias.copy_(torch.from_numpy(bias))
+    scores = segments(torch.from_numpy(features[~seen])).numpy()
+    quality = leave_one_out_map(OrdinalCodes.from_scores(scores), np.eye(12, dtype=bool)[rows[~seen]])
+    assert quality > 0.6  # chance is a quarter
+
+
+@pytest.mark.parametrize("labels", ["none", "one class"])
+@pytest.mark.parametrize("alike", [False, True])
+def test_what_says_nothing_gives_codes_all_the_same(labels, alike):
+    features, rows = clouds(2, 2, dimensions=4)  # fewer dimensions than values of the segments
+    if alike:
+        features[:] = 1
+    given = np.zeros((len(rows), 3), bool)
+    given[:, 0] = labels == "one class"
+    weight, bias = fit_segments(features, given, SPEC, seed=0)
+    assert np.isfinite(weight).all()
+    assert np.isfinite(bias).all()
+
+
+def test_fitted_segments_come_last_and_see_the_first_channels():
+    head = HashingHead(6, 3, SPEC, hidden=8, local_hidden=8, n_fitted=5, fitted_channels=4).eval()
+    assert head.learned == CodeSpec.of_segments(7, 4)
+    head.fitted.weight.copy_(torch.randn(20, 4))
+    head.fitted.scale.fill_(2.0)
+    features = torch.rand(2, 6, 3, 3)
+    found = head(features).scores
+    assert found.shape == (2, 12, 4)
+    seen = features.mean(dim=(2, 3))[:, :4]
+    expected = 2 * (seen / seen.norm(dim=1, keepdim=True)) @ head.fitted.weight.T
+    torch.testing.assert_close(found[:, 7:], expected.reshape(2, 5, 4))
+    assert not dict(head.fitted.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("spec", "fitted"),
+    [(CodeSpec(48, 4), 12), (CodeSpec(12, 4), 2), (CodeSpec(8, 4), 0), (CodeSpec(12, 2), 6), (CodeSpec(256, 4), 64)],
+)
+def test_half_of_the_segments_are_fitted_but_four_are_trained(spec, fitted):
+    task = Task(spec, 10, n_images=5000)
+    assert DOHMixup().fitted_segments(task) == Default().fitted_segments(task) == fitted
+    assert DOHMixup(fitted_share=0.0).fitted_segments(task) == 0
+    assert DOHMixup().fitted_segments(dataclasses.replace(task, multilabel=True)) == 0
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"ordhash", "doh-mixup"}))
+def test_other_objectives_train_every_segment(name):
+    assert OBJECTIVES[name]().fitted_segments(Task(SPEC, 10, n_images=5000)) == 0
