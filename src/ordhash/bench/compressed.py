@@ -66,6 +66,7 @@ def compressed_distances(
     parts = [np.pad(unit_rows(part), ((0, 0), (0, padding))) for part in (train, queries, database)]
     factory = COMPRESSED[name](size)
     index: Any = faiss.index_factory(parts[0].shape[1], factory)
+    for_rotation = _accept_few_images(index)
     try:
         index.train(parts[0])
     except RuntimeError as error:
@@ -73,8 +74,30 @@ def compressed_distances(
             f"{name} at {config.code_bits} bits ({factory}) cannot learn from {len(train)} features of "
             f"{train.shape[1]} floats; give a shorter length"
         ) from error
+    del for_rotation  # FAISS holds a bare pointer to it while it trains
     index.add(parts[2])
     found, rows = index.search(parts[1], len(database))
     distances = np.empty(found.shape, np.float32)
     np.put_along_axis(distances, rows, found, axis=1)
     return distances
+
+
+def _accept_few_images(index: Any) -> Any:
+    """Keep FAISS from warning that there are fewer than 39 images for each of its 256 centroids.
+
+    Returns:
+        An object that has to live until the index is trained.
+    """
+    import faiss
+
+    whole = isinstance(index, faiss.IndexPreTransform)
+    quantiser = faiss.downcast_index(index.index) if whole else index
+    if hasattr(quantiser, "pq"):
+        quantiser.pq.cp.min_points_per_centroid = 1
+    rotation = faiss.downcast_VectorTransform(index.chain.at(0)) if whole else None
+    if not isinstance(rotation, faiss.OPQMatrix):
+        return None
+    own = faiss.ProductQuantizer(rotation.d_out, rotation.M, 8)  # what it would make itself
+    own.cp.min_points_per_centroid = 1
+    rotation.pq = own
+    return own
