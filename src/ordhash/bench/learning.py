@@ -31,14 +31,15 @@ from ordhash.learn import (
     TrainingState,
     feature_data,
     fit_network,
+    held_out_mask,
     labelled,
+    leave_one_out_map,
     rows_of_neighbourhoods,
     scores_of,
     start_fabric,
     train_network,
 )
 from ordhash.learn.shallow import ShallowMethod
-from ordhash.learn.validation import held_out_mask, leave_one_out_map
 from ordhash.model import FeatureMaps
 
 __all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head", "try_shallow"]

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ordhash.learn.correction import CORRECTED_FILE, correct_labels
     from ordhash.learn.devices import start_fabric
     from ordhash.learn.export import export_backbone, export_model, exported_backbone
-    from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, looks_at_labels, scores_of
+    from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, looks_at_labels
     from ordhash.learn.network import HashingHead, HeadOutput
+    from ordhash.learn.outputs import scores_of
     from ordhash.learn.preparation import Featured, TrainingData, feature_data
     from ordhash.learn.pseudolabels import pseudo_labels
     from ordhash.learn.trainer import TrainedNetwork, TrainResult, fit_network, train, train_network
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         held_out_mask,
         labelled,
         labels_of,
+        leave_one_out_map,
         rows_of_neighbourhoods,
     )
 
@@ -63,6 +65,7 @@ __all__ = [
     "held_out_mask",
     "labelled",
     "labels_of",
+    "leave_one_out_map",
     "looks_at_labels",
     "pseudo_labels",
     "rows_of_neighbourhoods",
@@ -101,10 +104,11 @@ _HOMES = {
     "held_out_mask": "validation",
     "labelled": "validation",
     "labels_of": "validation",
+    "leave_one_out_map": "validation",
     "looks_at_labels": "loop",
     "pseudo_labels": "pseudolabels",
     "rows_of_neighbourhoods": "validation",
-    "scores_of": "loop",
+    "scores_of": "outputs",
     "start_fabric": "devices",
     "train": "trainer",
     "train_network": "trainer",

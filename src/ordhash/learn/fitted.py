@@ -16,21 +16,31 @@ Lazebnik, CVPR 2011), which is the case K = 2.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
 
 from ordhash.codes import CodeSpec
+from ordhash.learn.batches import Batches
+from ordhash.learn.config import TrainConfig
 from ordhash.learn.directions import canonical_directions
+from ordhash.learn.network import FittedSegments, HashingHead, HashingNetwork
+from ordhash.learn.outputs import features_of
 from ordhash.support import unit_rows
 
-__all__ = ["EMPHASIS", "fit_segments", "rotations", "simplex"]
+__all__ = ["EMPHASIS", "fit_segments", "refit", "rescale", "rotations", "simplex"]
 
 EMPHASIS = 1.5
 _RIDGE = 10.0  # both chosen on held-out classes of training images: docs/experiments.md
 _TURNS = 50
 _MOST_IMAGES = 20_000
+_SCALED_IMAGES = 1000
 
+Weights = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 Matrix = npt.NDArray[np.float64]
 
 
@@ -49,7 +59,7 @@ def simplex(arity: int) -> Matrix:
 
 def fit_segments(
     features: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_], spec: CodeSpec, seed: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+) -> Weights:
     """Weights of the scores of fitted segments: scores = W f + b for features f of length 1.
 
     Args:
@@ -114,3 +124,61 @@ def _joined(centred: Matrix, labels: npt.NDArray[np.bool_]) -> Matrix:
     directions = directions * correlations
     longer = np.sqrt(np.square(centred).sum() / np.square(centred @ directions).sum())
     return np.hstack([same, EMPHASIS * longer * directions])
+
+
+def refit(
+    network: HashingHead | HashingNetwork,
+    fitted: FittedSegments,
+    batches: Batches,
+    targets: Tensor,
+    settings: TrainConfig,
+    fabric: Fabric,
+) -> None:
+    """Fit the segments of a network that are not trained to its features of the training images.
+
+    Args:
+        network: The network, of which ``fitted`` is a part.
+        fitted: The segments.
+        batches: Training images.
+        targets: Their labels, float (n, n_classes).
+        settings: Gives batch size and seed.
+        fabric: Where the network is.
+
+    Raises:
+        DataError: The features are not finite.
+    """
+    features = features_of(network, batches, settings.batch_size, fabric)
+    seen, labels = features[:, : fitted.weight.shape[1]].numpy(), (targets > 0).cpu().numpy()
+    found = fit_segments(seen, labels, fitted.spec, settings.seed) if fabric.is_global_zero else None
+    weight, bias = cast(Weights, fabric.broadcast(found))
+    fitted.weight.copy_(torch.from_numpy(weight))
+    fitted.bias.copy_(torch.from_numpy(bias))
+
+
+def rescale(
+    network: HashingHead | HashingNetwork, fitted: FittedSegments, batches: Batches, batch_size: int, fabric: Fabric
+) -> None:
+    """Give fitted segments scores as large as those of trained ones: asymmetric distances add them up.
+
+    Leaves the network in evaluation mode.
+
+    Args:
+        network: The network, of which ``fitted`` is a part.
+        fitted: The segments.
+        batches: Training images.
+        batch_size: Images at once.
+        fabric: Where the network is.
+    """
+    rows = np.linspace(0, len(batches) - 1, min(len(batches), _SCALED_IMAGES)).astype(np.intp)
+    order = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    network.eval()
+    with torch.inference_mode():
+        found = []
+        for inputs, _ in batches.epoch(order, 0):
+            with fabric.autocast():
+                found.append(network(inputs.to(fabric.device)).scores.float())
+        scores = torch.cat(found)
+        apart = (scores - scores.mean(dim=2, keepdim=True)).square().mean(dim=(0, 2))
+        trained = len(apart) - fitted.spec.n_segments
+        factor = (apart[:trained].mean() / apart[trained:].mean().clamp_min(1e-12)).sqrt()
+    fitted.scale.mul_(fabric.broadcast(factor.clone()))

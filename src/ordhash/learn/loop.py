@@ -6,11 +6,10 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,29 +25,25 @@ from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.correction import LEAST_CLASSES, Correction, check_one_label, correct_labels
-from ordhash.learn.fitted import fit_segments
-from ordhash.learn.network import FittedSegments, HashingHead, HashingNetwork, HeadOutput
+from ordhash.learn.fitted import refit, rescale
+from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.learn.objectives import MANY_IMAGES, Objective, Task
+from ordhash.learn.outputs import features_of, scores_of
 from ordhash.learn.validation import calibrated_rows, leave_one_out_precisions
 from ordhash.model import FeatureMaps
 from ordhash.support import progress_bar
 
-_SCALED_IMAGES = 1000
-Weights = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 _MOST_PROBABILITIES = 200_000_000  # images x classes; more are not corrected by default, at 40 bytes each
 
 __all__ = [
     "Lesson",
     "TrainingRun",
     "Validation",
-    "averages_of",
     "class_means",
     "configured_head",
-    "features_of",
     "fit",
     "looks_at_labels",
     "rate_factor",
-    "scores_of",
 ]
 
 
@@ -163,7 +158,7 @@ def fit(
     loss = objective.build(dataclasses.replace(task, spec=head.learned))
     learner = _Learner(network, loss, head.learned.n_segments, fabric)
     if head.fitted is not None:
-        _fit_segments(network, head.fitted, batches, targets, run)
+        refit(network, head.fitted, batches, targets, settings, fabric)
     groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
     if isinstance(network, HashingNetwork):
         groups.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
@@ -210,8 +205,8 @@ def fit(
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:
                 if head.fitted is not None:
                     if isinstance(network, HashingNetwork):  # its features have changed
-                        _fit_segments(network, head.fitted, batches, targets, run)
-                    _scale_segments(network, head.fitted, batches, run)
+                        refit(network, head.fitted, batches, targets, settings, fabric)
+                    rescale(network, head.fitted, batches, settings.batch_size, fabric)
                 precisions = np.zeros(0)
                 if len(validation.labels):
                     scores = scores_of(network, validation.inputs, fabric)
@@ -225,44 +220,6 @@ def fit(
                     state.save(run.out, fabric, learner, optimizer)
     learner.load_state_dict(state.kept)
     return Lesson(objective, correction)
-
-
-def _fit_segments(
-    network: HashingHead | HashingNetwork, fitted: FittedSegments, batches: Batches, targets: Tensor, run: TrainingRun
-) -> None:
-    """Fit the segments that are not trained to the features of the training images."""
-    features = features_of(network, batches, run.settings.batch_size, run.fabric)
-    _check_finite(features)
-    seen, labels = features[:, : fitted.weight.shape[1]].numpy(), (targets > 0).cpu().numpy()
-    found = fit_segments(seen, labels, fitted.spec, run.settings.seed) if run.fabric.is_global_zero else None
-    weight, bias = cast(Weights, run.fabric.broadcast(found))
-    fitted.weight.copy_(torch.from_numpy(weight))
-    fitted.bias.copy_(torch.from_numpy(bias))
-
-
-def _scale_segments(
-    network: HashingHead | HashingNetwork, fitted: FittedSegments, batches: Batches, run: TrainingRun
-) -> None:
-    """Give fitted segments scores as large as those of trained ones: asymmetric distances add them up."""
-    rows = np.linspace(0, len(batches) - 1, min(len(batches), _SCALED_IMAGES)).astype(np.intp)
-    size = run.settings.batch_size
-    order = [rows[start : start + size] for start in range(0, len(rows), size)]
-    network.eval()
-    with torch.inference_mode():
-        found = []
-        for inputs, _ in batches.epoch(order, 0):
-            with run.fabric.autocast():
-                found.append(network(inputs.to(run.fabric.device)).scores.float())
-        scores = torch.cat(found)
-        apart = (scores - scores.mean(dim=2, keepdim=True)).square().mean(dim=(0, 2))
-        trained = len(apart) - fitted.spec.n_segments
-        factor = (apart[:trained].mean() / apart[trained:].mean().clamp_min(1e-12)).sqrt()
-    fitted.scale.mul_(run.fabric.broadcast(factor.clone()))
-
-
-def _check_finite(features: Tensor) -> None:
-    if not bool(features.isfinite().all()):
-        raise DataError("the backbone gives NaN or infinite features; choose other weights")
 
 
 def _advance(schedule: LambdaLR, *, scaled: bool) -> None:
@@ -292,7 +249,6 @@ def _suited(
         features = features_of(network, batches, settings.batch_size, fabric)
         if corrects or chooses:
             given = targets.argmax(dim=1).numpy()
-            _check_finite(features)
             looked = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
             found = cast(Correction, fabric.broadcast(looked))
             if corrects:
@@ -328,31 +284,6 @@ def looks_at_labels(objective: Objective, task: Task) -> bool:
     return possible and objective.corrects_labels and n_images >= MANY_IMAGES * task.n_classes and small
 
 
-def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
-    """Pooled features of every training image, float32 (n, D), on the CPU; the same in every process.
-
-    Leaves the network on the training device, in evaluation mode. Pictures are cropped and mirrored at random.
-    """
-    share = Share(fabric.global_rank, fabric.world_size)
-    network.to(fabric.device).eval()
-    mine = np.arange(share.rank, len(batches), share.processes)
-    order = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
-    features: Tensor | None = None
-    with torch.inference_mode():
-        for inputs, rows in batches.epoch(order, 0):
-            with fabric.autocast():
-                part = network(inputs.to(fabric.device)).features
-            if features is None:
-                features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
-            features[torch.from_numpy(rows).to(fabric.device)] = part.float()
-        if features is None:
-            raise ValueError("every process needs training images")
-        together = fabric.all_reduce(features, reduce_op="sum")  # other processes' rows are 0
-        if not isinstance(together, Tensor):
-            raise TypeError("a tensor is reduced to a tensor")  # for the type checker
-        return together.cpu()
-
-
 def class_means(features: Tensor, labels: Tensor) -> Tensor:
     """Mean features of each class minus the mean of all images, float32 (n_classes, D); 0 for a class without images.
 
@@ -363,29 +294,6 @@ def class_means(features: Tensor, labels: Tensor) -> Tensor:
     counts = labels.sum(dim=0)[:, None]
     means = labels.T @ features / counts.clamp(min=1)
     return torch.where(counts > 0, means - features.mean(dim=0), 0.0)
-
-
-def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
-    """Scores float32 (n, n_segments, arity) of n >= 1 images; leaves the network in evaluation mode."""
-    return _outputs_of(network, inputs, fabric, lambda output: output.scores)
-
-
-def averages_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
-    """Features averaged over locations, float32 (n, D), of n >= 1 images; leaves the network in evaluation mode."""
-    return _outputs_of(network, inputs, fabric, lambda output: output.features)
-
-
-def _outputs_of(
-    network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric, part: Callable[[HeadOutput], Any]
-) -> npt.NDArray[np.float32]:
-    network.eval()
-    if isinstance(inputs, FeatureMaps):
-        parts = (torch.from_numpy(values) for values in inputs.batches())
-    else:
-        order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
-        parts = (pictures for pictures, _ in inputs.epoch(order, 0))
-    with torch.inference_mode(), fabric.autocast():
-        return np.concatenate([part(network(some.to(fabric.device))).float().cpu().numpy() for some in parts])
 
 
 class _Learner(nn.Module):

@@ -28,9 +28,10 @@ from ordhash.learn.crossfitting import crossfitted_calibrations
 from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
 from ordhash.learn.familiarity import FamiliarityGauge, GaugedHead, least_familiar, sampled_examples
-from ordhash.learn.loop import Lesson, TrainingRun, Validation, averages_of, configured_head, fit, scores_of
+from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
+from ordhash.learn.outputs import averages_of, scores_of
 from ordhash.learn.preparation import TrainingData, prepare_features, prepare_pictures
 from ordhash.learn.validation import calibrated_rows, labelled, labels_of, rows_of_neighbourhoods
 from ordhash.model import (

@@ -1,0 +1,72 @@
+"""What a network gives for many images: scores, and features averaged over locations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from ordhash.errors import DataError
+from ordhash.learn.batches import Batches, PictureBatches, Share
+from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
+from ordhash.model import FeatureMaps
+
+__all__ = ["averages_of", "features_of", "scores_of"]
+
+
+def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
+    """Pooled features of every training image, float32 (n, D), on the CPU; the same in every process.
+
+    Leaves the network on the training device, in evaluation mode. Pictures are cropped and mirrored at random.
+
+    Raises:
+        DataError: They are not finite.
+    """
+    share = Share(fabric.global_rank, fabric.world_size)
+    network.to(fabric.device).eval()
+    mine = np.arange(share.rank, len(batches), share.processes)
+    order = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
+    features: Tensor | None = None
+    with torch.inference_mode():
+        for inputs, rows in batches.epoch(order, 0):
+            with fabric.autocast():
+                part = network(inputs.to(fabric.device)).features
+            if features is None:
+                features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
+            features[torch.from_numpy(rows).to(fabric.device)] = part.float()
+        if features is None:
+            raise ValueError("every process needs training images")
+        together = fabric.all_reduce(features, reduce_op="sum")  # other processes' rows are 0
+        if not isinstance(together, Tensor):
+            raise TypeError("a tensor is reduced to a tensor")  # for the type checker
+        if not bool(together.isfinite().all()):
+            raise DataError("the backbone gives NaN or infinite features; choose other weights")
+        return together.cpu()
+
+
+def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
+    """Scores float32 (n, n_segments, arity) of n >= 1 images; leaves the network in evaluation mode."""
+    return _outputs_of(network, inputs, fabric, lambda output: output.scores)
+
+
+def averages_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
+    """Features averaged over locations, float32 (n, D), of n >= 1 images; leaves the network in evaluation mode."""
+    return _outputs_of(network, inputs, fabric, lambda output: output.features)
+
+
+def _outputs_of(
+    network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric, part: Callable[[HeadOutput], Any]
+) -> npt.NDArray[np.float32]:
+    network.eval()
+    if isinstance(inputs, FeatureMaps):
+        parts = (torch.from_numpy(values) for values in inputs.batches())
+    else:
+        order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
+        parts = (pictures for pictures, _ in inputs.epoch(order, 0))
+    with torch.inference_mode(), fabric.autocast():
+        return np.concatenate([part(network(some.to(fabric.device))).float().cpu().numpy() for some in parts])
