@@ -18,10 +18,11 @@ from torch import nn
 
 from ordhash.bench.prepared import Part, Prepared
 from ordhash.bench.results import Outcome
-from ordhash.codes import OrdinalCodes
+from ordhash.codes import OrdinalCodes, ordinal_distances
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
+from ordhash.evaluation import mean_average_precision
 from ordhash.learn import (
     DOHConfig,
     Featured,
@@ -42,7 +43,7 @@ from ordhash.learn import (
 from ordhash.learn.shallow import ShallowMethod
 from ordhash.model import FeatureMaps
 
-__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head", "try_shallow"]
+__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head", "try_network", "try_shallow"]
 
 
 Inputs = FeatureMaps | PictureBatches
@@ -170,26 +171,64 @@ def learn_shallow(prepared: Sequence[Prepared], method: ShallowMethod, code_bits
     return [_applied(head, one.query.pooled, one.database.pooled, _one_processor(), Outcome()) for one in prepared]
 
 
-def try_shallow(prepared: Prepared, method: ShallowMethod, code_bits: int, settings: TrainConfig) -> float | None:
-    """Validation mAP of a shallow method: of the protocol's validation images, or held-out ones, among each other.
+def try_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Outcome:
+    """Train a network on frozen features and search held-out training images, as the protocol searches its queries.
+
+    The protocol's validation images are held out, or, if it has none, a share of every class. If the database is made
+    of images that are learned from, they are searched in these, otherwise among each other: codes of images that were
+    learned from are better than others, and settings that suit the ones need not suit the others.
+
+    Args:
+        prepared: The protocol.
+        config: The network and its objective.
+        settings: How to train.
+
+    Returns:
+        Tie-aware mAP by ordinal distance, or None if no held-out image has a relevant one; and the kept epoch.
+    """
+    head, state = train_head(prepared, config, settings)
+    return Outcome(
+        validation_map=_rehearsed(head, prepared, settings, whole_maps=config.use_local), kept_epoch=state.kept_epoch
+    )
+
+
+def try_shallow(prepared: Prepared, method: ShallowMethod, code_bits: int, settings: TrainConfig) -> Outcome:
+    """Fit a shallow method and search held-out training images, as ``try_network`` does.
 
     Args:
         prepared: The protocol.
         method: The method and its settings.
         code_bits: Length of the codes.
         settings: Gives the share of each class to hold out, and the seed.
-
-    Returns:
-        Tie-aware mAP by ordinal distance; None if no held-out image has a relevant one.
     """
-    learning, held = prepared.train, prepared.validation
-    if held is None:
-        mask = held_out_mask(learning.images, settings.validation_fraction, settings.seed)
-        learning, held = learning.subset(~mask), learning.subset(mask)
+    learning, _ = _parted(prepared, settings)
+    head = _fitted(learning, method, code_bits, settings.seed, prepared.last_channels)
+    return Outcome(validation_map=_rehearsed(head, prepared, settings, whole_maps=False))
+
+
+def _parted(prepared: Prepared, settings: TrainConfig) -> tuple[Part, Part]:
+    """Images to learn from, and those held out: the same that training holds out."""
+    if prepared.validation is not None:
+        return prepared.train, prepared.validation
+    held = held_out_mask(prepared.train.images, settings.validation_fraction, settings.seed)
+    return prepared.train.subset(~held), prepared.train.subset(held)
+
+
+def _rehearsed(head: nn.Module, prepared: Prepared, settings: TrainConfig, *, whole_maps: bool) -> float | None:
+    """Tie-aware mAP of held-out images, by ordinal distance."""
+    learning, held = _parted(prepared, settings)
     if not len(held.images):
         return None
-    head = _fitted(learning, method, code_bits, settings.seed, prepared.last_channels)
-    return leave_one_out_map(OrdinalCodes.from_scores(scores_of(head, held.pooled, _one_processor())), held.labels)
+    codes = OrdinalCodes.from_scores(scores_of(head, held.seen(whole_maps=whole_maps), _one_processor()))
+    if not prepared.database_is_learned:
+        return leave_one_out_map(codes, held.labels)
+    relevance = held.labels.astype(np.float32) @ learning.labels.T.astype(np.float32) > 0
+    rows = np.flatnonzero(relevance.any(axis=1))
+    if not len(rows):
+        return None
+    scores = scores_of(head, learning.seen(whole_maps=whole_maps), _one_processor())
+    database = OrdinalCodes.from_scores(scores)
+    return mean_average_precision(ordinal_distances(codes[rows], database), relevance[rows])
 
 
 def _fitted(train: Part, method: ShallowMethod, code_bits: int, seed: int, last_channels: int) -> nn.Module:

@@ -73,6 +73,11 @@ class Prepared:
     database: Part
     last_channels: int
 
+    @property
+    def database_is_learned(self) -> bool:
+        """Whether most of the database is made of training images."""
+        return bool(np.isin(self.database.images.keys, self.train.images.keys).mean() > 0.5)
+
 
 def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, progress: bool = False) -> Prepared:
     """Compute the features of a protocol's images, or read them from the cache.

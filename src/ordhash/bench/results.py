@@ -85,7 +85,8 @@ class Outcome:
 
     Attributes:
         seconds: Total time.
-        validation_map: mAP of the kept epoch; also None without validation images.
+        validation_map: mAP of validation images at the kept epoch, in a trial searched as the protocol searches its
+            queries; also None without validation images.
         kept_epoch: The kept epoch, from 1; None if no network was trained.
         train_seconds: Time in the training loop.
         wrong_labels: Estimated share of wrong training labels.

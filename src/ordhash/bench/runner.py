@@ -20,7 +20,7 @@ import ordhash
 from ordhash.bench.comparing import compare
 from ordhash.bench.condensed import known_entries
 from ordhash.bench.jobs import Job, adopt, lengths_of, runs_of, trials_of
-from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, train_head, try_shallow
+from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, try_network, try_shallow
 from ordhash.bench.measuring import keep, measure, measure_compressed, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
@@ -308,10 +308,9 @@ def _try(training: Training) -> list[FinishedRun]:
     (job,) = training
     features = _shared().features[0]
     if job.shallow is not None:
-        outcome = Outcome(validation_map=try_shallow(features, job.shallow, job.config.code_bits, job.training))
+        outcome = try_shallow(features, job.shallow, job.config.code_bits, job.training)
     else:
-        _, state = train_head(features, job.config, job.training)
-        outcome = Outcome(validation_map=state.kept_map, kept_epoch=state.kept_epoch)
+        outcome = try_network(features, job.config, job.training)
     return [_written(job, _shared().protocols[0], outcome, started)]
 
 

@@ -1,0 +1,77 @@
+"""How trials search held-out images."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from ordhash.bench.learning import try_network, try_shallow
+from ordhash.bench.prepared import Part, Prepared
+from ordhash.codes import OrdinalCodes, ordinal_distances
+from ordhash.data import ImageSet, Protocol
+from ordhash.evaluation import mean_average_precision
+from ordhash.learn import DOHConfig, TrainConfig, held_out_mask
+from ordhash.learn.shallow import ITQCCA
+from ordhash.learn.validation import leave_one_out_map
+from ordhash.model import FeatureMaps
+
+CLASSES = 5
+SETTINGS = TrainConfig(mode="frozen", epochs=3, batch_size=16, validation_fraction=0.25, accelerator="cpu")
+
+
+def part(keys, seed):
+    """Images of five classes and their features, noisy enough that no code is perfect."""
+    rng = np.random.default_rng(seed)
+    classes = np.arange(len(keys)) % CLASSES
+    features = np.random.default_rng(7).normal(size=(CLASSES, 12))[classes] + rng.normal(size=(len(keys), 12))
+    labels = np.eye(CLASSES, dtype=bool)[classes]
+    images = ImageSet(np.zeros((len(keys), 2, 2, 3), np.uint8), np.array(keys), labels, tuple("abcde"))
+    maps = FeatureMaps(features[:, :, None, None].astype(np.float16), np.arange(len(keys)), np.arange(len(keys)), [], 0)
+    return Part(maps, maps, labels, images)
+
+
+def prepared(learned, validation=False):
+    """A protocol whose database is that of the training images, or others."""
+    train, query = part([f"t{row}" for row in range(80)], 0), part([f"q{row}" for row in range(10)], 1)
+    database = train if learned else part([f"d{row}" for row in range(60)], 2)
+    held = part([f"v{row}" for row in range(20)], 3) if validation else None
+    protocol = Protocol("p", train.images, query.images, database.images, None if held is None else held.images)
+    return Prepared(protocol, "", train, held, query, database, 12)
+
+
+def codes_of(head, images):
+    features = torch.from_numpy(images.averages())[:, :, None, None]
+    return OrdinalCodes.from_scores(head(features).scores.numpy())
+
+
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("validation", [True, False])
+def test_a_trial_searches_held_out_images_as_the_protocol_searches_its_queries(learned, validation):
+    given, method = prepared(learned, validation), ITQCCA(ridge=0.1)
+    assert given.database_is_learned == learned
+    mask = held_out_mask(given.train.images, 0.25, 0)
+    learning, held = (given.train.subset(~mask), given.train.subset(mask))
+    if validation:
+        learning, held = given.train, given.validation
+    head = method.fit(method.seen(learning.averages(), 12), learning.labels, 12, 0)
+    queries, database = codes_of(head, held), codes_of(head, learning)
+    expected = leave_one_out_map(queries, held.labels)
+    if learned:
+        relevance = held.labels.argmax(axis=1)[:, None] == learning.labels.argmax(axis=1)
+        expected = mean_average_precision(ordinal_distances(queries, database), relevance)
+    assert try_shallow(given, method, 12, SETTINGS).validation_map == pytest.approx(expected)
+    assert 0.3 < expected < 1
+
+
+def test_a_network_is_tried_in_the_same_way():
+    config = DOHConfig(code_bits=16, objective="doh", use_local=False, hidden=16)
+    among, in_learned = (try_network(prepared(learned), config, SETTINGS) for learned in (False, True))
+    assert among.kept_epoch == in_learned.kept_epoch  # the same training
+    assert among.validation_map != in_learned.validation_map
+
+
+def test_without_held_out_images_a_trial_says_nothing():
+    none = dataclasses.replace(SETTINGS, validation_fraction=0.0)
+    for learned in (True, False):
+        assert try_shallow(prepared(learned), ITQCCA(), 12, none).validation_map is None
