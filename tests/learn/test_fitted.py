@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from ordhash.codes import CodeSpec, OrdinalCodes
-from ordhash.learn.fitted import EMPHASIS, fit_segments, rotations, simplex
+from ordhash.learn.directions import canonical_directions
+from ordhash.learn.fitted import EMPHASIS, fit_segments
 from ordhash.learn.network import FittedSegments, HashingHead
 from ordhash.learn.objectives import OBJECTIVES, Default, DOHMixup, Task
+from ordhash.learn.rotation import rotations, simplex
 from ordhash.learn.validation import leave_one_out_map
 
 SPEC = CodeSpec(24, 4)
@@ -54,8 +56,6 @@ def test_weights_are_those_of_the_definition():
     np.testing.assert_allclose(scores.mean(axis=0), 0, atol=1e-5)
     parts = scores @ np.linalg.pinv(simplex(4)).T  # (n, 3, 3): nine values of an image
     # They are a rotation of the nine leading principal components of features and emphasised directions.
-    from ordhash.learn.directions import canonical_directions
-
     targets = labels - labels.mean(axis=0)
     directions, correlations = canonical_directions(centred, targets, 10.0)
     along = centred @ (directions * correlations)

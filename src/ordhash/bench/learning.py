@@ -43,7 +43,7 @@ from ordhash.learn import (
 from ordhash.learn.shallow import ShallowMethod
 from ordhash.model import FeatureMaps
 
-__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "train_head", "try_network", "try_shallow"]
+__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "try_network", "try_shallow"]
 
 
 Inputs = FeatureMaps | PictureBatches
@@ -68,7 +68,7 @@ def _one_processor() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 
 
-def train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> tuple[nn.Module, TrainingState]:
+def _train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> tuple[nn.Module, TrainingState]:
     """Train a head on a protocol's training images; its validation images, or held-out ones, choose the epoch.
 
     Without labels in the settings, the last epoch is kept.
@@ -102,7 +102,7 @@ def learn_network(prepared: Sequence[Prepared], config: DOHConfig, settings: Tra
     Returns:
         What was learned, applied to every protocol.
     """
-    head, state = train_head(prepared[0], config, settings)
+    head, state = _train_head(prepared[0], config, settings)
     return [
         _applied(
             head,
@@ -186,7 +186,7 @@ def try_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) ->
     Returns:
         Tie-aware mAP by ordinal distance, or None if no held-out image has a relevant one; and the kept epoch.
     """
-    head, state = train_head(prepared, config, settings)
+    head, state = _train_head(prepared, config, settings)
     return Outcome(
         validation_map=_rehearsed(head, prepared, settings, whole_maps=config.use_local), kept_epoch=state.kept_epoch
     )

@@ -15,7 +15,6 @@ Lazebnik, CVPR 2011), which is the case K = 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
@@ -30,31 +29,18 @@ from ordhash.learn.config import TrainConfig
 from ordhash.learn.directions import canonical_directions
 from ordhash.learn.network import FittedSegments, HashingHead, HashingNetwork
 from ordhash.learn.outputs import features_of
+from ordhash.learn.rotation import rotations, simplex
 from ordhash.support import unit_rows
 
-__all__ = ["EMPHASIS", "fit_segments", "refit", "rescale", "rotations", "simplex"]
+__all__ = ["EMPHASIS", "fit_segments", "refit", "rescale"]
 
 EMPHASIS = 1.5
 _RIDGE = 10.0  # both chosen on held-out classes of training images: docs/experiments.md
-_TURNS = 50
 _MOST_IMAGES = 20_000
 _SCALED_IMAGES = 1000
 
 Weights = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 Matrix = npt.NDArray[np.float64]
-
-
-def simplex(arity: int) -> Matrix:
-    """Corners of a regular simplex around 0, of length 1: float64 (arity, arity - 1).
-
-    >>> corners = simplex(3)
-    >>> (corners @ corners.T).round(2).tolist()[0]
-    [1.0, -0.5, -0.5]
-    """
-    centred = np.eye(arity) - 1 / arity
-    _, _, axes = np.linalg.svd(centred)
-    corners = centred @ axes[: arity - 1].T
-    return np.asarray(corners / np.linalg.norm(corners, axis=1, keepdims=True))
 
 
 def fit_segments(
@@ -89,28 +75,6 @@ def fit_segments(
     parts = (projection @ rotation).reshape(-1, spec.n_segments, spec.arity - 1)
     weight = np.einsum("ka,dra->rkd", simplex(spec.arity), parts).reshape(-1, features.shape[1])
     return weight.astype(np.float32), (-weight @ mean).astype(np.float32)
-
-
-def rotations(values: Matrix, spec: CodeSpec, seed: int) -> Iterator[Matrix]:
-    """Rotations that bring values near corners of simplices, each nearer than the one before.
-
-    Args:
-        values: float64 (n, n_segments (arity - 1)).
-        spec: Shape of the segments.
-        seed: Seed of the first rotation.
-
-    Yields:
-        Orthogonal matrices, float64; the first is random.
-    """
-    corners, width = simplex(spec.arity), values.shape[1]
-    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(width, width)))[0]
-    yield rotation
-    for _ in range(_TURNS):
-        scores = (values @ rotation).reshape(-1, spec.n_segments, spec.arity - 1) @ corners.T
-        nearest = corners[scores.argmax(axis=2)].reshape(len(values), width)
-        left, _, right = np.linalg.svd(values.T @ nearest)
-        rotation = left @ right
-        yield rotation
 
 
 def _joined(centred: Matrix, labels: npt.NDArray[np.bool_]) -> Matrix:

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ordhash.errors import InputError
-from ordhash.learn.shallow import ITQ, itq
+from ordhash.learn import rotation
+from ordhash.learn.shallow import ITQ
 from ordhash.learn.shallow.itq import itq_rotation
 
 
@@ -56,7 +57,7 @@ def rotation_by_definition(values, seed, turns):
 @given(n=st.integers(12, 200), k=st.integers(1, 12), seed=st.integers(0, 99))
 def test_every_turn_lowers_the_error_and_the_last_one_is_returned(n, k, seed):
     values = np.random.default_rng(seed).normal(size=(n, k)) * np.arange(k, 0, -1)
-    _, errors = rotation_by_definition(values, seed, itq._TURNS)
+    _, errors = rotation_by_definition(values, seed, rotation._TURNS)
     assert (np.diff(errors) <= 1e-9 * errors[0]).all()
     turn = itq_rotation(values.astype(np.float32), seed)
     found = ((np.where(values @ turn.T > 0, 1.0, -1.0) - values @ turn.T) ** 2).sum()

@@ -17,14 +17,13 @@ from typing import ClassVar, Literal
 import faiss
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import orthogonal_procrustes
 
+from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
+from ordhash.learn.rotation import rotations
 from ordhash.learn.shallow.base import Features, Labels, LinearHead, ShallowMethod
 
 __all__ = ["ITQ", "itq_rotation"]
-
-_TURNS = 50
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,6 @@ def itq_rotation(projected: npt.NDArray[np.float32], seed: int) -> npt.NDArray[n
     >>> np.allclose(turn @ turn.T, np.eye(4), atol=1e-5)
     True
     """
-    values = projected.astype(np.float64)
-    code_bits = values.shape[1]
-    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(code_bits, code_bits)))[0]
-    bits = None
-    for _ in range(_TURNS):
-        before, bits = bits, values @ rotation > 0
-        if before is not None and (bits == before).all():
-            break
-        rotation, _ = orthogonal_procrustes(values, np.where(bits, 1.0, -1.0))
+    *_, rotation = rotations(projected.astype(np.float64), CodeSpec(projected.shape[1], 2), seed)
     turn: npt.NDArray[np.float32] = rotation.T.astype(np.float32)
     return turn
