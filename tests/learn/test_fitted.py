@@ -3,12 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import sqrtm
 
 from ordhash.codes import CodeSpec, OrdinalCodes
+from ordhash.errors import InputError
 from ordhash.learn.directions import canonical_directions
-from ordhash.learn.fitted import EMPHASIS, fit_segments
+from ordhash.learn.fitted import RIDGE, WITHIN_RIDGE, fit_segments
 from ordhash.learn.network import FittedSegments, HashingHead
-from ordhash.learn.objectives import OBJECTIVES, Default, DOHMixup, Task
+from ordhash.learn.objectives import DOH, OBJECTIVES, Default, DOHCodewords, DOHMixup, Task
 from ordhash.learn.rotation import rotations, simplex
 from ordhash.learn.validation import leave_one_out_map
 
@@ -46,7 +48,7 @@ def test_every_rotation_brings_the_values_nearer_to_their_corners(arity):
 
 def test_weights_are_those_of_the_definition():
     features, rows = clouds(0, 3)
-    labels, spec = np.eye(3, dtype=bool)[rows], CodeSpec.of_segments(3, 4)
+    labels, spec = np.eye(3)[rows], CodeSpec.of_segments(3, 4)
     weight, bias = fit_segments(features, labels, spec, seed=5)
     units = features.astype(np.float64) / np.linalg.norm(features, axis=1, keepdims=True)
     centred = units - units.mean(axis=0)
@@ -55,12 +57,18 @@ def test_weights_are_those_of_the_definition():
     np.testing.assert_allclose(scores.sum(axis=2), 0, atol=1e-5)
     np.testing.assert_allclose(scores.mean(axis=0), 0, atol=1e-5)
     parts = scores @ np.linalg.pinv(simplex(4)).T  # (n, 3, 3): nine values of an image
-    # They are a rotation of the nine leading principal components of features and emphasised directions.
+    # They are a rotation of the nine leading principal components of whitened features and what labels say of them.
+    within = np.zeros((24, 24))
+    for unit, row in zip(units, rows, strict=True):
+        apart = unit - units[rows == row].mean(axis=0)
+        within += np.outer(apart, apart) / len(units)
+    rho = WITHIN_RIDGE / 3 * np.trace(within) / 24
+    white = centred @ np.real(sqrtm(np.linalg.inv(within / rho + np.eye(24))))
     targets = labels - labels.mean(axis=0)
-    directions, correlations = canonical_directions(centred, targets, 10.0)
-    along = centred @ (directions * correlations)
-    along *= EMPHASIS * np.linalg.norm(centred) / np.linalg.norm(along)
-    joined = np.hstack([centred, along])
+    directions, correlations = canonical_directions(white, targets, RIDGE)
+    along = white @ (directions * correlations)
+    along *= np.linalg.norm(white) / np.linalg.norm(along)
+    joined = np.hstack([white, along])
     _, _, axes = np.linalg.svd(joined, full_matrices=False)
     leading = joined @ axes[:9].T
     np.testing.assert_allclose(
@@ -71,7 +79,7 @@ def test_weights_are_those_of_the_definition():
 def test_classes_that_were_not_learned_are_told_apart():
     features, rows = clouds(1, 12)
     seen = rows < 8
-    weight, bias = fit_segments(features[seen], np.eye(12, dtype=bool)[rows[seen]], SPEC, seed=0)
+    weight, bias = fit_segments(features[seen], np.eye(12)[rows[seen]], SPEC, seed=0)
     segments = FittedSegments(24, SPEC)
     segments.weight.copy_(torch.from_numpy(weight))
     segments.bias.copy_(torch.from_numpy(bias))
@@ -80,14 +88,16 @@ def test_classes_that_were_not_learned_are_told_apart():
     assert quality > 0.6  # chance is a quarter
 
 
-@pytest.mark.parametrize("labels", ["none", "one class"])
+@pytest.mark.parametrize("labels", ["none", "one class", "a class an image"])
 @pytest.mark.parametrize("alike", [False, True])
 def test_what_says_nothing_gives_codes_all_the_same(labels, alike):
     features, rows = clouds(2, 2, dimensions=4)  # fewer dimensions than values of the segments
     if alike:
         features[:] = 1
-    given = np.zeros((len(rows), 3), bool)
+    given = np.zeros((len(rows), 3))
     given[:, 0] = labels == "one class"
+    if labels == "a class an image":
+        given = np.eye(len(rows))
     weight, bias = fit_segments(features, given, SPEC, seed=0)
     assert np.isfinite(weight).all()
     assert np.isfinite(bias).all()
@@ -108,16 +118,30 @@ def test_fitted_segments_come_last_and_see_the_first_channels():
 
 
 @pytest.mark.parametrize(
-    ("spec", "fitted"),
-    [(CodeSpec(48, 4), 12), (CodeSpec(12, 4), 2), (CodeSpec(8, 4), 0), (CodeSpec(12, 2), 6), (CodeSpec(256, 4), 64)],
+    ("spec", "few", "many"),
+    [
+        (CodeSpec(48, 4), 12, 12),
+        (CodeSpec(24, 4), 6, 6),
+        (CodeSpec(12, 4), 2, 1),
+        (CodeSpec(8, 4), 0, 0),
+        (CodeSpec(12, 2), 6, 2),
+        (CodeSpec(256, 256), 16, 16),
+    ],
 )
-def test_half_of_the_segments_are_fitted_but_four_are_trained(spec, fitted):
-    task = Task(spec, 10, n_images=5000)
-    assert DOHMixup().fitted_segments(task) == Default().fitted_segments(task) == fitted
-    assert DOHMixup(fitted_share=0.0).fitted_segments(task) == 0
-    assert DOHMixup().fitted_segments(dataclasses.replace(task, multilabel=True)) == 0
+def test_half_of_the_segments_are_fitted_but_enough_are_trained_to_tell_classes_apart(spec, few, many):
+    mixup, codewords = Task(spec, 10, n_images=5000), Task(spec, 81, n_images=2000)
+    assert DOHMixup().fitted_segments(mixup) == Default().fitted_segments(mixup) == few
+    assert DOHCodewords().fitted_segments(codewords) == Default().fitted_segments(codewords) == many
+    assert DOHMixup(fitted_share=0.0).fitted_segments(mixup) == 0
+    assert Default().fitted_segments(dataclasses.replace(mixup, multilabel=True)) == 0
 
 
-@pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"ordhash", "doh-mixup"}))
+@pytest.mark.parametrize("objective", [DOH, DOHMixup, DOHCodewords])
+def test_a_share_that_leaves_nothing_to_train_is_refused(objective):
+    with pytest.raises(InputError, match="fitted_share is 1; it must be below 1"):
+        objective(fitted_share=1)
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"ordhash", "doh-mixup", "doh-codewords"}))
 def test_other_objectives_train_every_segment(name):
     assert OBJECTIVES[name]().fitted_segments(Task(SPEC, 10, n_images=5000)) == 0

@@ -1,11 +1,17 @@
 """Segments that are fitted, not trained: what features say, with more weight on what labels add to them.
 
 A network that learns to tell classes apart forgets what distinguishes images of other classes. Ours: part of the
-segments are linear in the features, which they keep. Features f (of length 1, minus their mean) are joined with their
-projections on the directions W that correlate most with the labels (canonical correlation analysis with a ridge), where
-these have ``EMPHASIS`` times the length of the features in the mean,
+segments are linear in the features, which they keep. Features (of length 1, minus their mean) are first whitened by how
+they vary within classes,
 
-    g = (f, EMPHASIS c W^T f),
+    f = (S_W + rho I)^(-1/2) x,
+
+as in speaker recognition (Hatch, Kajarekar and Stolcke, Interspeech 2006). S_W is the scatter of what labels leave
+unexplained; the fewer classes there are, the less it says about others, so rho is ``WITHIN_RIDGE`` / C of its mean
+variance. Then f is joined with its projections on the directions W that correlate most with the labels (canonical
+correlation analysis with a ridge), where these are as long as f in the mean,
+
+    g = (f, c W^T f),
 
 and g is reduced to its (K - 1) R largest principal components, rotated, and cut into R parts. The K scores of a segment
 are the inner products of its part with the corners of a regular simplex, so the symbol is the nearest corner. The
@@ -32,10 +38,11 @@ from ordhash.learn.outputs import features_of
 from ordhash.learn.rotation import rotations, simplex
 from ordhash.support import unit_rows
 
-__all__ = ["EMPHASIS", "fit_segments", "refit", "rescale"]
+__all__ = ["RIDGE", "WITHIN_RIDGE", "fit_segments", "refit", "rescale"]
 
-EMPHASIS = 1.5
-_RIDGE = 10.0  # both chosen on held-out classes of training images: docs/experiments.md
+# Both chosen on held-out classes of training images: docs/experiments.md
+WITHIN_RIDGE = 150.0
+RIDGE = 10.0
 _MOST_IMAGES = 20_000
 _SCALED_IMAGES = 1000
 
@@ -44,13 +51,13 @@ Matrix = npt.NDArray[np.float64]
 
 
 def fit_segments(
-    features: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_], spec: CodeSpec, seed: int
+    features: npt.NDArray[np.floating], labels: npt.NDArray[np.floating], spec: CodeSpec, seed: int
 ) -> Weights:
     """Weights of the scores of fitted segments: scores = W f + b for features f of length 1.
 
     Args:
         features: float (n, D), finite.
-        labels: bool (n, n_classes).
+        labels: float (n, n_classes), the shares of classes in images.
         spec: Shape of the segments.
         seed: Seed of the first rotation.
 
@@ -58,7 +65,7 @@ def fit_segments(
         W, float32 (n_segments * arity, D), and b, float32 (n_segments * arity,).
 
     >>> features = np.random.default_rng(0).normal(size=(50, 8))
-    >>> weight, bias = fit_segments(features, np.eye(2, dtype=bool)[np.arange(50) % 2], CodeSpec(8, 4), seed=0)
+    >>> weight, bias = fit_segments(features, np.eye(2)[np.arange(50) % 2], CodeSpec(8, 4), seed=0)
     >>> weight.shape, bias.shape
     ((16, 8), (16,))
     """
@@ -77,17 +84,28 @@ def fit_segments(
     return weight.astype(np.float32), (-weight @ mean).astype(np.float32)
 
 
-def _joined(centred: Matrix, labels: npt.NDArray[np.bool_]) -> Matrix:
-    """The map f -> (f, EMPHASIS c W^T f), float64 (D, D + directions); f alone where labels say nothing."""
+def _joined(centred: Matrix, labels: npt.NDArray[np.floating]) -> Matrix:
+    """The map x -> (f, c W^T f), float64 (D, D + directions); x alone where labels say nothing."""
     targets = labels[:, labels.any(axis=0)].astype(np.float64)
     targets -= targets.mean(axis=0) if len(targets) else 0.0
-    same = np.eye(centred.shape[1])
     if not targets.any() or not centred.any():
-        return same
-    directions, correlations = canonical_directions(centred, targets, _RIDGE)
+        return np.eye(centred.shape[1])
+    whitening = _whitening(centred, targets)
+    white = centred @ whitening
+    directions, correlations = canonical_directions(white, targets, RIDGE)
     directions = directions * correlations
-    longer = np.sqrt(np.square(centred).sum() / np.square(centred @ directions).sum())
-    return np.hstack([same, EMPHASIS * longer * directions])
+    longer = np.sqrt(np.square(white).sum() / np.square(white @ directions).sum())
+    return np.hstack([whitening, longer * whitening @ directions])
+
+
+def _whitening(centred: Matrix, targets: Matrix) -> Matrix:
+    """(S_W + rho I)^(-1/2), float64 (D, D), times a number; identity where images of a class do not vary."""
+    residual = centred - targets @ np.linalg.lstsq(targets, centred)[0]
+    variances, axes = np.linalg.eigh(residual.T @ residual / len(residual))
+    rho = WITHIN_RIDGE / targets.shape[1] * variances.mean()
+    if rho <= 1e-12 * np.square(centred).mean():
+        return np.eye(len(axes))
+    return np.asarray(axes / np.sqrt(variances / rho + 1) @ axes.T)
 
 
 def refit(
@@ -112,7 +130,7 @@ def refit(
         DataError: The features are not finite.
     """
     features = features_of(network, batches, settings.batch_size, fabric)
-    seen, labels = features[:, : fitted.weight.shape[1]].numpy(), (targets > 0).cpu().numpy()
+    seen, labels = features[:, : fitted.weight.shape[1]].numpy(), targets.cpu().numpy()
     found = fit_segments(seen, labels, fitted.spec, settings.seed) if fabric.is_global_zero else None
     weight, bias = cast(Weights, fabric.broadcast(found))
     fitted.weight.copy_(torch.from_numpy(weight))

@@ -308,16 +308,14 @@ class _Learner(nn.Module):
 
     def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
         output: HeadOutput = self.network(inputs)
-        if output.features is None:
-            raise ValueError("a head must return the features it was given")
-        parts = [output.scores[:, : self.n_learned], *output.class_logits, output.attention, output.features.detach()]
+        parts = [output.scores[:, : self.n_learned], *output.class_logits, output.attention]
         if self._fabric.world_size > 1:
             # Pairs are formed over the batches of all processes, so the result does not depend on their number.
             gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]
             *parts, labels = (part.flatten(0, 1) for part in gathered)  # type: ignore[union-attr]
         with torch.autocast(inputs.device.type, enabled=False):
-            scores, *logits, attention, features = (part.float() for part in parts)
-            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention, features), labels)
+            scores, *logits, attention = (part.float() for part in parts)
+            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
         # Class layers that the objective does not use get a zero gradient: with several processes, a parameter without
         # a gradient is an error.
         name = next(iter(terms))

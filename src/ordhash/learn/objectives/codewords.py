@@ -1,4 +1,4 @@
-"""For few images per class: images learn their class's codeword, and some segments preserve the features' similarity.
+"""For few images per class: images learn their class's codeword.
 
 Ours, for data sets where a batch holds few images of a class, so that the pairs of DOH (Jin et al., arXiv:1805.02459)
 are rarely similar. Every class gets a fixed codeword, and scores are trained with the cross entropy of the logits
@@ -8,23 +8,21 @@ are rarely similar. Every class gets a fixed codeword, and scores are trained wi
 as OrthoHash does with binary codes (Hoe et al., arXiv:2109.14449); z are the scores minus the mean of each segment, o_c
 is the one-hot codeword, centred likewise. The pair loss of DOH is kept.
 
-Codewords are far from each other, but less so for classes that look alike. At most half of the segments trained with
-labels may agree; of these, two codewords agree in about the share
+Codewords are far from each other, but less so for classes that look alike. At most half of the trained segments may
+agree; of these, two codewords agree in about the share
 
     max(0, cos(m_c, m_d))^2,
 
 where m_c is the mean feature of class c minus that of all images. So apples lie nearer to pears than to milk, and
 images of unseen classes lie near what they resemble (docs/experiments.md).
 
-Codewords alone make all images of a class identical and discard what distinguishes unseen classes. So the last segments
-are trained without codewords or labels: the share of them in which two images agree should equal the cosine of their
-features, centred in the batch and clipped at 0. They rank images whose other segments agree, which is better than a
-tie for learned classes too (docs/experiments.md).
+Codewords alone make all images of a class identical and discard what distinguishes unseen classes. So half of the
+segments are fitted to the features (``ordhash.learn.fitted``). They also rank images whose other segments agree, which
+is better than a tie for learned classes too.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,30 +30,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ordhash.codes import CodeSpec
-from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
-from ordhash.learn.objectives.base import Task, check_above_zero, check_not_negative, label_shares, relaxed_code
+from ordhash.learn.objectives.base import Task, check_above_zero, check_not_negative, label_shares
 from ordhash.learn.objectives.centres import agreeing_codewords, far_codewords
-from ordhash.learn.objectives.doh import DOH, pair_difference_loss
+from ordhash.learn.objectives.doh import DOH
 
-__all__ = ["DOHCodewords", "feature_similarity"]
-
-
-def feature_similarity(features: Tensor) -> Tensor:
-    """Cosines of a batch's features, centred in the batch and clipped at 0.
-
-    Args:
-        features: float (n, D).
-
-    Returns:
-        float (n, n) in 0..1.
-
-    >>> feature_similarity(torch.tensor([[1.0, 5.0], [3.0, 5.0], [3.0, 5.0], [1.0, 5.0]])).round().tolist()[0]
-    [1.0, 0.0, 0.0, 1.0]
-    """
-    centred = functional.normalize(features - features.mean(dim=0), dim=1)
-    return (centred @ centred.T).clamp(0, 1)
+__all__ = ["DOHCodewords"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +49,10 @@ class DOHCodewords(DOH):
         codeword_weight: Weight of the cross entropy on codewords.
         scale: Factor of the cosines.
         margin: Margin by which the cosine with the right codeword has to be larger.
-        kept_weight: Weight of the loss of the segments that preserve the features' similarity.
-        kept_share: Share of such segments, rounded down.
+        fitted_share: As in DOH.
 
     Raises:
-        InputError: A value is below 0, ``scale`` is 0, or ``kept_share`` leaves no segment for labels.
+        InputError: A value is below 0, ``scale`` is 0, or ``fitted_share`` is 1 or more.
     """
 
     name: ClassVar[str] = "doh-codewords"
@@ -85,15 +64,12 @@ class DOHCodewords(DOH):
     codeword_weight: float = 1.0
     scale: float = 10.0
     margin: float = 0.2
-    kept_weight: float = 1.0
-    kept_share: float = 0.25
+    fitted_share: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_not_negative(self, "codeword_weight", "margin", "kept_weight", "kept_share")
+        check_not_negative(self, "codeword_weight", "margin")
         check_above_zero(self, "scale")
-        if self.kept_share >= 1:
-            raise InputError(f"kept_share is {self.kept_share}; it must be below 1, or no segment learns from labels")
 
     def loss(self, task: Task) -> nn.Module:
         """The loss module."""
@@ -106,33 +82,23 @@ class _CodewordLoss(nn.Module):
     def __init__(self, settings: DOHCodewords, task: Task) -> None:
         super().__init__()
         self.settings = settings
-        arity = task.spec.arity
-        self.n_kept = int(settings.kept_share * task.spec.n_segments)
-        self.n_learned = task.spec.n_segments - self.n_kept
-        learned = CodeSpec.of_segments(self.n_learned, arity)
-        self.pairs = DOH.loss(settings, dataclasses.replace(task, spec=learned))
+        self.pairs = DOH.loss(settings, task)
         if task.class_features is None:
-            codewords = far_codewords(task.n_classes, learned, task.seed)
+            codewords = far_codewords(task.n_classes, task.spec, task.seed)
         else:
             apart = functional.normalize(task.class_features.float(), dim=1)
             wanted = (apart @ apart.T).clamp(min=0).square()
-            codewords = agreeing_codewords(wanted.numpy(), learned, task.seed)
-        self.register_buffer("codewords", _direction(functional.one_hot(torch.from_numpy(codewords), arity).float()))
+            codewords = agreeing_codewords(wanted.numpy(), task.spec, task.seed)
+        corners = functional.one_hot(torch.from_numpy(codewords), task.spec.arity).float()
+        self.register_buffer("codewords", _direction(corners))
 
     def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
         settings = self.settings
-        scores = output.scores[:, : self.n_learned]
-        terms: dict[str, Tensor] = self.pairs(dataclasses.replace(output, scores=scores), labels)
+        terms: dict[str, Tensor] = self.pairs(output, labels)
         wanted = label_shares(labels)
-        cosines = _direction(scores) @ self.codewords.T
+        cosines = _direction(output.scores) @ self.codewords.T
         logits = settings.scale * (cosines - settings.margin * wanted)
         terms["codewords"] = settings.codeword_weight * functional.cross_entropy(logits, wanted)
-        if self.n_kept:
-            if output.features is None:
-                raise ValueError("features are needed to keep their similarity")
-            terms["kept"] = settings.kept_weight * pair_difference_loss(
-                relaxed_code(output.scores[:, self.n_learned :]), feature_similarity(output.features), self.n_kept
-            )
         return terms
 
 

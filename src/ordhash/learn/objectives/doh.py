@@ -8,12 +8,14 @@ on validation images.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ordhash.errors import InputError
 from ordhash.learn.network import HeadOutput
 from ordhash.learn.objectives.base import (
     Objective,
@@ -25,6 +27,10 @@ from ordhash.learn.objectives.base import (
 )
 
 __all__ = ["DOH", "pair_difference_loss"]
+
+# Chosen on held-out images and classes of training images: docs/experiments.md
+_LEAST_TRAINED = 4
+_TRAINED_FOR_CLASSES = 1.5
 
 
 def pair_difference_loss(codes: Tensor, similarity: Tensor, n_segments: int, *, similar_weight: float = 1.0) -> Tensor:
@@ -57,9 +63,11 @@ class DOH(Objective):
         pair_weight: Weight of the ranking loss.
         class_weight: Weight of the class losses.
         similar_weight: w_ij of similar pairs.
+        fitted_share: Share of the segments that are fitted to the features (``ordhash.learn.fitted``) instead of
+            trained; none in the paper. At least four are trained, and 1.5 log_K C, so that C classes can differ.
 
     Raises:
-        InputError: A value below 0.
+        InputError: A value below 0, or a ``fitted_share`` of 1 or more.
     """
 
     name: ClassVar[str] = "doh"
@@ -70,9 +78,18 @@ class DOH(Objective):
     pair_weight: float = 1.0
     class_weight: float = 1.0
     similar_weight: float = 1.0
+    fitted_share: float = 0.0
 
     def __post_init__(self) -> None:
-        check_not_negative(self, "pair_weight", "class_weight", "similar_weight")
+        check_not_negative(self, "pair_weight", "class_weight", "similar_weight", "fitted_share")
+        if self.fitted_share >= 1:
+            raise InputError(f"fitted_share is {self.fitted_share}; it must be below 1, or no segment is trained")
+
+    def fitted_segments(self, task: Task) -> int:
+        """A share of the segments, rounded down; but enough are trained to tell the classes apart."""
+        n_segments, arity = task.spec.n_segments, task.spec.arity
+        trained = max(_LEAST_TRAINED, math.ceil(_TRAINED_FOR_CLASSES * math.log(task.n_classes, arity)))
+        return max(0, min(int(self.fitted_share * n_segments), n_segments - trained))
 
     def loss(self, task: Task) -> nn.Module:
         """The loss module."""

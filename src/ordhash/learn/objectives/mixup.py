@@ -20,13 +20,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ordhash.errors import InputError
-from ordhash.learn.objectives.base import Task, check_not_negative
+from ordhash.learn.objectives.base import check_not_negative
 from ordhash.learn.objectives.doh import DOH
 
 __all__ = ["DOHMixup"]
-
-_LEAST_TRAINED = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class DOHMixup(DOH):
         class_weight: Weight of the class losses.
         similar_weight: w_ij of similar pairs; interpolated for partly similar pairs.
         mixup: Both parameters of the beta distribution of a batch's blending share; 0 disables blending.
-        fitted_share: Share of the segments that are fitted to the features; at least four are trained.
+        fitted_share: As in DOH.
 
     Raises:
         InputError: A value below 0, or a ``fitted_share`` of 1 or more.
@@ -55,14 +52,7 @@ class DOHMixup(DOH):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_not_negative(self, "mixup", "fitted_share")
-        if self.fitted_share >= 1:
-            raise InputError(f"fitted_share is {self.fitted_share}; it must be below 1, or no segment is trained")
-
-    def fitted_segments(self, task: Task) -> int:
-        """A share of the segments, but never of the first four; none where images carry several labels."""
-        n_segments = task.spec.n_segments
-        return 0 if task.multilabel else min(int(self.fitted_share * n_segments), max(0, n_segments - _LEAST_TRAINED))
+        check_not_negative(self, "mixup")
 
     def blend(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Blend the batch with a shuffled copy of itself, with one share for the whole batch.

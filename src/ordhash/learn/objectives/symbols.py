@@ -56,6 +56,7 @@ class DOHSymbols(DOH):
         pair_weight: Weight of the ranking loss.
         class_weight: Weight of the class losses.
         similar_weight: w_ij of similar pairs.
+        fitted_share: As in DOH.
         symbol_weight: Weight of the classifier on the symbols; 0 is DOH.
         quantisation_weight: Weight of the penalty on scores away from their symbols, as a multiple of
             ``symbol_weight``; the default is from GreedyHash.
