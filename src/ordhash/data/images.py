@@ -11,6 +11,7 @@ import hashlib
 import io
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -29,6 +30,7 @@ __all__ = [
     "FORMATS",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "DrawnImage",
     "ImageSource",
     "content_id",
     "file_suffix",
@@ -36,8 +38,30 @@ __all__ = [
     "source_name",
 ]
 
-ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8]
-"""A path, the content of a file, an open image, or an array uint8 (height, width) or (height, width, 3)."""
+
+class DrawnImage(ABC):
+    """An image that is drawn from others when it is needed, each time the same."""
+
+    @abstractmethod
+    def draw(self) -> Image.Image:
+        """The image, of mode RGB.
+
+        Raises:
+            ImageError: An image that it is drawn from cannot be read.
+        """
+
+    @abstractmethod
+    def content_id(self) -> bytes:
+        """Digest of everything that it is drawn from, 16 bytes.
+
+        Raises:
+            ImageError: An image that it is drawn from cannot be read.
+        """
+
+
+ImageSource: TypeAlias = Path | str | bytes | Image.Image | npt.NDArray[np.uint8] | DrawnImage
+"""A path, the content of a file, an open image, an array uint8 (height, width) or (height, width, 3), or an image that
+is drawn when it is needed."""
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -141,7 +165,7 @@ def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
 
     For a path or the content of a file, the BLAKE2b digest of the file's bytes (``b2sum -l 128`` prints the same). For
     an array, that of dtype, shape and values. For an open image, that of mode, size, pixels, palette, transparency,
-    orientation and colour space. The three kinds never collide.
+    orientation and colour space. For a drawn image, that of what it is drawn from. The kinds never collide.
 
     Args:
         source: The image. Files are not decoded, so a broken one has an id too.
@@ -176,6 +200,8 @@ def content_id(source: ImageSource, *, name: str | None = None) -> bytes:
     if isinstance(source, Image.Image):
         image = source
         return _despite_warnings(lambda: _id_of_open(image, label))
+    if isinstance(source, DrawnImage):
+        return source.content_id()
     raise _wrong_type(source)
 
 
@@ -215,6 +241,8 @@ def _open_rgb(source: ImageSource, label: str, max_pixels: int, least_side: int 
     if isinstance(source, Image.Image):
         _load(source, label, max_pixels)
         return _upright(source, source, label, least_side, own=False)
+    if isinstance(source, DrawnImage):
+        return source.draw()
     raise _wrong_type(source)
 
 
