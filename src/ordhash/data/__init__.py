@@ -4,7 +4,7 @@ from ordhash.data.apart import Decoders
 from ordhash.data.classfolders import ClassFolders, class_folders, parts_of_a_set
 from ordhash.data.datasets import DATASETS
 from ordhash.data.folders import check_holds_images, read_folder, read_photographs
-from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, file_suffix, open_rgb, source_name
+from ordhash.data.images import MAX_PIXELS, DrawnImage, ImageSource, content_id, file_suffix, open_rgb, source_name
 from ordhash.data.imageset import Images, ImageSet, as_image_set, is_unicode
 from ordhash.data.manifests import IMAGE, manifest_set, read_manifest
 from ordhash.data.opening import MAX_FILE_BYTES, open_file, read_file
@@ -28,6 +28,7 @@ __all__ = [
     "TABLES",
     "ClassFolders",
     "Decoders",
+    "DrawnImage",
     "Fit",
     "ImageSet",
     "ImageSource",

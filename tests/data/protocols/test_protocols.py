@@ -43,7 +43,7 @@ def test_data_that_are_not_the_published_data_are_refused(tmp_path):
 
 
 def test_every_protocol_has_a_data_set_and_a_hash_of_its_own():
-    assert all(info.dataset in DATASETS and info.summary for info in PROTOCOLS.values())
+    assert all(set(info.datasets) <= set(DATASETS) and info.summary for info in PROTOCOLS.values())
     pinned = [info.pinned for info in PROTOCOLS.values() if info.pinned is not None]
     assert len(set(pinned)) == len(pinned)
     assert {name for name, info in PROTOCOLS.items() if info.pinned is None} == UNPINNED
@@ -68,6 +68,11 @@ SIZES = {  # train, query, database, validation
     "cifar10-seen@all": (3500, 700, 59_000, None),
     "grocery-unseen@all": (1938, 663, 2709, 227),
     "grocery-seen@all": (1938, 1822, 2709, 227),
+    "grocery-in-scenes": (2640, 497, 1988, 296),
+    "grocery-in-scenes@cut": (2640, 497, 1988, 296),
+    "grocery-in-scenes-3": (2640, 497, 662, 296),
+    "grocery-by-scenes": (2640, 497, 1988, 296),
+    "grocery-by-scenes@cut": (2640, 497, 1988, 296),
     "corel5k-unseen": (2408, 171, 1539, None),
     "corel5k-unseen@all": (2408, 171, 3947, None),
     "corel5k-seen@all": (2408, 407, 3947, None),
@@ -77,9 +82,9 @@ SIZES = {  # train, query, database, validation
 
 
 def published(name):
-    dataset = PROTOCOLS[name].dataset
-    if not (DATA / dataset).is_dir():
-        pytest.skip(f"needs {DATA / dataset}: run `ordhash data get {dataset}`")
+    for dataset in PROTOCOLS[name].datasets:
+        if not (DATA / dataset).is_dir():
+            pytest.skip(f"needs {DATA / dataset}: run `ordhash data get {dataset}`")
     return load_protocol(name, DATA)
 
 
@@ -103,6 +108,20 @@ def test_no_grocery_photograph_is_in_two_parts():
     protocol = published("grocery-photos")
     ids = [set(part.content_ids()) for part in (protocol.train, protocol.query, protocol.database, protocol.validation)]
     assert len(set.union(*ids)) == sum(map(len, ids)) == 557 + 207 + 490 + 139
+
+
+@pytest.mark.slow
+def test_scenes_show_test_images_that_are_not_on_the_other_side():
+    scenes, plain = published("grocery-in-scenes"), published("grocery")
+    shown = {key.split(" in ")[0] for key in scenes.database.keys}
+    assert len(shown) == len(scenes.database)
+    assert shown | set(scenes.query.keys.tolist()) == set(plain.query.keys.tolist())
+    assert not shown & set(scenes.query.keys.tolist())
+    behind = {key.split(" in ")[1] for key in scenes.database.keys}
+    assert {key.split(" in ")[1] for key in published("grocery-by-scenes").query.keys} <= behind
+    cut = published("grocery-in-scenes@cut")
+    assert cut.database.keys.tolist() == scenes.database.keys.tolist()
+    assert cut.training_hash() == scenes.training_hash() == plain.training_hash()
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 A published protocol is pinned by a hash over its keys, labels and image contents, so its name always means the
 same experiment. Splits are drawn by digests of keys, not by a random generator: the same on every machine and with
-every version of NumPy. The protocols on one data set are in one file.
+every version of NumPy. The protocols on one data set are in one file, and those on scenes in another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ import dataclasses
 from pathlib import Path
 
 from ordhash.data.datasets import DATASETS
-from ordhash.data.protocols import cifar10, corel5k, fashion_mnist, grocery, grocery_photos, mirflickr25k, nuswide21
+from ordhash.data.protocols import (
+    cifar10,
+    corel5k,
+    fashion_mnist,
+    grocery,
+    grocery_photos,
+    mirflickr25k,
+    nuswide21,
+    scenes,
+)
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
 from ordhash.data.protocols.splits import (
@@ -37,7 +46,7 @@ __all__ = [
 
 PROTOCOLS: dict[str, ProtocolInfo] = {
     name: info
-    for module in (cifar10, grocery, grocery_photos, fashion_mnist, corel5k, mirflickr25k, nuswide21)
+    for module in (cifar10, grocery, scenes, grocery_photos, fashion_mnist, corel5k, mirflickr25k, nuswide21)
     for name, info in module.PROTOCOLS.items()
 }
 
@@ -60,7 +69,7 @@ def load_protocol(name: str, root: str | Path = "data") -> Protocol:
         hint = did_you_mean(name, PROTOCOLS)
         raise InputError(f"there is no protocol {name!r}; allowed are {', '.join(PROTOCOLS)}{hint}")
     info = PROTOCOLS[name]
-    protocol = info.build(DATASETS[info.dataset].read(Path(root) / info.dataset))
+    protocol = info.build(*(DATASETS[dataset].read(Path(root) / dataset) for dataset in info.datasets))
     if info.pinned is None:
         return dataclasses.replace(protocol, note=_together(protocol.note, _UNPINNED))
     found = protocol.hash()
@@ -68,9 +77,10 @@ def load_protocol(name: str, root: str | Path = "data") -> Protocol:
         return protocol
     if info.pinned_split is not None and protocol.hash(contents=False) == info.pinned_split:
         return dataclasses.replace(protocol, note=_together(protocol.note, _OTHER_PICTURES))
+    folders = " or ".join(str(Path(root) / dataset) for dataset in info.datasets)
     raise DataError(
-        f"protocol {name} has the hash {found} instead of {info.pinned}: the data in {Path(root) / info.dataset} is "
-        "not the published data; fetch it again"
+        f"protocol {name} has the hash {found} instead of {info.pinned}: the data in {folders} is not the published "
+        "data; fetch it again"
     )
 
 

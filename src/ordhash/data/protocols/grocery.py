@@ -10,7 +10,7 @@ from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
 from ordhash.data.protocols.splits import hold_out_classes, of_classes, together
 
-__all__ = ["PROTOCOLS"]
+__all__ = ["PROTOCOLS", "coarse_classes"]
 
 
 def _grocery(parts: Parts) -> Protocol:
@@ -21,7 +21,7 @@ def _grocery(parts: Parts) -> Protocol:
         parts["train"],
         parts["val"],
         citation="Klasson et al., WACV 2019: official split; test images as queries, training images as database",
-        coarse=_coarse(parts["train"]),
+        coarse=coarse_classes(parts["train"]),
     )
 
 
@@ -36,7 +36,7 @@ def _grocery_unseen(name: str, *, query_unseen: bool, database_all: bool) -> Cal
             together(found, of_classes(parts["val"], unseen)),
             of_classes(parts["val"], ~unseen),
             citation=_UNSEEN_CITATION,
-            coarse=_coarse(parts["train"]),
+            coarse=coarse_classes(parts["train"]),
         )
 
     return build
@@ -48,7 +48,7 @@ _UNSEEN_CITATION = (
 )
 
 
-def _coarse(images: ImageSet) -> tuple[str, ...]:
+def coarse_classes(images: ImageSet) -> tuple[str, ...]:
     """Coarse class of every fine class."""
     if images.labels is None or images.metadata is None:
         return ()

@@ -1,0 +1,109 @@
+"""Protocols that search objects in photographs which show much else: plain photographs of objects, and scenes of them.
+
+A twin ``@cut`` has the pasted rectangles instead of the scenes: what the same model would do that knew where to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ordhash.data.datasets import Parts
+from ordhash.data.imageset import ImageSet
+from ordhash.data.protocols.grocery import coarse_classes
+from ordhash.data.protocols.info import ProtocolInfo
+from ordhash.data.protocols.protocol import Protocol
+from ordhash.data.protocols.splits import split_by_class, split_by_digest, together
+from ordhash.data.scenes import cut_outs, paste_into
+
+__all__ = ["PROTOCOLS"]
+
+_FOOD = frozenset({"crops", "food", "fruit", "harvest", "market", "vegetables"})
+_SHARES_OF_THREE = ((0.2, 0.4), (0.4, 0.6))  # of a third of the scene
+_PLAIN = 0.2  # share of the test photographs that stay plain
+
+
+def _backgrounds(corel5k: Parts) -> ImageSet:
+    """Half of the photographs of Corel-5K that show no food; the other half is for training."""
+    both = together(corel5k["train"], corel5k["test"])
+    food = np.array([word in _FOOD for word in both.class_names])
+    kept = both if both.labels is None else both.subset(~both.labels[:, food].any(axis=1))
+    return split_by_digest(kept, {"searched": len(kept) // 2}, salt="scenes")["searched"]
+
+
+def _grocery(name: str, *, find: str, cut: bool = False) -> Callable[[Parts, Parts], Protocol]:
+    """A protocol; ``find`` is what is found: ``scenes``, ``scenes of three`` or ``plain`` photographs by scenes."""
+
+    def build(grocery: Parts, corel5k: Parts) -> Protocol:
+        split = split_by_class(grocery["test"], {"plain": _PLAIN}, salt="grocery-in-scenes")
+        plain, pasted = split["plain"], split["rest"]
+        if find == "plain":
+            plain, pasted = pasted, plain
+        backgrounds = _backgrounds(corel5k)
+        if find == "scenes of three":
+            scenes = paste_into(pasted, backgrounds, salt=name, each=3, shares=_SHARES_OF_THREE)
+        else:
+            scenes = paste_into(pasted, backgrounds, salt="grocery-in-scenes")
+        if cut:
+            scenes = cut_outs(scenes)
+        query, database = (scenes, plain) if find == "plain" else (plain, scenes)
+        return Protocol(
+            name,
+            grocery["train"],
+            query,
+            database,
+            grocery["val"],
+            citation=(
+                "Klasson et al., WACV 2019: official training images; test images, plain and pasted into photographs "
+                "of Corel-5K (Duygulu et al., ECCV 2002) without food"
+            ),
+            coarse=coarse_classes(grocery["train"]),
+        )
+
+    return build
+
+
+def _info(name: str, find: str, summary: str, pinned: str, pinned_split: str | None = None) -> ProtocolInfo:
+    build = _grocery(name, find=find, cut=name.endswith("@cut"))
+    return ProtocolInfo("grocery", summary, build, pinned, pinned_split, backgrounds="corel5k")
+
+
+PROTOCOLS: dict[str, ProtocolInfo] = {
+    name: _info(name, *rest)
+    for name, *rest in (
+        (
+            "grocery-in-scenes",
+            "scenes",
+            "497 plain photographs search 1,988 scenes that contain one on 5 to 40 % of the area",
+            "4cc012705385668d",
+            "8099d9d27a79a105",
+        ),
+        (
+            "grocery-in-scenes@cut",
+            "scenes",
+            "as grocery-in-scenes, the objects cut out of the scenes",
+            "64ee75752a02aec0",
+        ),
+        (
+            "grocery-in-scenes-3",
+            "scenes of three",
+            "the same queries search 662 scenes of three objects of different classes",
+            "700534c4a5434f6d",
+            "c2c467270915bf2f",
+        ),
+        (
+            "grocery-by-scenes",
+            "plain",
+            "497 scenes that contain one object search 1,988 plain photographs",
+            "d2d356316c7de33b",
+            "91358d33ef1f9722",
+        ),
+        (
+            "grocery-by-scenes@cut",
+            "plain",
+            "as grocery-by-scenes, the objects cut out of the scenes",
+            "774ea753f6349562",
+        ),
+    )
+}
