@@ -170,3 +170,19 @@ def test_figures(results, tmp_path):
     assert "One seed: no intervals." in markdown(results)
     results["runs"] = []
     assert draw_figures(results, tmp_path) == []
+
+
+def test_methods_are_compared_at_the_longest_codes_that_all_have(results, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        report, "draw_curves", lambda path, curves, *, title, **_: drawn.update({path.stem[13:]: (title, curves)})
+    )
+    compressed = {"row": "pq", "code_bits": 96, "ordinal": None, "asymmetric": {**quality(0.6), "precision": []}}
+    results["runs"].append({**MADE, "protocol": "cifar10", "seed": 0, "train_seconds": None, **compressed})
+    results["rows"].append({"name": "pq", "method": "pq"})
+    results["code_bits"].append(96)
+    draw_figures(results, tmp_path)
+    assert set(drawn) == {"bits", "time", "recall", "bytes"}
+    assert drawn["time"][0] == drawn["recall"][0] == "cifar10, 12 bits"  # dpsh has no longer ones
+    assert set(drawn["time"][1]) == set(drawn["recall"][1]) == {"ordhash", "classifier", "near", "dpsh"}
+    assert drawn["time"][1]["ordhash"] == ((1.5,), (pytest.approx(0.905),), (pytest.approx(0.0635, abs=1e-4),))

@@ -254,27 +254,30 @@ def draw_figures(results: Results, folder: Path, *, most: int = 8) -> list[Path]
             continue
         lengths = results.code_bits
         # Runs adopted from condensed results have no curves; a figure with only some methods would be no comparison.
-        whole = all(_curve(run) for run in results.runs if run.protocol == protocol)
+        ranked = [run for run in results.runs if run.protocol == protocol and run.outcome.ordinal is not None]
+        whole = all(_curve(run) for run in ranked)
+        measured = {
+            name: {
+                bits: mean_interval(values)
+                for bits in lengths
+                if (values := values_of(results, protocol, name, bits, "ordinal", "map"))
+            }
+            for name in names
+        }
+        longest = max(set.intersection(*(set(found) for found in measured.values())), default=max(lengths))
         lines: dict[str, Any] = {}
         times: dict[str, Any] = {}
         recalls: dict[str, Any] = {}
-        for name in names:
-            measured = [
-                (bits, *mean_interval(values))
-                for bits in lengths
-                if (values := values_of(results, protocol, name, bits, "ordinal", "map"))
-            ]
-            lines[name] = tuple(zip(*measured, strict=True))
-            at = max(bits for bits, _, _ in measured)
-            runs = [r for r in results.runs if (r.protocol, r.row, r.code_bits) == (protocol, name, at)]
+        for name, found in measured.items():
+            lines[name] = tuple(zip(*((bits, *value) for bits, value in found.items()), strict=True))
+            runs = [run for run in ranked if (run.row, run.code_bits) == (name, longest)]
             trained = [run.outcome.train_seconds for run in runs if run.outcome.train_seconds is not None]
             if trained:
-                times[name] = ((float(np.mean(trained)),), (measured[-1][1],), (measured[-1][2],))
+                times[name] = ((float(np.mean(trained)),), *((value,) for value in found[longest]))
             if runs and whole:
                 precision = np.mean([_curve(run) for run in runs], axis=0)[::5]
                 recalls[name] = (np.linspace(0, 1, len(precision)), precision, np.zeros(len(precision)))
         sizes = _by_size(results, protocol, names)
-        longest = max(lengths)
         frozen = results.protocols[protocol].backbone.endswith("frozen")
         seconds_of = "seconds of training" + (" on one core" if frozen else "")
         for kind, curves, x, y, title in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,14 +106,25 @@ def draw_curves(
         title: Above the figure.
         log: Axes that are logarithmic: ``x``, ``xy`` or none.
     """
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(5.6, 3.8), dpi=110, layout="constrained")
     axis = figure.subplots()
-    for (name, (positions, values, halves)), marker in zip(curves.items(), "osD^vP*X", strict=False):
-        axis.errorbar(positions, values, yerr=halves, marker=marker, capsize=3, label=name)
+    colours = colormaps["tab10" if len(curves) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
+    for (name, (positions, values, halves)), marker, colour in zip(
+        curves.items(), itertools.cycle("osD^vP*X"), itertools.cycle(colours), strict=False
+    ):
+        axis.errorbar(positions, values, yerr=halves, marker=marker, color=colour, capsize=3, label=name)
     axis.set(xlabel=x, ylabel=y, title=title)
     axis.set(**{f"{name}scale": "log" for name in log})
+    for name in log:
+        ends = getattr(axis, f"get_{name}lim")()
+        along = getattr(axis, f"{name}axis")
+        along.set_major_locator(LogLocator(subs=(1, 2, 5) if ends[1] < 500 * ends[0] else (1,)))
+        along.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+        along.set_minor_formatter(NullFormatter())
     axis.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3 if len(curves) > 4 else 2, fontsize=8)  # where it hides no line
     path.parent.mkdir(parents=True, exist_ok=True)
