@@ -154,7 +154,8 @@ def test_near_duplicates_and_likelihoods_in_a_collection(
     assert first[2:] == ["at", "least", "90", "%", "yes", "apple_0.jpg"]
     found = lines(good("search", collection, query, "--top-k", "7", "--json"))[0]["results"]
     likely = lines(good("search", collection, query, "--top-k", "7", "--json", "--likely"))[0]["results"]
-    assert likely == [result for result in found if result["distance"] <= 1 or result["near_duplicate"]]
+    kept = [result for result in found if result["distance"] <= 1 or result["near_duplicate"]]
+    assert likely == [{**result, "rank": rank} for rank, result in enumerate(kept, 1)]
     assert {result["key"] for result in found if result["near_duplicate"]} == {"apple_0.jpg", "small.png"}
     assert good("verify", collection, "--photographs").startswith(f"{collection}")
     query.write_bytes(b"other")

@@ -82,7 +82,8 @@ def test_bad_settings_are_refused(wrong, message):
 def test_settings_survive_json():
     config = DOHConfig(code_bits=12, arity=8, objective=DOH(pair_weight=2.5), weights=Path("some/weights.pth"))
     values = json.loads(json.dumps(config.to_json()))
-    assert values["objective"] == {"name": "doh", "pair_weight": 2.5, "class_weight": 1.0, "similar_weight": 1.0}
+    weights = {"pair_weight": 2.5, "class_weight": 1.0, "similar_weight": 1.0}
+    assert values["objective"] == {"name": "doh", **weights, "fitted_share": 0.0}
     assert values["weights"] == "some/weights.pth"
     name = values["objective"].pop("name")
     again = DOHConfig(

@@ -38,7 +38,7 @@ def test_it_says_nearly_the_same_and_is_another_model(variant, tiny_model, photo
     assert variant.info.training["int8"] == {"of": original.id, "pictures": len(images)}
     assert (variant.info.spec, variant.info.calibration) == (original.info.spec, original.info.calibration)
     mine, theirs = Encoder(variant.path).run(images), Encoder(tiny_model).run(images)
-    assert np.abs(mine.scores - theirs.scores).mean() < 0.1 * theirs.scores.std()
+    assert np.abs(mine.scores - theirs.scores).mean() < 0.15 * theirs.scores.std()
     assert (mine.codes.symbols == theirs.codes.symbols).mean() > 0.85
 
 

@@ -76,7 +76,7 @@ def find_objective(objective: str | Objective) -> Objective:
         InputError: No objective has that name.
 
     >>> find_objective("doh")
-    DOH(pair_weight=1.0, class_weight=1.0, similar_weight=1.0)
+    DOH(pair_weight=1.0, class_weight=1.0, similar_weight=1.0, fitted_share=0.0)
     """
     if isinstance(objective, Objective):
         return objective
