@@ -202,7 +202,7 @@ def test_own_objectives_find_the_location_that_tells_the_class(kind, multilabel)
     optimizer = torch.optim.AdamW([*head.parameters(), *loss.parameters()], lr=3e-3)
     head.train()
     totals = []
-    for _ in range(60):
+    for _ in range(100):
         inputs, wanted = kind().blend(maps, torch.from_numpy(labels.astype(np.float32)))
         terms = loss(head(inputs), wanted)
         total = torch.stack(list(terms.values())).sum()
@@ -210,8 +210,8 @@ def test_own_objectives_find_the_location_that_tells_the_class(kind, multilabel)
         total.backward()
         optimizer.step()
         totals.append(total.item())
-    assert totals[-1] < 0.8 * totals[0]
-    assert quality() > before + 0.05
+    assert totals[-1] < 0.7 * totals[0]
+    assert quality() > before + 0.1
 
 
 PHOTOGRAPHS = {
@@ -272,4 +272,4 @@ def test_every_objective_learns_from_photographs(kind, multilabel, crops):
         torch.stack(list(terms.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
         optimizer.step()
-    assert quality() > before + 0.055
+    assert quality() > before + 0.15
