@@ -18,13 +18,13 @@ __all__ = ["data_get", "data_list"]
 def data_list(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
     """List the data sets and the protocols."""
     there = {name: (root / name).is_dir() and any((root / name).iterdir()) for name in DATASETS}
+    ready = {name: all(there[dataset] for dataset in protocol.datasets) for name, protocol in PROTOCOLS.items()}
     if as_json:
         for name, entry in DATASETS.items():
             facts = {"title": entry.title, "licence": entry.licence, "source": entry.source, "present": there[name]}
             print_json({"kind": "dataset", "name": name, **facts})
         for name, protocol in PROTOCOLS.items():
-            present = all(there[dataset] for dataset in protocol.datasets)
-            facts = {"datasets": protocol.datasets, "title": protocol.summary, "present": present}
+            facts = {"datasets": protocol.datasets, "title": protocol.summary, "present": ready[name]}
             print_json({"kind": "protocol", "name": name, **facts})
         return
     print_table(
@@ -34,10 +34,7 @@ def data_list(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
     )
     print_table(
         ("name", "data sets", "what", "present"),
-        [
-            (name, ", ".join(entry.datasets), entry.summary, all(there[dataset] for dataset in entry.datasets))
-            for name, entry in PROTOCOLS.items()
-        ],
+        [(name, ", ".join(entry.datasets), entry.summary, ready[name]) for name, entry in PROTOCOLS.items()],
         title="Protocols",
     )
 

@@ -98,15 +98,20 @@ class Scene(DrawnImage):
 
     def draw(self) -> Image.Image:
         """The scene, RGB."""
-        scene = self._behind()
+        return self.draw_with_boxes()[0]
+
+    def draw_with_boxes(self) -> tuple[Image.Image, list[Box]]:
+        """The scene, RGB, and where its things are, as ``box`` says."""
+        scene, boxes = self._behind(), []
         for thing in self.things:
             photo = open_rgb(thing.image)
             box = self._box(thing, photo.size)
+            boxes.append(box)
             photo = photo.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BICUBIC, reducing_gap=3.0)
             if thing.soft:
                 photo = _as_bright(photo, scene.crop(box))
             scene.paste(photo, box[:2], _feathered(photo.size) if thing.soft else None)
-        return scene
+        return scene, boxes
 
     def _behind(self) -> Image.Image:
         photo = open_rgb(self.background)
@@ -141,7 +146,8 @@ class CutOut(DrawnImage):
 
     def draw(self) -> Image.Image:
         """The rectangle, RGB."""
-        return self.scene.draw().crop(self.scene.box(self.number))
+        picture, boxes = self.scene.draw_with_boxes()
+        return picture.crop(boxes[self.number])
 
     def content_id(self) -> bytes:
         """Digest of the scene and the number, 16 bytes."""
