@@ -38,8 +38,12 @@ def test_it_says_nearly_the_same_and_is_another_model(variant, tiny_model, photo
     assert variant.info.training["int8"] == {"of": original.id, "pictures": len(images)}
     assert (variant.info.spec, variant.info.calibration) == (original.info.spec, original.info.calibration)
     mine, theirs = Encoder(variant.path).run(images), Encoder(tiny_model).run(images)
-    assert np.abs(mine.scores - theirs.scores).mean() < 0.15 * theirs.scores.std()
-    assert (mine.codes.symbols == theirs.codes.symbols).mean() > 0.85
+    half = mine.scores.shape[1] // 2
+    # The other half is fitted to whitened features: its scores move more, its symbols hardly.
+    for part, share in ((slice(None, half), 0.1), (slice(half, None), 0.3)):
+        error = np.abs(mine.scores[:, part] - theirs.scores[:, part]).mean()
+        assert error < share * theirs.scores[:, part].std()
+        assert (mine.codes.symbols[:, part] == theirs.codes.symbols[:, part]).mean() > 0.85
 
 
 def test_backbone_and_head_still_come_apart(variant, photos_once):
