@@ -196,7 +196,7 @@ def figure(encoder: Encoder, protocol: Protocol, path: Path) -> None:
     photos = [open_rgb(protocol.query.images[row]).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for row in rows]
     behind = [square(photo, rng) for photo in free_photographs()[: len(rows)]]
     composites = paste(photos, behind, draw_boxes(len(rows), rng))
-    maps, plain = encoder.attention(composites.pictures), encoder.attention(photos)
+    maps, plain = (np.stack(encoder.attention(images)) for images in (composites.pictures, photos))
     shares = attention_inside(maps, composites.boxes)
     draw_attention(
         path,
@@ -246,7 +246,7 @@ def measure(
                 found[network]["pasted"].append(precisions(composites, database, protocol))
                 maps.setdefault(network, []).append(composites.attention)
                 if network == DEFAULT:
-                    on_control.append(encoder.attention(control.pictures))
+                    on_control.append(np.stack(encoder.attention(control.pictures)))
                     if seed == 0:
                         figure(Encoder(path), protocol, drawn)
             means = {kind: round(float(values[-1].mean()), 4) for kind, values in found[network].items()}
@@ -256,7 +256,7 @@ def measure(
     blank = []
     for seed in range(seeds):
         with trained(protocol, base, dataclasses.replace(nothing, seed=seed), cache) as path:
-            blank.append(Encoder(path, features=features).attention(pasted.pictures))
+            blank.append(np.stack(Encoder(path, features=features).attention(pasted.pictures)))
     averaged = {
         network: {kind: np.mean(values, axis=0) for kind, values in kinds.items()} for network, kinds in found.items()
     }

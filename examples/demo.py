@@ -109,7 +109,7 @@ def main() -> None:
     draw_results(
         OUT / "results.png",
         protocol.query.subset(shown),
-        queries.attention[shown],
+        [queries.attention[row] for row in shown],
         protocol.database,
         result.rows,
         np.take_along_axis(labels[shown], result.rows, axis=1),

@@ -27,7 +27,7 @@ def part(keys, seed):
     features = np.random.default_rng(7).normal(size=(CLASSES, 12))[classes] + rng.normal(size=(len(keys), 12))
     labels = np.eye(CLASSES, dtype=bool)[classes]
     images = ImageSet(np.zeros((len(keys), 2, 2, 3), np.uint8), np.array(keys), labels, tuple("abcde"))
-    maps = FeatureMaps(features[:, :, None, None].astype(np.float16), np.arange(len(keys)), np.arange(len(keys)), [], 0)
+    maps = FeatureMaps.of(features[:, :, None, None].astype(np.float16))
     return Part(maps, maps, labels, images)
 
 

@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from ordhash.data.images import open_rgb
-from ordhash.data.scaling import prepare
+from ordhash.data.scaling import LONGEST, STEP, prepare, scaled_sides
 from ordhash.errors import InputError
 
 
@@ -61,5 +63,29 @@ def test_prepare_refuses() -> None:
         prepare(Image.new("L", (4, 4)), 8, "squash")
     with pytest.raises(InputError, match="size is 0"):
         prepare(noise(), 0, "squash")
-    with pytest.raises(InputError, match="fit is 'stretch'; allowed are 'squash' and 'crop'"):
+    with pytest.raises(InputError, match="fit is 'stretch'; allowed are 'squash', 'crop'"):
         prepare(noise(), 8, "stretch")  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([32, 64, 160, 224, 320]))
+def test_whole_pictures_keep_their_aspect(width: int, height: int, size: int) -> None:
+    rows, columns = scaled_sides(width, height, size, "whole")
+    assert min(rows, columns) == size
+    assert rows % STEP == columns % STEP == 0
+    aspect = min(max(width, height) / min(width, height), LONGEST)
+    assert abs(max(rows, columns) - aspect * size) <= STEP / 2
+    assert (columns >= rows) or height > width
+    assert scaled_sides(height, width, size, "whole") == (columns, rows)
+
+
+def test_prepare_whole_is_the_whole_picture() -> None:
+    image = noise(400, 300)
+    got = prepare(image, 96, "whole")
+    np.testing.assert_array_equal(got, np.asarray(image.resize((128, 96), Image.Resampling.BICUBIC)))
+    again = prepare(Image.fromarray(got), 96, "whole")
+    np.testing.assert_array_equal(again, got)
+
+
+def test_a_size_that_whole_pictures_cannot_have_is_refused() -> None:
+    with pytest.raises(InputError, match=r"size is 100; .*multiple of 32: try 96"):
+        prepare(noise(), 100, "whole")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -64,8 +66,8 @@ def test_a_batch_that_cannot_be_divided_among_the_processes_is_refused():
 
 
 def maps_of(values):
-    n = len(values)
-    return FeatureMaps(values.astype(np.float16), np.arange(n)[::-1].copy(), np.arange(n), [], 0)
+    maps = FeatureMaps.of(values.astype(np.float16))
+    return dataclasses.replace(maps, starts=maps.starts[::-1])
 
 
 def test_features_are_those_of_the_picture_or_of_its_mirror_image():
@@ -80,7 +82,8 @@ def test_features_are_those_of_the_picture_or_of_its_mirror_image():
 
     def epoch(seed):
         found = np.full(n, np.nan)
-        for (values, rows), expected in zip(batches.epoch(order, seed), order, strict=True):
+        for groups, expected in zip(batches.epoch(order, seed), order, strict=True):
+            ((values, rows),) = groups
             np.testing.assert_array_equal(rows, expected)
             assert values.dtype == torch.float32
             assert values.shape == (len(rows), 2, 1, 3)
@@ -101,16 +104,17 @@ def test_features_without_mirror_images_are_as_they_are():
     plain = np.random.default_rng(0).normal(size=(10, 2, 3, 3)).astype(np.float16)
     maps = maps_of(plain)
     batches = FeatureBatches(maps, None, np.eye(2, dtype=bool)[np.arange(10) % 2])
-    for values, rows in batches.epoch(epoch_order(10, 4, 0, Share()), 0):
+    for ((values, rows),) in batches.epoch(epoch_order(10, 4, 0, Share()), 0):
         np.testing.assert_array_equal(values.numpy(), plain[::-1][rows])
         values[:] = 0  # what a step does to its inputs stays in the step
-    np.testing.assert_array_equal(maps.store, plain)
+    np.testing.assert_array_equal(maps.values, plain.ravel())
 
 
 def all_pictures(batches, order, seed):
     return {
         int(row): picture
-        for pictures, rows in batches.epoch(order, seed)
+        for groups in batches.epoch(order, seed)
+        for pictures, rows in groups
         for row, picture in zip(rows, batches.on_device(pictures, rows, seed).numpy(), strict=True)
     }
 
@@ -206,7 +210,7 @@ def test_a_crop_keeps_at_least_its_share():
     )
     for crop in (0.1, 0.4, 0.8, 1.0):
         batches = PictureBatches(images, Preprocessing(64), crop=crop, workers=0)
-        for pictures, _ in batches.epoch([np.arange(60)], 5):  # colours are changed later
+        for ((pictures, _),) in batches.epoch([np.arange(60)], 5):  # colours are changed later
             spans = [
                 one[:, :, channel].astype(int).max() - one[:, :, channel].min()
                 for one in pictures.numpy()
@@ -232,3 +236,42 @@ def test_strong_augmentation_changes_pictures_more_and_erases_from_some(photo_fo
             grey[batches] += sum(bool((picture.std(axis=2) == 0).mean() > 0.02) for picture in found.values())
     assert changed > 60  # of 72: some changes do nothing
     assert grey[strong] > grey[light] + 5
+
+
+def test_maps_of_several_shapes_come_in_groups_with_their_mirror_images():
+    rng = np.random.default_rng(0)
+    shapes = [(2, 3), (3, 2), (2, 3), (2, 2), (3, 2), (2, 3)]
+    plain = [rng.normal(size=(4, h, w)).astype(np.float16) for h, w in shapes]
+    maps, mirrored = (
+        FeatureMaps(
+            np.concatenate([one.ravel() for one in kind]),
+            np.cumsum([0, *(one.size for one in kind[:-1])]),
+            np.array(shapes),
+            4,
+            np.arange(6),
+            [],
+            0,
+        )
+        for kind in (plain, [-one for one in plain])
+    )
+    batches = FeatureBatches(maps, mirrored, np.eye(2, dtype=bool)[np.arange(6) % 2])
+    seen = set()
+    for seed in range(20):
+        (groups,) = batches.epoch([np.array([5, 1, 0, 3, 4])], seed)
+        assert [rows.tolist() for _, rows in groups] == [[5, 0], [1, 4], [3]]
+        for values, rows in groups:
+            for value, row in zip(values.numpy(), rows.tolist(), strict=True):
+                sign = 1 if (value == plain[row]).all() else -1
+                np.testing.assert_array_equal(value, sign * plain[row].astype(np.float32))
+                seen.add((row, sign))
+    assert len(seen) == 10
+
+
+def test_whole_pictures_come_in_groups(photo_folder):
+    images, preprocessing = read_folder(photo_folder), Preprocessing(32, "whole")
+    batches = PictureBatches(images, preprocessing, crop=None, workers=0)
+    (groups,) = batches.epoch([np.arange(18)[::-1]], 0)
+    assert sorted(row for _, rows in groups for row in rows) == list(range(18))
+    for pictures, rows in groups:
+        for picture, row in zip(pictures.numpy(), rows.tolist(), strict=True):
+            np.testing.assert_array_equal(picture, preprocessing.read(images, row))

@@ -47,7 +47,7 @@ def test_attention_goes_with_its_stream():
         ({"image_size": 16}, "image_size is 16; allowed is 32 to 1024"),
         ({"hidden": 0}, "hidden is 0"),
         ({"local_hidden": 0}, "local_hidden is 0"),
-        ({"fit": "stretch"}, "fit is 'stretch'; allowed are 'squash' and 'crop'"),
+        ({"fit": "stretch"}, "fit is 'stretch'; allowed are 'squash', 'crop'"),
         ({"objective": "doh-mixin"}, r"objective is 'doh-mixin'; allowed are .*did you mean doh-mixup\?"),
     ],
 )

@@ -52,7 +52,7 @@ def random_pictures(n, seed=0):
 )
 def test_a_head_computes_the_same_outside_pytorch(switches):
     head = make_head(**switches)
-    session = open_session(export_head(head, (DEPTH, 2, 3)), threads=1)
+    session = open_session(export_head(head, DEPTH), threads=1)
     for n in (1, 3):
         features = np.random.default_rng(n).normal(size=(n, DEPTH, 2, 3)).astype(np.float32)
         with torch.no_grad():
@@ -81,7 +81,7 @@ def test_a_whole_model_computes_the_same_outside_pytorch(backbone, frozen, tmp_p
         "fruit",
         {"seed": 3, "failures": [["a.jpg", "it is empty"]]},
     )
-    model = load_model(export_model(tmp_path / "model.onnx", frozen, head, (DEPTH, 2, 2), info))
+    model = load_model(export_model(tmp_path / "model.onnx", frozen, head, DEPTH, info))
     versions = {"ordhash": ordhash.__version__, "torch": torch.__version__}
     assert model.info == dataclasses.replace(info, training={**info.training, "versions": versions})
     session = open_session(model.graph, threads=1)
@@ -119,11 +119,11 @@ def test_a_backbone_computes_the_same_outside_pytorch(backbone, frozen):
 @pytest.mark.slow  # exports two backbones
 def test_the_same_weights_give_the_same_graph():
     head = make_head()
-    graph = export_head(head, (DEPTH, 2, 2))
-    assert export_head(make_head(), (DEPTH, 2, 2)) == graph
+    graph = export_head(head, DEPTH)
+    assert export_head(make_head(), DEPTH) == graph
     with torch.no_grad():
         head.global_stream.fc6.bias[0] += 1
-    assert export_head(head, (DEPTH, 2, 2)) != graph
+    assert export_head(head, DEPTH) != graph
 
 
 def test_an_exported_backbone_is_kept_and_used_again(backbone, frozen, tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_exporting_leaves_the_module_and_the_log_level_alone(backbone):
     before = weights_digest(backbone)
     level = logging.getLogger("torch.onnx").level
     head = make_head()
-    export_head(head, (DEPTH, 2, 2))
+    export_head(head, DEPTH)
     assert weights_digest(backbone) == before
     assert logging.getLogger("torch.onnx").level == level
     assert not any(part.training for part in head.modules())
@@ -190,3 +190,17 @@ def test_a_graph_says_nothing_of_the_machine_that_wrote_it(frozen):
     assert not any(node.metadata_props for node in model.graph.node)
     assert str(Path(torch.__file__).parent).encode() not in frozen.graph
     assert str(Path(__file__).parents[2]).encode() not in frozen.graph
+
+
+@pytest.mark.parametrize("stages", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_one_graph_serves_pictures_of_any_height_and_width(stages):
+    backbone = build_backbone("resnet10t", weights=None, image_size=SIZE, stages=stages, mirror=stages > 1)
+    frozen = export_backbone(backbone, Preprocessing(SIZE, "whole"), "resnet10t")
+    session = open_session(frozen.graph, threads=1)
+    for h, w in ((64, 64), (64, 96), (128, 64), (96, 160)):
+        pictures = np.random.default_rng(h + w).integers(0, 256, (2, h, w, 3), dtype=np.uint8)
+        with torch.no_grad():
+            expected = backbone(torch.from_numpy(pictures)).numpy()
+        (features,) = session.run(["features"], {"images": pictures})
+        assert features.shape == (2, expected.shape[1], h // 32, w // 32)
+        np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))

@@ -27,7 +27,7 @@ def test_familiarity_is_the_similarity_to_the_fifth_nearest_example():
 def test_a_graph_computes_the_same():
     rng = np.random.default_rng(1)
     gauge, head = FamiliarityGauge(features(rng, 20)), LinearHead(rng.normal(size=(4, 8)), np.zeros(4))
-    session = open_session(export_head(GaugedHead(head, gauge), (8, 2, 2)), threads=1)
+    session = open_session(export_head(GaugedHead(head, gauge), 8), threads=1)
     for n in (1, 3):
         maps = rng.random((n, 8, 2, 2)).astype(np.float32)
         (found,) = session.run(["familiarity"], {"features": maps})

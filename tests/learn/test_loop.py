@@ -40,7 +40,7 @@ def test_class_features_are_means_less_the_mean_of_all(batch_size, precision):
     labels = rng.random((21, 5)) < 0.4
     labels[:, 3] = False  # a class without images
     labels[:, 4] = np.arange(21) == 20
-    batches = FeatureBatches(FeatureMaps(values, np.arange(21), np.arange(21), [], 0), None, labels)
+    batches = FeatureBatches(FeatureMaps.of(values), None, labels)
     network = head(3, 5)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     found = class_means(features_of(network, batches, batch_size, fabric), batches.labels)
@@ -80,7 +80,7 @@ def test_the_learning_rate_of_every_step_with_and_without_an_interruption(warmup
     rng = np.random.default_rng(0)
     labels = np.eye(3, dtype=bool)[np.arange(size) % 3]
     batches = FeatureBatches(
-        FeatureMaps(rng.normal(size=(size, 3, 2, 2)).astype(np.float16), np.arange(size), np.arange(size), [], 0),
+        FeatureMaps.of(rng.normal(size=(size, 3, 2, 2)).astype(np.float16)),
         None,
         labels,
     )
@@ -128,7 +128,7 @@ def taught(fabric, name):
     """A head after two epochs on twelve maps of noise."""
     labels = np.eye(3, dtype=bool)[np.arange(12) % 3]
     values = np.random.default_rng(0).normal(size=(12, 3, 2, 2)).astype(np.float16)
-    batches = FeatureBatches(FeatureMaps(values, np.arange(12), np.arange(12), [], 0), None, labels)
+    batches = FeatureBatches(FeatureMaps.of(values), None, labels)
     spec = CodeSpec(8, 2 if name == "dpsh" else 4)
     network = HashingHead(3, 3, spec, hidden=4, use_local=False)
     settings = TrainConfig(epochs=2, batch_size=4, accelerator="cpu")

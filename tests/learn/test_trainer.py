@@ -54,9 +54,7 @@ def graphs(cache):
     """A backbone and a head in ONNX, of the shapes that TINY gives."""
     backbone = build_backbone(TINY.backbone, weights=None, image_size=64)
     head = HashingHead(96, 3, TINY.spec, hidden=16, local_hidden=16).eval()
-    return export_backbone(backbone, Preprocessing(64), TINY.backbone, cache / "backbones"), export_head(
-        head, (96, 2, 2)
-    )
+    return export_backbone(backbone, Preprocessing(64), TINY.backbone, cache / "backbones"), export_head(head, 96)
 
 
 @pytest.fixture
@@ -73,10 +71,10 @@ def learned(graphs, monkeypatch):
         digests.append(weights_digest(network))
         return dataclasses.replace(graphs[0], weights_id=digests[-1])
 
-    def head(network, shape):
-        assert shape == (96, 2, 2)
+    def head(network, depth):
+        assert depth == 96
         digests.append(weights_digest(network))
-        return export_head(network, shape) if isinstance(network, GaugedHead) else graphs[1]
+        return export_head(network, depth) if isinstance(network, GaugedHead) else graphs[1]
 
     monkeypatch.setattr(module, "export_backbone", backbone)
     monkeypatch.setattr("ordhash.learn.export.export_head", head)
@@ -119,7 +117,7 @@ def test_training_writes_a_model_that_an_encoder_reads(mode, photo_folder, tmp_p
     assert (training["mode"], training["images"], training["validation_images"]) == (mode, 12, 6)
     encoded = encoder.run(images)
     assert encoded.scores.shape == (18, 8, 4)
-    np.testing.assert_allclose(encoded.attention.sum(axis=(1, 2)), 1, rtol=1e-5)
+    np.testing.assert_allclose([one.sum() for one in encoded.attention], 1, rtol=1e-5)
 
     # The kept epoch is the one in the file: its validation mAP can be measured again from outside.
     _, validation = held_out(images, 0.34, 0)
@@ -870,3 +868,26 @@ def test_a_model_knows_what_is_unlike_the_images_that_it_learned_from(mode, tmp_
     assert encoder.run((255 * foreign).astype(np.uint8)).unlike.mean() > 0.5
     cached = Encoder(encoder.path, features=FeatureStore(tmp_path / "cache")).run(images)
     assert (cached.unlike != encoder.run(images).unlike).mean() < 0.02
+
+
+@pytest.mark.slow  # exports a backbone for any height and width, twice
+@pytest.mark.parametrize("mode", MODES)
+def test_whole_photographs_of_several_shapes_are_learned_and_encoded(mode, photo_folder, tmp_path, cache):
+    for number, path in enumerate(sorted(photo_folder.rglob("*.jpg"))[:9]):
+        with Image.open(path) as picture:
+            picture.resize([(96, 64), (64, 96), (150, 64)][number % 3]).save(path)
+    images = read_folder(photo_folder)
+    config = dataclasses.replace(TINY, fit="whole")
+    done = train(images, config, dataclasses.replace(FAST, mode=mode), out=tmp_path / "run", cache=cache)
+    found = Encoder(done.model).run(images)
+    shapes = {one.shape for one in found.attention}
+    assert {(2, 2), (2, 3), (3, 2), (2, 4)} <= shapes
+    assert found.failures == []
+    for one in found.attention:
+        assert one.sum() == pytest.approx(1, abs=1e-5)
+    stored = Encoder(done.model, features=FeatureStore(tmp_path / "features")).run(images)
+    np.testing.assert_allclose(stored.scores, found.scores, rtol=0, atol=0.05)
+    for one, other in zip(stored.attention, found.attention, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=0.02)
+    one_by_one = np.concatenate([Encoder(done.model).scores(images.subset([row])) for row in range(3)])
+    np.testing.assert_allclose(one_by_one, found.scores[:3], rtol=0, atol=1e-4)

@@ -12,6 +12,7 @@ import onnx.parser
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
@@ -20,17 +21,18 @@ from ordhash.model.features import FeatureStore, FrozenBackbone
 from ordhash.model.inference import Preprocessing, open_session
 
 ROW_BYTES = 2 * 5 * 4 * 4
+RECORD_BYTES = 28
 
 
 PREPROCESSING = Preprocessing(16)
 
 
 def backbone(seed=0, weight=None, preprocessing=PREPROCESSING):
-    """A convolution, of random weights unless one is given: 5 channels on 4 x 4 locations."""
+    """A convolution of stride 4, of random weights unless one is given: 5 channels."""
     model = onnx.parser.parse_model(
         """
         <ir_version: 9, opset_import: ["" : 18]>
-        tiny (uint8[n, h, w, 3] images) => (float[n, 5, 4, 4] features) {
+        tiny (uint8[n, h, w, 3] images) => (float[n, 5, a, b] features) {
             pixels = Cast <to = 1> (images)
             planes = Transpose <perm = [0, 3, 1, 2]> (pixels)
             features = Conv <strides = [4, 4]> (planes, weight)
@@ -63,7 +65,7 @@ def check(maps, images, frozen=BACKBONE):
     expected = direct(images, frozen)
     assert maps.failures == []
     assert maps.rows.tolist() == list(range(len(images)))
-    assert maps.shape == (5, 4, 4)
+    assert (maps.depth, maps.sides.tolist()) == (5, [[4, 4]] * len(images))
     np.testing.assert_array_equal(maps.read(np.arange(len(images))), expected.astype(np.float16).astype(np.float32))
 
 
@@ -71,7 +73,7 @@ def test_maps_are_those_of_a_direct_run(tmp_path):
     images = pictures(11)
     maps = FeatureStore(tmp_path).maps(images, BACKBONE, batch_size=4)
     assert (maps.computed, len(maps)) == (11, 11)
-    assert maps.store.dtype == np.float16
+    assert maps.values.dtype == np.float16
     assert maps.read([0]).dtype == np.float32
     check(maps, images)
 
@@ -102,7 +104,7 @@ def test_equal_pictures_are_computed_once_and_stand_where_they_stood(tmp_path):
     images = ImageSet(pictures(4).images[[3, 1, 3, 0, 1, 1, 2]])
     maps = FeatureStore(tmp_path).maps(images, BACKBONE, batch_size=2)
     assert maps.computed == 4
-    assert len(maps.store) == 4
+    assert len(maps.values) == 4 * ROW_BYTES // 2
     check(maps, images)
 
 
@@ -116,9 +118,34 @@ def test_read_and_batches_pick_what_was_asked_for(tmp_path):
     maps = FeatureStore(tmp_path).maps(images, BACKBONE)
     whole = maps.read(np.arange(6))
     np.testing.assert_array_equal(maps.read([4, 0, 4]), whole[[4, 0, 4]])
-    assert maps.read([]).shape == (0, 5, 4, 4)
-    assert [len(batch) for batch in maps.batches(4)] == [4, 2]
-    np.testing.assert_array_equal(np.concatenate(list(maps.batches(4))), whole)
+    assert len(maps.read([])) == len(maps.groups([])) == 0
+    ((positions, values),) = maps.groups([4, 0, 4])
+    assert positions.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(values, whole[[4, 0, 4]])
+    held = maps.in_memory()
+    assert held.values.dtype == np.float32
+    np.testing.assert_array_equal(held.read(np.arange(6)), whole)
+
+
+def test_pictures_of_several_shapes_have_maps_of_several_shapes(tmp_path):
+    frozen = backbone(preprocessing=Preprocessing(32, "whole"))
+    shapes = [(60, 40), (40, 60), (30, 30), (120, 80), (10, 90)]
+    rng = np.random.default_rng(0)
+    images = ImageSet([Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for w, h in shapes])
+    store = FeatureStore(tmp_path)
+    maps = store.maps(images, frozen, batch_size=2)
+    assert maps.sides.tolist() == [[8, 16], [16, 8], [8, 8], [8, 16], [16, 8]]
+    assert [(group.tolist(), values.shape) for group, values in maps.groups([4, 0, 1, 3])] == [
+        ([0, 2], (2, 5, 16, 8)),
+        ([1, 3], (2, 5, 8, 16)),
+    ]
+    wanted = [direct(images.subset([row]), frozen)[0].astype(np.float16) for row in range(5)]
+    for found in (maps, store.maps(images, frozen), maps.in_memory()):
+        for row, one in enumerate(wanted):
+            np.testing.assert_array_equal(found.stored([row])[0], one)
+    np.testing.assert_allclose(maps.pooled(), [one.mean(axis=(1, 2), dtype=np.float32) for one in wanted], rtol=1e-5)
+    assert store.maps(images, frozen).computed == 0
+    assert maps.subset([3, 1]).sides.tolist() == [[8, 16], [16, 8]]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +164,7 @@ def test_a_subset_has_the_maps_of_the_images_picked(tmp_path, picked, wanted):
     maps = FeatureStore(tmp_path).maps(ImageSet([b"x", *images[:2], b"", *images[2:]]), BACKBONE)
     assert maps.rows.tolist() == [1, 2, 4, 5]
     some = maps.subset(picked)
-    assert (len(some), some.shape) == (len(wanted), maps.shape)
+    assert (len(some), some.depth, some.sides.tolist()) == (len(wanted), maps.depth, maps.sides[: len(wanted)].tolist())
     assert some.rows.tolist() == [maps.rows[i] for i in wanted]
     assert (some.failures, some.computed) == ([], 0)
     np.testing.assert_array_equal(some.read(np.arange(len(some))), maps.read(wanted))
@@ -148,7 +175,7 @@ def test_a_subset_has_the_maps_of_the_images_picked(tmp_path, picked, wanted):
 def test_no_maps_have_a_subset(tmp_path):
     maps = FeatureStore(tmp_path).maps(ImageSet([b"x"]), BACKBONE)
     for nothing in ([], np.zeros(0, bool), np.zeros(0, int)):
-        assert (len(maps.subset(nothing)), maps.subset(nothing).shape) == (0, (5, 4, 4))
+        assert (len(maps.subset(nothing)), maps.subset(nothing).depth) == (0, 5)
 
 
 def test_pooled_is_the_mean_over_locations(tmp_path):
@@ -199,19 +226,10 @@ def test_no_usable_image_gives_no_maps_and_every_failure(tmp_path, bad_files, ki
     assert store.maps(pictures(5), BACKBONE).computed == 5 - others
 
 
-@pytest.mark.parametrize("declared", [True, False], ids=["shape in the graph", "no shape in the graph"])
-def test_no_maps_have_the_shape_of_those_that_would_be(tmp_path, declared):
-    frozen = BACKBONE
-    if not declared:
-        model = onnx.load_from_string(BACKBONE.graph)
-        for side in model.graph.output[0].type.tensor_type.shape.dim[1:]:
-            side.dim_param = "unknown"
-        frozen = dataclasses.replace(BACKBONE, graph=model.SerializeToString())
-    maps = FeatureStore(tmp_path).maps(ImageSet([b"x"]), frozen)
-    assert (maps.shape, maps.store.dtype) == ((5, 4, 4), np.float16)
-    assert maps.read([]).shape == (0, 5, 4, 4)
-    assert list(maps.batches()) == []
-    assert maps.pooled().shape == (0, 5)
+def test_no_maps_have_the_channels_of_those_that_would_be(tmp_path):
+    maps = FeatureStore(tmp_path).maps(ImageSet([b"x"]), BACKBONE)
+    assert (maps.depth, maps.values.dtype) == (5, np.float16)
+    assert maps.pooled().shape == maps.in_memory().pooled().shape == (0, 5)
 
 
 def test_maps_of_one_image_are_at_least_one(tmp_path):
@@ -272,31 +290,26 @@ def full(tmp_path_factory):
 @settings(deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     maps=st.one_of(st.none(), st.integers(0, 6 * ROW_BYTES)),
-    digests=st.one_of(st.none(), st.integers(0, 6 * 16)),
-    shape=st.sampled_from(["kept", "missing", "empty"]),
+    records=st.one_of(st.none(), st.integers(0, 6 * RECORD_BYTES)),
 )
-def test_an_interruption_costs_time_and_nothing_else(full, tmp_path, maps, digests, shape):
+def test_an_interruption_costs_time_and_nothing_else(full, tmp_path, maps, records):
     root = tmp_path / "copy"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(full, root)
     folder = root / BACKBONE.folder_name
-    for name, length in (("maps.f16", maps), ("digests", digests)):
+    for name, length in (("values.f16", maps), ("maps", records)):
         if length is None:
             (folder / name).unlink()
         else:
             (folder / name).write_bytes((folder / name).read_bytes()[:length])
-    if shape == "missing":
-        (folder / "shape").unlink()
-    elif shape == "empty":
-        (folder / "shape").write_text("")
-    complete = min((maps or 0) // ROW_BYTES, (digests or 0) // 16) if shape == "kept" else 0
+    complete = min((maps or 0) // ROW_BYTES, (records or 0) // RECORD_BYTES)
     images = ImageSet(np.concatenate([pictures(2, seed=1).images, pictures(6).images]))
     found = FeatureStore(root).maps(images, BACKBONE, batch_size=3)
     assert found.computed == 8 - complete
     check(found, images)
     assert FeatureStore(root).maps(images, BACKBONE).computed == 0
-    assert (folder / "maps.f16").stat().st_size == 8 * ROW_BYTES
-    assert (folder / "digests").stat().st_size == 8 * 16
+    assert (folder / "values.f16").stat().st_size == 8 * ROW_BYTES
+    assert (folder / "maps").stat().st_size == 8 * RECORD_BYTES
 
 
 def test_a_call_that_fails_midway_keeps_what_it_had(tmp_path):

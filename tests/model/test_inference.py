@@ -4,12 +4,14 @@ import time
 import numpy as np
 import onnx.parser
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
-from ordhash.model.inference import Preprocessing, open_session, output_shape, run_images
+from ordhash.model.inference import Preprocessing, grouped, open_session, run_images, run_in_groups
 
 # The mean colour of a picture, and the picture itself.
 GRAPH = onnx.parser.parse_model(
@@ -55,7 +57,7 @@ def test_no_images_no_batches(session):
 
 def test_outputs_come_in_the_order_asked_for(session):
     (batch,) = run_images(session, ["same", "mean"], pictures(2), FORM)
-    assert [values.shape for values in batch.outputs] == [(2, 8, 8, 3), (2, 3)]
+    assert [[value.shape for value in values] for values in batch.outputs] == [[(8, 8, 3)] * 2, [(3,)] * 2]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
@@ -75,7 +77,7 @@ def test_images_that_cannot_be_used_are_reported_in_their_batch(session, bad_fil
 
 def test_a_batch_of_bad_images_alone_has_no_outputs(session):
     (batch,) = run_images(session, ["mean"], ImageSet([b"", b"x"]), FORM)
-    assert (len(batch.rows), batch.outputs, len(batch.failures), batch.size) == (0, [], 2, 2)
+    assert (len(batch.rows), batch.outputs, len(batch.failures), batch.size) == (0, [[]], 2, 2)
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop"])
@@ -83,8 +85,9 @@ def test_a_mirrored_picture_is_mirrored_after_it_is_fitted(session, photo_folder
     images = ImageSet(sorted(photo_folder.rglob("*.jpg"))[:2])
     (plain,) = run_images(session, ["same"], images, Preprocessing(8, fit))
     (mirrored,) = run_images(session, ["same"], images, Preprocessing(8, fit, mirror=True))
-    np.testing.assert_array_equal(mirrored.outputs[0], plain.outputs[0][:, :, ::-1])
-    assert not np.array_equal(mirrored.outputs[0], plain.outputs[0])
+    for one, other in zip(mirrored.outputs[0], plain.outputs[0], strict=True):
+        np.testing.assert_array_equal(one, other[:, ::-1])
+        assert not np.array_equal(one, other)
 
 
 def test_one_picture_of_an_input_form(photo_folder):
@@ -146,18 +149,30 @@ def test_what_is_no_model_is_refused(content, tmp_path):
 def test_a_session_of_a_file(tmp_path):
     (tmp_path / "m.onnx").write_bytes(GRAPH)
     (batch,) = run_images(open_session(tmp_path / "m.onnx"), ["mean"], pictures(2), FORM)
-    assert batch.outputs[0][:, 0].tolist() == [0.0, 1.0]
+    assert [mean[0] for mean in batch.outputs[0]] == [0.0, 1.0]
 
 
-def test_the_shape_of_an_output_is_read_where_it_is_fixed_and_tried_where_it_is_not(session):
-    assert output_shape(session, "mean", FORM) == (3,)
-    assert output_shape(session, "same", FORM) == (8, 8, 3)
-    assert output_shape(session, "same", Preprocessing(5)) == (5, 5, 3)
+def test_inputs_of_any_shapes_keep_their_order(session):
+    rng = np.random.default_rng(0)
+    inputs = [rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in [(3, 4), (5, 2), (3, 4), (1, 1), (5, 2)]]
+    means, same = run_in_groups(session, ["mean", "same"], "images", inputs)
+    for one, mean, back in zip(inputs, means, same, strict=True):
+        np.testing.assert_array_equal(back, one)
+        np.testing.assert_allclose(mean, one.mean(axis=(0, 1)), rtol=1e-6)
+    assert run_in_groups(session, ["mean", "same"], "images", []) == [[], []]
 
 
-def test_a_shape_that_is_fixed_costs_no_run():
-    class Session:
-        def get_outputs(self):
-            return open_session(GRAPH).get_outputs()
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3))))
+def test_groups_are_all_positions_of_a_shape(shapes):
+    groups = grouped(shapes)
+    assert sorted(position for group in groups for position in group) == list(range(len(shapes)))
+    assert len({shapes[group[0]] for group in groups}) == len(groups) == len(set(shapes))
+    assert all({shapes[position] for position in group} == {shapes[group[0]]} for group in groups)
+    assert all(sorted(group) == group.tolist() for group in groups)
 
-    assert output_shape(Session(), "mean", FORM) == (3,)
+
+def test_whole_pictures_come_in_their_own_shapes(session):
+    images = ImageSet([Image.new("RGB", size, "red") for size in [(40, 30), (30, 40), (41, 30)]])
+    (batch,) = run_images(session, ["same"], images, Preprocessing(96, "whole"))
+    assert [picture.shape for picture in batch.pixels] == [(96, 128, 3), (128, 96, 3), (96, 128, 3)]
+    assert [value.shape for value in batch.outputs[0]] == [(96, 128, 3), (128, 96, 3), (96, 128, 3)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ class Part:
 
     Attributes:
         maps: Their feature maps.
-        pooled: The maps averaged over locations, (n, D, 1, 1); enough for a global stream.
+        pooled: The maps averaged over locations; enough for a global stream.
         labels: bool (n, n_classes), or pseudo labels, float32.
         images: The images.
     """
@@ -44,7 +43,7 @@ class Part:
 
     def averages(self) -> npt.NDArray[np.float32]:
         """Feature maps averaged over locations, float32 (n, D)."""
-        return self.pooled.read(np.arange(len(self.pooled)))[:, :, 0, 0]
+        return self.pooled.pooled()
 
     def seen(self, *, whole_maps: bool) -> FeatureMaps:
         """The network's input: whole maps or averages."""
@@ -104,9 +103,7 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
             pooled = maps.pooled()
             replace_file(path, lambda file: np.save(file, pooled))
         pooled = np.load(path, mmap_mode="r")
-        rows = np.arange(len(pooled))
-        one_place = dataclasses.replace(maps, store=pooled[:, :, None, None], positions=rows)
-        return Part(maps, one_place, labels_of(images), images)
+        return Part(maps, FeatureMaps.of(pooled[:, :, None, None], maps.rows), labels_of(images), images)
 
     return Prepared(
         protocol,

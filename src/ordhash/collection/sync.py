@@ -255,7 +255,7 @@ def take_files(
             errors += batch.failures
             if len(batch.rows) == 0:
                 continue
-            codes = OrdinalCodes.from_scores(batch.outputs[0]).packed()
+            codes = OrdinalCodes.from_scores(encoder.scores_in(batch.outputs)).packed()
             unlike = encoder.unlike_in(batch.outputs)
             for place, (row, picture) in enumerate(
                 zip(batch.rows.tolist(), encoder.pixels_of(batch, images), strict=True)

@@ -14,7 +14,7 @@ from ordhash.data.patterns import check_patterns
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
 from ordhash.data.remote import holds_images, read_location
-from ordhash.data.scaling import Fit, prepare
+from ordhash.data.scaling import STEP, Fit, check_fit, prepare
 from ordhash.data.tables import TABLES, is_table_name
 from ordhash.data.walking import CATALOGUE, is_image_name, is_walked, walk_images
 
@@ -25,6 +25,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "PROTOCOLS",
+    "STEP",
     "TABLES",
     "ClassFolders",
     "Decoders",
@@ -36,6 +37,7 @@ __all__ = [
     "PassedOver",
     "Protocol",
     "as_image_set",
+    "check_fit",
     "check_holds_images",
     "check_patterns",
     "class_folders",

@@ -1,8 +1,8 @@
-"""Scale an image to the square that a network takes."""
+"""Scale an image to what a network takes."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,23 +10,65 @@ from PIL import Image
 
 from ordhash.errors import InputError
 
-__all__ = ["Fit", "prepare"]
+__all__ = ["LONGEST", "STEP", "Fit", "check_fit", "prepare", "scaled_sides"]
 
-Fit: TypeAlias = Literal["squash", "crop"]
-"""How an image becomes square: the whole squeezed, or its middle square cropped."""
+Fit: TypeAlias = Literal["squash", "crop", "whole"]
+"""``squash`` squeezes an image into a square, ``crop`` cuts its middle square out, ``whole`` keeps its aspect."""
+
+STEP = 32
+"""Of ``whole``: sides are multiples of it, as those of the maps of most networks are a 32nd of the picture's."""
+
+LONGEST = 2
+"""Of ``whole``: the longer side at most, in shorter ones. What is longer is squeezed."""
+
+
+def check_fit(fit: str, size: int) -> None:
+    """Refuse what ``prepare`` cannot do.
+
+    Raises:
+        InputError: There is no such fit, or the size does not go with it.
+    """
+    if fit not in get_args(Fit):
+        raise InputError(f"fit is {fit!r}; allowed are 'squash', 'crop' and 'whole': choose one")
+    if size < 1:
+        raise InputError(f"size is {size}; allowed is a side of 1 pixel or more: try 224")
+    if fit == "whole" and size % STEP:
+        near = max(round(size / STEP), 1) * STEP
+        raise InputError(f"size is {size}; with fit 'whole' it must be a multiple of {STEP}: try {near}")
+
+
+def scaled_sides(width: int, height: int, size: int, fit: Fit) -> tuple[int, int]:
+    """Height and width of what ``prepare`` makes of an image.
+
+    Args:
+        width: Of the image.
+        height: Of the image.
+        size: Shorter side in pixels.
+        fit: How it is scaled.
+
+    >>> scaled_sides(400, 300, 320, "whole"), scaled_sides(300, 4000, 320, "whole"), scaled_sides(4, 3, 320, "crop")
+    ((320, 416), (640, 320), (320, 320))
+    """
+    if fit != "whole":
+        return size, size
+    longer = max(width, height) / min(width, height) * size
+    side = min(round(longer / STEP) * STEP, LONGEST * size)
+    return (size, side) if width >= height else (side, size)
 
 
 def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
-    """Scale an image to the square that a network takes, bicubic with antialiasing.
+    """Scale an image to what a network takes, bicubic with antialiasing.
 
     Args:
         image: Mode RGB, as [open_rgb][ordhash.data.open_rgb] returns it.
-        size: Side of the square in pixels.
-        fit: ``squash`` scales the whole picture; ``crop`` scales its middle square. Pixels just outside the
-            square contribute to those at its edge, as if the whole picture were scaled and then cropped.
+        size: Shorter side in pixels.
+        fit: ``squash`` scales the whole picture to a square; ``crop`` scales its middle square, where pixels just
+            outside the square contribute to those at its edge, as if the whole picture were scaled and then cropped;
+            ``whole`` scales the whole picture and keeps its aspect, but for rounding to multiples of ``STEP`` and for
+            pictures longer than ``LONGEST`` to 1.
 
     Returns:
-        uint8 (size, size, 3).
+        uint8 (size, size, 3), or (h, w, 3) as ``scaled_sides`` says.
 
     Raises:
         InputError: ``image`` is not RGB, or an option is not allowed.
@@ -36,16 +78,13 @@ def prepare(image: Image.Image, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
     """
     if image.mode != "RGB":
         raise InputError(f"the image has mode {image.mode}; allowed is RGB: open it with open_rgb")
-    if size < 1:
-        raise InputError(f"size is {size}; allowed is a side of 1 pixel or more: try 224")
+    check_fit(fit, size)
     width, height = image.size
-    if fit == "squash":
-        box = (0, 0, width, height)
-    elif fit == "crop":
+    box = (0, 0, width, height)
+    if fit == "crop":
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
         box = (left, top, left + side, top + side)
-    else:
-        raise InputError(f"fit is {fit!r}; allowed are 'squash' and 'crop': choose one")
+    rows, columns = scaled_sides(width, height, size, fit)
     # np.array, not asarray: a view of Pillow's memory is read-only, and the next library would warn.
-    return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+    return np.array(image.resize((columns, rows), Image.Resampling.BICUBIC, box=box))

@@ -48,7 +48,7 @@ def attention_overlay(picture: Image.Image, attention: npt.NDArray[np.floating[A
 def draw_results(
     path: Path,
     queries: ImageSet,
-    attention: npt.NDArray[np.floating[Any]],
+    attention: Sequence[npt.NDArray[np.floating[Any]]],
     database: ImageSet,
     found: npt.NDArray[np.int64],
     relevant: npt.NDArray[np.bool_],
@@ -60,7 +60,7 @@ def draw_results(
     Args:
         path: A PNG.
         queries: q images with labels.
-        attention: float (q, h, w).
+        attention: q maps, float (h, w).
         database: Images that were searched.
         found: int (q, k), rows of the database, best first.
         relevant: bool (q, k), whether what was found is right.

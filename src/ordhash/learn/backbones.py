@@ -2,7 +2,7 @@
 
 ``alexnet``, which timm lacks, and ``vgg16`` are the convolutions of [trunks][ordhash.learn.trunks].
 
-A backbone takes pictures uint8 (n, size, size, 3); normalisation is its first layer, so that no caller can get it
+A backbone takes pictures uint8 (n, h, w, 3); normalisation is its first layer, so that no caller can get it
 wrong.
 """
 
@@ -102,7 +102,7 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features float (n, D, h, w) of pictures uint8 (n, size, size, 3)."""
+        """Features float (n, D, h, w) of pictures uint8 (n, H, W, 3)."""
         normalised = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
         features = self._maps(normalised)
         if self.mirror and not self.training:
@@ -116,7 +116,7 @@ class Backbone(nn.Module):
             features: Tensor = network.forward_features(normalised)
             return features
         last, earlier = network.forward_intermediates(normalised, indices=sorted(self.stages))
-        return torch.cat([last, *(_averaged(maps, last.shape[2]) for maps in reversed(earlier))], dim=1)
+        return torch.cat([last, *(_averaged(maps, last) for maps in reversed(earlier))], dim=1)
 
     def extra_repr(self) -> str:
         """Settings; part of the weights digest."""
@@ -133,9 +133,9 @@ class Backbone(nn.Module):
         return {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
 
 
-def _averaged(maps: Tensor, size: int) -> Tensor:
-    """Average-pool maps (n, D, h, h) to (n, D, size, size)."""
-    height = maps.shape[2]
+def _averaged(maps: Tensor, last: Tensor) -> Tensor:
+    """Average-pool maps (n, D, H, W) to the h and w of the last map."""
+    height, size = maps.shape[2], last.shape[2]
     side = -(-height // size)
     if -(-height // side) == size:
         return functional.avg_pool2d(maps, side, ceil_mode=True)

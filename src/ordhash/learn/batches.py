@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,11 @@ from torchvision.transforms import v2
 
 from ordhash.data import ImageSet, open_rgb
 from ordhash.errors import InputError
-from ordhash.model import FeatureMaps, Preprocessing
+from ordhash.model import FeatureMaps, Preprocessing, grouped
 
 Rows = npt.NDArray[np.intp]
+Group: TypeAlias = tuple[Tensor, Rows]
+"""Inputs of one shape, and their rows."""
 
 _KEPT_IN_MEMORY = 4 << 30  # bytes of feature maps
 _ERASED = 0.25  # probability of erasing a rectangle, with strong augmentation
@@ -26,7 +28,7 @@ _GREY = 127  # close to zero after normalisation
 _COLOURS = (0.7, 1.3)  # brightness, contrast and saturation of augmented pictures, as factors
 _LUMINANCE = (0.2989, 0.587, 0.114)
 
-__all__ = ["Batches", "FeatureBatches", "PictureBatches", "Share", "coloured", "epoch_order"]
+__all__ = ["Batches", "FeatureBatches", "Group", "PictureBatches", "Share", "coloured", "epoch_order"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class Batches(Protocol):
         """Number of training images."""
         ...
 
-    def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
-        """Yield the inputs and rows of every batch in ``order``, augmented from ``seed``."""
+    def epoch(self, order: list[Rows], seed: int) -> Iterator[list[Group]]:
+        """Yield the inputs of every batch in ``order``, augmented from ``seed``, in a group for every shape."""
         ...
 
-    def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
-        """Finish a batch from ``epoch`` on the network's device, where that is faster."""
+    def on_device(self, inputs: Tensor, rows: Rows, seed: int) -> Tensor:
+        """Finish a group from ``epoch`` on the network's device, where that is faster."""
         ...
 
 
@@ -91,28 +93,28 @@ class FeatureBatches:
 
     def __init__(self, maps: FeatureMaps, mirrored: FeatureMaps | None, labels: npt.NDArray[Any]) -> None:
         sets = [maps] if mirrored is None else [maps, mirrored]
-        float_bytes = sum(4 * len(part) * math.prod(part.shape) for part in sets)
+        float_bytes = sum(4 * int(part.sizes.sum()) for part in sets)
         # If they fit in memory, read and convert to float32 once: per batch it takes as long as the network itself.
-        self._read: list[Callable[[Rows], npt.NDArray[np.float32]]] = [
-            part.read(np.arange(len(part))).__getitem__ if float_bytes <= _KEPT_IN_MEMORY else part.read
-            for part in sets
-        ]
+        self._sets = [part.in_memory() for part in sets] if float_bytes <= _KEPT_IN_MEMORY else sets
         self.maps = maps
         self.labels = torch.from_numpy(labels.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
+    def epoch(self, order: list[Rows], seed: int) -> Iterator[list[Group]]:
         """See ``Batches``."""
         flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
         for rows in order:
-            values = self._read[0](rows)
-            if len(self._read) > 1 and flipped[rows].any():
-                values[flipped[rows]] = self._read[1](rows[flipped[rows]])
-            yield torch.from_numpy(values), rows
+            groups: list[Group] = []
+            for group, values in self._sets[0].groups(rows):
+                chosen = rows[group]
+                if len(self._sets) > 1 and flipped[chosen].any():
+                    values[flipped[chosen]] = self._sets[1].read(chosen[flipped[chosen]])
+                groups.append((torch.from_numpy(values), chosen))
+            yield groups
 
-    def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
+    def on_device(self, inputs: Tensor, rows: Rows, seed: int) -> Tensor:
         """See ``Batches``; nothing to do."""
         return inputs
 
@@ -153,7 +155,7 @@ class _Pictures(Dataset[Tensor]):
 
 
 class PictureBatches:
-    """Pictures uint8 (b, size, size, 3), decoded, cropped and mirrored at random in worker processes.
+    """Pictures uint8 (b, h, w, 3), decoded, cropped and mirrored at random in worker processes.
 
     Colour jitter runs on the network's device: it takes as long as everything else together, and a GPU has time for it.
 
@@ -179,6 +181,7 @@ class PictureBatches:
             batch_sampler=self._batches,
             num_workers=workers,
             persistent_workers=workers > 0,  # starting them takes longer than a short epoch
+            collate_fn=_in_groups,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # keeps seeding of workers out of the training's random state
         )
@@ -186,17 +189,24 @@ class PictureBatches:
     def __len__(self) -> int:
         return len(self.images)
 
-    def epoch(self, order: list[npt.NDArray[np.intp]], seed: int) -> Iterator[tuple[Tensor, npt.NDArray[np.intp]]]:
+    def epoch(self, order: list[Rows], seed: int) -> Iterator[list[Group]]:
         """See ``Batches``."""
         self._batches[:] = [[(seed, row) for row in rows.tolist()] for rows in order]
-        yield from zip(self._loader, order, strict=True)
+        for groups, rows in zip(self._loader, order, strict=True):
+            yield [(pictures, rows[group]) for pictures, group in groups]
 
-    def on_device(self, inputs: Tensor, rows: npt.NDArray[np.intp], seed: int) -> Tensor:
+    def on_device(self, inputs: Tensor, rows: Rows, seed: int) -> Tensor:
         """See ``Batches``."""
         if not self._augment:
             return inputs
         drawn = [np.random.default_rng(_seed_of(seed, row)).uniform(*_COLOURS, 3) for row in rows.tolist()]
         return coloured(inputs, torch.tensor(np.array(drawn), dtype=torch.float32, device=inputs.device))
+
+
+def _in_groups(pictures: Sequence[Tensor]) -> list[Group]:
+    """Pictures of a batch, stacked where they have the same shape, and which of them they are."""
+    groups = grouped([tuple(picture.shape) for picture in pictures])
+    return [(torch.stack([pictures[place] for place in group]), group) for group in groups]
 
 
 def _seed_of(seed: int, row: int) -> int:

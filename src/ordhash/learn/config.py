@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ordhash.codes import CodeSpec
+from ordhash.data import Fit, check_fit
 from ordhash.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ class DOHConfig:
         objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
         backbone: A timm name, or ``alexnet``; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no download.
         weights: ``pretrained``, a weights file for the backbone, or None for random weights.
-        image_size: Side of the backbone's square input, in pixels.
+        image_size: Shorter side of what the backbone sees, in pixels.
         stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
             before it, which carry more texture and parts.
         mirror: Whether to average features over a picture and its mirror image: better codes at twice the cost.
-        fit: ``squash`` uses the whole photograph, ``crop`` its centre square.
+        fit: ``squash`` uses the whole photograph, squeezed into a square, ``crop`` its centre square, ``whole`` the
+            whole photograph in its own aspect.
         hidden: Width of the global stream (fc6, fc7).
         local_hidden: Channels of the local stream (conv6, conv7).
         use_global: Whether to use the global stream.
@@ -58,7 +60,7 @@ class DOHConfig:
     image_size: int = 160
     stages: int = 1
     mirror: bool = False
-    fit: Literal["squash", "crop"] = "squash"
+    fit: Fit = "squash"
     hidden: int = 1024
     local_hidden: int = 128
     use_global: bool = True
@@ -84,8 +86,7 @@ class DOHConfig:
         _check_range("stages", self.stages, 1, 16)
         _check_range("hidden", self.hidden, 1, 65536)
         _check_range("local_hidden", self.local_hidden, 1, 65536)
-        if self.fit not in ("squash", "crop"):
-            raise InputError(f"fit is {self.fit!r}; allowed are 'squash' and 'crop'")
+        check_fit(self.fit, self.image_size)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; the objective becomes its name and settings."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 import ordhash
+from ordhash.data import STEP
 from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.familiarity import GaugedHead
-from ordhash.model import FrozenBackbone, ModelInfo, Preprocessing, save_model
+from ordhash.learn.padding import with_fixed_padding
+from ordhash.model import MAX_SIDE, FrozenBackbone, ModelInfo, Preprocessing, save_model
 from ordhash.support import replace_file
 
 __all__ = ["export_backbone", "export_head", "export_model", "exported_backbone", "to_onnx", "weights_digest"]
@@ -38,14 +42,19 @@ def export_backbone(
         backbone: In evaluation mode.
         preprocessing: How pictures are prepared.
         name: Name of the backbone.
-        cache: Folder of exported graphs, because an export takes about 15 seconds; None does not cache.
+        cache: Folder of exported graphs, because an export takes about 15 seconds, and a minute if height and width
+            are free; None does not cache.
     """
     weights_id = weights_digest(backbone)
-    kept = cache / f"{name}-{preprocessing.size}-{weights_id}.onnx" if cache else None
+    free = preprocessing.fit == "whole"
+    kept = cache / f"{name}-{'any' if free else preprocessing.size}-{weights_id}.onnx" if cache else None
     if kept and kept.exists():
         return FrozenBackbone(kept.read_bytes(), preprocessing, name, weights_id)
     example = torch.zeros(2, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
-    graph = to_onnx(backbone, example, "images", ["features"])
+    if free:
+        graph = to_onnx(with_fixed_padding(backbone), example, "images", ["features"], {1: STEP, 2: STEP})
+    else:
+        graph = to_onnx(backbone, example, "images", ["features"])
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
         replace_file(kept, lambda file: file.write(graph))
@@ -81,22 +90,22 @@ class _HeadForExport(nn.Module):
         return (output.scores, output.attention, *more)
 
 
-def export_head(head: nn.Module, shape: tuple[int, int, int]) -> bytes:
+def export_head(head: nn.Module, depth: int) -> bytes:
     """Export a head as a graph ``features`` -> ``scores``, ``attention`` and, of a GaugedHead, ``familiarity``.
 
     Args:
         head: A module that returns a HeadOutput, in evaluation mode.
-        shape: (D, h, w) of its features.
+        depth: D, channels of its features.
     """
     outputs = ["scores", "attention", *(["familiarity"] if isinstance(head, GaugedHead) else [])]
-    return to_onnx(_HeadForExport(head).eval(), torch.zeros(2, *shape), "features", outputs)
+    return to_onnx(_HeadForExport(head).eval(), torch.zeros(2, depth, 3, 4), "features", outputs, {2: 1, 3: 1})
 
 
 def export_model(
     path: Path,
     frozen: FrozenBackbone,
     head: nn.Module,
-    shape: tuple[int, int, int],
+    depth: int,
     info: ModelInfo,
 ) -> Path:
     """Write a model file.
@@ -105,15 +114,21 @@ def export_model(
         path: The file, ``.onnx``.
         frozen: Graph of the backbone.
         head: A module that returns a HeadOutput, in evaluation mode; a GaugedHead if ``info`` has a familiarity.
-        shape: (D, h, w) of its features.
+        depth: D, channels of its features.
         info: Metadata; the versions of ordhash and PyTorch are added to its ``training``.
     """
     versions = {"ordhash": ordhash.__version__, "torch": torch.__version__}
     info = dataclasses.replace(info, training={**info.training, "versions": versions})
-    return save_model(path, frozen, export_head(head, shape), info)
+    return save_model(path, frozen, export_head(head, depth), info)
 
 
-def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: list[str]) -> bytes:
+def to_onnx(
+    module: nn.Module,
+    example: Tensor,
+    input_name: str,
+    output_names: list[str],
+    free: Mapping[int, int] = MappingProxyType({}),
+) -> bytes:
     """Export a module as an ONNX graph with a variable batch size.
 
     Args:
@@ -121,7 +136,12 @@ def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: l
         example: An input; its first dimension is the batch.
         input_name: Name of the input.
         output_names: Names of the outputs.
+        free: Other dimensions of the input that vary, and what they are multiples of.
     """
+    varying = {0: torch.export.Dim("n")}
+    for axis, step in free.items():
+        length = torch.export.Dim(f"side{axis}", max=MAX_SIDE // step)
+        varying[axis] = step * length if step > 1 else length
     # The exporter logs internals as warnings (a missing torchaudio, for instance) that do not concern the user.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -133,7 +153,7 @@ def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_names: l
             dynamo=True,
             input_names=[input_name],
             output_names=output_names,
-            dynamic_shapes=({0: torch.export.Dim("n")},),
+            dynamic_shapes=(varying,),
             verbose=False,
         )
     finally:

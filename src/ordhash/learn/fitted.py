@@ -21,6 +21,7 @@ Lazebnik, CVPR 2011), which is the case K = 2.
 
 from __future__ import annotations
 
+import itertools
 from typing import cast
 
 import numpy as np
@@ -156,7 +157,7 @@ def rescale(
     network.eval()
     with torch.inference_mode():
         found = []
-        for inputs, _ in batches.epoch(order, 0):
+        for inputs, _ in itertools.chain.from_iterable(batches.epoch(order, 0)):
             with fabric.autocast():
                 found.append(network(inputs.to(fabric.device)).scores.float())
         scores = torch.cat(found)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,13 +160,13 @@ def fit(
     learner = _Learner(network, loss, head.learned.n_segments, fabric)
     if head.fitted is not None:
         refit(network, head.fitted, batches, targets, settings, fabric)
-    groups = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
+    parts = [{"params": [*head.parameters(), *loss.parameters()], "lr": settings.learning_rate}]
     if isinstance(network, HashingNetwork):
-        groups.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
+        parts.append({"params": list(network.backbone.parameters()), "lr": settings.backbone_learning_rate})
     scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
     # Fused is faster, but it does not allow clipping 16-bit gradients.
     fused = fabric.device.type == "cpu" and not scaled
-    adamw = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
+    adamw = torch.optim.AdamW(parts, weight_decay=settings.weight_decay, fused=fused)
     model, optimizer = fabric.setup(learner, adamw)
     if run.out:
         state.load(run.out, fabric, learner, optimizer, overwrite=run.overwrite)
@@ -184,10 +185,13 @@ def fit(
             sums: dict[str, Tensor] = {}
             overflow = torch.zeros((), dtype=torch.bool, device=fabric.device)
             order = epoch_order(len(batches), settings.batch_size, seed, share)
-            for inputs, rows in batches.epoch(order, seed):
-                inputs = batches.on_device(inputs.to(fabric.device), rows, seed)
-                inputs, labels = objective.blend(inputs, targets[rows].to(fabric.device))
-                terms = model(inputs, labels)
+            for batch in batches.epoch(order, seed):
+                groups = [
+                    (batches.on_device(inputs.to(fabric.device), rows, seed), targets[rows].to(fabric.device))
+                    for inputs, rows in batch
+                ]
+                inputs, labels = zip(*(objective.blend(*group) for group in groups), strict=True)
+                terms = model(inputs, torch.cat(labels))
                 fabric.backward(torch.stack(list(terms.values())).sum())
                 norm = fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
                 optimizer.step()
@@ -306,16 +310,18 @@ class _Learner(nn.Module):
         self.loss = loss
         self._fabric = fabric
 
-    def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        output: HeadOutput = self.network(inputs)
-        parts = [output.scores[:, : self.n_learned], *output.class_logits, output.attention]
+    def forward(self, inputs: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        outputs: list[HeadOutput] = [self.network(group) for group in inputs]
+        scores = torch.cat([output.scores for output in outputs])
+        logits = [torch.cat(layer) for layer in zip(*(output.class_logits for output in outputs), strict=True)]
+        parts = [scores[:, : self.n_learned], *logits]
         if self._fabric.world_size > 1:
             # Pairs are formed over the batches of all processes, so the result does not depend on their number.
             gathered = [self._fabric.all_gather(part, sync_grads=True) for part in (*parts, labels)]
             *parts, labels = (part.flatten(0, 1) for part in gathered)  # type: ignore[union-attr]
-        with torch.autocast(inputs.device.type, enabled=False):
-            scores, *logits, attention = (part.float() for part in parts)
-            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits), attention), labels)
+        with torch.autocast(labels.device.type, enabled=False):
+            scores, *logits = (part.float() for part in parts)
+            terms: dict[str, Tensor] = self.loss(HeadOutput(scores, tuple(logits)), labels)
         # Class layers that the objective does not use get a zero gradient: with several processes, a parameter without
         # a gradient is an error.
         name = next(iter(terms))

@@ -37,14 +37,14 @@ class HeadOutput:
     Attributes:
         scores: float32 (n, n_segments, arity), the rank correlation space z = z_g + z_l.
         class_logits: float32 (n, n_classes) of every active stream, global first.
-        attention: float32 (n, h, w), sums to 1 over (h, w); uniform without attention.
+        attention: float32 (n, h, w), sums to 1 over (h, w); uniform without attention. None inside a training.
         features: float32 (n, D), the head's input averaged over locations; None from a shallow head.
         familiarity: float32 (n,), see [FamiliarityGauge][ordhash.learn.familiarity.FamiliarityGauge]; None without one.
     """
 
     scores: Tensor
     class_logits: tuple[Tensor, ...]
-    attention: Tensor
+    attention: Tensor | None = None
     features: Tensor | None = None
     familiarity: Tensor | None = None
 
@@ -274,7 +274,7 @@ class HashingNetwork(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> HeadOutput:
-        """HeadOutput of pictures, uint8 (n, size, size, 3)."""
+        """HeadOutput of pictures, uint8 (n, h, w, 3)."""
         output: HeadOutput = self.head(self.backbone(images))
         return output
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ordhash.errors import DataError
-from ordhash.learn.batches import Batches, PictureBatches, Share
+from ordhash.learn.batches import Batches, Group, PictureBatches, Share
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
 from ordhash.model import FeatureMaps
 
 __all__ = ["averages_of", "features_of", "scores_of"]
+
+_AT_ONCE = 64
 
 
 def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
@@ -33,7 +36,7 @@ def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_s
     order = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
     features: Tensor | None = None
     with torch.inference_mode():
-        for inputs, rows in batches.epoch(order, 0):
+        for inputs, rows in itertools.chain.from_iterable(batches.epoch(order, 0)):
             with fabric.autocast():
                 part = network(inputs.to(fabric.device)).features
             if features is None:
@@ -63,10 +66,15 @@ def _outputs_of(
     network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric, part: Callable[[HeadOutput], Any]
 ) -> npt.NDArray[np.float32]:
     network.eval()
+    groups: Iterator[Group]
+    order = [np.arange(start, min(start + _AT_ONCE, len(inputs))) for start in range(0, len(inputs), _AT_ONCE)]
     if isinstance(inputs, FeatureMaps):
-        parts = (torch.from_numpy(values) for values in inputs.batches())
+        groups = ((torch.from_numpy(maps), rows[group]) for rows in order for group, maps in inputs.groups(rows))
     else:
-        order = [np.arange(start, min(start + 64, len(inputs))) for start in range(0, len(inputs), 64)]
-        parts = (pictures for pictures, _ in inputs.epoch(order, 0))
+        groups = itertools.chain.from_iterable(inputs.epoch(order, 0))
+    rows, values = [], []
     with torch.inference_mode(), fabric.autocast():
-        return np.concatenate([part(network(some.to(fabric.device))).float().cpu().numpy() for some in parts])
+        for some, which in groups:
+            rows.append(which)
+            values.append(part(network(some.to(fabric.device))).float().cpu().numpy())
+    return np.concatenate(values)[np.argsort(np.concatenate(rows))]

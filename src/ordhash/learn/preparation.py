@@ -33,7 +33,7 @@ class TrainingData:
         images: The training images, without unreadable and held-out ones.
         batches: The same images as network inputs.
         held: Validation images, which choose the epoch.
-        shape: D, h, w of a feature map.
+        depth: D, channels of a feature map.
         last_channels: Number of channels of the backbone's last map, which come first.
         fineness: As in [Task][ordhash.learn.objectives.Task].
         failures: Images that cannot be used.
@@ -42,7 +42,7 @@ class TrainingData:
     images: ImageSet
     batches: Batches
     held: Validation
-    shape: tuple[int, int, int]
+    depth: int
     last_channels: int
     fineness: float = 0.0
     failures: list[ImageError] = field(default_factory=list)
@@ -80,7 +80,7 @@ def prepare_pictures(
         images: Training images with labels.
         validation: Images that choose the epoch; None holds out some of ``images``.
         settings: How to train.
-        backbone: Gives the shape of the feature maps.
+        backbone: Gives the channels of the feature maps.
         preprocessing: How pictures are prepared.
         progress: Whether to show bars.
 
@@ -99,13 +99,9 @@ def prepare_pictures(
     batches = PictureBatches(images, preprocessing, crop=crop, workers=settings.workers, strong=settings.strong_augment)
     held = PictureBatches(validation, preprocessing, crop=None, workers=settings.workers)
     with torch.inference_mode():
-        depth, height, width = backbone(
-            torch.zeros(1, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
-        ).shape[1:]
+        depth = backbone(torch.zeros(1, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)).shape[1]
     labels = labels_of(validation) if len(validation) else np.zeros((0, batches.labels.shape[1]), dtype=bool)
-    return TrainingData(
-        images, batches, Validation(held, labels), (depth, height, width), backbone.last_channels, failures=failures
-    )
+    return TrainingData(images, batches, Validation(held, labels), depth, backbone.last_channels, failures=failures)
 
 
 def prepare_features(
@@ -191,4 +187,4 @@ def feature_data(
     none = np.zeros((0, labels.shape[1]), dtype=bool)
     truth = labels_of(validation.images) if len(validation.images) else none
     batches = FeatureBatches(maps, mirrored, labels)
-    return TrainingData(images, batches, Validation(validation.maps, truth), maps.shape, last_channels, fineness)
+    return TrainingData(images, batches, Validation(validation.maps, truth), maps.depth, last_channels, fineness)

@@ -180,7 +180,7 @@ class TrainedNetwork:
             the training device.
         backbone: The backbone, also part of a whole network.
         preprocessing: How its pictures are prepared.
-        feature_shape: D, h, w of its feature maps.
+        depth: D, channels of its feature maps.
         objective: The objective chosen for these images and features.
         state: Kept epoch, its quality, the history.
         images: The training images; without labels if none were used.
@@ -195,7 +195,7 @@ class TrainedNetwork:
     network: HashingHead | HashingNetwork
     backbone: Backbone
     preprocessing: Preprocessing
-    feature_shape: tuple[int, int, int]
+    depth: int
     objective: Objective
     state: TrainingState
     images: ImageSet
@@ -244,7 +244,7 @@ def train_network(
         network,
         backbone,
         preprocessing,
-        data.shape,
+        data.depth,
         lesson.objective,
         run.state,
         data.images,
@@ -280,7 +280,7 @@ def fit_network(
         )  # fmt: skip
         objective = find_objective(config.objective)
         head = configured_head(
-            config, data.shape[0], n_classes, multilabel=multilabel,
+            config, data.depth, n_classes, multilabel=multilabel,
             n_fitted=objective.fitted_segments(task), fitted_channels=data.last_channels,
         )  # fmt: skip
         network = head if backbone is None else HashingNetwork(backbone, head)
@@ -331,7 +331,7 @@ def _described(
 def _gauged(trained: TrainedNetwork, run: TrainingRun) -> tuple[FamiliarityGauge, Familiarity] | None:
     """Which pictures are unlike the training images; None where there are too few to tell."""
     network, held, batches = trained.network, trained.held, trained.batches
-    rows, others = sampled_examples(len(trained.images), trained.feature_shape[0], run.settings.seed)
+    rows, others = sampled_examples(len(trained.images), trained.depth, run.settings.seed)
     if not len(rows):
         return None
     held_averages = averages_of(network, held.inputs, run.fabric)
@@ -360,7 +360,7 @@ def _write_model(
     info, whole = dataclasses.replace(info, weights_id=frozen.weights_id), head
     if gauged is not None:
         whole, info = GaugedHead(head, gauged[0]), dataclasses.replace(info, familiarity=gauged[1])
-    export_model(path, frozen, whole, trained.feature_shape, info)
+    export_model(path, frozen, whole, trained.depth, info)
 
 
 def _finished(out: Path, digest: str) -> TrainResult | None:

@@ -5,7 +5,7 @@ from ordhash.model.encoder import Encoded, Encoder
 from ordhash.model.familiarity import Familiarity
 from ordhash.model.features import FeatureMaps, FeatureStore, FrozenBackbone
 from ordhash.model.file import MODEL_FILE, Model, load_model, recorded_model, save_model
-from ordhash.model.inference import Preprocessing
+from ordhash.model.inference import MAX_SIDE, Preprocessing, grouped
 from ordhash.model.info import ModelInfo
 from ordhash.model.quantization import quantize
 from ordhash.model.staleness import (
@@ -21,6 +21,7 @@ from ordhash.model.staleness import (
 __all__ = [
     "GENERAL",
     "LEAST_LEARNED_FROM",
+    "MAX_SIDE",
     "MODEL_FILE",
     "MOST_LEARNED_FROM",
     "SYMBOL_SHARES",
@@ -34,6 +35,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Preprocessing",
+    "grouped",
     "learned_from",
     "load_model",
     "quantize",

@@ -17,7 +17,7 @@ from ordhash.data import Images, ImageSet, as_image_set
 from ordhash.errors import ImageError
 from ordhash.model.features import FeatureStore, FrozenBackbone
 from ordhash.model.file import Model, load_model
-from ordhash.model.inference import Batch, open_session, output_shape, run_images
+from ordhash.model.inference import Batch, open_session, run_images, run_in_groups
 from ordhash.model.info import ModelInfo
 from ordhash.support import available_cores, progress_bar
 
@@ -35,20 +35,21 @@ class Encoded:
     Attributes:
         rows: Positions of the usable images in what was given, int (m,), ascending.
         scores: float32 (m, n_segments, arity).
-        attention: float32 (m, h, w), sums to 1 over (h, w).
+        attention: m maps float32 (h, w), each adding up to 1; h and w follow the shape of the picture if ``fit`` is
+            ``whole``.
         failures: The images that could not be used, and why.
         model_id: The model.
-        pixels: uint8 (m, size, size, 3), what the network saw; None unless requested.
+        pixels: m pictures uint8 (h, w, 3), what the network saw; None unless requested.
         unlike: bool (m,), whether an image is unlike anything that the model learned from; None where the model cannot
             tell.
     """
 
     rows: npt.NDArray[np.intp]
     scores: Scores
-    attention: npt.NDArray[np.float32]
+    attention: list[npt.NDArray[np.float32]]
     failures: list[ImageError]
     model_id: str
-    pixels: npt.NDArray[np.uint8] | None = None
+    pixels: list[npt.NDArray[np.uint8]] | None = None
     unlike: npt.NDArray[np.bool_] | None = None
 
     @property
@@ -141,28 +142,35 @@ class Encoder:
         """
         wanted = as_image_set(images)
         rows: list[npt.NDArray[np.intp]] = [np.zeros(0, np.intp)]
-        parts: list[list[npt.NDArray[Any]]] = []
+        outputs: list[list[npt.NDArray[Any]]] = [[] for _ in self._model.outputs]
         failures: list[ImageError] = []
-        size = self.info.preprocessing.size
-        seen = [np.zeros((0, size, size, 3), np.uint8)]
+        seen: list[npt.NDArray[np.uint8]] = []
         for batch in self.stream(wanted):
             rows.append(batch.rows)
             failures += batch.failures
-            if len(batch.rows):
-                parts.append(batch.outputs)
-                if pixels:
-                    seen.append(self.pixels_of(batch, wanted))
-        kept = np.concatenate(seen) if pixels else None
-        if not parts:
-            no_scores = np.zeros((0, self.spec.n_segments, self.spec.arity), np.float32)
-            no_attention = np.zeros((0, *self._attention_shape()), np.float32)
-            unlike = None if self.info.familiarity is None else np.zeros(0, np.bool_)
-            return Encoded(rows[0], no_scores, no_attention, failures, self.model_id, kept, unlike)
-        outputs = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        unlike = self.unlike_in(outputs)
-        return Encoded(np.concatenate(rows), outputs[0], outputs[1], failures, self.model_id, kept, unlike)
+            for kind, found in zip(outputs, batch.outputs, strict=True):
+                kind += found
+            if pixels:
+                seen += self.pixels_of(batch, wanted)
+        return Encoded(
+            np.concatenate(rows),
+            self.scores_in(outputs),
+            outputs[1],
+            failures,
+            self.model_id,
+            seen if pixels else None,
+            self.unlike_in(outputs),
+        )
 
-    def unlike_in(self, outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_] | None:
+    def scores_in(self, outputs: Sequence[Sequence[npt.NDArray[Any]]]) -> Scores:
+        """Scores of the n pictures of a batch from ``stream``, float32 (n, n_segments, arity).
+
+        Args:
+            outputs: Of the batch.
+        """
+        return np.array(outputs[0], np.float32).reshape(-1, self.spec.n_segments, self.spec.arity)
+
+    def unlike_in(self, outputs: Sequence[Sequence[npt.NDArray[Any]]]) -> npt.NDArray[np.bool_] | None:
         """Whether pictures are unlike anything that the model learned from; None where it cannot tell.
 
         Args:
@@ -171,9 +179,9 @@ class Encoder:
         Returns:
             bool (n,).
         """
-        return None if self.info.familiarity is None else self.info.familiarity.unlike(outputs[2])
+        return None if self.info.familiarity is None else self.info.familiarity.unlike(np.array(outputs[2], np.float32))
 
-    def pixels_of(self, batch: Batch, images: ImageSet) -> npt.NDArray[np.uint8]:
+    def pixels_of(self, batch: Batch, images: ImageSet) -> list[npt.NDArray[np.uint8]]:
         """What the network saw of the images of a batch; decoded again where feature maps took their place.
 
         Args:
@@ -181,16 +189,11 @@ class Encoder:
             images: What it was streamed from.
 
         Returns:
-            uint8 (len(batch.rows), size, size, 3).
+            uint8 (h, w, 3) of each.
         """
         if batch.pixels is not None:
             return batch.pixels
-        return np.stack([self.info.preprocessing.read(images, row) for row in batch.rows.tolist()])
-
-    def _attention_shape(self) -> tuple[int, ...]:
-        # With a cache of features the session is of the head alone, which takes no pictures.
-        session = self._session if self._features is None else open_session(self._model.graph)
-        return output_shape(session, "attention", self.info.preprocessing)
+        return [self.info.preprocessing.read(images, row) for row in batch.rows.tolist()]
 
     def stream(self, images: ImageSet) -> Iterator[Batch]:
         """Batches of the model's outputs, scores first, in order, for sets that do not fit in memory."""
@@ -210,11 +213,11 @@ class Encoder:
     def _stream_from_features(self, images: ImageSet, store: FeatureStore, outputs: list[str]) -> Iterator[Batch]:
         maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
         if maps.failures:
-            yield Batch(maps.rows[:0], [], maps.failures, len(maps.failures))
+            yield Batch(maps.rows[:0], [[] for _ in outputs], maps.failures, len(maps.failures))
         with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
             for start in range(0, len(maps), _MAPS_AT_ONCE):
                 picked = np.arange(start, min(start + _MAPS_AT_ONCE, len(maps)))
-                values = self._session.run(outputs, {"features": maps.stored(picked)})
+                values = run_in_groups(self._session, outputs, "features", maps.stored(picked))
                 yield Batch(maps.rows[picked], values, [], len(picked))
                 advance(len(picked))
 
@@ -234,8 +237,8 @@ class Encoder:
         """
         return self._all(images).codes
 
-    def attention(self, images: Images) -> npt.NDArray[np.float32]:
-        """Attention maps float32 (n, h, w), each summing to 1.
+    def attention(self, images: Images) -> list[npt.NDArray[np.float32]]:
+        """Attention maps float32 (h, w) of n images, each adding up to 1.
 
         Raises:
             ImageError: An image cannot be used; ``run`` skips it.

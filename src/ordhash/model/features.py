@@ -6,8 +6,8 @@ preprocessing. Any set of images that shares pictures with an earlier one shares
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +18,14 @@ import numpy.typing as npt
 
 from ordhash.data import ImageSet
 from ordhash.errors import DataError, ImageError
-from ordhash.model.inference import Preprocessing, open_session, output_shape, run_images
-from ordhash.support import available_cores, progress_bar, replace_file, some_usable
+from ordhash.model.inference import Preprocessing, depth_of, grouped, open_session, run_images
+from ordhash.support import available_cores, progress_bar, some_usable
 
 __all__ = ["FeatureMaps", "FeatureStore", "FrozenBackbone"]
 
-_DIGEST = 16  # bytes
+_VALUES, _RECORDS = "values.f16", "maps"
+_RECORD = np.dtype([("digest", "V16"), ("depth", "<u4"), ("height", "<u4"), ("width", "<u4")])
+_POOLED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -51,30 +53,46 @@ class FrozenBackbone:
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
-    """Feature maps of the usable images of a set, possibly none.
+    """Feature maps of the usable images of a set, possibly none; pictures of several shapes have maps of several.
 
     Attributes:
-        store: float16 (m, D, h, w), on disk.
-        positions: Row of ``store`` for each usable image.
+        values: float16 or float32, maps (depth, h, w) one after the other, on disk.
+        starts: Where in ``values`` the map of each usable image starts, int64 (m,).
+        sides: h and w of each, int64 (m, 2).
+        depth: D, channels.
         rows: Rows of the image set that could be used; ascending, unless ``subset`` has put them in another order.
         failures: The others.
         computed: How many maps were computed in this call; the others were on disk.
     """
 
-    store: npt.NDArray[np.float16]
-    positions: npt.NDArray[np.int64]
+    values: npt.NDArray[np.floating]
+    starts: npt.NDArray[np.int64]
+    sides: npt.NDArray[np.int64]
+    depth: int
     rows: npt.NDArray[np.intp]
     failures: list[ImageError]
     computed: int
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.starts)
+
+    @classmethod
+    def of(cls, maps: npt.NDArray[np.floating], rows: npt.NDArray[np.intp] | None = None) -> FeatureMaps:
+        """Maps of one shape that are in an array.
+
+        Args:
+            maps: float16 or float32 (n, D, h, w).
+            rows: As the attribute; None for 0 to n - 1.
+        """
+        n, depth, h, w = maps.shape
+        starts = depth * h * w * np.arange(n, dtype=np.int64)
+        sides = np.tile(np.array([h, w], np.int64), (n, 1))
+        return cls(maps.reshape(-1), starts, sides, depth, np.arange(n) if rows is None else rows, [], 0)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(D, h, w) of a map."""
-        depth, height, width = self.store.shape[1:]
-        return depth, height, width
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Numbers in each map, int64 (m,)."""
+        return np.asarray(self.depth * self.sides.prod(axis=1), dtype=np.int64)
 
     def at_least_one(self) -> FeatureMaps:
         """These maps, if there is at least one.
@@ -96,32 +114,54 @@ class FeatureMaps:
         """
         chosen = np.asarray(picked)
         chosen = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.intp)]
-        return FeatureMaps(self.store, self.positions[chosen], self.rows[chosen], [], 0)
+        return FeatureMaps(
+            self.values, self.starts[chosen], self.sides[chosen], self.depth, self.rows[chosen], [], computed=0
+        )
+
+    def in_memory(self) -> FeatureMaps:
+        """The same maps as float32 in memory."""
+        sizes = self.sizes
+        ends = np.cumsum(sizes)
+        values = np.empty(int(sizes.sum()), np.float32)
+        for start, end, size in zip(self.starts.tolist(), ends.tolist(), sizes.tolist(), strict=True):
+            values[end - size : end] = self.values[start : start + size]
+        return dataclasses.replace(self, values=values, starts=ends - sizes)
+
+    def stored(self, picked: npt.ArrayLike) -> list[npt.NDArray[np.floating]]:
+        """Maps (D, h, w) of some of the usable images, as they are stored: views."""
+        chosen = np.asarray(picked, dtype=np.intp)
+        values = np.asarray(self.values)
+        return [
+            values[start : start + self.depth * h * w].reshape(self.depth, h, w)
+            for start, (h, w) in zip(self.starts[chosen].tolist(), self.sides[chosen].tolist(), strict=True)
+        ]
 
     def read(self, picked: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Maps of some of the usable images, float32 (len(picked), D, h, w)."""
-        return self.stored(picked).astype(np.float32)
+        """Maps of some of the usable images, of one shape, float32 (len(picked), D, h, w)."""
+        maps = self.stored(picked)
+        return np.stack(maps).astype(np.float32, copy=False) if maps else np.zeros((0, self.depth, 0, 0), np.float32)
 
-    def stored(self, picked: npt.ArrayLike) -> npt.NDArray[np.float16]:
-        """The same as they are on disk, float16."""
-        return self.store[self.positions[np.asarray(picked, dtype=np.intp)]]
-
-    def batches(self, batch_size: int = 256) -> Iterator[npt.NDArray[np.float32]]:
-        """All maps in order, some at a time."""
-        for start in range(0, len(self), batch_size):
-            yield self.read(np.arange(start, min(start + batch_size, len(self))))
+    def groups(self, picked: npt.ArrayLike) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]]:
+        """Maps of some of the usable images by shape: which of ``picked``, and float32 (g, D, h, w)."""
+        chosen = np.asarray(picked, dtype=np.intp)
+        shapes = [(h, w) for h, w in self.sides[chosen].tolist()]
+        return [(group, self.read(chosen[group])) for group in grouped(shapes)]
 
     def pooled(self) -> npt.NDArray[np.float32]:
         """Average over locations, float32 (n, D)."""
-        parts = [batch.mean(axis=(2, 3)) for batch in self.batches()]
-        return np.concatenate(parts) if parts else np.zeros((0, self.shape[0]), np.float32)
+        found = np.empty((len(self), self.depth), np.float32)
+        for start in range(0, len(self), _POOLED_AT_ONCE):
+            rows = np.arange(start, min(start + _POOLED_AT_ONCE, len(self)))
+            for group, maps in self.groups(rows):
+                found[rows[group]] = maps.mean(axis=(2, 3))
+        return found
 
 
 class FeatureStore:
     """A folder of feature maps, one sub-folder a backbone.
 
-    Maps are appended to one file and their digests to another, maps first: an interruption leaves at most maps without
-    a digest, which the next opening cuts off. One process appends at a time; a second waits.
+    Maps are appended to one file, and their digests and shapes to another, maps first: an interruption leaves at most
+    a map without a digest, which the next opening cuts off. One process appends at a time; a second waits.
 
     Args:
         folder: Made if missing. It is a cache: deleting it costs time and nothing else.
@@ -135,8 +175,7 @@ class FeatureStore:
     ) -> FeatureMaps:
         """Feature maps of ``images``; those that are not on disk are computed.
 
-        Images that cannot be used are reported, not raised, even if none is usable. The shape of zero maps is
-        that of the maps on disk, or else of the backbone's output.
+        Images that cannot be used are reported, not raised, even if none is usable.
 
         Args:
             images: n images.
@@ -164,8 +203,17 @@ class FeatureStore:
         reasons = {digest: error.reason for digest, error in zip(broken, errors, strict=True)}
         failures = [ImageError(images.name(row), reasons[ids[row]]) for row in range(len(ids)) if ids[row] in reasons]
         rows = np.array([row for row, digest in enumerate(ids) if digest in known], dtype=np.intp)
-        positions = np.array([known[ids[row]] for row in rows], dtype=np.int64)
-        return FeatureMaps(_open(folder, len(known), backbone), positions, rows, failures, len(missing) - len(errors))
+        positions = np.array([known[ids[row]] for row in rows], dtype=np.intp)
+        values, records = _open(folder)
+        return FeatureMaps(
+            values,
+            _ends(records)[positions] - _sizes(records)[positions],
+            np.stack([records["height"][positions], records["width"][positions]], axis=1).astype(np.int64),
+            int(records["depth"][0]) if len(records) else depth_of(backbone.graph),
+            rows,
+            failures,
+            len(missing) - len(errors),
+        )
 
     def _append(
         self,
@@ -180,24 +228,22 @@ class FeatureStore:
         failures: list[ImageError] = []
         with (
             progress_bar(f"Features ({backbone.name})", len(images), show=progress) as advance,
-            (folder / "maps.f16").open("ab") as maps,
-            (folder / "digests").open("ab") as digests,
+            (folder / _VALUES).open("ab") as values,
+            (folder / _RECORDS).open("ab") as records,
         ):
             batches = run_images(
                 session, ["features"], images, backbone.preprocessing, batch_size=batch_size, workers=available_cores()
             )
             for batch in batches:
-                if len(batch.rows):
-                    values = batch.outputs[0]
-                    if not np.isfinite(values).all() or np.abs(values).max() > np.finfo(np.float16).max:
+                for row, found in zip(batch.rows, batch.outputs[0], strict=True):
+                    if not np.isfinite(found).all() or np.abs(found).max() > np.finfo(np.float16).max:
                         raise DataError(
                             f"{backbone.name} gives features that float16 cannot hold; use another backbone"
                         )
-                    _write_shape(folder, values.shape[1:])
-                    maps.write(values.astype(np.float16).tobytes())
-                    maps.flush()
-                    digests.write(b"".join(ids[row] for row in batch.rows))
-                    digests.flush()
+                    values.write(found.astype(np.float16).tobytes())
+                    values.flush()
+                    records.write(np.array([(ids[row], *found.shape)], _RECORD).tobytes())
+                    records.flush()
                 failures += batch.failures
                 advance(batch.size)
         return failures
@@ -210,37 +256,34 @@ def _exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def _open(folder: Path, n: int, backbone: FrozenBackbone) -> npt.NDArray[np.float16]:
-    if n:
-        return np.memmap(folder / "maps.f16", dtype=np.float16, mode="r", shape=(n, *_read_shape(folder)))
-    # An empty file cannot be mapped, and there may never have been a map to take the shape from.
-    return np.zeros((0, *output_shape(open_session(backbone.graph), "features", backbone.preprocessing)), np.float16)
+def _open(folder: Path) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.void]]:
+    records = np.fromfile(folder / _RECORDS, _RECORD)
+    if not len(records):  # an empty file cannot be mapped
+        return np.zeros(0, np.float16), records
+    return np.memmap(folder / _VALUES, dtype=np.float16, mode="r", shape=(int(_ends(records)[-1]),)), records
 
 
-def _read_shape(folder: Path) -> tuple[int, ...]:
-    path = folder / "shape"
-    return tuple(int(part) for part in path.read_text().split()) if path.exists() else ()
+def _sizes(records: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """Numbers in each map."""
+    return np.asarray(records["depth"].astype(np.int64) * records["height"] * records["width"], dtype=np.int64)
 
 
-def _write_shape(folder: Path, shape: tuple[int, ...]) -> None:
-    # Once and whole: others read it without the lock, and half a shape would cut good maps to pieces.
-    if _read_shape(folder) != shape:
-        replace_file(folder / "shape", lambda file: file.write(" ".join(str(part) for part in shape).encode()))
+def _ends(records: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    return np.cumsum(_sizes(records))
 
 
 def _read_digests(folder: Path) -> dict[bytes, int]:
-    """Digest -> row of the maps on disk; what an interruption left half written is cut off."""
-    maps, digests = folder / "maps.f16", folder / "digests"
-    shape = _read_shape(folder)
-    if not shape or not maps.exists() or not digests.exists():
-        for path in (maps, digests):
-            path.write_bytes(b"")
-        return {}
-    row_bytes = 2 * math.prod(shape)
-    complete = min(maps.stat().st_size // row_bytes, digests.stat().st_size // _DIGEST)
-    for path, width in ((maps, row_bytes), (digests, _DIGEST)):
-        if path.stat().st_size != complete * width:
+    """Digest -> number of the map on disk; what an interruption left half written is cut off."""
+    paths = (folder / _VALUES, folder / _RECORDS)
+    for path in paths:
+        path.touch()
+    whole = paths[1].stat().st_size // _RECORD.itemsize
+    records = np.fromfile(paths[1], _RECORD, count=whole)
+    ends = 2 * _ends(records)
+    complete = int(np.searchsorted(ends, paths[0].stat().st_size, side="right"))
+    wanted = (int(ends[complete - 1]) if complete else 0, complete * _RECORD.itemsize)
+    for path, size in zip(paths, wanted, strict=True):
+        if path.stat().st_size != size:
             with path.open("rb+") as file:
-                file.truncate(complete * width)
-    raw = digests.read_bytes()
-    return {raw[i * _DIGEST : (i + 1) * _DIGEST]: i for i in range(complete)}
+                file.truncate(size)
+    return {digest: number for number, digest in enumerate(records["digest"][:complete].tolist())}

@@ -1,6 +1,6 @@
 """model.onnx: the one file between the learning half, which writes it, and the search half, which reads it.
 
-An ONNX graph with the input ``images`` uint8 (n, size, size, 3), the outputs ``scores`` float32 (n, R, K),
+An ONNX graph with the input ``images`` uint8 (n, h, w, 3), the outputs ``scores`` float32 (n, R, K),
 ``attention`` float32 (n, h, w) and, in some models, ``familiarity`` float32 (n,), and an inner value ``features``
 (n, D, h, w) where the backbone ends and the head begins. Everything else that a reader needs is JSON in its metadata.
 Nothing is pickled.
@@ -198,7 +198,7 @@ def load_model(path: str | Path) -> Model:
 
 def _check_graph(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
     """Refuse graphs that could keep a reader busy for ever, read other files, or contradict the metadata."""
-    size, spec = info.preprocessing.size, info.spec
+    size, spec = info.preprocessing.size if info.preprocessing.fit != "whole" else None, info.spec
     wanted: dict[str, tuple[int | None, ...]] = {
         "images": (size, size, 3),
         "scores": (spec.n_segments, spec.arity),

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from ordhash.data import ImageSet, open_rgb, prepare
+from ordhash.data import Fit, ImageSet, open_rgb, prepare
 from ordhash.errors import ImageError, ModelFileError
 from ordhash.support import available_cores
 
-__all__ = ["MAX_SIDE", "Batch", "Preprocessing", "open_session", "output_shape", "run_images"]
+__all__ = ["MAX_SIDE", "Batch", "Preprocessing", "depth_of", "grouped", "open_session", "run_images", "run_in_groups"]
 
 MAX_SIDE = 4096
 """Pixels of a side of a graph's input at most."""
@@ -26,20 +26,21 @@ MAX_SIDE = 4096
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The input of a graph: uint8 (n, size, size, 3) under the name ``images``; normalisation is inside the graph.
+    """The input of a graph: uint8 (n, h, w, 3) under the name ``images``; normalisation is inside the graph.
 
     Attributes:
-        size: Side of the square, in pixels.
-        fit: ``squash`` shows the whole picture, ``crop`` its middle square.
+        size: Shorter side, in pixels.
+        fit: ``squash`` shows the whole picture as a square, ``crop`` its middle square, ``whole`` the whole picture in
+            its own aspect: then h and w differ from picture to picture.
         mirror: Whether pictures are mirrored left to right.
     """
 
     size: int
-    fit: Literal["squash", "crop"] = "squash"
+    fit: Fit = "squash"
     mirror: bool = False
 
     def read(self, images: ImageSet, row: int) -> npt.NDArray[np.uint8]:
-        """Picture at ``row``, ready for the graph: uint8 (size, size, 3).
+        """Picture at ``row``, ready for the graph: uint8 (h, w, 3).
 
         Raises:
             ImageError: It cannot be used.
@@ -56,17 +57,29 @@ class Batch:
 
     Attributes:
         rows: Positions in the image set, ascending; broken images are left out.
-        outputs: One array (len(rows), ...) for every output asked for.
+        outputs: For every output asked for, one array an image: maps of pictures of several shapes have several too.
         failures: Images of this batch that could not be used.
         size: Images of the batch, broken ones counted.
-        pixels: uint8 (len(rows), size, size, 3), the input of the graph; None if it took feature maps.
+        pixels: uint8 (h, w, 3) of every image, the input of the graph; None if it took feature maps.
     """
 
     rows: npt.NDArray[np.intp]
-    outputs: list[npt.NDArray[Any]]
+    outputs: list[list[npt.NDArray[Any]]]
     failures: list[ImageError]
     size: int
-    pixels: npt.NDArray[np.uint8] | None = None
+    pixels: list[npt.NDArray[np.uint8]] | None = None
+
+
+def grouped(shapes: Sequence[tuple[int, ...]]) -> list[npt.NDArray[np.intp]]:
+    """Positions of equal shapes, each group ascending, in the order in which the shapes first appear.
+
+    >>> [group.tolist() for group in grouped([(2, 3), (3, 2), (2, 3)])]
+    [[0, 2], [1]]
+    """
+    found: dict[tuple[int, ...], list[int]] = {}
+    for position, shape in enumerate(shapes):
+        found.setdefault(shape, []).append(position)
+    return [np.array(group, dtype=np.intp) for group in found.values()]
 
 
 def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -91,21 +104,33 @@ def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxrunt
         raise ModelFileError(f"{name} cannot be run by ONNX Runtime ({str(error)[:200]}); write it again") from error
 
 
-def output_shape(session: onnxruntime.InferenceSession, output: str, preprocessing: Preprocessing) -> tuple[int, ...]:
-    """Shape of an output for one image, without the axis of the images.
+def depth_of(graph: bytes) -> int:
+    """D, channels of the output ``features`` (n, D, h, w) of a graph."""
+    output = next(value for value in open_session(graph).get_outputs() if value.name == "features")
+    return int(output.shape[1])
 
-    Taken from the graph if its shapes are fixed; otherwise a black picture is run.
+
+def run_in_groups(
+    session: onnxruntime.InferenceSession,
+    outputs: Sequence[str],
+    name: str,
+    inputs: Sequence[npt.NDArray[Any]],
+) -> list[list[npt.NDArray[Any]]]:
+    """Outputs of a graph for inputs of any shapes, one array an input; those of equal shape are run together.
 
     Args:
-        session: A graph with the input ``images``.
-        output: Name of the output.
-        preprocessing: What the graph takes.
+        session: From ``open_session``.
+        outputs: Names of outputs.
+        name: Name of the input.
+        inputs: n inputs, each without the axis of the batch.
     """
-    declared = next(value.shape for value in session.get_outputs() if value.name == output)
-    if len(declared) > 1 and all(isinstance(side, int) for side in declared[1:]):
-        return tuple(declared[1:])
-    black = np.zeros((1, preprocessing.size, preprocessing.size, 3), np.uint8)
-    return tuple(session.run([output], {"images": black})[0].shape[1:])
+    found: list[list[npt.NDArray[Any]]] = [[np.zeros(0)] * len(inputs) for _ in outputs]
+    for group in grouped([one.shape for one in inputs]):
+        values = session.run(list(outputs), {name: np.stack([inputs[position] for position in group])})
+        for kind, value in zip(found, values, strict=True):
+            for position, one in zip(group, value, strict=True):
+                kind[position] = one
+    return found
 
 
 def run_images(
@@ -144,11 +169,8 @@ def run_images(
                 rows.append(row)
             except ImageError as error:
                 failures.append(error)
-        if not rows:
-            return Batch(np.array(rows, dtype=np.intp), [], failures, stop - start)
-        pictures = np.stack(pixels)
-        values = session.run(list(outputs), {"images": pictures})
-        return Batch(np.array(rows, dtype=np.intp), values, failures, stop - start, pictures)
+        values = run_in_groups(session, outputs, "images", pixels)
+        return Batch(np.array(rows, dtype=np.intp), values, failures, stop - start, pixels)
 
     starts = iter(range(0, len(images), batch_size))
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="encode") as pool:

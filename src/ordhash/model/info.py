@@ -6,9 +6,10 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ordhash.codes import CodeSpec
+from ordhash.data import Fit, check_fit
 from ordhash.model.calibration import Calibration
 from ordhash.model.familiarity import Familiarity
 from ordhash.model.inference import MAX_SIDE, Preprocessing
@@ -110,9 +111,10 @@ def _numbers(values: Mapping[str, Any], name: str) -> tuple[float, ...]:
 
 def _preprocessing(values: dict[str, Any]) -> Preprocessing:
     size, fit = _typed(values, "size", int), _typed(values, "fit", str)
-    if not 1 <= size <= MAX_SIDE or fit not in ("squash", "crop"):
-        raise ValueError(f"preprocessing is to {size} pixels by {fit!r:.40}")
-    return Preprocessing(size, "crop" if fit == "crop" else "squash", _typed(values, "mirror", bool))
+    if size > MAX_SIDE:
+        raise ValueError(f"preprocessing is to {size} pixels")
+    check_fit(fit, size)
+    return Preprocessing(size, cast(Fit, fit), _typed(values, "mirror", bool))
 
 
 def _normalisation(values: dict[str, Any]) -> dict[str, list[float]]:

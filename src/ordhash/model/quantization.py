@@ -22,6 +22,7 @@ import onnx
 from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError
 from ordhash.model.file import Model, load_model, write_graph
+from ordhash.model.inference import grouped
 from ordhash.support import StrPath
 
 __all__ = ["MOST_PICTURES", "quantize"]
@@ -71,7 +72,7 @@ def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
     return load_model(out)
 
 
-def _pictures(model: Model, images: ImageSet) -> npt.NDArray[np.uint8]:
+def _pictures(model: Model, images: ImageSet) -> list[npt.NDArray[np.uint8]]:
     found = []
     for row in np.linspace(0, len(images) - 1, min(len(images), MOST_PICTURES)).astype(int).tolist():
         try:
@@ -80,10 +81,10 @@ def _pictures(model: Model, images: ImageSet) -> npt.NDArray[np.uint8]:
             continue  # the other pictures give the ranges too
     if not found:
         raise InputError("none of the images can be used; give pictures of the kind that the model will see")
-    return np.stack(found)
+    return found
 
 
-def _quantized(model: Model, pictures: npt.NDArray[np.uint8], folder: Path) -> onnx.ModelProto:
+def _quantized(model: Model, pictures: list[npt.NDArray[np.uint8]], folder: Path) -> onnx.ModelProto:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -114,16 +115,19 @@ def _quantized(model: Model, pictures: npt.NDArray[np.uint8], folder: Path) -> o
     return onnx.load(folder / "int8.onnx")
 
 
-def _batches(pictures: npt.NDArray[np.uint8]) -> Any:
+def _batches(pictures: list[npt.NDArray[np.uint8]]) -> Any:
     """The pictures as ONNX Runtime reads them."""
     from onnxruntime.quantization import CalibrationDataReader
 
+    groups = grouped([picture.shape for picture in pictures])
+    batches = [group[start : start + _AT_ONCE] for group in groups for start in range(0, len(group), _AT_ONCE)]
+
     class Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
-        starts = iter(range(0, len(pictures), _AT_ONCE))
+        rest = iter(batches)
 
         def get_next(self) -> dict[str, Any] | None:
             """The next batch, None at the end."""
-            start = next(self.starts, None)
-            return None if start is None else {"images": pictures[start : start + _AT_ONCE]}
+            batch = next(self.rest, None)
+            return None if batch is None else {"images": np.stack([pictures[place] for place in batch])}
 
     return Batches()

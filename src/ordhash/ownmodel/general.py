@@ -69,7 +69,7 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
         protocol="",
         training={GENERAL: facts["photographs"], "failures": []},
     )
-    path = export_model(out / MODEL_FILE, frozen, head, (backbone.last_channels, *facts["map"]), info)
+    path = export_model(out / MODEL_FILE, frozen, head, backbone.last_channels, info)
     return TrainResult(path, None, 0, time.perf_counter() - started, general=True)
 
 
@@ -92,7 +92,7 @@ def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: 
         raise InputError(f"there are {len(maps)} photographs that can be used; take at least {GENERAL_BITS}")
     method = ITQ()
     head = method.fit(method.seen(maps.pooled(), backbone.last_channels), None, GENERAL_BITS, seed=0)
-    facts = {"photographs": len(maps), "map": maps.shape[1:], "sees": _sees(config)}
+    facts = {"photographs": len(maps), "sees": _sees(config)}
     half = {name: getattr(head, name).numpy().astype(np.float16) for name in ("weight", "bias")}
     replace_file(path, lambda file: np.savez_compressed(file, **half, facts=np.array(json.dumps(facts))))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ordhash.codes import symbol_probabilities
 from ordhash.collection import fingerprint
@@ -83,7 +84,7 @@ def search_by_examples(
     encoding = time.perf_counter()
     # One after the other, and no more of each is kept than the network sees: a few uploads can be very many pixels.
     parts = [_part(example, encoder.info.preprocessing) for example in examples]
-    encoded = encoder.run(np.stack([pixels for pixels, _ in parts]))
+    encoded = encoder.run([Image.fromarray(pixels) for pixels, _ in parts])
     encode_seconds = time.perf_counter() - encoding
     if encoded.failures:  # none is known: these pictures are decoded
         raise encoded.failures[0]
@@ -121,7 +122,7 @@ def seen_part(size: tuple[int, int], fit: Fit, box: Box | None = None) -> Box:
     ((0.25, 0.0, 0.75, 1.0), (0.5, 0, 1, 1))
     """
     left, top, right, bottom = box or (0.0, 0.0, 1.0, 1.0)
-    if fit == "squash":
+    if fit != "crop":
         return left, top, right, bottom
     across, down = (min(size) / side for side in size)
     middle_x, middle_y = (left + right) / 2, (top + bottom) / 2

@@ -78,7 +78,7 @@ def test_the_exported_head_says_the_same(name):
     features, labels = clusters(depth=16)
     head = SHALLOW_METHODS[name]().fit(features, labels, 12, 0)
     maps = np.random.default_rng(1).normal(size=(5, 20, 2, 3)).astype(np.float32)  # four channels more than it knows
-    session = open_session(export_head(head, (20, 2, 3)))
+    session = open_session(export_head(head, 20))
     scores, attention = session.run(["scores", "attention"], {"features": maps})
     with torch.no_grad():
         expected = head(torch.from_numpy(maps))

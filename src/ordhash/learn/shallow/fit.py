@@ -115,7 +115,7 @@ def fit_shallow(  # as `train`: options by name, each with a default
     gauged = None
     if measured[0] is not None:
         averages = maps.pooled()
-        rows, others = sampled_examples(len(averages), maps.shape[0], seed)
+        rows, others = sampled_examples(len(averages), maps.depth, seed)
         gauged = least_familiar(averages[rows], averages[others])
     info = ModelInfo(
         spec=CodeSpec(config.code_bits, 2),
@@ -133,7 +133,7 @@ def fit_shallow(  # as `train`: options by name, each with a default
     )
     if gauged is not None:
         head, info = GaugedHead(head, gauged[0]), dataclasses.replace(info, familiarity=gauged[1])
-    path = export_model(Path(out) / MODEL_FILE, frozen, head, maps.shape, info)
+    path = export_model(Path(out) / MODEL_FILE, frozen, head, maps.depth, info)
     return TrainResult(path, None, 0, time.perf_counter() - started, failures=tuple(maps.failures))
 
 
