@@ -53,11 +53,12 @@ FREE = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera
 FIGURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "attention.jpg"
 
 # Name, and what differs from the demo's settings.
-NETWORKS: dict[str, dict[str, Any]] = {
-    "both streams, attention": {},
-    "both streams, no attention": {"use_attention": False},
-    "local stream alone, attention": {"use_global": False},
-    "local stream alone, no attention": {"use_global": False, "use_attention": False},
+STREAMS: dict[str, dict[str, Any]] = {"both streams": {}, "local stream alone": {"use_global": False}}
+ATTENTIONS = {"learned attention": "learned", "the paper's attention": "cam", "no attention": "none"}
+NETWORKS = {
+    f"{streams}, {attention}": {**changes, "attention": kind}
+    for streams, changes in STREAMS.items()
+    for attention, kind in ATTENTIONS.items()
 }
 DEFAULT = next(iter(NETWORKS))
 
@@ -234,7 +235,7 @@ def measure(
     maps: dict[str, list[npt.NDArray[np.float32]]] = {}
     on_control: list[npt.NDArray[np.float32]] = []
     found: dict[str, dict[str, list[Floats]]] = {}
-    base = DOHConfig(objective="doh-mixup")  # the default of when it was measured
+    base = DOHConfig()
     for network, changes in NETWORKS.items():
         found[network] = {"plain": [], "pasted": []}
         for seed in range(seeds):
@@ -244,7 +245,7 @@ def measure(
                 database, composites = encoded(encoder, protocol.database), encoded(encoder, pasted.pictures)
                 found[network]["plain"].append(precisions(encoded(encoder, protocol.query), database, protocol))
                 found[network]["pasted"].append(precisions(composites, database, protocol))
-                maps.setdefault(network, []).append(composites.attention)
+                maps.setdefault(network, []).append(np.stack(composites.attention))
                 if network == DEFAULT:
                     on_control.append(np.stack(encoder.attention(control.pictures)))
                     if seed == 0:
@@ -278,19 +279,21 @@ def measure(
             "other boxes": looks_elsewhere(maps[DEFAULT], pasted),
             "other photograph": looks(on_control, control),
             "untrained head": looks(blank, pasted),
+            "paper": looks(maps["both streams, the paper's attention"], pasted),
             "no attention": looks(maps["both streams, no attention"], pasted),
-            "local stream alone": looks(maps["local stream alone, attention"], pasted),
+            "local stream alone": looks(maps["local stream alone, learned attention"], pasted),
         },
         "retrieval": {
             network: {kind: [float(ap.mean()) for ap in values] for kind, values in kinds.items()}
             for network, kinds in found.items()
         },
         "gain": {
-            streams: {
-                kind: interval(averaged[f"{streams}, attention"][kind] - averaged[f"{streams}, no attention"][kind])
+            f"{streams}, {attention}": {
+                kind: interval(averaged[f"{streams}, {attention}"][kind] - averaged[f"{streams}, no attention"][kind])
                 for kind in ("plain", "pasted")
             }
-            for streams in ("both streams", "local stream alone")
+            for streams in STREAMS
+            for attention in list(ATTENTIONS)[:-1]
         },
         "config": base.to_json(),
         "settings": settings.to_json(),

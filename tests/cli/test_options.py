@@ -23,7 +23,7 @@ from ordhash.data import TABLES, Protocol
         ("train {photos} --out run --mode frozen --strong-augment", "--strong-augment"),
         ("train {photos} --out run --no-augment --crop 0.5", "--crop has no effect with --no-augment"),
         ("train {photos} --out run --no-global --hidden 8 --hidden-dropout 0", "--hidden, --hidden-dropout have no"),
-        ("train {photos} --out run --no-local --no-attention", "--no-attention has no effect with --no-local"),
+        ("train {photos} --out run --no-local --attention cam", "--attention has no effect with --no-local"),
         ("encode {photos} --model m.onnx --out c.parquet --workers 2", "--workers has no effect without --engine ray"),
         ("encode {photos} --model m.onnx --out c.parquet --address auto --shard-size 8", "--address, --shard-size"),
         ("encode {photos} --model m.onnx --out c.parquet --root data", "--root has no effect on "),

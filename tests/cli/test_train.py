@@ -32,7 +32,7 @@ def test_train_a_manifest_with_bad_files_and_a_class_of_one(
     manifest = photo_folder / "manifest.csv"
     manifest.write_text("path,labels\n" + "".join(f"{name},{name.split('/')[0]}\n" for name in names))
     command = ["train", manifest, "--out", tmp_path / "run", "--cache", cache, *TINY]
-    command += ["--accelerator=cpu", "--no-augment", "--no-attention", "--validation-fraction=0.4"]
+    command += ["--accelerator=cpu", "--no-augment", "--attention=none", "--validation-fraction=0.4"]
     result = run(*command, "--json")
     assert result.exit_code == 0, result.output
     (values,) = lines(result.stdout)
@@ -46,7 +46,7 @@ def test_train_a_manifest_with_bad_files_and_a_class_of_one(
     (model,) = lines(good("info", values["model"], "--json"))
     assert model["class_names"] == ["apple", "banana", "carrot"]
     assert model["training"]["settings"]["augment"] is False
-    assert model["training"]["config"]["use_attention"] is False
+    assert model["training"]["config"]["attention"] == "none"
     assert model["training"]["images"] + model["training"]["validation_images"] == 11
 
     facts = dict(line.split("  ", 1) for line in good(*command).splitlines())

@@ -73,7 +73,7 @@ def test_attention_follows_the_map_of_the_predicted_class():
 
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_local_stream_applies_its_class_weights_at_every_location(multilabel):
-    stream = make_head(multilabel=multilabel).local_stream
+    stream = make_head(multilabel=multilabel, attention="cam").local_stream
     with torch.no_grad():
         stream.classes.weight.mul_(20)  # so that softmax and sigmoid are far from uniform
     features = make_features()
@@ -97,6 +97,31 @@ def test_local_stream_applies_its_class_weights_at_every_location(multilabel):
     ranking = stream.ranking
     expected = descriptor @ ranking.weight.detach().numpy().T + ranking.bias.detach().numpy()
     np.testing.assert_allclose(scores.numpy().reshape(4, -1), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_learned_attention_is_a_softmax_of_one_more_output_and_all_reads_what_it_attends_to():
+    stream, features = make_head().local_stream, make_features()
+    with torch.no_grad():
+        stream.place.weight.mul_(20)
+        scores, logits, attention = stream(features)
+    local = local_map(stream, features)
+    weight = stream.place.weight.detach().numpy()[0, :, 0, 0].astype(np.float64)
+    evidence = np.tensordot(weight, local, axes=(0, 1)) + stream.place.bias.item()
+    weights = np.exp(evidence) / np.exp(evidence).sum(axis=(1, 2), keepdims=True)
+    assert np.abs(weights - 1 / 15).max() > 0.02
+    np.testing.assert_allclose(attention.numpy(), weights, rtol=1e-3, atol=1e-5)
+    descriptor = (weights[:, None] * local).sum(axis=(2, 3))
+    for layer, found in ((stream.ranking, scores.flatten(1)), (stream.classes, logits)):
+        expected = descriptor @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["scores", "classes"])
+def test_learned_attention_is_trained_by_codes_and_by_classes(part):
+    head = make_head(use_global=False)
+    output = head(make_features())
+    (output.scores if part == "scores" else output.class_logits[0]).square().sum().backward()
+    assert head.local_stream.place.weight.grad.abs().sum() > 0
 
 
 def test_global_stream_is_two_layers_on_the_pooled_features():
@@ -135,8 +160,9 @@ def test_a_stream_switched_off_has_no_weights():
     assert names == {"local_stream"}
 
 
-def test_the_global_stream_does_not_see_where_things_are_and_the_local_one_does():
-    head, features = make_head(), make_features()
+@pytest.mark.parametrize("attention", ["learned", "cam"])
+def test_the_global_stream_does_not_see_where_things_are_and_the_local_one_does(attention):
+    head, features = make_head(attention=attention), make_features()
     with torch.no_grad():
         head.local_stream.classes.weight.mul_(20)
         turned = features.flip(3)
@@ -148,7 +174,7 @@ def test_the_global_stream_does_not_see_where_things_are_and_the_local_one_does(
 
 
 def test_attention_switched_off_is_the_average_over_locations():
-    on, off, features = make_head(), make_head(use_attention=False), make_features()
+    on, off, features = make_head(attention="cam"), make_head(attention="none"), make_features()
     with torch.no_grad():
         on.local_stream.classes.weight.mul_(20)
     off.load_state_dict(on.state_dict())
@@ -170,8 +196,8 @@ def test_without_a_local_stream_the_attention_is_uniform():
     torch.testing.assert_close(attention, torch.full((4, 3, 5), 1 / 15))
 
 
-def test_the_class_loss_alone_trains_the_attention():
-    head, features = make_head(use_global=False), make_features()
+def test_the_class_loss_alone_trains_the_attention_of_the_paper():
+    head, features = make_head(use_global=False, attention="cam"), make_features()
     head(features).scores.square().sum().backward()
     assert head.local_stream.classes.weight.grad is None
     assert head.local_stream.classes.bias.grad is None
@@ -181,7 +207,7 @@ def test_the_class_loss_alone_trains_the_attention():
 
 
 def test_multilabel_takes_sigmoids():
-    one, many, features = make_head(), make_head(multilabel=True), make_features()
+    one, many, features = make_head(attention="cam"), make_head(multilabel=True, attention="cam"), make_features()
     many.load_state_dict(one.state_dict())
     with torch.no_grad():
         one.local_stream.classes.bias.fill_(-30)  # softmax does not see a common shift; a sigmoid is shut by it

@@ -58,7 +58,9 @@ OPTIONS: dict[str, Option] = {
     "hidden_dropout": Option("Share of the global stream's hidden values dropped in training."),
     "use_global": Option("Train without the global stream.", flags="--no-global"),
     "use_local": Option("Train without the local stream.", flags="--no-local"),
-    "use_attention": Option("Train without spatial attention.", flags="--no-attention"),
+    "attention": Option(
+        "How the local stream chooses locations: trained for it, by class activation maps as in the paper, or not."
+    ),
     "mode": Option("Train only the head, on features computed once (frozen), or everything; auto: finetune on a GPU."),
     "epochs": Option("Passes over the training images."),
     "batch_size": Option("Images per step, over all processes together."),

@@ -122,7 +122,7 @@ def _refuse_idle_settings(ctx: typer.Context, settings: dict[str, Any]) -> None:
     for idle, unless, why in (
         (("validation_fraction", "correct_labels"), "use_labels" not in settings, "with --no-labels"),
         (("hidden", "hidden_dropout"), "use_global" not in settings, "with --no-global"),
-        (("local_hidden", "no_attention"), "use_local" not in settings, "with --no-local"),
+        (("local_hidden", "attention"), "use_local" not in settings, "with --no-local"),
         (("crop",), "augment" not in settings, "with --no-augment"),
         (("backbone_learning_rate", "crop", "strong_augment", "workers"), not frozen, "with a frozen backbone"),
     ):

@@ -41,7 +41,8 @@ class DOHConfig:
         local_hidden: Channels of the local stream (conv6, conv7).
         use_global: Whether to use the global stream.
         use_local: Whether to use the local stream.
-        use_attention: Whether the local stream uses spatial attention.
+        attention: How the local stream chooses locations: ``learned`` is trained for it, ``cam`` takes the activation
+            maps of the predicted classes as the paper does, ``none`` averages over all.
         dropout: Dropout rate of the features.
         hidden_dropout: Dropout rate of the global stream's hidden layers.
 
@@ -65,7 +66,7 @@ class DOHConfig:
     local_hidden: int = 128
     use_global: bool = True
     use_local: bool = True
-    use_attention: bool = True
+    attention: Literal["learned", "cam", "none"] = "learned"
     dropout: float = 0.5
     hidden_dropout: float = 0.3
     spec: CodeSpec = field(init=False, repr=False)
@@ -77,9 +78,11 @@ class DOHConfig:
         object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
-        if self.use_attention and not self.use_local:
+        if self.attention not in ("learned", "cam", "none"):
+            raise InputError(f"attention is {self.attention!r}; allowed are 'learned', 'cam' and 'none'")
+        if not self.use_local:
             # Attention is part of the local stream; without that stream the option would have no effect.
-            object.__setattr__(self, "use_attention", False)
+            object.__setattr__(self, "attention", "none")
         _check_range("dropout", self.dropout, 0.0, 0.95)
         _check_range("hidden_dropout", self.hidden_dropout, 0.0, 0.95)
         _check_range("image_size", self.image_size, 32, 1024)

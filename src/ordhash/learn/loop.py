@@ -117,7 +117,7 @@ def configured_head(  # every argument of a head that is not in its configuratio
         local_hidden=config.local_hidden,
         use_global=config.use_global,
         use_local=config.use_local,
-        use_attention=config.use_attention,
+        attention=config.attention,
         dropout=config.dropout,
         hidden_dropout=config.hidden_dropout,
         n_fitted=n_fitted,

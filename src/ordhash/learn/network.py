@@ -5,13 +5,18 @@ convolutional stream (conv6, conv7) with a class layer on its global average poo
 activation map at every location; spatial attention from that map; ranking outputs of both streams; a code symbol is
 the argmax of a segment.
 
-Our reading: both streams share one backbone, the attention is a softmax over locations of the activation maps averaged
-under the predicted class probabilities, and the two ranking outputs are added.
+Our reading (``cam``): both streams share one backbone, the attention is a softmax over locations of the activation maps
+averaged under the predicted class probabilities, and the two ranking outputs are added.
+
+Ours (``learned``): the attention is a softmax over locations of one more output of the local stream, trained with
+everything else, and the class layer reads what is attended to instead of the average. It goes where the object is, not
+where a class layer that was trained on averages responds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +25,7 @@ from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
 
 __all__ = [
+    "Attention",
     "FittedSegments",
     "GlobalStream",
     "HashingHead",
@@ -28,6 +34,11 @@ __all__ = [
     "LocalStream",
     "spatial_attention",
 ]
+
+
+Attention: TypeAlias = Literal["learned", "cam", "none"]
+"""How the local stream chooses locations: ``learned`` is trained for it, ``cam`` takes the class activation maps as the
+paper does, ``none`` takes all alike."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ class GlobalStream(nn.Module):
 
 
 class LocalStream(nn.Module):
-    """conv6-conv7 over the feature map, a class layer on the average pool, attention, a ranking layer.
+    """conv6-conv7 over the feature map, attention, a class layer and a ranking layer.
 
     Args:
         in_dim: D, channels of the feature map.
@@ -111,7 +122,7 @@ class LocalStream(nn.Module):
         n_classes: Outputs of the class layer.
         spec: Shape of the code.
         multilabel: Whether class probabilities are sigmoids instead of a softmax.
-        attention: False averages over locations instead (an ablation).
+        attention: How locations are chosen. The class layer reads what is attended to, and with ``cam`` the average.
         dropout: Dropout rate of the channels.
     """
 
@@ -123,7 +134,7 @@ class LocalStream(nn.Module):
         spec: CodeSpec,
         *,
         multilabel: bool,
-        attention: bool,
+        attention: Attention,
         dropout: float,
     ) -> None:
         super().__init__()
@@ -135,19 +146,24 @@ class LocalStream(nn.Module):
         self.conv7 = nn.Conv2d(hidden, hidden, kernel_size=1)
         self.classes = nn.Linear(hidden, n_classes)
         self.ranking = nn.Linear(hidden, spec.n_segments * spec.arity)
+        self.place = nn.Conv2d(hidden, 1, kernel_size=1) if attention == "learned" else None
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ranking scores (n, R, K), class logits (n, C) and attention (n, h, w) of features (n, D, h, w)."""
         local = torch.relu(self.conv7(torch.relu(self.conv6(self.drop(features)))))
-        logits = self.classes(local.mean(dim=(2, 3)))
-        if self.attention:
+        if self.place is not None:
+            weights = torch.softmax(self.place(local).flatten(1), dim=1).reshape(local[:, 0].shape)
+        elif self.attention == "cam":
             maps = torch.einsum("nchw,kc->nkhw", local, self.classes.weight)
             # Attention uses the class layer but does not train it; only the class loss does, as in CAM.
+            logits = self.classes(local.mean(dim=(2, 3)))
             probabilities = torch.sigmoid(logits) if self.multilabel else torch.softmax(logits, dim=1)
             weights = spatial_attention(maps.detach(), probabilities.detach())
         else:
             weights = uniform_attention(features)
         descriptor = (local * weights[:, None]).sum(dim=(2, 3))
+        if self.attention != "cam":
+            logits = self.classes(descriptor)
         return _segments(self.ranking(descriptor), self.spec), logits, weights
 
 
@@ -188,7 +204,7 @@ class HashingHead(nn.Module):
         local_hidden: Channels of the local stream.
         use_global: Whether to use the global stream.
         use_local: Whether to use the local stream.
-        use_attention: Whether the local stream uses spatial attention.
+        attention: How the local stream chooses locations.
         dropout: Dropout rate of the features.
         hidden_dropout: Dropout rate of the global stream's hidden layers.
         n_fitted: Number of segments that are fitted, the last ones.
@@ -210,7 +226,7 @@ class HashingHead(nn.Module):
         local_hidden: int = 128,
         use_global: bool = True,
         use_local: bool = True,
-        use_attention: bool = True,
+        attention: Attention = "learned",
         dropout: float = 0.5,
         hidden_dropout: float = 0.3,
         n_fitted: int = 0,
@@ -235,7 +251,7 @@ class HashingHead(nn.Module):
                 n_classes,
                 spec,
                 multilabel=multilabel,
-                attention=use_attention,
+                attention=attention,
                 dropout=dropout,
             )
             if use_local
