@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import TINY, good, lines, photo, run
+from PIL import Image
 
 from ordhash.data import Protocol
 
@@ -146,3 +147,17 @@ def test_labels_for_photographs_of_a_collection(photo_folder: Path, tiny_model: 
 def test_training_options_that_do_not_go_together(options: list[str], says: str) -> None:
     result = run("train", *options)
     assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+
+
+def test_train_with_backgrounds(photo_folder: Path, cache: Path, tmp_path: Path) -> None:
+    behind = tmp_path / "behind"
+    behind.mkdir()
+    for number in range(3):
+        Image.new("RGB", (90, 60), (0, 80 * number, 200)).save(behind / f"{number}.jpg")
+    command = ["train", photo_folder, "--out", tmp_path / "run", "--cache", cache, *TINY, "--accelerator=cpu"]
+    good(*command, "--backgrounds", behind, "--scenes=1")
+    (model,) = lines(good("info", tmp_path / "run" / "model.onnx", "--json"))
+    assert model["training"]["settings"]["scenes"] == 1
+    result = run(*command, "--scenes=1")
+    assert result.exit_code == 2
+    assert "--scenes has no effect without --backgrounds" in result.stderr

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ordhash.data import ImageSet, content_id, open_rgb
-from ordhash.data.scenes import SHARES, CutOut, Pasted, Scene, cut_outs, paste_into
+from ordhash.data.scenes import SHARES, CutOut, Pasted, Scene, cut_outs, in_clutter, paste_into
 from ordhash.errors import ImageError, InputError
 
 GREY = np.full((60, 90, 3), 120, np.uint8)
@@ -190,3 +190,24 @@ def test_scenes_need_labels_and_a_background():
 def test_pictures_are_rgb_whatever_the_photographs_are():
     thing = Pasted(Image.new("L", (8, 8), 200), 0.2, 0.5, 0.5, soft=True)
     assert Scene(Image.new("RGBA", (30, 40), (0, 0, 0, 0)), (thing,), 60).draw().mode == "RGB"
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_clutter_has_a_scene_of_every_object_in_their_order(labelled):
+    given = objects() if labelled else objects().without_labels()
+    scenes = in_clutter(given, backgrounds(), salt="training/0")
+    assert [key.split(" in ")[0] for key in scenes.keys] == given.keys.tolist()
+    assert (scenes.labels is None) == (given.labels is None)
+    if labelled:
+        np.testing.assert_array_equal(scenes.labels, given.labels)
+    for scene, image in zip(scenes.images, given.images, strict=True):
+        assert len(scene.things) == 1
+        assert scene.things[0].image is image or (scene.things[0].image == image).all()
+    others = in_clutter(given, backgrounds(), salt="training/1")
+    assert {content_id(one) for one in scenes.images}.isdisjoint(content_id(one) for one in others.images)
+    assert len({(kind["share"], kind["edges"]) for kind in scenes.metadata.to_pylist()}) == 6
+
+
+def test_clutter_needs_a_background():
+    with pytest.raises(InputError, match="background"):
+        in_clutter(objects(), backgrounds(0), salt="s")

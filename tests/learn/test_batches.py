@@ -275,3 +275,23 @@ def test_whole_pictures_come_in_groups(photo_folder):
     for pictures, rows in groups:
         for picture, row in zip(pictures.numpy(), rows.tolist(), strict=True):
             np.testing.assert_array_equal(picture, preprocessing.read(images, row))
+
+
+def test_every_other_batch_of_a_training_is_of_scenes():
+    plain = np.arange(40, dtype=np.float16).reshape(20, 2, 1, 1)
+    scenes = [FeatureMaps.of(plain + shift) for shift in (100, 200)]
+    batches = FeatureBatches(FeatureMaps.of(plain), None, np.eye(2, dtype=bool)[np.arange(20) % 2], scenes)
+    order = epoch_order(20, 4, 0, Share())
+
+    def shifts(seed, **options):
+        found = []
+        for ((values, rows),) in batches.epoch(order, seed, **options):
+            (shift,) = np.unique(values.numpy() - plain[rows])
+            found.append(int(shift))
+        return found
+
+    assert shifts(0) == [0] * 5  # features of the images themselves
+    seen = [shifts(seed, clutter=True) for seed in range(10)]
+    assert all(found[::2] == [0, 0, 0] and set(found[1::2]) <= {100, 200} for found in seen)
+    assert {shift for found in seen for shift in found} == {0, 100, 200}
+    assert shifts(3, clutter=True) == seen[3]

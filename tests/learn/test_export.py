@@ -47,7 +47,15 @@ def random_pictures(n, seed=0):
 
 @pytest.mark.parametrize(
     "switches",
-    [{}, {"multilabel": True}, {"use_global": False}, {"use_local": False}, {"attention": "cam"}, {"attention": "cam", "multilabel": True}, {"attention": "none"}],
+    [
+        {},
+        {"multilabel": True},
+        {"use_global": False},
+        {"use_local": False},
+        {"attention": "cam"},
+        {"attention": "cam", "multilabel": True},
+        {"attention": "none"},
+    ],
     ids=lambda switches: " ".join(switches) or "both streams",
 )
 def test_a_head_computes_the_same_outside_pytorch(switches):

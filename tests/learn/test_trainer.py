@@ -891,3 +891,30 @@ def test_whole_photographs_of_several_shapes_are_learned_and_encoded(mode, photo
         np.testing.assert_allclose(one, other, rtol=0, atol=0.02)
     one_by_one = np.concatenate([Encoder(done.model).scores(images.subset([row])) for row in range(3)])
     np.testing.assert_allclose(one_by_one, found.scores[:3], rtol=0, atol=1e-4)
+
+
+def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    behind = ImageSet([*np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8), b"no picture"])
+    runs = [
+        train(
+            images,
+            TINY,
+            dataclasses.replace(FAST, scenes=scenes),
+            out=tmp_path / f"{i}",
+            backgrounds=given,
+            cache=cache,
+        )
+        for i, (given, scenes) in enumerate([(None, 2), (behind, 2), (behind, 0)])
+    ]
+    assert len({str(run.history) for run in runs}) == 2  # without scenes, backgrounds change nothing
+    assert len({load_model(run.model).info.training["digest"] for run in runs}) == 3
+    assert all(run.failures == () for run in runs)
+
+
+def test_backgrounds_need_a_frozen_backbone(photo_folder, tmp_path, cache):
+    images, settings = read_folder(photo_folder), dataclasses.replace(FAST, mode="finetune")
+    with pytest.raises(InputError, match="frozen"):
+        train(images, TINY, settings, out=tmp_path, backgrounds=images, cache=cache)
+    with pytest.raises(InputError, match="none of the 1 images"):
+        train(images, TINY, FAST, out=tmp_path, backgrounds=ImageSet([b"no picture"]), cache=cache)

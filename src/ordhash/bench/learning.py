@@ -81,7 +81,9 @@ def _train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) ->
     run = TrainingRun(settings, _one_processor(), TrainingState(""))
 
     def featured(part: Part) -> Featured:
-        return Featured(part.images, part.seen(whole_maps=config.use_local))
+        scenes = part.cluttered[: settings.scenes]
+        cluttered = tuple(one.seen(whole_maps=config.use_local) for one in scenes)
+        return Featured(part.images, part.seen(whole_maps=config.use_local), cluttered)
 
     train = featured(prepared.train)
     validation = None if prepared.validation is None else featured(prepared.validation)

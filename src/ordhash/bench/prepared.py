@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError
-from ordhash.learn import DOHConfig, exported_backbone, labelled, labels_of
+from ordhash.learn import DOHConfig, exported_backbone, labelled, labels_of, training_scenes
 from ordhash.model import FeatureMaps, FeatureStore
 from ordhash.support import replace_file
 
@@ -28,17 +29,23 @@ class Part:
         pooled: The maps averaged over locations; enough for a global stream.
         labels: bool (n, n_classes), or pseudo labels, float32.
         images: The images.
+        cluttered: Scenes of the same images, in their order, to train with too.
     """
 
     maps: FeatureMaps
     pooled: FeatureMaps
     labels: npt.NDArray[Any]
     images: ImageSet
+    cluttered: tuple[Part, ...] = ()
 
     def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Part:
         """A subset, by boolean mask or positions."""
         return Part(
-            self.maps.subset(picked), self.pooled.subset(picked), self.labels[picked], self.images.subset(picked)
+            self.maps.subset(picked),
+            self.pooled.subset(picked),
+            self.labels[picked],
+            self.images.subset(picked),
+            tuple(part.subset(picked) for part in self.cluttered),
         )
 
     def averages(self) -> npt.NDArray[np.float32]:
@@ -105,10 +112,19 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
         pooled = np.load(path, mmap_mode="r")
         return Part(maps, FeatureMaps.of(pooled[:, :, None, None], maps.rows), labels_of(images), images)
 
+    images = labelled(protocol.train)
+    cluttered = (
+        ()
+        if protocol.backgrounds is None
+        else tuple(
+            part(f"scenes{number}", scenes)
+            for number, scenes in enumerate(training_scenes(images, protocol.backgrounds))
+        )
+    )
     return Prepared(
         protocol,
         found_hash,
-        part("train", labelled(protocol.train)),
+        dataclasses.replace(part("train", images), cluttered=cluttered),
         None if protocol.validation is None else part("validation", labelled(protocol.validation)),
         part("query", protocol.query),
         part("database", protocol.database),

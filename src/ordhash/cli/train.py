@@ -64,6 +64,15 @@ def train(
             "`ordhash methods` lists them."
         ),
     ] = _NETWORK,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Photographs that show none of the classes. Training images are pasted into them, so that codes hold "
+            "what is small in a cluttered photograph.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     settings: dict[str, Any],
     wait: Annotated[
@@ -85,7 +94,7 @@ def train(
         if not (collection and labels) or source or out or method != _NETWORK:
             raise InputError("use --collection and --labels together, without SOURCE, --out and --method")
         own = [option_of(field.name) for field in dataclasses.fields(TrainConfig) if field.name in OPTIONS]
-        without_effect = (*own, "force", "cache", "root", "classes", "exclude")
+        without_effect = (*own, "force", "cache", "root", "classes", "exclude", "backgrounds")
         refuse_idle(ctx, *without_effect, unless=False, why="with --collection")
         _learn_labels(collection, labels, settings, wait, as_json)
         return
@@ -95,8 +104,9 @@ def train(
     shallow = method != _NETWORK
     if shallow:
         idle = OPTIONS.keys() - _options_of_shallow(method)
-        refuse_idle(ctx, *map(option_of, idle), unless=False, why=f"with --method {method}")
+        refuse_idle(ctx, "backgrounds", *map(option_of, idle), unless=False, why=f"with --method {method}")
     else:
+        refuse_idle(ctx, "scenes", unless=backgrounds is not None, why="without --backgrounds")
         _refuse_idle_settings(ctx, settings)
     if "use_labels" in settings and Path(source).is_dir():
         refuse_idle(ctx, "classes", unless=False, why="with --no-labels")
@@ -113,7 +123,8 @@ def train(
     if shallow:
         _fit_shallow(method, found, settings, places, as_json)
     else:
-        _train_network(ctx, found, settings, places, as_json)
+        behind = None if backgrounds is None else read_photographs(backgrounds)
+        _train_network(ctx, found, behind, settings, places, as_json)
 
 
 def _refuse_idle_settings(ctx: typer.Context, settings: dict[str, Any]) -> None:
@@ -132,6 +143,7 @@ def _refuse_idle_settings(ctx: typer.Context, settings: dict[str, Any]) -> None:
 def _train_network(
     ctx: typer.Context,
     found: ImageSet | Protocol,
+    backgrounds: ImageSet | None,
     settings: dict[str, Any],
     places: dict[str, Any],
     as_json: bool,
@@ -141,12 +153,14 @@ def _train_network(
 
         from ordhash.learn import train as train_network
     images, validation = (found.train, found.validation) if isinstance(found, Protocol) else (found, None)
+    if isinstance(found, Protocol) and backgrounds is None:
+        backgrounds = found.backgrounds
     refuse_idle(ctx, "validation_fraction", unless=validation is None, why="on a protocol that has validation images")
     config, how = DOHConfig(**fields_of(DOHConfig, settings)), TrainConfig(**fields_of(TrainConfig, settings))
     first = not getattr(rank_zero_only, "rank", 0)  # only one of several processes prints
     if first:
         say_classes(images)
-    result = train_network(images, config, how, validation=validation, **places)
+    result = train_network(images, config, how, validation=validation, backgrounds=backgrounds, **places)
     if first:
         _print_result(_with_passed_over(result, images), as_json)
 

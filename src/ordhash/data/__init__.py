@@ -15,6 +15,7 @@ from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
 from ordhash.data.remote import holds_images, read_location
 from ordhash.data.scaling import STEP, Fit, check_fit, prepare
+from ordhash.data.scenes import in_clutter
 from ordhash.data.tables import TABLES, is_table_name
 from ordhash.data.walking import CATALOGUE, is_image_name, is_walked, walk_images
 
@@ -44,6 +45,7 @@ __all__ = [
     "content_id",
     "file_suffix",
     "holds_images",
+    "in_clutter",
     "is_image_name",
     "is_table_name",
     "is_unicode",

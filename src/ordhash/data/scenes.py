@@ -23,7 +23,7 @@ from ordhash.data.images import DrawnImage, ImageSource, content_id, open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 
-__all__ = ["SHARES", "CutOut", "Pasted", "Scene", "cut_outs", "paste_into"]
+__all__ = ["SHARES", "CutOut", "Pasted", "Scene", "cut_outs", "in_clutter", "paste_into"]
 
 SHARES = ((0.05, 0.1), (0.1, 0.2), (0.2, 0.4))
 """Shares of the area that an object takes, from and to: small, middle and large."""
@@ -183,11 +183,43 @@ def paste_into(
     """
     if objects.labels is None or not len(backgrounds):
         raise InputError("scenes need objects with labels and at least one background; give both")
-    groups = _groups(objects, each, salt)
+    return _composed(objects, _groups(objects, each, salt), backgrounds, salt, shares)
+
+
+def in_clutter(
+    objects: ImageSet, backgrounds: ImageSet, *, salt: str, shares: Sequence[tuple[float, float]] = SHARES
+) -> ImageSet:
+    """A scene of every photograph, in their order, to train with: the object small, and much else around it.
+
+    Args:
+        objects: n photographs, with labels or without.
+        backgrounds: At least one photograph that shows none of their classes.
+        salt: Another salt gives other scenes.
+        shares: As in ``paste_into``.
+
+    Returns:
+        n scenes, as ``paste_into`` makes them.
+
+    Raises:
+        InputError: There is no background.
+    """
+    if not len(backgrounds):
+        raise InputError("scenes need at least one background; give some photographs")
+    return _composed(objects, [[row] for row in range(len(objects))], backgrounds, salt, shares)
+
+
+def _composed(
+    objects: ImageSet,
+    groups: list[list[int]],
+    backgrounds: ImageSet,
+    salt: str,
+    shares: Sequence[tuple[float, float]],
+) -> ImageSet:
+    """Scenes of some rows of the objects each, side by side."""
     rounds = range(-(-len(groups) // len(backgrounds)))  # each in another order: no background keeps its share
     behind = [int(row) for turn in rounds for row in _by_digest(backgrounds, f"{salt}/background/{turn}")]
     scenes, keys, share_names, edges = [], [], [], []
-    labels = np.zeros((len(groups), len(objects.class_names)), dtype=bool)
+    labels = None if objects.labels is None else np.zeros((len(groups), len(objects.class_names)), dtype=bool)
     for number, rows in enumerate(groups):
         least, most = shares[number % len(shares)]
         soft = bool(number // len(shares) % 2)
@@ -196,10 +228,11 @@ def paste_into(
         things = []
         for place, row in enumerate(rows):
             share, across, down = _draws(f"{salt}/{key}/{place}", 3)
-            between = (place / each, (place + 1) / each)
-            area = (least + share * (most - least)) / each
+            between = (place / len(rows), (place + 1) / len(rows))
+            area = (least + share * (most - least)) / len(rows)
             things.append(Pasted(objects.images[row], area, across, down, soft, between))
-            labels[number] |= objects.labels[row]
+        if labels is not None and objects.labels is not None:
+            labels[number] = objects.labels[rows].any(axis=0)
         scenes.append(Scene(backgrounds.images[background], tuple(things)))
         keys.append(f"{key} in {backgrounds.keys[background]}")
         share_names.append(f"{100 * least:g}-{100 * most:g} %")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, looks_at_labels
     from ordhash.learn.network import HashingHead, HeadOutput
     from ordhash.learn.outputs import scores_of
-    from ordhash.learn.preparation import Featured, TrainingData, feature_data
+    from ordhash.learn.preparation import Featured, TrainingData, feature_data, training_scenes
     from ordhash.learn.pseudolabels import pseudo_labels
     from ordhash.learn.trainer import TrainedNetwork, TrainResult, fit_network, train, train_network
     from ordhash.learn.validation import (
@@ -73,6 +73,7 @@ __all__ = [
     "start_fabric",
     "train",
     "train_network",
+    "training_scenes",
 ]
 
 _HOMES = {
@@ -112,6 +113,7 @@ _HOMES = {
     "start_fabric": "devices",
     "train": "trainer",
     "train_network": "trainer",
+    "training_scenes": "preparation",
 }
 
 

@@ -48,8 +48,11 @@ class Batches(Protocol):
         """Number of training images."""
         ...
 
-    def epoch(self, order: list[Rows], seed: int) -> Iterator[list[Group]]:
-        """Yield the inputs of every batch in ``order``, augmented from ``seed``, in a group for every shape."""
+    def epoch(self, order: list[Rows], seed: int, *, clutter: bool = False) -> Iterator[list[Group]]:
+        """Yield the inputs of every batch in ``order``, augmented from ``seed``, in a group for every shape.
+
+        With ``clutter``, every other batch is of scenes of the images, if there are any.
+        """
         ...
 
     def on_device(self, inputs: Tensor, rows: Rows, seed: int) -> Tensor:
@@ -89,28 +92,40 @@ class FeatureBatches:
         maps: Maps of n images.
         mirrored: Maps of the mirror images, or None.
         labels: bool (n, n_classes), or float32 for soft labels.
+        cluttered: Maps of scenes of the n images, any number of sets; a batch of scenes is of one of them, at random.
     """
 
-    def __init__(self, maps: FeatureMaps, mirrored: FeatureMaps | None, labels: npt.NDArray[Any]) -> None:
-        sets = [maps] if mirrored is None else [maps, mirrored]
+    def __init__(
+        self,
+        maps: FeatureMaps,
+        mirrored: FeatureMaps | None,
+        labels: npt.NDArray[Any],
+        cluttered: Sequence[FeatureMaps] = (),
+    ) -> None:
+        sets = [maps, *([] if mirrored is None else [mirrored]), *cluttered]
         float_bytes = sum(4 * int(part.sizes.sum()) for part in sets)
         # If they fit in memory, read and convert to float32 once: per batch it takes as long as the network itself.
-        self._sets = [part.in_memory() for part in sets] if float_bytes <= _KEPT_IN_MEMORY else sets
+        held = [part.in_memory() for part in sets] if float_bytes <= _KEPT_IN_MEMORY else sets
+        self._plain, self._mirrored = held[0], None if mirrored is None else held[1]
+        self._cluttered = held[len(sets) - len(cluttered) :]
         self.maps = maps
         self.labels = torch.from_numpy(labels.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def epoch(self, order: list[Rows], seed: int) -> Iterator[list[Group]]:
+    def epoch(self, order: list[Rows], seed: int, *, clutter: bool = False) -> Iterator[list[Group]]:
         """See ``Batches``."""
         flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
-        for rows in order:
+        drawn = np.random.default_rng([seed, 2])
+        for number, rows in enumerate(order):
+            scenes = clutter and bool(self._cluttered) and number % 2 == 1
+            source = self._cluttered[drawn.integers(len(self._cluttered))] if scenes else self._plain
             groups: list[Group] = []
-            for group, values in self._sets[0].groups(rows):
+            for group, values in source.groups(rows):
                 chosen = rows[group]
-                if len(self._sets) > 1 and flipped[chosen].any():
-                    values[flipped[chosen]] = self._sets[1].read(chosen[flipped[chosen]])
+                if self._mirrored is not None and not scenes and flipped[chosen].any():
+                    values[flipped[chosen]] = self._mirrored.read(chosen[flipped[chosen]])
                 groups.append((torch.from_numpy(values), chosen))
             yield groups
 
@@ -189,7 +204,7 @@ class PictureBatches:
     def __len__(self) -> int:
         return len(self.images)
 
-    def epoch(self, order: list[Rows], seed: int) -> Iterator[list[Group]]:
+    def epoch(self, order: list[Rows], seed: int, *, clutter: bool = False) -> Iterator[list[Group]]:
         """See ``Batches``."""
         self._batches[:] = [[(seed, row) for row in rows.tolist()] for rows in order]
         for groups, rows in zip(self._loader, order, strict=True):

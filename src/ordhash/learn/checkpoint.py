@@ -123,7 +123,13 @@ class TrainingState:
 
 
 def training_digest(
-    images: ImageSet, validation: ImageSet | None, config: DOHConfig, settings: TrainConfig, *, finetune: bool
+    images: ImageSet,
+    validation: ImageSet | None,
+    config: DOHConfig,
+    settings: TrainConfig,
+    *,
+    finetune: bool,
+    backgrounds: ImageSet | None = None,
 ) -> str:
     """16 hexadecimal digits: a hash of everything that affects the result of a training.
 
@@ -133,6 +139,7 @@ def training_digest(
         config: The network and its objective; a weights file is hashed by content.
         settings: How to train.
         finetune: Whether the backbone is trained too.
+        backgrounds: What training images are pasted into, if given.
     """
     digest = hashlib.blake2b(digest_size=8)
     digest.update(
@@ -140,7 +147,7 @@ def training_digest(
     )
     if isinstance(config.weights, Path) and config.weights.is_file():
         digest.update(config.weights.read_bytes())
-    for part in (images, validation):
+    for part in (images, validation, backgrounds):
         if part is not None:
             digest.update(
                 "\0".join(str(key) for key in part.keys).encode("utf-8", "surrogateescape")

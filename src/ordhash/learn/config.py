@@ -140,6 +140,8 @@ class TrainConfig:
         crop: Smallest share of a picture's area that a random crop keeps.
         strong_augment: When fine-tuning, also apply TrivialAugment (arXiv:2103.10158) to every picture and erase a
             rectangle from a quarter of them (arXiv:1708.04896); for few images and many epochs.
+        scenes: Scenes of every training image, if there are backgrounds to paste it into (frozen backbone). Every other
+            batch is of scenes.
         validation_fraction: Share of each class held out to choose the checkpoint, if no validation set is given.
         validate_every: Epochs between validations; the last epoch is always validated.
         precision: A Lightning Fabric precision: ``32-true``, ``bf16-mixed``, ``16-mixed``.
@@ -165,6 +167,7 @@ class TrainConfig:
     augment: bool = True
     crop: float = 0.4
     strong_augment: bool = False
+    scenes: int = 2
     validation_fraction: float = 0.1
     validate_every: int = 5
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -191,6 +194,7 @@ class TrainConfig:
         _check_range("warmup", self.warmup, 0.0, 1.0)
         _check_range("weight_decay", self.weight_decay, 0.0, 10.0)
         _check_range("validation_fraction", self.validation_fraction, 0.0, 0.9)
+        _check_range("scenes", self.scenes, 0, 100)
         _check_range("validate_every", self.validate_every, 1, 100_000)
         _check_range("crop", self.crop, 0.01, 1.0)
         _check_range("workers", self.workers, 0, 1024)

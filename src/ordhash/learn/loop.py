@@ -185,7 +185,7 @@ def fit(
             sums: dict[str, Tensor] = {}
             overflow = torch.zeros((), dtype=torch.bool, device=fabric.device)
             order = epoch_order(len(batches), settings.batch_size, seed, share)
-            for batch in batches.epoch(order, seed):
+            for batch in batches.epoch(order, seed, clutter=True):
                 groups = [
                     (batches.on_device(inputs.to(fabric.device), rows, seed), targets[rows].to(fabric.device))
                     for inputs, rows in batch

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ordhash.data import ImageSet
+from ordhash.data import ImageSet, in_clutter
 from ordhash.errors import DataError, ImageError
 from ordhash.learn.backbones import Backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
@@ -22,7 +22,14 @@ from ordhash.learn.validation import check_neighbourhoods, held_out, held_out_ma
 from ordhash.model import FeatureMaps, FeatureStore, FrozenBackbone, Preprocessing
 from ordhash.support import progress_bar
 
-__all__ = ["Featured", "TrainingData", "feature_data", "prepare_features", "prepare_pictures"]
+__all__ = [
+    "Featured",
+    "TrainingData",
+    "feature_data",
+    "prepare_features",
+    "prepare_pictures",
+    "training_scenes",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +62,17 @@ class Featured:
     Attributes:
         images: n images.
         maps: n maps.
+        cluttered: Maps of scenes of the same images, n each, to train with too.
     """
 
     images: ImageSet
     maps: FeatureMaps
+    cluttered: tuple[FeatureMaps, ...] = ()
 
     def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Featured:
         """A subset, by boolean mask or positions."""
-        return Featured(self.images.subset(picked), self.maps.subset(picked))
+        cluttered = tuple(maps.subset(picked) for maps in self.cluttered)
+        return Featured(self.images.subset(picked), self.maps.subset(picked), cluttered)
 
 
 def prepare_pictures(
@@ -112,6 +122,7 @@ def prepare_features(
     frozen: FrozenBackbone,
     store: FeatureStore,
     *,
+    backgrounds: ImageSet | None = None,
     progress: bool = False,
 ) -> TrainingData:
     """Prepare feature maps of a frozen backbone, each computed once.
@@ -123,10 +134,12 @@ def prepare_features(
         backbone: The backbone.
         frozen: Its exported graph.
         store: Cache of feature maps.
+        backgrounds: Photographs that training images are pasted into; None trains with the images alone.
         progress: Whether to show bars.
 
     Raises:
-        InputError: None of the images can be used, or there are too few to learn from their neighbourhoods.
+        InputError: None of the images, or of the backgrounds, can be used, or there are too few to learn from their
+            neighbourhoods.
         DataError: An image became unreadable in the meantime.
     """
 
@@ -140,7 +153,9 @@ def prepare_features(
         return mirrored
 
     maps = store.maps(images, frozen, progress=progress).at_least_one()
-    train, failures, given = Featured(images.subset(maps.rows), maps), maps.failures, None
+    learned = images.subset(maps.rows)
+    cluttered = _cluttered_maps(learned, backgrounds, settings.scenes, frozen, store, progress=progress)
+    train, failures, given = Featured(learned, maps, cluttered), maps.failures, None
     if validation is not None and not settings.from_neighbourhoods:
         found = store.maps(validation, frozen, progress=progress)
         if len(validation):
@@ -148,6 +163,53 @@ def prepare_features(
         given, failures = Featured(validation.subset(found.rows), found), [*failures, *found.failures]
     data = feature_data(train, given, settings, backbone.last_channels, mirror_images)
     return dataclasses.replace(data, failures=failures)
+
+
+def _cluttered_maps(
+    images: ImageSet,
+    backgrounds: ImageSet | None,
+    count: int,
+    frozen: FrozenBackbone,
+    store: FeatureStore,
+    *,
+    progress: bool = False,
+) -> tuple[FeatureMaps, ...]:
+    """Feature maps of ``count`` scenes of every image; none without backgrounds.
+
+    Args:
+        images: n images, all usable.
+        backgrounds: What they are pasted into.
+        count: Scenes an image.
+        frozen: The backbone.
+        store: Cache of feature maps.
+        progress: Whether to show bars.
+
+    Raises:
+        InputError: None of the backgrounds can be used.
+        DataError: A photograph became unreadable in the meantime.
+    """
+    if backgrounds is None or not count:
+        return ()
+    with progress_bar("Checking backgrounds", len(backgrounds), show=progress) as advance:
+        behind, _ = usable(backgrounds, advance)
+    found = tuple(store.maps(scenes, frozen, progress=progress) for scenes in training_scenes(images, behind, count))
+    for maps in found:
+        if maps.failures:
+            raise DataError(f"{maps.failures[0]}: it was readable a moment ago; run the training again")
+    return found
+
+
+def training_scenes(images: ImageSet, backgrounds: ImageSet, count: int = TrainConfig.scenes) -> list[ImageSet]:
+    """Scenes of training images, ``count`` sets with one of each.
+
+    They are not drawn anew for every seed: the features of other scenes would have to be computed.
+
+    Args:
+        images: n images.
+        backgrounds: What they are pasted into.
+        count: Scenes an image.
+    """
+    return [in_clutter(images, backgrounds, salt=f"training/{number}") for number in range(count)]
 
 
 def feature_data(
@@ -186,5 +248,5 @@ def feature_data(
         labels = labels_of(images)
     none = np.zeros((0, labels.shape[1]), dtype=bool)
     truth = labels_of(validation.images) if len(validation.images) else none
-    batches = FeatureBatches(maps, mirrored, labels)
+    batches = FeatureBatches(maps, mirrored, labels, train.cluttered)
     return TrainingData(images, batches, Validation(validation.maps, truth), maps.depth, last_channels, fineness)

@@ -87,6 +87,7 @@ def train(  # the entry point: options by name, each with a default
     *,
     out: str | Path,
     validation: ImageSet | None = None,
+    backgrounds: ImageSet | None = None,
     protocol: str = "",
     cache: Path = DEFAULT_CACHE,
     overwrite: bool | Literal["others"] = False,
@@ -105,6 +106,8 @@ def train(  # the entry point: options by name, each with a default
         out: Folder for ``model.onnx`` (and, during training, ``checkpoint.pt``).
         validation: Images that choose the epoch and calibrate; None holds out some of ``images``. Not used without
             labels: then the last epoch is kept.
+        backgrounds: Photographs that show none of the classes. Training images are pasted into them, so that codes hold
+            what is small in a cluttered photograph; needs a frozen backbone.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
         overwrite: Whether to replace a finished training in ``out``, whatever its arguments, and to discard an
@@ -116,15 +119,16 @@ def train(  # the entry point: options by name, each with a default
         The model's path, its quality on validation images, and the history.
 
     Raises:
-        InputError: The images have no labels, fewer than two classes, or are too few to learn without labels; or
-            ``out`` holds another training.
+        InputError: The images have no labels, fewer than two classes, or are too few to learn without labels; there are
+            backgrounds and the backbone is trained too; or ``out`` holds another training.
         MissingPartError: The backbone's weights are not available.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     available = len(images)
     images = _learnable(images, settings)
     fabric = start_fabric(settings)
-    digest = training_digest(images, validation, config, settings, finetune=finetunes(settings, fabric))
+    finetune = finetunes(settings, fabric)
+    digest = training_digest(images, validation, config, settings, finetune=finetune, backgrounds=backgrounds)
     finished = None if overwrite is True else _finished(out, digest)
     if finished:
         return finished
@@ -132,7 +136,7 @@ def train(  # the entry point: options by name, each with a default
     if path.exists() and not overwrite:
         raise InputError(f"{path} is another training's model; choose another folder, or allow overwriting it")
     run = TrainingRun(settings, fabric, TrainingState(digest), out, overwrite=bool(overwrite), progress=progress)
-    trained = train_network(images, config, run, validation=validation, cache=cache)
+    trained = train_network(images, config, run, validation=validation, backgrounds=backgrounds, cache=cache)
     state, held = trained.state, trained.held
     measured: tuple[Calibration | None, Calibration | None] = (None, None)
     if len(held.labels):
@@ -212,6 +216,7 @@ def train_network(
     run: TrainingRun,
     *,
     validation: ImageSet | None = None,
+    backgrounds: ImageSet | None = None,
     cache: Path = DEFAULT_CACHE,
 ) -> TrainedNetwork:
     """Learn codes from images, without writing a model file as ``train`` does.
@@ -221,6 +226,7 @@ def train_network(
         config: The network and its objective.
         run: How and where to train.
         validation: Images that choose the epoch; None holds out some of ``images``.
+        backgrounds: As in ``train``.
         cache: Folder of feature maps and exported backbones.
 
     Raises:
@@ -229,13 +235,17 @@ def train_network(
     """
     settings = run.settings
     if finetunes(settings, run.fabric):
+        if backgrounds is not None:
+            raise InputError("backgrounds need a frozen backbone; set mode to 'frozen', or give no backgrounds")
         backbone, preprocessing = configured_backbone(config, seed=settings.seed)
         data = prepare_pictures(images, validation, settings, backbone, preprocessing, progress=run.progress)
         network, lesson = fit_network(data, config, run, backbone)
     else:
         backbone, frozen = exported_backbone(config, cache, seed=settings.seed)
         store, preprocessing = FeatureStore(cache / "features"), frozen.preprocessing
-        data = prepare_features(images, validation, settings, backbone, frozen, store, progress=run.progress)
+        data = prepare_features(
+            images, validation, settings, backbone, frozen, store, backgrounds=backgrounds, progress=run.progress
+        )
         network, lesson = fit_network(data, config, run)
     shares = None
     if settings.from_neighbourhoods and isinstance(data.batches, FeatureBatches):

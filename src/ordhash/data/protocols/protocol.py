@@ -29,6 +29,7 @@ class Protocol:
         citation: Where the protocol is from.
         coarse: For graded relevance, the coarse class of every class name. None means binary relevance.
         note: Caveat on this copy of the data, for reports.
+        backgrounds: Photographs of none of the classes, into which training images are pasted.
 
     Raises:
         DataError: A query is in the database or the training set, carries no label, or has no relevant image, or
@@ -44,6 +45,7 @@ class Protocol:
     citation: str = ""
     coarse: tuple[str, ...] | None = None
     note: str = ""
+    backgrounds: ImageSet | None = None
 
     def __post_init__(self) -> None:
         if self.cutoff is not None and self.cutoff < 1:
@@ -132,6 +134,7 @@ class Protocol:
             query=spread(self.query.subset(findable)),
             database=database,
             validation=None if self.validation is None else spread(self.validation),
+            backgrounds=None if self.backgrounds is None else spread(self.backgrounds),
         )
 
     def hash(self, *, contents: bool = True) -> str:
@@ -143,7 +146,7 @@ class Protocol:
         digest = hashlib.blake2b(f"{self.cutoff}".encode(), digest_size=8)
         if self.coarse is not None:
             digest.update("\0".join(self.coarse).encode())
-        for images in (self.train, self.validation, self.query, self.database):
+        for images in (self.train, self.validation, self.query, self.database, self.backgrounds):
             if images is not None:
                 _add(digest, images, contents)
         return digest.hexdigest()
@@ -155,6 +158,8 @@ class Protocol:
             digest.update(b"none" if images is None else b"some")
             if images is not None:
                 _add(digest, images, contents=True)
+        if self.backgrounds is not None:
+            _add(digest, self.backgrounds, contents=True)
         return digest.hexdigest()
 
     def __repr__(self) -> str:
