@@ -60,7 +60,7 @@ def test_the_recipes_of_the_package_can_be_read(path):
         ("seeds = 2", "seeds = 0", r"seeds is 0; allowed are whole numbers from 1"),
         ('protocols = ["cifar10"]', 'protocols = ["cifar11"]', r"protocol 'cifar11' is unknown; allowed are cifar10"),
         ('protocols = ["cifar10"]', "", r"protocols.*at least one"),
-        ("hidden = 8", "widht = 8", r"\[network\] has widht; allowed are arity, backbone"),
+        ("hidden = 8", "widht = 8", r"\[network\] has widht; allowed are arity, attention, backbone"),
         ("epochs = 2", "epoch = 2", r"\[training\] has epoch; allowed are accelerator"),
         ("epochs = 2", "epochs = 0", r"epochs is 0; allowed is 1 to"),
         ("search = true", "tries = 2", r"\[tuning\] has tries; allowed are search, validation_fraction"),

@@ -54,6 +54,8 @@ def test_only_given_options_are_set(
 ) -> None:
     got: list[dict[str, object]] = []
     module = sys.modules["ordhash.cli.train"]
-    monkeypatch.setattr(module, "_train_network", lambda ctx, found, behind, settings, places, as_json: got.append(settings))
+    monkeypatch.setattr(
+        module, "_train_network", lambda ctx, found, behind, settings, places, as_json: got.append(settings)
+    )
     run("train", photo_folder, "--out", tmp_path / "run", *options)
     assert got == [expected]

@@ -108,7 +108,18 @@ def train(
     else:
         refuse_idle(ctx, "scenes", unless=backgrounds is not None, why="without --backgrounds")
         _refuse_idle_settings(ctx, settings)
-    if "use_labels" in settings and Path(source).is_dir():
+    found = _read(ctx, source, root, labelled="use_labels" not in settings)
+    places = {"out": out, "protocol": source, "overwrite": force, "progress": True, "cache": cache}
+    if shallow:
+        _fit_shallow(method, found, settings, places, as_json)
+    else:
+        behind = None if backgrounds is None else read_photographs(backgrounds)
+        _train_network(ctx, found, behind, settings, places, as_json)
+
+
+def _read(ctx: typer.Context, source: str, root: Path, *, labelled: bool) -> ImageSet | Protocol:
+    """The training images of a folder or a manifest, or a protocol."""
+    if not labelled and Path(source).is_dir():
         refuse_idle(ctx, "classes", unless=False, why="with --no-labels")
         options = folder_options(ctx, source)
         found: ImageSet | Protocol = read_photographs(source, options.get("exclude", ()))
@@ -119,12 +130,7 @@ def train(
     if isinstance(found, ImageSet):
         report_unread(found.passed_over.unread)
     refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
-    places = {"out": out, "protocol": source, "overwrite": force, "progress": True, "cache": cache}
-    if shallow:
-        _fit_shallow(method, found, settings, places, as_json)
-    else:
-        behind = None if backgrounds is None else read_photographs(backgrounds)
-        _train_network(ctx, found, behind, settings, places, as_json)
+    return found
 
 
 def _refuse_idle_settings(ctx: typer.Context, settings: dict[str, Any]) -> None:
