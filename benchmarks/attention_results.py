@@ -72,6 +72,7 @@ def attention(results: dict[str, Any]) -> str:
             percent(results["attention"][name]["peak"]),
         ]
         for name, label in ROWS.items()
+        if name in results["attention"]
     ]
     found = [
         [network, plain_or_interval(kinds["plain"]), plain_or_interval(kinds["pasted"])]

@@ -3,16 +3,20 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from scipy.linalg import sqrtm
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
+from ordhash.learn import FeatureBatches, TrainConfig, TrainingRun, TrainingState, Validation, fit
 from ordhash.learn.directions import canonical_directions
 from ordhash.learn.fitted import RIDGE, WITHIN_RIDGE, fit_segments
 from ordhash.learn.network import FittedSegments, HashingHead
-from ordhash.learn.objectives import DOH, OBJECTIVES, Default, DOHCodewords, DOHMixup, Task
+from ordhash.learn.objectives import DOH, OBJECTIVES, Default, DOHCodewords, DOHMixup, Task, find_objective
+from ordhash.learn.outputs import features_of
 from ordhash.learn.rotation import rotations, simplex
 from ordhash.learn.validation import leave_one_out_map
+from ordhash.model import FeatureMaps
 
 SPEC = CodeSpec(24, 4)
 
@@ -109,9 +113,10 @@ def test_fitted_segments_come_last_and_see_the_first_channels():
     head.fitted.weight.copy_(torch.randn(20, 4))
     head.fitted.scale.fill_(2.0)
     features = torch.rand(2, 6, 3, 3)
-    found = head(features).scores
+    output = head(features)
+    found = output.scores
     assert found.shape == (2, 12, 4)
-    seen = features.mean(dim=(2, 3))[:, :4]
+    seen = output.attended[:, :4]
     expected = 2 * (seen / seen.norm(dim=1, keepdim=True)) @ head.fitted.weight.T
     torch.testing.assert_close(found[:, 7:], expected.reshape(2, 5, 4))
     assert not dict(head.fitted.named_parameters())
@@ -145,3 +150,27 @@ def test_a_share_that_leaves_nothing_to_train_is_refused(objective):
 @pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - {"ordhash", "doh-mixup", "doh-codewords"}))
 def test_other_objectives_train_every_segment(name):
     assert OBJECTIVES[name]().fitted_segments(Task(SPEC, 10, n_images=5000)) == 0
+
+
+@pytest.mark.parametrize("attention", ["learned", "none"])
+def test_segments_are_fitted_to_what_the_trained_network_attends_to(attention):
+    rng = np.random.default_rng(0)
+    classes = np.arange(60) % 3
+    values = rng.normal(size=(60, 6, 2, 2)) + rng.normal(size=(3, 6, 1, 1))[classes]
+    batches = FeatureBatches(FeatureMaps.of(values.astype(np.float16)), None, np.eye(3, dtype=bool)[classes])
+    spec, settings = CodeSpec(24, 4), TrainConfig(epochs=4, batch_size=16, learning_rate=0.05, accelerator="cpu")
+    objective = find_objective("doh-codewords")
+    task = Task(spec, 3, n_images=60)
+    n_fitted = objective.fitted_segments(task)
+    torch.manual_seed(0)
+    head = HashingHead(6, 3, spec, hidden=8, local_hidden=8, n_fitted=n_fitted, attention=attention)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fit(
+        head, objective, task, batches, Validation(batches.maps.subset([]), np.zeros((0, 3), bool)),
+        TrainingRun(settings, fabric, TrainingState("digest")),
+    )  # fmt: skip
+    seen = features_of(head, batches, 16, fabric, attended=True).numpy()
+    averages = features_of(head, batches, 16, fabric).numpy()
+    assert np.allclose(seen, averages, atol=1e-3) == (attention == "none")
+    weight, _ = fit_segments(seen, np.eye(3)[classes], head.fitted.spec, settings.seed)
+    np.testing.assert_allclose(head.fitted.weight.numpy(), weight, atol=1e-4)

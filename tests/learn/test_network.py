@@ -139,8 +139,9 @@ def test_global_stream_is_two_layers_on_the_pooled_features():
 
 
 def test_scores_of_both_streams_are_added():
-    both, features = make_head(), make_features()
-    only_global, only_local = make_head(use_local=False, seed=5), make_head(use_global=False, seed=6)
+    both, features = make_head(attention="cam"), make_features()
+    only_global = make_head(use_local=False, seed=5)
+    only_local = make_head(use_global=False, seed=6, attention="cam")
     only_global.global_stream.load_state_dict(both.global_stream.state_dict())
     only_local.local_stream.load_state_dict(both.local_stream.state_dict())
     with torch.no_grad():
@@ -151,6 +152,35 @@ def test_scores_of_both_streams_are_added():
     assert len(whole.class_logits) == 2
     torch.testing.assert_close(whole.class_logits, (*a.class_logits, *b.class_logits))  # global first
     torch.testing.assert_close(whole.attention, b.attention)
+
+
+def test_all_streams_read_what_is_attended_to():
+    head, features = make_head(n_fitted=3, fitted_channels=4), make_features()
+    with torch.no_grad():
+        head.local_stream.place.weight.mul_(20)
+        head.fitted.weight.normal_()
+        output = head(features)
+        local, _, attention = head.local_stream(features)
+        attended = (features * attention[:, None]).sum(dim=(2, 3))
+        whole, classes = head.global_stream(attended)
+        fitted = head.fitted(attended)
+    torch.testing.assert_close(output.attended, attended)
+    torch.testing.assert_close(output.features, features.mean(dim=(2, 3)))
+    assert not torch.allclose(output.attended, output.features, atol=1e-3)
+    torch.testing.assert_close(output.scores, torch.cat([whole + local, fitted], dim=1))
+    torch.testing.assert_close(output.class_logits[0], classes)
+    assert head.attends
+
+
+@pytest.mark.parametrize("switches", [{"attention": "cam"}, {"attention": "none"}, {"use_local": False}])
+def test_without_learned_attention_the_global_stream_reads_the_average(switches):
+    head, features = make_head(**switches), make_features()
+    with torch.no_grad():
+        output = head(features)
+        _, classes = head.global_stream(features.mean(dim=(2, 3)))
+    assert not head.attends
+    torch.testing.assert_close(output.attended, output.features)
+    torch.testing.assert_close(output.class_logits[0], classes)
 
 
 def test_a_stream_switched_off_has_no_weights():

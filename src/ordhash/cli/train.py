@@ -68,8 +68,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Photographs that show none of the classes. Training images are pasted into them, so that codes hold "
-            "what is small in a cluttered photograph.",
+            help="Photographs of anything else: training images are pasted into them, to find what is small in others.",
             show_default=False,
         ),
     ] = None,

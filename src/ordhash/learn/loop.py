@@ -208,7 +208,7 @@ def fit(
                 raise DataError(f"the loss became NaN or infinite in epoch {epoch}; lower the learning rate")
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:
                 if head.fitted is not None:
-                    if isinstance(network, HashingNetwork):  # its features have changed
+                    if head.attends or isinstance(network, HashingNetwork):  # what they read has changed
                         refit(network, head.fitted, batches, targets, settings, fabric)
                     rescale(network, head.fitted, batches, settings.batch_size, fabric)
                 precisions = np.zeros(0)

@@ -9,8 +9,9 @@ Our reading (``cam``): both streams share one backbone, the attention is a softm
 averaged under the predicted class probabilities, and the two ranking outputs are added.
 
 Ours (``learned``): the attention is a softmax over locations of one more output of the local stream, trained with
-everything else, and the class layer reads what is attended to instead of the average. It goes where the object is, not
-where a class layer that was trained on averages responds.
+everything else. All read what is attended to instead of the average: the class layer of the local stream, the global
+stream, and fitted segments. So attention goes where the object is, not where a class layer that was trained on averages
+responds, and no part of the code averages over what surrounds it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class HeadOutput:
         class_logits: float32 (n, n_classes) of every active stream, global first.
         attention: float32 (n, h, w), sums to 1 over (h, w); uniform without attention. None inside a training.
         features: float32 (n, D), the head's input averaged over locations; None from a shallow head.
+        attended: float32 (n, D), the same averaged under learned attention, which the global stream and fitted segments
+            read; ``features`` without learned attention, None from a shallow head.
         familiarity: float32 (n,), see [FamiliarityGauge][ordhash.learn.familiarity.FamiliarityGauge]; None without one.
     """
 
@@ -57,6 +60,7 @@ class HeadOutput:
     class_logits: tuple[Tensor, ...]
     attention: Tensor | None = None
     features: Tensor | None = None
+    attended: Tensor | None = None
     familiarity: Tensor | None = None
 
 
@@ -83,7 +87,7 @@ def spatial_attention(activation_maps: Tensor, class_probabilities: Tensor, temp
 
 
 class GlobalStream(nn.Module):
-    """fc6-fc7 on features averaged over locations, a class layer and a ranking layer.
+    """fc6-fc7 on averaged features, a class layer and a ranking layer.
 
     Args:
         in_dim: D, channels of the feature map.
@@ -107,7 +111,7 @@ class GlobalStream(nn.Module):
         self.ranking = nn.Linear(hidden, spec.n_segments * spec.arity)
 
     def forward(self, averages: Tensor) -> tuple[Tensor, Tensor]:
-        """Ranking scores (n, R, K) and class logits (n, C) of features averaged over locations (n, D)."""
+        """Ranking scores (n, R, K) and class logits (n, C) of averaged features (n, D)."""
         hidden = self.hidden_drop(torch.relu(self.fc6(self.drop(averages))))
         hidden = self.hidden_drop(torch.relu(self.fc7(hidden)))
         return _segments(self.ranking(hidden), self.spec), self.classes(hidden)
@@ -187,7 +191,7 @@ class FittedSegments(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, averages: Tensor) -> Tensor:
-        """Scores (n, n_segments, arity) of features averaged over locations (n, at least depth)."""
+        """Scores (n, n_segments, arity) of averaged features (n, at least depth)."""
         seen = nn.functional.normalize(averages[:, : self.weight.shape[1]], dim=1)
         return _segments(self.scale * (seen @ self.weight.T + self.bias), self.spec)
 
@@ -260,20 +264,24 @@ class HashingHead(nn.Module):
 
     def forward(self, features: Tensor) -> HeadOutput:
         """Scores, class logits and attention of features (n, D, h, w)."""
-        scores: list[Tensor] = []
-        logits: list[Tensor] = []
-        averages, attention = features.mean(dim=(2, 3)), uniform_attention(features)
-        if self.global_stream is not None:
-            z_global, classes = self.global_stream(averages)
-            scores.append(z_global)
-            logits.append(classes)
+        streams: list[tuple[Tensor, Tensor]] = []  # scores and class logits
+        attended = averages = features.mean(dim=(2, 3))
+        attention = uniform_attention(features)
         if self.local_stream is not None:
-            z_local, classes, attention = self.local_stream(features)
-            scores.append(z_local)
-            logits.append(classes)
-        learned = sum(scores[1:], scores[0])
-        together = learned if self.fitted is None else torch.cat([learned, self.fitted(averages)], dim=1)
-        return HeadOutput(together, tuple(logits), attention, averages)
+            *local, attention = self.local_stream(features)
+            streams.append((local[0], local[1]))
+            if self.attends:
+                attended = (features * attention[:, None]).sum(dim=(2, 3))
+        if self.global_stream is not None:
+            streams.insert(0, self.global_stream(attended))
+        learned = sum((scores for scores, _ in streams[1:]), streams[0][0])
+        together = learned if self.fitted is None else torch.cat([learned, self.fitted(attended)], dim=1)
+        return HeadOutput(together, tuple(logits for _, logits in streams), attention, averages, attended)
+
+    @property
+    def attends(self) -> bool:
+        """Whether attention is learned, so that what the streams read changes in training."""
+        return self.local_stream is not None and self.local_stream.place is not None
 
 
 class HashingNetwork(nn.Module):

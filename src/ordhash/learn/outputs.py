@@ -22,10 +22,19 @@ __all__ = ["averages_of", "features_of", "scores_of"]
 _AT_ONCE = 64
 
 
-def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric) -> Tensor:
+def features_of(
+    network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric, *, attended: bool = False
+) -> Tensor:
     """Pooled features of every training image, float32 (n, D), on the CPU; the same in every process.
 
     Leaves the network on the training device, in evaluation mode. Pictures are cropped and mirrored at random.
+
+    Args:
+        network: The network.
+        batches: Training images.
+        batch_size: Images at once.
+        fabric: Where the network is.
+        attended: Whether they are averaged under learned attention.
 
     Raises:
         DataError: They are not finite.
@@ -38,7 +47,10 @@ def features_of(network: HashingHead | HashingNetwork, batches: Batches, batch_s
     with torch.inference_mode():
         for inputs, rows in itertools.chain.from_iterable(batches.epoch(order, 0)):
             with fabric.autocast():
-                part = network(inputs.to(fabric.device)).features
+                output: HeadOutput = network(inputs.to(fabric.device))
+            part = output.attended if attended else output.features
+            if part is None:
+                raise TypeError("a head gives features")  # for the type checker
             if features is None:
                 features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
             features[torch.from_numpy(rows).to(fabric.device)] = part.float()
