@@ -38,6 +38,8 @@ def make_head(**switches):
     if head.local_stream is not None:
         with torch.no_grad():
             head.local_stream.classes.weight.mul_(10)  # attention far from uniform
+            if head.local_stream.place is not None:
+                head.local_stream.place.weight.mul_(10)
     return head
 
 
@@ -76,7 +78,7 @@ def test_a_head_computes_the_same_outside_pytorch(switches):
 def test_a_whole_model_computes_the_same_outside_pytorch(backbone, frozen, tmp_path):
     head = make_head()
     with torch.no_grad():  # random weights of a backbone give tiny features; make the test see differences
-        head.local_stream.classes.weight.mul_(10)
+        head.local_stream.place.weight.mul_(20)
     info = ModelInfo(
         SPEC,
         Preprocessing(SIZE),
