@@ -54,7 +54,7 @@ FIGURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "attention
 
 # Name, and what differs from the demo's settings.
 STREAMS: dict[str, dict[str, Any]] = {"both streams": {}, "local stream alone": {"use_global": False}}
-ATTENTIONS = {"learned attention": "learned", "the paper's attention": "cam", "no attention": "none"}
+ATTENTIONS = {"the paper's attention": "cam", "learned attention": "learned", "no attention": "none"}
 NETWORKS = {
     f"{streams}, {attention}": {**changes, "attention": kind}
     for streams, changes in STREAMS.items()
@@ -279,9 +279,9 @@ def measure(
             "other boxes": looks_elsewhere(maps[DEFAULT], pasted),
             "other photograph": looks(on_control, control),
             "untrained head": looks(blank, pasted),
-            "paper": looks(maps["both streams, the paper's attention"], pasted),
+            "learned": looks(maps["both streams, learned attention"], pasted),
             "no attention": looks(maps["both streams, no attention"], pasted),
-            "local stream alone": looks(maps["local stream alone, learned attention"], pasted),
+            "local stream alone": looks(maps["local stream alone, the paper's attention"], pasted),
         },
         "retrieval": {
             network: {kind: [float(ap.mean()) for ap in values] for kind, values in kinds.items()}

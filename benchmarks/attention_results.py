@@ -23,8 +23,8 @@ ROWS = {
     "attention": "**attention in the pasted photograph**",
     "other boxes": "the same maps, in the rectangles of the other queries",
     "other photograph": "a photograph without groceries pasted in the same place",
-    "paper": "the paper's attention",
-    "local stream alone": "learned attention of a network without the global stream",
+    "learned": "learned attention",
+    "local stream alone": "attention of a network without the global stream",
     "untrained head": "attention of a head that has learned nothing",
     "no attention": "without attention: the same everywhere",
 }

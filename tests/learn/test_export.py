@@ -34,7 +34,7 @@ def frozen(backbone):
 
 def make_head(**switches):
     torch.manual_seed(0)
-    head = HashingHead(DEPTH, 3, SPEC, hidden=16, local_hidden=16, **switches).eval()
+    head = HashingHead(DEPTH, 3, SPEC, hidden=16, local_hidden=16, **{"attention": "learned", **switches}).eval()
     if head.local_stream is not None:
         with torch.no_grad():
             head.local_stream.classes.weight.mul_(10)  # attention far from uniform

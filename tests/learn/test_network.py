@@ -13,7 +13,7 @@ SHAPES = [(16, 4), (12, 2), (12, 16)]  # code_bits, arity
 
 def make_head(code_bits=16, arity=4, *, seed=0, **switches):
     torch.manual_seed(seed)
-    settings = {"hidden": 6, "local_hidden": 5, "dropout": 0.5} | switches
+    settings = {"hidden": 6, "local_hidden": 5, "dropout": 0.5, "attention": "learned"} | switches
     return HashingHead(DIM, N_CLASSES, CodeSpec(code_bits, arity), **settings).eval()
 
 

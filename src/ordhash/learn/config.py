@@ -41,8 +41,9 @@ class DOHConfig:
         local_hidden: Channels of the local stream (conv6, conv7).
         use_global: Whether to use the global stream.
         use_local: Whether to use the local stream.
-        attention: How the local stream chooses locations: ``learned`` is trained for it, ``cam`` takes the activation
-            maps of the predicted classes as the paper does, ``none`` averages over all.
+        attention: How the local stream chooses locations: ``cam`` takes the activation maps of the predicted classes as
+            the paper does, ``learned`` is trained for it, and all streams read through it, ``none`` averages over all.
+            Learned attention is for training with ``backgrounds``; without them it overfits (docs/experiments.md).
         dropout: Dropout rate of the features.
         hidden_dropout: Dropout rate of the global stream's hidden layers.
 
@@ -66,7 +67,7 @@ class DOHConfig:
     local_hidden: int = 128
     use_global: bool = True
     use_local: bool = True
-    attention: Literal["learned", "cam", "none"] = "learned"
+    attention: Literal["cam", "learned", "none"] = "cam"
     dropout: float = 0.5
     hidden_dropout: float = 0.3
     spec: CodeSpec = field(init=False, repr=False)
@@ -78,8 +79,8 @@ class DOHConfig:
         object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
-        if self.attention not in ("learned", "cam", "none"):
-            raise InputError(f"attention is {self.attention!r}; allowed are 'learned', 'cam' and 'none'")
+        if self.attention not in ("cam", "learned", "none"):
+            raise InputError(f"attention is {self.attention!r}; allowed are 'cam', 'learned' and 'none'")
         if not self.use_local:
             # Attention is part of the local stream; without that stream the option would have no effect.
             object.__setattr__(self, "attention", "none")

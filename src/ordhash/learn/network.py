@@ -37,9 +37,9 @@ __all__ = [
 ]
 
 
-Attention: TypeAlias = Literal["learned", "cam", "none"]
-"""How the local stream chooses locations: ``learned`` is trained for it, ``cam`` takes the class activation maps as the
-paper does, ``none`` takes all alike."""
+Attention: TypeAlias = Literal["cam", "learned", "none"]
+"""How the local stream chooses locations: ``cam`` takes the class activation maps as the paper does, ``learned`` is
+trained for it, ``none`` takes all alike."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class HashingHead(nn.Module):
         local_hidden: int = 128,
         use_global: bool = True,
         use_local: bool = True,
-        attention: Attention = "learned",
+        attention: Attention = "cam",
         dropout: float = 0.5,
         hidden_dropout: float = 0.3,
         n_fitted: int = 0,
