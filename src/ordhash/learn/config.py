@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ordhash.codes import CodeSpec
 from ordhash.data import Fit, check_fit
@@ -16,9 +16,13 @@ from ordhash.errors import InputError
 if TYPE_CHECKING:
     from ordhash.learn.objectives import Objective
 
-__all__ = ["DEFAULT_CACHE", "DOHConfig", "TrainConfig"]
+__all__ = ["DEFAULT_CACHE", "Attention", "DOHConfig", "TrainConfig"]
 
 DEFAULT_CACHE = Path(".cache")
+
+Attention: TypeAlias = Literal["cam", "learned", "none"]
+"""How the local stream chooses locations: ``cam`` takes the class activation maps as the paper does, ``learned`` is
+trained for it, ``none`` takes all alike."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class DOHConfig:
     local_hidden: int = 128
     use_global: bool = True
     use_local: bool = True
-    attention: Literal["cam", "learned", "none"] = "cam"
+    attention: Attention = "cam"
     dropout: float = 0.5
     hidden_dropout: float = 0.3
     spec: CodeSpec = field(init=False, repr=False)
@@ -79,7 +83,7 @@ class DOHConfig:
         object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
-        if self.attention not in ("cam", "learned", "none"):
+        if self.attention not in get_args(Attention):
             raise InputError(f"attention is {self.attention!r}; allowed are 'cam', 'learned' and 'none'")
         if not self.use_local:
             # Attention is part of the local stream; without that stream the option would have no effect.

@@ -17,16 +17,15 @@ responds, and no part of the code averages over what surrounds it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from ordhash.codes import CodeSpec
 from ordhash.errors import InputError
+from ordhash.learn.config import Attention
 
 __all__ = [
-    "Attention",
     "FittedSegments",
     "GlobalStream",
     "HashingHead",
@@ -35,11 +34,6 @@ __all__ = [
     "LocalStream",
     "spatial_attention",
 ]
-
-
-Attention: TypeAlias = Literal["cam", "learned", "none"]
-"""How the local stream chooses locations: ``cam`` takes the class activation maps as the paper does, ``learned`` is
-trained for it, ``none`` takes all alike."""
 
 
 @dataclass(frozen=True)
@@ -268,8 +262,8 @@ class HashingHead(nn.Module):
         attended = averages = features.mean(dim=(2, 3))
         attention = uniform_attention(features)
         if self.local_stream is not None:
-            *local, attention = self.local_stream(features)
-            streams.append((local[0], local[1]))
+            scores, logits, attention = self.local_stream(features)
+            streams.append((scores, logits))
             if self.attends:
                 attended = (features * attention[:, None]).sum(dim=(2, 3))
         if self.global_stream is not None:

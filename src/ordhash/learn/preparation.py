@@ -147,10 +147,7 @@ def prepare_features(
         if not settings.augment or backbone.mirror:  # a mirroring backbone gives the same features either way
             return None
         other_way = dataclasses.replace(frozen, preprocessing=dataclasses.replace(frozen.preprocessing, mirror=True))
-        mirrored = store.maps(images, other_way, progress=progress)
-        if mirrored.failures:
-            raise DataError(f"{mirrored.failures[0]}: it was readable a moment ago; run the training again")
-        return mirrored
+        return _still_readable(store.maps(images, other_way, progress=progress))
 
     maps = store.maps(images, frozen, progress=progress).at_least_one()
     learned = images.subset(maps.rows)
@@ -192,11 +189,17 @@ def _cluttered_maps(
         return ()
     with progress_bar("Checking backgrounds", len(backgrounds), show=progress) as advance:
         behind, _ = usable(backgrounds, advance)
-    found = tuple(store.maps(scenes, frozen, progress=progress) for scenes in training_scenes(images, behind, count))
-    for maps in found:
-        if maps.failures:
-            raise DataError(f"{maps.failures[0]}: it was readable a moment ago; run the training again")
-    return found
+    return tuple(
+        _still_readable(store.maps(scenes, frozen, progress=progress))
+        for scenes in training_scenes(images, behind, count)
+    )
+
+
+def _still_readable(maps: FeatureMaps) -> FeatureMaps:
+    """Maps of images that could be read before."""
+    if maps.failures:
+        raise DataError(f"{maps.failures[0]}: it was readable a moment ago; run the training again")
+    return maps
 
 
 def training_scenes(images: ImageSet, backgrounds: ImageSet, count: int = TrainConfig.scenes) -> list[ImageSet]:

@@ -120,12 +120,11 @@ class FeatureMaps:
 
     def in_memory(self) -> FeatureMaps:
         """The same maps as float32 in memory."""
-        sizes = self.sizes
-        ends = np.cumsum(sizes)
-        values = np.empty(int(sizes.sum()), np.float32)
-        for start, end, size in zip(self.starts.tolist(), ends.tolist(), sizes.tolist(), strict=True):
-            values[end - size : end] = self.values[start : start + size]
-        return dataclasses.replace(self, values=values, starts=ends - sizes)
+        starts = np.cumsum(self.sizes) - self.sizes
+        values = np.empty(int(self.sizes.sum()), np.float32)
+        for start, one in zip(starts.tolist(), self.stored(np.arange(len(self))), strict=True):
+            values[start : start + one.size] = one.ravel()
+        return dataclasses.replace(self, values=values, starts=starts)
 
     def stored(self, picked: npt.ArrayLike) -> list[npt.NDArray[np.floating]]:
         """Maps (D, h, w) of some of the usable images, as they are stored: views."""
