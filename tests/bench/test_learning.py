@@ -10,6 +10,7 @@ from ordhash.bench.learning import try_network, try_shallow
 from ordhash.bench.prepared import Part, Prepared
 from ordhash.codes import OrdinalCodes, ordinal_distances
 from ordhash.data import ImageSet, Protocol
+from ordhash.errors import InputError
 from ordhash.evaluation import mean_average_precision
 from ordhash.learn import DOHConfig, TrainConfig, held_out_mask
 from ordhash.learn.shallow import ITQCCA
@@ -75,3 +76,13 @@ def test_without_held_out_images_a_trial_says_nothing():
     none = dataclasses.replace(SETTINGS, validation_fraction=0.0)
     for learned in (True, False):
         assert try_shallow(prepared(learned), ITQCCA(), 12, none).validation_map is None
+
+
+def test_more_scenes_than_a_benchmark_makes_are_refused():
+    given = prepared(learned=False)
+    cluttered = tuple(part([f"s{number}-{row}" for row in range(80)], number) for number in range(2))
+    given = dataclasses.replace(given, train=dataclasses.replace(given.train, cluttered=cluttered))
+    config = DOHConfig(code_bits=12, objective="doh", hidden=8, use_local=False)
+    assert try_network(given, config, SETTINGS).kept_epoch == 3
+    with pytest.raises(InputError, match="scenes is 3"):
+        try_network(given, config, dataclasses.replace(SETTINGS, scenes=3))

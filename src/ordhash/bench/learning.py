@@ -81,6 +81,8 @@ def _train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) ->
     run = TrainingRun(settings, _one_processor(), TrainingState(""))
 
     def featured(part: Part) -> Featured:
+        if part.cluttered and settings.scenes > len(part.cluttered):
+            raise InputError(f"scenes is {settings.scenes}; allowed in a benchmark is 0 to {len(part.cluttered)}")
         scenes = part.cluttered[: settings.scenes]
         cluttered = tuple(one.seen(whole_maps=config.use_local) for one in scenes)
         return Featured(part.images, part.seen(whole_maps=config.use_local), cluttered)
