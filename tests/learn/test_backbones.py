@@ -10,6 +10,7 @@ import torch
 from ordhash.errors import InputError
 from ordhash.learn.backbones import build_backbone, configured_backbone
 from ordhash.learn.config import DOHConfig
+from ordhash.learn.normalisation import NORMALISATIONS
 from ordhash.learn.pretrained import PACKAGED_WEIGHTS
 from ordhash.model.inference import Preprocessing
 
@@ -27,7 +28,7 @@ def features_of(backbone, pictures):
 
 def test_lite_networks_are_normalised_as_they_were_trained():
     backbone = build_backbone(LITE[0], weights=None, image_size=64)
-    assert backbone.normalisation == {"mean": [127.0] * 3, "std": [128.0] * 3}
+    assert backbone.normalisation.to_json() == {"mean": [127.0] * 3, "std": [128.0] * 3}
 
 
 @pytest.mark.parametrize(("name", "depth"), [("resnet18", 512), ("mobilenetv3_small_050", 288), ("test_convnext", 64)])
@@ -43,8 +44,8 @@ def test_other_timm_networks(name, depth):
     found = features_of(backbone, pictures)
     assert found.shape == (2, depth, 3, 3)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    assert backbone.normalisation["mean"] == pytest.approx([255 * value for value in config.mean])
-    assert backbone.normalisation["std"] == pytest.approx([255 * value for value in config.std])
+    assert backbone.normalisation.mean == pytest.approx([255 * value for value in config.mean])
+    assert backbone.normalisation.std == pytest.approx([255 * value for value in config.std])
 
 
 @pytest.mark.parametrize(
@@ -115,15 +116,79 @@ def test_pretrained_weights_leave_the_random_state_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("name", ["test_vit", "test_mambaout"])  # (n, tokens, D) and (n, h, w, D)
-def test_networks_without_a_feature_map_are_refused(name):
-    with pytest.raises(InputError, match=f"{name} gives no spatial feature map .* choose a convolutional backbone"):
-        build_backbone(name, weights=None, image_size=160)
+@pytest.mark.parametrize("size", [160, 96])
+@pytest.mark.parametrize("name", ["test_vit", "test_vit4"])
+def test_tokens_of_locations_are_the_map_and_prefix_tokens_are_left_out(name, size):
+    backbone = build_backbone(name, weights=None, image_size=size)
+    network = timm.create_model(name, pretrained=False, num_classes=0, dynamic_img_size=True).eval()
+    network.load_state_dict(backbone.network.state_dict())
+    pictures, side = random_pictures(2, size), size // 16
+    normalised = (pictures.permute(0, 3, 1, 2) - backbone.mean) / backbone.std
+    with torch.no_grad():
+        tokens = network.forward_features(normalised)
+    found = features_of(backbone, pictures)
+    assert tokens.shape[1] == side * side + network.num_prefix_tokens
+    assert network.num_prefix_tokens > 0
+    assert found.shape == (2, backbone.last_channels, side, side)
+    for row, column in itertools.product(range(side), repeat=2):
+        token = tokens[:, network.num_prefix_tokens + row * side + column]
+        torch.testing.assert_close(found[:, :, row, column], token, rtol=1e-4, atol=1e-5)
 
 
-def test_a_size_that_the_network_cannot_take_is_refused():
-    with pytest.raises(InputError, match=r"cannot take pictures of 96 pixels \(.*change image_size"):
-        build_backbone("vit_tiny_patch16_224", weights=None, image_size=96)
+def test_blocks_of_a_transformer_after_quarters_of_its_depth_are_its_stages():
+    plain, joined = (build_backbone("test_vit", weights=None, image_size=64, stages=n) for n in (1, 3))
+    pictures = random_pictures(2, 64)
+    normalised = (pictures.permute(0, 3, 1, 2) - plain.mean) / plain.std
+    with torch.no_grad():
+        _, maps = plain.network.forward_intermediates(normalised, norm=True)
+    assert len(maps) == 6
+    expected = torch.cat([maps[5], maps[3], maps[2]], dim=1)
+    torch.testing.assert_close(features_of(joined, pictures), expected)
+    with pytest.raises(InputError, match="stages is 5; test_vit has 4 feature maps to join"):
+        build_backbone("test_vit", weights=None, image_size=64, stages=5)
+
+
+def test_channels_that_come_last_are_put_first():
+    backbone = build_backbone("test_mambaout", weights=None, image_size=64, stages=2)
+    pictures = random_pictures(2, 64)
+    with torch.no_grad():
+        normalised = (pictures.permute(0, 3, 1, 2) - backbone.mean) / backbone.std
+        expected = backbone.network.forward_features(normalised)
+    found = features_of(backbone, pictures)
+    torch.testing.assert_close(found[:, : backbone.last_channels], expected.permute(0, 3, 1, 2))
+    assert found.shape[1] > backbone.last_channels == expected.shape[3]
+
+
+def test_transformers_take_pictures_of_every_aspect_in_steps_of_their_patches():
+    backbone = build_backbone("eva02_tiny_patch14_224", weights=None, image_size=56, fit="whole")
+    assert backbone.step == 14
+    with torch.no_grad():
+        assert backbone(torch.zeros(1, 56, 84, 3, dtype=torch.uint8)).shape == (1, 192, 4, 6)
+    with pytest.raises(InputError, match="size is 64; with fit 'whole' it must be a multiple of 14: try 70"):
+        build_backbone("eva02_tiny_patch14_224", weights=None, image_size=64, fit="whole")
+    with pytest.raises(InputError, match=r"cannot take pictures of 64 pixels .*divisible by patch size.*image_size"):
+        build_backbone("eva02_tiny_patch14_224", weights=None, image_size=64)
+
+
+def test_other_sizes_and_aspects_than_a_network_takes_are_refused():
+    assert build_backbone("swin_tiny_patch4_window7_224", weights=None, image_size=96).last_channels == 768
+    with pytest.raises(InputError, match=r"visformer_tiny cannot take pictures of 96 pixels \(.*change image_size"):
+        build_backbone("visformer_tiny", weights=None, image_size=96)
+    with pytest.raises(InputError, match=r"takes square pictures alone \(.*set fit to 'squash' or 'crop'"):
+        build_backbone("swin_tiny_patch4_window7_224", weights=None, image_size=96, fit="whole")
+
+
+def test_pixels_are_normalised_as_asked():
+    pictures = random_pictures(1, 64)
+    for name, blue_first in (("half", False), ("caffe", True)):
+        backbone = build_backbone("test_resnet", weights=None, image_size=64, normalisation=name)
+        wanted = NORMALISATIONS[name]
+        values = (pictures.float() - torch.tensor(wanted.mean)) / torch.tensor(wanted.std)
+        values = values.flip(3) if blue_first else values
+        with torch.no_grad():
+            expected = backbone.network.forward_features(values.permute(0, 3, 1, 2))
+        torch.testing.assert_close(features_of(backbone, pictures), expected)
+        assert wanted.blue_first == blue_first
 
 
 def test_a_configuration_says_which_backbone_and_how_its_pictures_are_prepared():
@@ -134,6 +199,8 @@ def test_a_configuration_says_which_backbone_and_how_its_pictures_are_prepared()
     assert all(torch.equal(value, expected[key]) for key, value in backbone.state_dict().items())
     with pytest.raises(InputError, match=r"gone\.pth does not exist"):
         configured_backbone(dataclasses.replace(config, weights=Path("gone.pth")))
+    with pytest.raises(InputError, match="tensor is 'a', but test_resnet is no ONNX file"):
+        configured_backbone(dataclasses.replace(config, tensor="a"))
 
 
 @pytest.mark.parametrize(

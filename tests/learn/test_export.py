@@ -10,10 +10,13 @@ import torch
 
 import ordhash
 from ordhash.codes.codes import CodeSpec
+from ordhash.data import read_folder
+from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn import export as module
-from ordhash.learn.backbones import build_backbone
+from ordhash.learn.backbones import build_backbone, configured_backbone
 from ordhash.learn.export import export_backbone, export_head, export_model, weights_digest
 from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.model import Encoder
 from ordhash.model.file import load_model
 from ordhash.model.inference import Preprocessing, open_session
 from ordhash.model.info import ModelInfo
@@ -82,7 +85,7 @@ def test_a_whole_model_computes_the_same_outside_pytorch(backbone, frozen, tmp_p
     info = ModelInfo(
         SPEC,
         Preprocessing(SIZE),
-        backbone.normalisation,
+        backbone.normalisation.to_json(),
         ("a", "b", "c"),
         True,
         NAME,
@@ -214,3 +217,44 @@ def test_one_graph_serves_pictures_of_any_height_and_width(stages):
         (features,) = session.run(["features"], {"images": pictures})
         assert features.shape == (2, expected.shape[1], h // 32, w // 32)
         np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+# Name, a size other than its own, how pictures are fitted. One of every kind that timm lays out differently.
+NETWORKS = [
+    ("test_vit", 64, "whole"),  # a plain transformer, its positions interpolated
+    ("deit_tiny_distilled_patch16_224", 96, "squash"),  # two prefix tokens
+    ("eva02_tiny_patch14_224", 84, "whole"),  # rotary positions, patches of 14
+    ("vit_small_patch14_reg4_dinov2", 84, "squash"),  # registers
+    ("vit_tiny_patch16_dinov3_qkvb", 96, "squash"),  # registers and rotary positions
+    ("vit_base_patch32_siglip_gap_256", 96, "squash"),  # no prefix token
+    ("swin_tiny_patch4_window7_224", 96, "squash"),  # windows, channels last
+    ("hiera_tiny_224", 224, "squash"),  # hierarchical, tokens
+    ("test_convnext", 96, "whole"),
+    ("fastvit_t8", 96, "squash"),
+    ("mobilevit_xxs", 96, "squash"),
+    ("pvt_v2_b0", 96, "squash"),
+    ("test_mambaout", 96, "whole"),  # channels last
+    ("resnet50_v1", 96, "whole"),
+]
+
+
+@pytest.mark.slow  # trains and exports many networks
+@pytest.mark.parametrize(("name", "size", "fit"), NETWORKS)
+def test_networks_of_every_layout_are_trained_and_exported(name, size, fit, photo_folder, tmp_path):
+    config = DOHConfig(
+        12, 4, backbone=name, weights=None, image_size=size, fit=fit, stages=2, hidden=16, local_hidden=16
+    )
+    images = read_folder(photo_folder)
+    trained = train(images, config, TrainConfig(mode="frozen", epochs=1), out=tmp_path, cache=tmp_path / "cache")
+    model = load_model(trained.model)
+    backbone, preprocessing = configured_backbone(config)
+    assert model.info.preprocessing == preprocessing
+    session = open_session(model.backbone().graph, threads=1)
+    for width in {size, size + 2 * preprocessing.step if fit == "whole" else size}:
+        pictures = np.random.default_rng(width).integers(0, 256, (2, size, width, 3), dtype=np.uint8)
+        with torch.no_grad():
+            expected = backbone(torch.from_numpy(pictures)).numpy()
+        (features,) = session.run(["features"], {"images": pictures})
+        assert features.shape == expected.shape
+        np.testing.assert_allclose(features, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
+    assert len(Encoder(trained.model).encode(images)) == len(images)

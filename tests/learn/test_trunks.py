@@ -85,6 +85,29 @@ def test_squares_overlap_where_they_cannot_stand_side_by_side():
         torch.testing.assert_close(found[:, :, row, column], window.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5)
 
 
+def test_resnet_halves_its_map_in_the_first_convolution_of_a_stage():
+    trunk, expected = make_trunk("resnet50_v1").eval(), models.resnet50(weights=None).eval()
+    expected.load_state_dict(trunk.state_dict(), strict=False)
+    pictures = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for part in expected.modules():
+            if isinstance(part, torch.nn.BatchNorm2d):
+                part.eps = 1e-3
+        first = expected.layer1(expected.maxpool(expected.relu(expected.bn1(expected.conv1(pictures)))))
+        last, maps = trunk.forward_intermediates(pictures)
+        _, picked = trunk.forward_intermediates(pictures, indices=[1, 2])
+        # Every other location of what its first layer would give without the stride.
+        block, reference = trunk.layer2[0], expected.layer2[0]
+        reference.conv2.stride = (1, 1)
+        wide = reference.bn1(reference.conv1(first)).relu()[:, :, ::2, ::2]
+        wide = reference.bn3(reference.conv3(reference.bn2(reference.conv2(wide)).relu()))
+        torch.testing.assert_close(block(first), (wide + reference.downsample(first)).relu())
+    torch.testing.assert_close(maps[0], first)
+    assert [tuple(part.shape[1:]) for part in maps] == [(256, 16, 24), (512, 8, 12), (1024, 4, 6), (2048, 2, 3)]
+    assert torch.equal(last, maps[3])
+    assert all(torch.equal(*pair) for pair in zip(picked, maps[1:3], strict=True))
+
+
 @pytest.mark.parametrize("stages", [1, 2])
 def test_pictures_that_are_too_small_are_refused(stages):
     with pytest.raises(InputError, match=r"alexnet cannot take pictures of 48 pixels \(.*change image_size"):

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _NETWORK = "network"
-_SHALLOW_OPTIONS = {"code_bits", "backbone", "weights", "image_size", "fit", "mirror", "seed"}
+_SHALLOW_OPTIONS = {
+    "code_bits",
+    "backbone",
+    "weights",
+    "normalisation",
+    "tensor",
+    "image_size",
+    "fit",
+    "mirror",
+    "seed",
+}
 
 
 @with_settings

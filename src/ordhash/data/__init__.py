@@ -8,7 +8,7 @@ from ordhash.data.images import MAX_PIXELS, DrawnImage, ImageSource, content_id,
 from ordhash.data.imageset import Images, ImageSet, as_image_set, is_unicode
 from ordhash.data.manifests import IMAGE, manifest_set, read_manifest
 from ordhash.data.opening import MAX_FILE_BYTES, open_file, read_file
-from ordhash.data.packages import take_from_pypi
+from ordhash.data.packages import take_from_npm, take_from_pypi
 from ordhash.data.passedover import PassedOver, not_read
 from ordhash.data.patterns import check_patterns
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
@@ -64,6 +64,7 @@ __all__ = [
     "read_manifest",
     "read_photographs",
     "source_name",
+    "take_from_npm",
     "take_from_pypi",
     "walk_images",
 ]

@@ -16,38 +16,53 @@ from typing import Any, Literal
 
 import timm
 import torch
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ordhash.data import Fit, check_fit
 from ordhash.errors import InputError
 from ordhash.learn.config import DOHConfig
+from ordhash.learn.graphs import GraphBackbone, read_graph
+from ordhash.learn.layouts import (
+    Layout,
+    alike,
+    as_map,
+    earlier_stages,
+    is_for_one_size,
+    layout_of,
+    resize,
+    sized_network,
+    step_of,
+)
+from ordhash.learn.normalisation import NORMALISATIONS, Normalisation, NormalisationName
 from ordhash.learn.pretrained import PACKAGED_WEIGHTS, give_weights
 from ordhash.learn.trunks import TRUNKS, make_trunk
 from ordhash.model import Preprocessing
 
-__all__ = [
-    "Backbone",
-    "build_backbone",
-    "configured_backbone",
-]
+__all__ = ["Backbone", "build_backbone", "configured_backbone", "configured_graph", "is_graph"]
 
-
-# The normalisation these weights were trained with; timm's configuration of the architecture centres on 127.5.
-_LITE_MEAN, _LITE_STD = 127.0, 128.0
+# What the packaged weights were trained with; timm's configuration of the architecture centres on 127.5.
+_LITE = Normalisation((127.0,) * 3, (128.0,) * 3)
 
 
 class Backbone(nn.Module):
     """A network up to its last feature map, with normalisation in front.
 
     Args:
-        network: Has timm's ``forward_features`` and ``num_features`` and, for stages, ``forward_intermediates``.
-        mean: Per channel, in pixel values 0..255.
-        std: Per channel, in pixel values 0..255.
+        network: Has timm's ``forward_features`` and, for stages and other layouts, ``forward_intermediates``.
+        normalisation: How pixels become the network's input.
         stages: timm's indices of earlier maps, latest first; they are average-pooled to the resolution of the last map
             and concatenated to it.
         mirror: Whether to average features over a picture and its mirror image, location by location. In training mode
             only the given picture is used: augmentation mirrors it.
+        layout: How the network lays out its output.
+        norm: Whether the norm that ends the network is applied to earlier maps, whose values else differ widely; for
+            other layouts than ``map``.
+        last_stage: timm's index of the last intermediate map.
+
+    Attributes:
+        last_channels: Channels of the network's last map, which come before those of earlier stages.
+        step: What the sides of pictures in their own aspect are multiples of.
     """
 
     mean: Tensor
@@ -56,22 +71,33 @@ class Backbone(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        mean: list[float],
-        std: list[float],
+        normalisation: Normalisation,
         *,
         stages: tuple[int, ...] = (),
         mirror: bool = False,
+        layout: Layout = "map",
+        norm: bool = False,
+        last_stage: int = 0,
+        last_channels: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
+        self.layout = layout
+        self.norm = norm
+        self.last_stage = last_stage
+        self.last_channels = last_channels
+        self.step = step_of(network)
         self.stages = stages
         self.mirror = mirror
-        self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
+        self.normalisation = normalisation
+        self.register_buffer("mean", torch.tensor(normalisation.mean).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(normalisation.std).reshape(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Features float (n, D, h, w) of pictures uint8 (n, H, W, 3)."""
         normalised = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
+        if self.normalisation.blue_first:
+            normalised = normalised.flip(1)
         features = self._maps(normalised)
         if self.mirror and not self.training:
             # One after the other: a doubled batch would not fit into the processor's cache.
@@ -80,29 +106,27 @@ class Backbone(nn.Module):
 
     def _maps(self, normalised: Tensor) -> Tensor:
         network: Any = self.network
-        if not self.stages:
+        if self.layout == "map" and not self.stages:
             features: Tensor = network.forward_features(normalised)
             return features
-        last, earlier = network.forward_intermediates(normalised, indices=sorted(self.stages))
+        if self.layout == "map":
+            last, earlier = network.forward_intermediates(normalised, indices=sorted(self.stages))
+        else:
+            indices = [*sorted(self.stages), self.last_stage]
+            last, earlier = network.forward_intermediates(normalised, indices=indices, norm=self.norm)
+            last = as_map(last, earlier.pop(), self.layout)
         return torch.cat([last, *(_averaged(maps, last) for maps in reversed(earlier))], dim=1)
 
     def extra_repr(self) -> str:
         """Settings; part of the weights digest."""
-        return f"stages={self.stages}, mirror={self.mirror}"
-
-    @property
-    def last_channels(self) -> int:
-        """Channels of the network's last map, which come before those of earlier stages."""
-        return int(self.network.num_features)  # type: ignore[arg-type]
-
-    @property
-    def normalisation(self) -> dict[str, list[float]]:
-        """Mean and standard deviation in pixel values, for the model file."""
-        return {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
+        order = ", blue first" if self.normalisation.blue_first else ""
+        return f"stages={self.stages}, mirror={self.mirror}{order}"
 
 
 def _averaged(maps: Tensor, last: Tensor) -> Tensor:
     """Average-pool maps (n, D, H, W) to the h and w of the last map."""
+    if maps.shape[2:] == last.shape[2:]:
+        return maps
     height, size = maps.shape[2], last.shape[2]
     side = -(-height // size)
     if -(-height // side) == size:
@@ -117,8 +141,10 @@ def build_backbone(
     *,
     weights: Literal["pretrained"] | Path | None = "pretrained",
     image_size: int = 224,
+    fit: Fit = "squash",
     stages: int = 1,
     mirror: bool = False,
+    normalisation: NormalisationName = "own",
     seed: int = 0,
 ) -> Backbone:
     """Build a backbone in evaluation mode.
@@ -127,14 +153,17 @@ def build_backbone(
         name: A timm name, or one in ``TRUNKS``; the names in ``PACKAGED_WEIGHTS`` need no download.
         weights: ``pretrained``, a weights file (a state dict of the timm network, or of torchvision's for a name in
             ``TRUNKS``), or None for random weights.
-        image_size: Side of the input pictures in pixels, to check that the network accepts it.
+        image_size: Shorter side of the input pictures in pixels, which the network must accept.
+        fit: With ``whole`` the network must accept pictures of every aspect.
         stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
             before it.
         mirror: Whether to average features over a picture and its mirror image.
+        normalisation: One of ``NORMALISATIONS``, or ``own``, the one of the name's weights.
         seed: Seed of random weights; the caller's random state does not change.
 
     Raises:
-        InputError: timm has no such network, it has no spatial feature map or fewer stages, or the weights do not fit.
+        InputError: timm has no such network, it gives no map, has fewer stages, or cannot take such pictures; or the
+            weights do not fit.
         MissingPartError: The weights are not available.
         DataError: The fetched weights of a trunk are damaged.
 
@@ -145,19 +174,52 @@ def build_backbone(
         raise InputError(f"timm has no backbone {name!r}; for example: {', '.join(_close_names(name))}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network: Any = make_trunk(name) if name in TRUNKS else timm.create_model(name, pretrained=False, num_classes=0)
+        network: Any = make_trunk(name) if name in TRUNKS else sized_network(name)
         if weights is not None:
             give_weights(network, name, weights)
-    earlier = _earlier_stages(network, name, image_size)[: stages - 1] if stages > 1 else ()
+    network.eval()
+    check_fit(fit, image_size, step_of(network))
+    with torch.no_grad(), _size_checked(name, image_size):
+        resize(network, image_size)
+        found = _own_normalisation(name) if normalisation == "own" else NORMALISATIONS[normalisation]
+        backbone = _joined(network, name, image_size, stages, found, mirror=mirror)
+        backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
+    if fit == "whole":
+        with torch.no_grad(), _aspect_checked(name):
+            if is_for_one_size(network):  # some would run, but no graph of theirs
+                raise RuntimeError("its windows or positions are made for one size")
+            backbone(torch.zeros(1, image_size, image_size + backbone.step, 3, dtype=torch.uint8))
+    return backbone
+
+
+def _joined(
+    network: Any, name: str, image_size: int, stages: int, normalisation: Normalisation, *, mirror: bool
+) -> Backbone:
+    """The backbone that joins the last map of a network and those of stages before it."""
+    example = torch.zeros(1, 3, image_size, image_size)
+    if not hasattr(network, "forward_intermediates"):
+        last = network.forward_features(example)
+        if stages > 1:
+            raise InputError(f"timm gives only the last feature map of {name}; set stages to 1")
+        if not isinstance(last, Tensor) or last.ndim != 4 or getattr(network, "output_fmt", "NCHW") != "NCHW":
+            raise InputError(f"timm gives no feature map of {name}; choose another backbone")
+        return Backbone(network, normalisation, mirror=mirror, last_channels=last.shape[1]).eval()
+    last, maps = network.forward_intermediates(example)
+    layout = layout_of(last, maps[-1])
+    last = as_map(last, maps[-1], layout)
+    earlier = earlier_stages(last, maps)
     if len(earlier) < stages - 1:
         raise InputError(f"stages is {stages}; {name} has {len(earlier) + 1} feature maps to join")
-    backbone = Backbone(network, *_normalisation(name), stages=earlier, mirror=mirror).eval()
-    with torch.inference_mode(), _size_checked(name, image_size):
-        features = backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
-    # Some transformers return (n, h, w, D), which has as many dimensions.
-    if features.ndim != 4 or getattr(network, "output_fmt", "NCHW") == "NHWC":
-        raise InputError(f"{name} gives no spatial feature map (n, D, h, w); choose a convolutional backbone")
-    return backbone
+    return Backbone(
+        network,
+        normalisation,
+        stages=earlier[: stages - 1],
+        mirror=mirror,
+        layout=layout,
+        norm=layout == "tokens" and alike(maps),
+        last_stage=len(maps) - 1,
+        last_channels=last.shape[1],
+    ).eval()
 
 
 @contextmanager
@@ -168,48 +230,82 @@ def _size_checked(name: str, image_size: int) -> Iterator[None]:
         raise InputError(f"{name} cannot take pictures of {image_size} pixels ({error}); change image_size") from error
 
 
-def _normalisation(name: str) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of the training pictures, in pixel values."""
+@contextmanager
+def _aspect_checked(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"{name} takes square pictures alone ({error}); set fit to 'squash' or 'crop'") from error
+
+
+def _own_normalisation(name: str) -> Normalisation:
+    """That of the training pictures."""
     if name in PACKAGED_WEIGHTS:
-        return [_LITE_MEAN] * 3, [_LITE_STD] * 3
-    means, stds = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-    if name not in TRUNKS:
-        config: Any = timm.get_pretrained_cfg(name)
-        means, stds = config.mean, config.std
-    return [255 * value for value in means], [255 * value for value in stds]
-
-
-def _earlier_stages(network: Any, name: str, image_size: int) -> tuple[int, ...]:
-    """Timm's indices of the feature maps before the last one, latest first."""
-    if not hasattr(network, "forward_intermediates"):
-        raise InputError(f"timm gives only the last feature map of {name}; set stages to 1")
-    with torch.inference_mode(), _size_checked(name, image_size):
-        last, maps = network.eval().forward_intermediates(torch.zeros(1, 3, image_size, image_size))
-    # Many networks end with their last stage; others, like EfficientNet, add another layer after it.
-    found = [index for index, part in enumerate(maps) if part.shape != last.shape]
-    return tuple(reversed(found))
+        return _LITE
+    if name in TRUNKS:
+        return NORMALISATIONS["caffe" if name == "resnet50_v1" else "imagenet"]
+    config: Any = timm.get_pretrained_cfg(name)
+    return Normalisation.of_unit(config.mean, config.std)
 
 
 def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, Preprocessing]:
     """The configured backbone, in evaluation mode, and its preprocessing.
 
     Args:
-        config: Uses backbone, weights, image_size, fit, stages and mirror.
+        config: Uses backbone, weights, image_size, fit, stages, mirror and normalisation.
         seed: Seed of random weights.
 
     Raises:
-        InputError: As ``build_backbone``.
+        InputError: As ``build_backbone``; or it is an ONNX graph.
         MissingPartError: As ``build_backbone``.
     """
+    if is_graph(config.backbone):
+        raise InputError(f"{config.backbone} is an ONNX graph, which cannot be trained; set mode to 'frozen'")
+    if config.tensor is not None:
+        raise InputError(f"tensor is {config.tensor!r}, but {config.backbone} is no ONNX file; leave tensor out")
     backbone = build_backbone(
         config.backbone,
         weights=config.weights,
         image_size=config.image_size,
+        fit=config.fit,
         stages=config.stages,
         mirror=config.mirror,
+        normalisation=config.normalisation,
         seed=seed,
     )
-    return backbone, Preprocessing(config.image_size, config.fit)
+    return backbone, Preprocessing(config.image_size, config.fit, step=backbone.step)
+
+
+def is_graph(backbone: str) -> bool:
+    """Whether the name of a backbone is that of an ONNX file."""
+    return backbone.endswith(".onnx")
+
+
+def configured_graph(config: DOHConfig) -> GraphBackbone:
+    """The configured backbone, if it is an ONNX file.
+
+    Args:
+        config: Uses backbone, image_size, fit, mirror, normalisation and tensor.
+
+    Raises:
+        InputError: As ``read_graph``; or other options are set, which such a backbone does not have.
+    """
+    name = config.backbone
+    if config.stages > 1:
+        raise InputError(f"stages is {config.stages}; {name} is an ONNX graph, which gives one map: set stages to 1")
+    if config.weights != "pretrained":
+        raise InputError(f"weights is {config.weights}; {name} is an ONNX graph, which contains its weights")
+    if config.normalisation == "own":
+        names = ", ".join(NORMALISATIONS)
+        raise InputError(f"{name} does not say how its pixels are normalised; set normalisation to one of {names}")
+    return read_graph(
+        Path(name),
+        NORMALISATIONS[config.normalisation],
+        image_size=config.image_size,
+        fit=config.fit,
+        mirror=config.mirror,
+        tensor=config.tensor,
+    )
 
 
 def _close_names(name: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from ordhash.codes import CodeSpec
 from ordhash.data import Fit, check_fit
 from ordhash.errors import InputError
+from ordhash.learn.normalisation import NormalisationName
 
 if TYPE_CHECKING:
     from ordhash.learn.objectives import Objective
@@ -33,7 +34,8 @@ class DOHConfig:
         code_bits: Length of a code in bits.
         arity: K, the number of scores that compete in a segment; a power of two from 2 to 256.
         objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
-        backbone: A timm name, or ``alexnet``; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no download.
+        backbone: A timm name, ``alexnet``, or an ONNX file; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no
+            download.
         weights: ``pretrained``, a weights file for the backbone, or None for random weights.
         image_size: Shorter side of what the backbone sees, in pixels.
         stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
@@ -41,6 +43,9 @@ class DOHConfig:
         mirror: Whether to average features over a picture and its mirror image: better codes at twice the cost.
         fit: ``squash`` uses the whole photograph, squeezed into a square, ``crop`` its centre square, ``whole`` the
             whole photograph in its own aspect.
+        normalisation: How pixels become the backbone's input (``NORMALISATIONS``); ``own`` is what timm states, and an
+            ONNX file needs another.
+        tensor: Name of the tensor of an ONNX file that holds the feature map; None takes its only output.
         hidden: Width of the global stream (fc6, fc7).
         local_hidden: Channels of the local stream (conv6, conv7).
         use_global: Whether to use the global stream.
@@ -67,6 +72,8 @@ class DOHConfig:
     stages: int = 1
     mirror: bool = False
     fit: Fit = "squash"
+    normalisation: NormalisationName = "own"
+    tensor: str | None = None
     hidden: int = 1024
     local_hidden: int = 128
     use_global: bool = True
@@ -94,7 +101,10 @@ class DOHConfig:
         _check_range("stages", self.stages, 1, 16)
         _check_range("hidden", self.hidden, 1, 65536)
         _check_range("local_hidden", self.local_hidden, 1, 65536)
-        check_fit(self.fit, self.image_size)
+        if self.normalisation not in get_args(NormalisationName):
+            names = ", ".join(get_args(NormalisationName))
+            raise InputError(f"normalisation is {self.normalisation!r}; allowed are {names}: choose one")
+        check_fit(self.fit, self.image_size, step=1)  # the backbone decides the step
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; the objective becomes its name and settings."""

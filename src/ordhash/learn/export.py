@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 import ordhash
-from ordhash.data import STEP
-from ordhash.learn.backbones import Backbone, configured_backbone
+from ordhash.learn.backbones import Backbone, configured_backbone, configured_graph, is_graph
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.familiarity import GaugedHead
+from ordhash.learn.graphs import GraphBackbone
 from ordhash.learn.padding import with_fixed_padding
-from ordhash.model import MAX_SIDE, FrozenBackbone, ModelInfo, Preprocessing, save_model
+from ordhash.model import MAX_SIDE, OPSET, FrozenBackbone, ModelInfo, Preprocessing, save_model
 from ordhash.support import replace_file
 
 __all__ = ["export_backbone", "export_head", "export_model", "exported_backbone", "to_onnx", "weights_digest"]
@@ -52,7 +52,8 @@ def export_backbone(
         return FrozenBackbone(kept.read_bytes(), preprocessing, name, weights_id)
     example = torch.zeros(2, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
     if free:
-        graph = to_onnx(with_fixed_padding(backbone), example, "images", ["features"], {1: STEP, 2: STEP})
+        step = preprocessing.step
+        graph = to_onnx(with_fixed_padding(backbone), example, "images", ["features"], {1: step, 2: step})
     else:
         graph = to_onnx(backbone, example, "images", ["features"])
     if kept:
@@ -61,11 +62,13 @@ def export_backbone(
     return FrozenBackbone(graph, preprocessing, name, weights_id)
 
 
-def exported_backbone(config: DOHConfig, cache: Path, *, seed: int = 0) -> tuple[Backbone, FrozenBackbone]:
-    """The configured backbone, frozen, and its exported graph.
+def exported_backbone(
+    config: DOHConfig, cache: Path, *, seed: int = 0
+) -> tuple[Backbone | GraphBackbone, FrozenBackbone]:
+    """The configured backbone, frozen, and its graph.
 
     Args:
-        config: Uses backbone, weights, image_size, fit, stages and mirror.
+        config: Uses backbone, weights, image_size, fit, stages, mirror, normalisation and tensor.
         cache: Folder of feature maps and exported backbones.
         seed: Seed of random weights.
 
@@ -73,6 +76,9 @@ def exported_backbone(config: DOHConfig, cache: Path, *, seed: int = 0) -> tuple
         InputError: The backbone cannot be built.
         MissingPartError: Its weights are not available.
     """
+    if is_graph(config.backbone):
+        given = configured_graph(config)
+        return given, given.frozen
     backbone, preprocessing = configured_backbone(config, seed=seed)
     return backbone, export_backbone(backbone, preprocessing, config.backbone, cache / "backbones")
 
@@ -154,6 +160,7 @@ def to_onnx(
             input_names=[input_name],
             output_names=output_names,
             dynamic_shapes=(varying,),
+            opset_version=OPSET,
             verbose=False,
         )
     finally:

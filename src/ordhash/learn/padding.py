@@ -33,7 +33,7 @@ class _FixedPadding(nn.Module):
 
 
 def with_fixed_padding(backbone: _Module) -> _Module:
-    """A copy of a backbone whose padding does not depend on the size of pictures, if sides are multiples of ``STEP``.
+    """A backbone whose padding does not depend on the size of pictures, if sides are multiples of ``STEP``; a copy.
 
     A layer of stride 2 whose input has an even side needs the same padding whatever the side. An export for any height
     and width needs that: the rule's formula, layer in layer, would keep it busy for hours.
@@ -41,6 +41,8 @@ def with_fixed_padding(backbone: _Module) -> _Module:
     Args:
         backbone: Takes pictures uint8 (n, h, w, 3); in evaluation mode.
     """
+    if not any(isinstance(layer, Conv2dSame) for layer in backbone.modules()):
+        return backbone
     fixed = copy.deepcopy(backbone)
     sides: dict[nn.Module, tuple[int, ...]] = {}
 

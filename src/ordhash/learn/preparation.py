@@ -16,6 +16,7 @@ from ordhash.errors import DataError, ImageError
 from ordhash.learn.backbones import Backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.config import TrainConfig
+from ordhash.learn.graphs import GraphBackbone
 from ordhash.learn.loop import Validation
 from ordhash.learn.pseudolabels import pseudo_labels
 from ordhash.learn.validation import check_neighbourhoods, held_out, held_out_mask, labels_of, usable
@@ -118,7 +119,7 @@ def prepare_features(
     images: ImageSet,
     validation: ImageSet | None,
     settings: TrainConfig,
-    backbone: Backbone,
+    backbone: Backbone | GraphBackbone,
     frozen: FrozenBackbone,
     store: FeatureStore,
     *,

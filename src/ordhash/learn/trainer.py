@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from ordhash.learn.crossfitting import crossfitted_calibrations
 from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
 from ordhash.learn.familiarity import FamiliarityGauge, GaugedHead, least_familiar, sampled_examples
+from ordhash.learn.graphs import GraphBackbone
 from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
@@ -39,6 +40,7 @@ from ordhash.model import (
     Calibration,
     Familiarity,
     FeatureStore,
+    FrozenBackbone,
     ModelInfo,
     Preprocessing,
     learned_from,
@@ -148,7 +150,7 @@ def train(  # the entry point: options by name, each with a default
         origin = {} if trained.shares is None else learned_from(available, trained.shares)
         info = _described(trained, config, settings, protocol, measured, origin)
         gauged = None if measured[0] is None else _gauged(trained, run)
-        _write_model(path, trained, info, cache, gauged)
+        _write_model(path, trained, info, gauged)
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
     return TrainResult(
@@ -183,6 +185,7 @@ class TrainedNetwork:
         network: The head, or the whole network if the backbone was trained too, with the weights of the kept epoch, on
             the training device.
         backbone: The backbone, also part of a whole network.
+        frozen: Its graph, unless it was trained too.
         preprocessing: How its pictures are prepared.
         depth: D, channels of its feature maps.
         objective: The objective chosen for these images and features.
@@ -197,7 +200,8 @@ class TrainedNetwork:
     """
 
     network: HashingHead | HashingNetwork
-    backbone: Backbone
+    backbone: Backbone | GraphBackbone
+    frozen: FrozenBackbone | None
     preprocessing: Preprocessing
     depth: int
     objective: Objective
@@ -234,12 +238,15 @@ def train_network(
         MissingPartError: The backbone's weights are not available.
     """
     settings = run.settings
+    backbone: Backbone | GraphBackbone
+    frozen: FrozenBackbone | None
     if finetunes(settings, run.fabric):
         if backgrounds is not None:
             raise InputError("backgrounds need a frozen backbone; set mode to 'frozen', or give no backgrounds")
-        backbone, preprocessing = configured_backbone(config, seed=settings.seed)
-        data = prepare_pictures(images, validation, settings, backbone, preprocessing, progress=run.progress)
-        network, lesson = fit_network(data, config, run, backbone)
+        trained, preprocessing = configured_backbone(config, seed=settings.seed)
+        data = prepare_pictures(images, validation, settings, trained, preprocessing, progress=run.progress)
+        network, lesson = fit_network(data, config, run, trained)
+        backbone, frozen = trained, None
     else:
         backbone, frozen = exported_backbone(config, cache, seed=settings.seed)
         store, preprocessing = FeatureStore(cache / "features"), frozen.preprocessing
@@ -253,6 +260,7 @@ def train_network(
     return TrainedNetwork(
         network,
         backbone,
+        frozen,
         preprocessing,
         data.depth,
         lesson.objective,
@@ -310,7 +318,7 @@ def _described(
     return ModelInfo(
         spec=config.spec,
         preprocessing=trained.preprocessing,
-        normalisation=trained.backbone.normalisation,
+        normalisation=trained.backbone.normalisation.to_json(),
         class_names=images.class_names,
         multilabel=images.multilabel,
         backbone=config.backbone,
@@ -357,17 +365,14 @@ def _write_model(
     path: Path,
     trained: TrainedNetwork,
     info: ModelInfo,
-    cache: Path,
     gauged: tuple[FamiliarityGauge, Familiarity] | None,
 ) -> None:
     network = trained.network.cpu().eval()
-    if isinstance(network, HashingNetwork):
-        head, kept = network.head, None  # a fine-tuned backbone is not needed again
-    else:
-        head, kept = network, cache / "backbones"
-    frozen = export_backbone(trained.backbone, trained.preprocessing, info.backbone, kept)
+    head = network.head if isinstance(network, HashingNetwork) else network
+    learned = cast(Backbone, trained.backbone)
+    frozen = trained.frozen or export_backbone(learned, trained.preprocessing, info.backbone)
     whole: torch.nn.Module
-    info, whole = dataclasses.replace(info, weights_id=frozen.weights_id), head
+    info, whole = dataclasses.replace(info, weights_id=frozen.weights_id, backbone=frozen.name), head
     if gauged is not None:
         whole, info = GaugedHead(head, gauged[0]), dataclasses.replace(info, familiarity=gauged[1])
     export_model(path, frozen, whole, trained.depth, info)

@@ -1,16 +1,18 @@
-"""The convolutions of AlexNet and VGG-16 (torchvision's layers), to compare with results that papers report on them."""
+"""Networks that timm lacks: the convolutions of AlexNet and VGG-16, as in papers, and ResNet-50 in its first form."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
 
-__all__ = ["TRUNKS", "Trunk", "convolution_names", "make_trunk"]
+__all__ = ["TRUNKS", "ResNetTrunk", "Trunk", "convolution_names", "make_trunk"]
 
-TRUNKS = {"alexnet": models.alexnet, "vgg16": models.vgg16}
+TRUNKS = ("alexnet", "vgg16", "resnet50_v1")
+_PLAIN = {"alexnet": models.alexnet, "vgg16": models.vgg16}
 
 
 class Trunk(nn.Module):
@@ -23,7 +25,6 @@ class Trunk(nn.Module):
     def __init__(self, features: nn.Sequential) -> None:
         super().__init__()
         self.features = features
-        self.num_features = [part.out_channels for part in features if isinstance(part, nn.Conv2d)][-1]
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Last feature map, float (n, D, h, w), of normalised pictures (n, 3, size, size)."""
@@ -47,12 +48,56 @@ class Trunk(nn.Module):
         return images, maps if indices is None else [maps[index] for index in indices]
 
 
-def make_trunk(name: str) -> Trunk:
+class ResNetTrunk(nn.Module):
+    """ResNet-50 as first published (He et al., CVPR 2016), with timm's interface for feature maps.
+
+    A stage halves the map in its first convolution, of 1 x 1; torchvision and timm do so in the second, of 3 x 3.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        network = models.resnet50(weights=None)
+        for name, part in network.named_children():
+            if name not in ("avgpool", "fc"):
+                self.add_module(name, part)
+        for stage in self._stages()[1:]:
+            stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eps = 1e-3  # Keras's
+
+    def _stages(self) -> list[Any]:
+        return [getattr(self, f"layer{number}") for number in range(1, 5)]
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Last feature map, float (n, 2048, h, w), of normalised pictures (n, 3, H, W)."""
+        return self.forward_intermediates(images)[0]
+
+    def forward_intermediates(
+        self, images: Tensor, indices: Sequence[int] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The last map, and the maps after some stages.
+
+        Args:
+            images: Normalised pictures (n, 3, H, W).
+            indices: Indices of the stages, ascending; None returns all, including the last.
+        """
+        trunk: Any = self
+        maps, current = [], trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images))))
+        for stage in self._stages():
+            current = stage(current)
+            maps.append(current)
+        return current, maps if indices is None else [maps[index] for index in indices]
+
+
+def make_trunk(name: str) -> Trunk | ResNetTrunk:
     """Build a trunk by its name in ``TRUNKS``, with random weights from torch's random state.
 
     >>> make_trunk("alexnet").forward_features(torch.zeros(1, 3, 224, 224)).shape
     torch.Size([1, 256, 6, 6])
     """
+    if name == "resnet50_v1":
+        return ResNetTrunk()
     features = _layers(name).to_empty(device="cpu")
     for part in features:
         if isinstance(part, nn.Conv2d) and part.bias is not None:
@@ -63,7 +108,7 @@ def make_trunk(name: str) -> Trunk:
 
 def _layers(name: str) -> nn.Sequential:
     with torch.device("meta"):  # no storage: the classifier, nine tenths of the network, is never allocated
-        features: nn.Sequential = TRUNKS[name](weights=None).features
+        features: nn.Sequential = _PLAIN[name](weights=None).features
     return features
 
 

