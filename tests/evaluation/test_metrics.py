@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ordhash.errors import InputError
 from ordhash.evaluation.metrics import (
     average_precision,
+    found_at,
     mean_average_precision,
     ndcg,
     precision_at,
@@ -109,6 +110,20 @@ def test_precision_at_is_the_mean_over_every_order_of_ties(case, k):
     k = min(k, len(distances))
     each = [np.mean(ranked[:k]) for ranked in every_order(distances.tolist(), relevance)]
     np.testing.assert_allclose(precision_at(distances[None], relevance[None], k), [np.mean(each)], rtol=1e-12)
+
+
+@settings(deadline=None, derandomize=True)
+@given(small_cases(), st.integers(1, 6))
+def test_found_at_is_the_mean_over_every_order_of_ties(case, k):
+    distances, relevance = case
+    k = min(k, len(distances))
+    each = [any(ranked[:k]) for ranked in every_order(distances.tolist(), relevance)]
+    np.testing.assert_allclose(found_at(distances[None], relevance[None], k), [np.mean(each)], rtol=1e-12, atol=1e-12)
+
+
+def test_found_at_of_one_relevant_item_among_many_equal_ones():
+    distances, relevance = np.zeros((1, 5000)), np.arange(5000)[None] == 7
+    np.testing.assert_allclose(found_at(distances, relevance, 1000), [0.2], rtol=1e-9)
 
 
 def test_average_precision_by_hand():
@@ -345,6 +360,7 @@ def test_inputs_are_not_changed():
         mean_average_precision,
         precision_recall_curve,
         lambda d, r: precision_at(d, r, 1),
+        lambda d, r: found_at(d, r, 1),
         lambda d, r: precision_within(d, r, 1),
     ],
 )
@@ -388,6 +404,8 @@ def test_bad_options_are_refused():
         precision_at(d, rel, 0)
     with pytest.raises(InputError, match="k is 4, but there are only 3 items"):
         precision_at(d, rel, 4)
+    with pytest.raises(InputError, match="k is 4, but there are only 3 items"):
+        found_at(d, rel, 4)
     with pytest.raises(InputError, match="radius is NaN"):
         precision_within(d, rel, float("nan"))
     with pytest.raises(InputError, match="points is 1; allowed is at least 2"):

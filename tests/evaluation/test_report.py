@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import ordhash
@@ -41,6 +42,8 @@ def plain_quality(distances, relevance, cutoff, radii=(), gains=None):
         "precision_within": {r: np.mean([metrics.precision_within(*row, r)[0] for row in rows]) for r in radii},
         "recall": curves[0].recall,
         "precision": np.mean([curve.precision for curve in curves], axis=0),
+        "found_at": {k: np.mean([metrics.found_at(*row, k)[0] for row in rows]) for k in ks},
+        "by_group": {},
         "ndcg": None if gains is None else np.mean(metrics.ndcg(distances, gains, cutoff=cutoff)),
     }
 
@@ -203,6 +206,29 @@ def test_rank_quality_of_a_perfect_and_of_a_useless_ranking():
     assert equal.map_best == pytest.approx(1)
     assert equal.precision_at[10] == pytest.approx(relevance.mean())
     assert equal.map_worst < equal.map < equal.map_best
+
+
+def test_groups_of_the_database_are_searched_alone_and_groups_of_queries_are_averaged():
+    protocol = random_protocol(20, 50, None)
+    rng = np.random.default_rng(8)
+    edges, sizes = rng.choice(["hard", "soft"], 50), rng.choice(["5 %", "10 %"], 20)
+    protocol = dataclasses.replace(
+        protocol,
+        query=dataclasses.replace(protocol.query, metadata=pa.table({"size": sizes})),
+        database=dataclasses.replace(protocol.database, metadata=pa.table({"edges": edges})),
+        groups=("size", "edges"),
+    )
+    distances, relevance = rng.integers(0, 6, (20, 50)).astype(np.uint16), protocol.relevance()
+    found = rank_quality(lambda rows: distances[rows], protocol).by_group
+    assert list(found) == ["size 5 %", "size 10 %", "edges hard", "edges soft"]
+    for size in ("5 %", "10 %"):
+        expected = metrics.average_precision(distances[sizes == size], relevance[sizes == size]).mean()
+        assert found[f"size {size}"] == pytest.approx(expected)
+    for kind in ("hard", "soft"):
+        among, few = distances[:, edges == kind], relevance[:, edges == kind]
+        findable = few.any(axis=1)
+        expected = metrics.average_precision(among[findable], few[findable]).mean()
+        assert found[f"edges {kind}"] == pytest.approx(expected)
 
 
 def test_ordinal_distances_keep_their_radii(encoder, protocol):

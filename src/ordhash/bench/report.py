@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,28 @@ def _protocol(results: Results, protocol: str) -> str:
         cells = _cells(results, protocol, distance, measure)
         verdict = _verdict(results, cells, protocol, distance if measure == "map" else "")
         parts += [f"{title}. {verdict}".strip(), _table(results, protocol, cells, distance, measure)]
+    if facts.single:
+        heading = "Share of the queries whose image is among the first (recall@k), ordinal distance"
+        parts += _columns(results, protocol, heading, "found_at", lambda k: f"first {k}" if k > 1 else "first")
+    heading = "Tie-aware mAP of groups, each searched alone where it is one of the database, ordinal distance"
+    parts += _columns(results, protocol, heading, "by_group", str)
     return "\n\n".join(parts)
+
+
+def _columns(results: Results, protocol: str, heading: str, measure: str, shown: Callable[[Any], str]) -> list[str]:
+    """A table for each length with a column for each key of a measure that has several; none without such."""
+    parts = []
+    for bits in results.code_bits:
+        found = {row.name: values_of(results, protocol, row.name, bits, "ordinal", measure) for row in results.rows}
+        keys = list(dict.fromkeys(key for values in found.values() for value in values for key in value))
+        lines = [
+            [name, *(with_interval(*mean_interval([value[key] for value in values])) for key in keys)]
+            for name, values in found.items()
+            if values and all(key in value for key in keys for value in values)
+        ]
+        if keys and lines:
+            parts += [f"{heading}, {bits} bits.", markdown_table(["method", *map(shown, keys)], lines)]
+    return parts
 
 
 def _seeds(results: Results, protocol: str) -> str:
@@ -214,7 +235,7 @@ def _table(results: Results, protocol: str, cells: Cells, distance: str, measure
     return markdown_table(["method", *(f"{bits} bits" for bits in lengths)], lines)
 
 
-def values_of(results: Results, protocol: str, row: str, bits: int, distance: str, measure: str) -> list[float]:
+def values_of(results: Results, protocol: str, row: str, bits: int, distance: str, measure: str) -> list[Any]:
     """A measure for all seeds of a row at a length; raw features, which have no length, count for every length.
 
     Args:

@@ -38,6 +38,8 @@ class Ranking:
         ndcg: None for binary relevance.
         precision_at: Number of nearest items -> precision.
         precision_within: Ordinal radius -> precision.
+        found_at: Number of nearest items -> share of queries that find something among them.
+        by_group: Mean average precision of every group of the protocol, by its name.
         precision: At recall 0, 0.01, ..., 1; empty in condensed results.
         average_precisions: Of every query; only in the file of the run.
     """
@@ -48,6 +50,8 @@ class Ranking:
     ndcg: float | None
     precision_at: dict[int, float]
     precision_within: dict[int, float]
+    found_at: dict[int, float] = field(default_factory=dict)
+    by_group: dict[str, float] = field(default_factory=dict)
     precision: tuple[float, ...] = ()
     average_precisions: tuple[float, ...] = ()
 
@@ -64,8 +68,8 @@ class Ranking:
     def from_json(cls, values: Values) -> Ranking:
         """The inverse of ``to_json``."""
         by_number = {
-            name: {int(at): value for at, value in values[name].items()}
-            for name in ("precision_at", "precision_within")
+            name: {int(at): value for at, value in values.get(name, {}).items()}
+            for name in ("precision_at", "precision_within", "found_at")
         }
         curves = {name: tuple(values.get(name, ())) for name in ("precision", "average_precisions")}
         return _from_values(cls, values, **by_number, **curves)
@@ -73,8 +77,11 @@ class Ranking:
     def to_json(self) -> Values:
         """JSON values, without what is empty."""
         values = _to_values(self)
-        for name in ("precision_at", "precision_within"):
+        for name in ("precision_at", "precision_within", "found_at"):
             values[name] = {str(at): value for at, value in values[name].items()}
+        for name in ("found_at", "by_group"):
+            if not values[name]:
+                del values[name]
         curves = {name: list(values.pop(name)) for name in ("precision", "average_precisions")}
         return {**values, **{name: curve for name, curve in curves.items() if curve}}
 
@@ -240,6 +247,7 @@ class ProtocolFacts:
         query: Number of queries.
         database: Number of images in the database.
         backbone: The backbone, its image size, and whether it was frozen or fine-tuned.
+        single: Whether each query has one relevant image, which is found or not.
     """
 
     hash: str
@@ -251,6 +259,7 @@ class ProtocolFacts:
     query: int
     database: int
     backbone: str
+    single: bool = False
 
 
 @dataclass

@@ -379,6 +379,7 @@ def _facts(common: _Common, config: DOHConfig) -> dict[str, ProtocolFacts]:
             query=len(protocol.query),
             database=len(protocol.database),
             backbone=f"{config.backbone} at {config.image_size} px, {mode}",
+            single=protocol.single,
         )
         for protocol, found in zip(common.protocols, hashes, strict=True)
     }

@@ -153,6 +153,11 @@ def _print(report: evaluation.Report, how: str) -> None:
         ("mAP, worst tie order", *(side.map_worst for side in sides)),
         *([("NDCG, mean over tie orders", *(side.ndcg for side in sides))] if report.ordinal.ndcg is not None else []),
         *((f"precision@{k}", *(side.precision_at[k] for side in sides)) for k in report.ordinal.precision_at),
+        *(
+            (f"a relevant image among the first {k}", *(side.found_at[k] for side in sides))
+            for k in report.ordinal.found_at
+        ),
+        *((f"mAP, {name}", *(side.by_group[name] for side in sides)) for name in report.ordinal.by_group),
         *((f"precision within {r}", value, None) for r, value in report.ordinal.precision_within.items()),
     ]
     print_table(("", "ordinal", "asymmetric"), rows)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ordhash.data.draws import draws
 from ordhash.data.images import DrawnImage, ImageSource, content_id, open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
@@ -227,7 +228,7 @@ def _composed(
         key = "+".join(str(objects.keys[row]) for row in rows)
         things = []
         for place, row in enumerate(rows):
-            share, across, down = _draws(f"{salt}/{key}/{place}", 3)
+            share, across, down = draws(f"{salt}/{key}/{place}", 3)
             between = (place / len(rows), (place + 1) / len(rows))
             area = (least + share * (most - least)) / len(rows)
             things.append(Pasted(objects.images[row], area, across, down, soft, between))
@@ -275,13 +276,7 @@ def _groups(objects: ImageSet, each: int, salt: str) -> list[list[int]]:
 
 
 def _by_digest(images: ImageSet, salt: str) -> npt.NDArray[np.intp]:
-    return np.argsort(np.array([_draws(f"{salt}/{key}", 1)[0] for key in images.keys]), kind="stable")
-
-
-def _draws(text: str, count: int) -> list[float]:
-    """Numbers from 0 to below 1, equally likely, by a digest."""
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8 * count).digest()
-    return [number / 2**64 for number in struct.unpack(f"<{count}Q", digest)]
+    return np.argsort(np.array([draws(f"{salt}/{key}", 1)[0] for key in images.keys]), kind="stable")
 
 
 def _as_bright(photo: Image.Image, around: Image.Image) -> Image.Image:

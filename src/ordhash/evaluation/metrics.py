@@ -26,6 +26,7 @@ from ordhash.evaluation.tie_aware import (
     average_precisions,
     check_conventions,
     check_relevant,
+    founds_at,
     interpolated_precision,
     precisions_at,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Ties",
     "average_precision",
     "check_conventions",
+    "found_at",
     "mean_average_precision",
     "ndcg",
     "precision_at",
@@ -199,12 +201,34 @@ def precision_at(distances: Distances, relevance: Relevance, k: int) -> Floats:
     array([0.75])
     """
     distances, relevance = _check(distances, relevance)
-    n = distances.shape[1]
-    wanted = integer_at_least(k, 1, "k")
-    if wanted > n:
-        raise InputError(f"k is {wanted}, but there are only {n} items; choose a k from 1 to {n}")
+    wanted = _position(k, distances.shape[1])
     (shares,) = precisions_at(levels_of_queries(distances, relevance), [wanted])
     return np.asarray(shares)
+
+
+def found_at(distances: Distances, relevance: Relevance, k: int) -> Floats:
+    """Whether a relevant item is among the k nearest: 0, 1, or how probable that is where ties decide.
+
+    Metric learning calls its mean recall@k.
+
+    Args:
+        distances: Integers or floats (q, n).
+        relevance: bool (q, n).
+        k: From 1 to n.
+
+    Returns:
+        float64 (q,).
+
+    Raises:
+        InputError: Wrong shapes or dtypes, NaN, or a k outside 1..n.
+
+    >>> found_at(np.array([[0, 1, 1]]), np.array([[False, False, True]]), 2)
+    array([0.5])
+    """
+    distances, relevance = _check(distances, relevance)
+    wanted = _position(k, distances.shape[1])
+    (found,) = founds_at(levels_of_queries(distances, relevance), [wanted])
+    return np.asarray(found)
 
 
 def precision_within(distances: Distances, relevance: Relevance, radius: float) -> Floats:
@@ -280,6 +304,13 @@ def precision_recall_curve(distances: Distances, relevance: Relevance, *, points
     check_relevant(relevance)
     precision = interpolated_precision(levels_of_queries(distances, relevance), points) / len(distances)
     return PRCurve(np.arange(points) / (points - 1), precision)
+
+
+def _position(k: int, n: int) -> int:
+    wanted = integer_at_least(k, 1, "k")
+    if wanted > n:
+        raise InputError(f"k is {wanted}, but there are only {n} items; choose a k from 1 to {n}")
+    return wanted
 
 
 def _check(distances: Distances, relevance: Relevance) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:

@@ -22,6 +22,7 @@ from ordhash.evaluation.tie_aware import (
     average_precisions,
     check_conventions,
     check_relevant,
+    founds_at,
     interpolated_precision,
     precisions_at,
 )
@@ -52,6 +53,8 @@ class Quality:
         precision_within: Share of relevant items within an ordinal radius; empty for distances that are not ordinal.
         recall: Levels of the precision-recall curve.
         precision: Interpolated precision at these levels.
+        found_at: Share of the queries that have a relevant item among the k nearest (recall@k), for some k.
+        by_group: ``map`` of every group of the protocol, by its name.
         ndcg: Normalised discounted cumulative gain at the protocol's cutoff; None for relevance in one grade.
         average_precisions: Average precision of every query, whose mean is ``map``.
     """
@@ -64,6 +67,8 @@ class Quality:
     recall: tuple[float, ...] = field(repr=False)
     precision: tuple[float, ...] = field(repr=False)
     ndcg: float | None = None
+    found_at: dict[int, float] = field(default_factory=dict)
+    by_group: dict[str, float] = field(default_factory=dict)
     average_precisions: tuple[float, ...] = field(default=(), repr=False)
 
 
@@ -203,6 +208,8 @@ def rank_quality(
     """
     n, n_database = len(protocol.query), len(protocol.database)
     within_reach = [k for k in _PRECISION_AT if k <= n_database]
+    groups = protocol.group_masks()
+    of_groups: dict[str, list[float]] = {name: [] for name in groups}
     sums: dict[str, float] = {}
     each: list[float] = []
     curve = np.zeros(101)
@@ -232,19 +239,43 @@ def rank_quality(
                 add("ndcg", metrics.ndcg(distances, protocol.gains(rows), cutoff=protocol.cutoff))
             for k, shares in zip(within_reach, precisions_at(queries, within_reach), strict=True):
                 add(f"at {k}", shares)
+            for k, found in zip(within_reach, founds_at(queries, within_reach), strict=True):
+                add(f"found {k}", found)
             curve += interpolated_precision(queries, len(curve))
+            for name, (with_queries, among) in groups.items():
+                part = np.ix_(with_queries[rows], among)
+                of_groups[name] += _precisions(distances[part], relevance[part], protocol.cutoff, ties, convention)
             advance(len(distances))
     return Quality(
         map=math.fsum(each) / n,
         map_best=sums["map_best"] / n,
         map_worst=sums["map_worst"] / n,
         precision_at={k: sums[f"at {k}"] / n for k in within_reach},
+        found_at={k: sums[f"found {k}"] / n for k in within_reach},
+        by_group={name: math.fsum(values) / len(values) for name, values in of_groups.items() if values},
         precision_within={radius: sums[f"within {radius}"] / n for radius in radii},
         recall=tuple((np.arange(len(curve)) / (len(curve) - 1)).tolist()),
         precision=tuple((curve / n).tolist()),
         ndcg=sums["ndcg"] / n if "ndcg" in sums else None,
         average_precisions=tuple(each),
     )
+
+
+def _precisions(
+    distances: npt.NDArray[Any],
+    relevance: npt.NDArray[np.bool_],
+    cutoff: int | None,
+    ties: Ties,
+    convention: Convention,
+) -> list[float]:
+    """Average precision of the queries that can find something."""
+    findable = relevance.any(axis=1)
+    if not findable.any():
+        return []
+    found = metrics.average_precision(
+        distances[findable], relevance[findable], cutoff=cutoff, ties=ties, convention=convention
+    )
+    return [float(value) for value in found]
 
 
 def cosine_distances(

@@ -24,6 +24,7 @@ __all__ = [
     "check_conventions",
     "check_relevant",
     "expected_average_precision",
+    "founds_at",
     "interpolated_precision",
     "precisions_at",
 ]
@@ -110,6 +111,31 @@ def precisions_at(queries: Sequence[Levels], k: Sequence[int]) -> Floats:
         before = ends[cut] - items[cut]
         found = np.cumsum(hits)[cut] - hits[cut]
         values[:, row] = (found + hits[cut] * (wanted - before) / items[cut]) / wanted
+    return values
+
+
+def founds_at(queries: Sequence[Levels], k: Sequence[int]) -> Floats:
+    """Probability that a relevant item is among the k nearest, of every query, for several k.
+
+    Args:
+        queries: Items and relevant items at every level.
+        k: From 1 to the number of items of every query.
+
+    Returns:
+        float64 (len(k), q).
+
+    >>> founds_at([(np.array([1, 3]), np.array([0, 2]))], [1, 2, 3])
+    array([[0.        ],
+           [0.66666667],
+           [1.        ]])
+    """
+    values = np.empty((len(k), len(queries)), dtype=np.float64)
+    for column, (items, hits) in enumerate(queries):
+        first = int(np.argmax(hits > 0))  # the level of the nearest relevant items
+        before, level, relevant = int(items[:first].sum()), int(items[first]), int(hits[first])
+        for row, wanted in enumerate(k):
+            drawn = min(max(wanted - before, 0), level)
+            values[row, column] = 1 - np.prod(1 - relevant / np.arange(level, level - drawn, -1))
     return values
 
 

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ordhash.data import ImageSet, Protocol
@@ -192,3 +193,34 @@ def test_coarse_classes_that_do_not_fit_are_refused():
         make(coarse=("mammal", "fish"))
     with pytest.raises(DataError, match="protocol small has one grade"):
         make().gains()
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def with_column(images, name, values):
+    return dataclasses.replace(images, metadata=pa.table({name: values}))
+
+
+def test_groups_of_queries_and_of_the_database():
+    plain = parts()
+    query = with_column(plain["query"], "size", ["20-40 %", "5-10 %", "20-40 %"])
+    database = with_column(plain["database"], "edges", ["soft", "hard", "hard", "soft"])
+    protocol = make(query=query, database=database, groups=("size", "edges"))
+    masks = {name: (a.astype(int).tolist(), b.astype(int).tolist()) for name, (a, b) in protocol.group_masks().items()}
+    assert masks == {
+        "size 5-10 %": ([0, 1, 0], [1, 1, 1, 1]),
+        "size 20-40 %": ([1, 0, 1], [1, 1, 1, 1]),
+        "edges hard": ([1, 1, 1], [0, 1, 1, 0]),
+        "edges soft": ([1, 1, 1], [1, 0, 0, 1]),
+    }
+    assert make().group_masks() == {}
+    assert make(groups=("size",), query=query).hash() == make(query=query).hash()
+    with pytest.raises(DataError, match="neither queries nor database have a column colour"):
+        make(groups=("colour",)).group_masks()
+
+
+def test_a_protocol_knows_whether_each_query_has_one_relevant_image():
+    assert not make().single
+    alone = images_of(["d1", "d2", "d3"], np.eye(3))
+    assert make(query=images_of(["q1", "q2"], np.eye(3)[:2]), database=alone).single

@@ -72,6 +72,7 @@ SIZES = {  # train, query, database, validation
     "grocery-in-scenes@cut": (2640, 497, 1988, 296),
     "grocery-in-scenes-3": (2640, 497, 662, 296),
     "grocery-by-scenes": (2640, 497, 1988, 296),
+    "grocery-parts": (2640, 497, 2485, 296),
     "grocery-by-scenes@cut": (2640, 497, 1988, 296),
     "corel5k-unseen": (2408, 171, 1539, None),
     "corel5k-unseen@all": (2408, 171, 3947, None),

@@ -19,6 +19,7 @@ from ordhash.data.protocols import (
     grocery_photos,
     mirflickr25k,
     nuswide21,
+    parts,
     scenes,
 )
 from ordhash.data.protocols.info import ProtocolInfo
@@ -46,7 +47,7 @@ __all__ = [
 
 PROTOCOLS: dict[str, ProtocolInfo] = {
     name: info
-    for module in (cifar10, grocery, scenes, grocery_photos, fashion_mnist, corel5k, mirflickr25k, nuswide21)
+    for module in (cifar10, grocery, scenes, parts, grocery_photos, fashion_mnist, corel5k, mirflickr25k, nuswide21)
     for name, info in module.PROTOCOLS.items()
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ class Protocol:
         coarse: For graded relevance, the coarse class of every class name. None means binary relevance.
         note: Caveat on this copy of the data, for reports.
         backgrounds: Photographs of none of the classes, into which training images are pasted.
+        groups: Columns of the metadata of queries, or else of the database, for whose values quality is reported too.
 
     Raises:
         DataError: A query is in the database or the training set, carries no label, or has no relevant image, or
@@ -46,6 +48,7 @@ class Protocol:
     coarse: tuple[str, ...] | None = None
     note: str = ""
     backgrounds: ImageSet | None = None
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.cutoff is not None and self.cutoff < 1:
@@ -89,6 +92,12 @@ class Protocol:
         shared = self.query.labels[rows].astype(np.float32) @ self.database.labels.T.astype(np.float32)
         return np.asarray(shared > 0)
 
+    @property
+    def single(self) -> bool:
+        """Whether every query has one relevant image alone."""
+        starts = range(0, len(self.query), 100)
+        return all((self.relevance(slice(start, start + 100)).sum(axis=1) == 1).all() for start in starts)
+
     def gains(self, rows: slice = slice(None)) -> npt.NDArray[np.uint8]:
         """Graded relevance of a protocol with coarse classes: 2 for a shared class, 1 for a shared coarse class, or 0.
 
@@ -110,6 +119,30 @@ class Protocol:
             for labels in (self.query.labels[rows], self.database.labels)
         )
         return (query @ database.T > 0).astype(np.uint8) + self.relevance(rows)
+
+    def group_masks(self) -> dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
+        """Which queries and which images of the database belong to each group.
+
+        A group is a value of one of the columns ``groups``: of queries, which then search the whole database, or else
+        of the database, where all queries search among the images of the group.
+
+        Returns:
+            By name, such as ``share 5-10 %``: bool (n_queries,) and bool (n_database,).
+
+        Raises:
+            DataError: Neither queries nor database have the column.
+        """
+        found = {}
+        for column in self.groups:
+            of_queries = _has(self.query, column)
+            if not of_queries and not _has(self.database, column):
+                raise DataError(f"protocol {self.name}: neither queries nor database have a column {column}")
+            values = (self.query if of_queries else self.database).metadata[column].to_pylist()  # type: ignore[index]
+            for value in dict.fromkeys(sorted(values, key=_by_number)):
+                mask = np.array([one == value for one in values])
+                queries, images = np.ones(len(self.query), dtype=bool), np.ones(len(self.database), dtype=bool)
+                found[f"{column} {value}"] = (mask, images) if of_queries else (queries, mask)
+        return found
 
     def thinned(self, most: int) -> Protocol:
         """The protocol with at most ``most`` images in each part, evenly spread, for quick trials.
@@ -165,6 +198,16 @@ class Protocol:
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} train, {len(self.query)} queries, {len(self.database)} database"
         return f"Protocol({self.name}: {sizes})"
+
+
+def _has(images: ImageSet, column: str) -> bool:
+    return images.metadata is not None and column in images.metadata.column_names
+
+
+def _by_number(value: str) -> tuple[float, str]:
+    """``5-10 %`` before ``10-20 %``."""
+    number = re.match(r"[\d.]+", value)
+    return (float(number[0]) if number else 0.0, value)
 
 
 def _add(digest: hashlib.blake2b, images: ImageSet, contents: bool) -> None:

@@ -60,6 +60,7 @@ def _grocery(name: str, *, find: str, cut: bool = False) -> Callable[[Parts, Par
             ),
             coarse=coarse_classes(grocery["train"]),
             backgrounds=backgrounds["rest"],
+            groups=("share", "edges"),
         )
 
     return build
