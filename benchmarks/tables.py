@@ -275,6 +275,31 @@ def int8(results: dict[str, Any]) -> str:
     return table(["backbone", "images/s", *heads], rows) + "\n\n" + note
 
 
+def backbones(results: dict[str, Any]) -> str:
+    """Quality and speed of backbones."""
+    rows = [
+        [
+            f"`{row['backbone']}`",
+            f"{row['image_size']}",
+            mean(row["runs"], "ordinal"),
+            mean(row["runs"], "asymmetric"),
+            f"{row['images_per_second']:.0f}",
+        ]
+        for row in results["rows"]
+    ]
+    seeds = len(results["rows"][0]["runs"])
+    note = (
+        f"`{results['protocol']}`, the default network, frozen, 48 bits, {results['epochs']} epochs: means of {seeds} "
+        f"seeds ± 95 % interval. Images a second with ONNX Runtime, decoding included; {_processor(results)}. Written "
+        f"by `{results['command']}`."
+    )
+    return table(["backbone", "px", "mAP, ordinal", "mAP, asymmetric", "images/s"], rows) + "\n\n" + note
+
+
+def _processor(results: dict[str, Any]) -> str:
+    return f"{results['machine']['processor']}, {results['machine']['cores']} cores"
+
+
 def command_line() -> str:
     """The help of every command, at 80 columns."""
     commands = ("", *COMMANDS)
@@ -353,6 +378,7 @@ TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
     "demo": ("demo.json", demo),
     "general": ("general.json", general),
     "int8": ("int8.json", int8),
+    "backbones": ("backbones.json", backbones),
     "scale-encoding": ("scale.json", encoding_rates),
     "scale-serving": ("scale.json", serving_rates),
     "scale-costs": ("scale.json", costs),

@@ -11,11 +11,13 @@ import torch
 import ordhash
 from ordhash.codes.codes import CodeSpec
 from ordhash.data import read_folder
+from ordhash.errors import InputError
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn import export as module
-from ordhash.learn.backbones import build_backbone, configured_backbone
+from ordhash.learn.backbones import Backbone, build_backbone, configured_backbone
 from ordhash.learn.export import export_backbone, export_head, export_model, weights_digest
 from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.learn.normalisation import NORMALISATIONS
 from ordhash.model import Encoder
 from ordhash.model.file import load_model
 from ordhash.model.inference import Preprocessing, open_session
@@ -217,6 +219,21 @@ def test_one_graph_serves_pictures_of_any_height_and_width(stages):
         (features,) = session.run(["features"], {"images": pictures})
         assert features.shape == (2, expected.shape[1], h // 32, w // 32)
         np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+class Wavering(torch.nn.Module):
+    """A network whose steps depend on the pictures."""
+
+    def forward_features(self, images):
+        return images if images.sum() > 0 else -images
+
+
+def test_a_network_that_cannot_be_exported_is_named():
+    backbone = Backbone(Wavering(), NORMALISATIONS["unit"], last_channels=3).eval()
+    with pytest.raises(
+        InputError, match=r"^wavering cannot be written as an ONNX graph \(.*; choose another backbone$"
+    ):
+        export_backbone(backbone, Preprocessing(32), "wavering")
 
 
 # Name, a size other than its own, how pictures are fitted. One of every kind that timm lays out differently.

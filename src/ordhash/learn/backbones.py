@@ -291,6 +291,8 @@ def configured_graph(config: DOHConfig) -> GraphBackbone:
         InputError: As ``read_graph``; or other options are set, which such a backbone does not have.
     """
     name = config.backbone
+    if not Path(name).is_file():
+        raise InputError(f"{name} does not exist; give an ONNX file, or timm's name of a network")
     if config.stages > 1:
         raise InputError(f"stages is {config.stages}; {name} is an ONNX graph, which gives one map: set stages to 1")
     if config.weights != "pretrained":

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 import ordhash
+from ordhash.errors import InputError, first_line
 from ordhash.learn.backbones import Backbone, configured_backbone, configured_graph, is_graph
 from ordhash.learn.config import DOHConfig
 from ordhash.learn.familiarity import GaugedHead
 from ordhash.learn.graphs import GraphBackbone
+from ordhash.learn.layouts import plain_attention
 from ordhash.learn.padding import with_fixed_padding
 from ordhash.model import MAX_SIDE, OPSET, FrozenBackbone, ModelInfo, Preprocessing, save_model
 from ordhash.support import replace_file
@@ -44,6 +46,9 @@ def export_backbone(
         name: Name of the backbone.
         cache: Folder of exported graphs, because an export takes about 15 seconds, and a minute if height and width
             are free; None does not cache.
+
+    Raises:
+        InputError: PyTorch cannot export this network.
     """
     weights_id = weights_digest(backbone)
     free = preprocessing.fit == "whole"
@@ -51,11 +56,14 @@ def export_backbone(
     if kept and kept.exists():
         return FrozenBackbone(kept.read_bytes(), preprocessing, name, weights_id)
     example = torch.zeros(2, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
-    if free:
-        step = preprocessing.step
-        graph = to_onnx(with_fixed_padding(backbone), example, "images", ["features"], {1: step, 2: step})
-    else:
-        graph = to_onnx(backbone, example, "images", ["features"])
+    sides = {1: preprocessing.step, 2: preprocessing.step} if free else {}
+    try:
+        with plain_attention(backbone):
+            graph = to_onnx(with_fixed_padding(backbone) if free else backbone, example, "images", ["features"], sides)
+    except torch.onnx.OnnxExporterError as error:
+        raise InputError(
+            f"{name} cannot be written as an ONNX graph ({first_line(error)[:200]}); choose another backbone"
+        ) from error
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
         replace_file(kept, lambda file: file.write(graph))

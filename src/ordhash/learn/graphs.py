@@ -91,8 +91,6 @@ def read_graph(
 
 def _loaded(path: Path) -> onnx.ModelProto:
     """The graph with all its names behind a prefix, in the versions of operators that other graphs have."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; give an ONNX file, or timm's name of a network")
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)

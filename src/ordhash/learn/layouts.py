@@ -9,10 +9,12 @@ their last stage is taken.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 import timm
-from torch import Tensor
+from torch import Tensor, nn
 
 from ordhash.data import STEP
 
@@ -23,6 +25,7 @@ __all__ = [
     "earlier_stages",
     "is_for_one_size",
     "layout_of",
+    "plain_attention",
     "resize",
     "sized_network",
     "step_of",
@@ -118,6 +121,19 @@ def resize(network: Any, image_size: int) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of torch, about how timm interpolates
             network.set_input_size((image_size, image_size))
+
+
+@contextmanager
+def plain_attention(network: nn.Module) -> Iterator[None]:
+    """Compute attention of transformers step by step: PyTorch's one operator for it has no ONNX form in all layouts."""
+    parts = [part for part in network.modules() if getattr(part, "fused_attn", False)]
+    for part in parts:
+        part.fused_attn = False  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.fused_attn = True  # type: ignore[assignment]
 
 
 def is_for_one_size(network: Any) -> bool:

@@ -1,0 +1,93 @@
+"""What a backbone is worth and what it costs: mAP on ``grocery`` and images a second: ``make bench-backbones``.
+
+Each gets the default network, 48 bits, and three seeds; its validation images choose the epoch. Speeds are those of
+``Encoder`` on the queries' files, in rounds that alternate between backbones. Nothing is chosen by this table: the
+default backbone is what pip installs.
+
+``--rehearse`` takes one small backbone for an epoch and keeps no results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, machine
+
+from ordhash import Encoder, FeatureStore
+from ordhash.data import Protocol, load_protocol
+from ordhash.evaluation import evaluate
+from ordhash.learn import DOHConfig, TrainConfig, train
+from ordhash.support import write_json
+
+CANDIDATES = (
+    ("tf_efficientnet_lite0", 160),
+    ("tf_efficientnet_lite0", 224),
+    ("tf_efficientnet_lite2", 224),
+    ("resnet50_v1", 224),
+)
+SEEDS, ROUNDS, TIMED = 3, 5, 160
+CACHE = Path(".cache")
+
+
+def learned(protocol: Protocol, config: DOHConfig, seed: int, out: Path, epochs: int) -> Path:
+    settings = TrainConfig(mode="frozen", seed=seed, epochs=epochs, accelerator="cpu")
+    return train(protocol.train, config, settings, validation=protocol.validation, out=out, cache=CACHE).model
+
+
+def quality(protocol: Protocol, model: Path) -> dict[str, float]:
+    report = evaluate(Encoder(model, features=FeatureStore(CACHE / "features")), protocol)
+    return {"ordinal": report.ordinal.map, "asymmetric": report.asymmetric.map}
+
+
+def speeds(protocol: Protocol, models: list[Path], rounds: int, images: int) -> list[float]:
+    """Median images/s of each model, in rounds that alternate."""
+    some = protocol.query.subset(np.linspace(0, len(protocol.query) - 1, images).astype(np.intp))
+    encoders = [Encoder(model) for model in models]
+    found: list[list[float]] = [[] for _ in models]
+    for round_ in range(rounds + 1):
+        for encoder, values in zip(encoders, found, strict=True):
+            started = time.perf_counter()
+            encoder.run(some)
+            if round_:  # the first warms up
+                values.append(images / (time.perf_counter() - started))
+    return [statistics.median(values) for values in found]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rehearse", action="store_true")
+    rehearse = parser.parse_args().rehearse
+    protocol = load_protocol("grocery")
+    candidates, seeds, epochs, rounds, timed = CANDIDATES, SEEDS, TrainConfig().epochs, ROUNDS, TIMED
+    if rehearse:
+        protocol, candidates, seeds, epochs, rounds, timed = protocol.thinned(100), (("test_vit", 64),), 1, 1, 1, 8
+    rows: list[dict[str, Any]] = []
+    models = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, size in candidates:
+            config = DOHConfig(backbone=name, image_size=size, weights=None if rehearse else "pretrained")
+            runs = []
+            for seed in range(seeds):
+                model = learned(protocol, config, seed, Path(folder, f"{name}-{size}-{seed}"), epochs)
+                runs.append({"seed": seed, **quality(protocol, model)})
+                print(f"{name} at {size} px, seed {seed}: mAP {runs[-1]['ordinal']:.4f}", flush=True)
+            models.append(model)
+            rows.append({"backbone": name, "image_size": size, "runs": runs})
+        for row, value in zip(rows, speeds(protocol, models, rounds, timed), strict=True):
+            row["images_per_second"] = value
+            print(f"{row['backbone']} at {row['image_size']} px: {value:.0f} images/s", flush=True)
+    if not rehearse:
+        config = dataclasses.asdict(TrainConfig())
+        results = {"command": "make bench-backbones", "machine": machine(), "protocol": protocol.name, "rows": rows}
+        write_json(RESULTS / "backbones.json", {**results, "epochs": config["epochs"]})
+
+
+if __name__ == "__main__":
+    main()
