@@ -155,7 +155,12 @@ def test_train_with_backgrounds(photo_folder: Path, cache: Path, tmp_path: Path)
     for number in range(3):
         Image.new("RGB", (90, 60), (0, 80 * number, 200)).save(behind / f"{number}.jpg")
     command = ["train", photo_folder, "--out", tmp_path / "run", "--cache", cache, *TINY, "--accelerator=cpu"]
-    good(*command, "--backgrounds", behind, "--scenes=1")
+    (behind / "broken.jpg").write_bytes(b"no picture")
+    (behind / "film.heic").write_bytes(b"no picture either")
+    trained = run(*command, "--backgrounds", behind, "--scenes=1")
+    assert trained.exit_code == 0, trained.stderr
+    assert "broken.jpg" in trained.stderr
+    assert "HEIC" in trained.stderr
     (model,) = lines(good("info", tmp_path / "run" / "model.onnx", "--json"))
     assert model["training"]["settings"]["scenes"] == 1
     result = run(*command, "--scenes=1")

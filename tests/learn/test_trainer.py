@@ -909,7 +909,7 @@ def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(p
     ]
     assert len({str(run.history) for run in runs}) == 2  # without scenes, backgrounds change nothing
     assert len({load_model(run.model).info.training["digest"] for run in runs}) == 3
-    assert all(run.failures == () for run in runs)
+    assert [len(run.failures) for run in runs] == [0, 1, 0]  # the one that is no picture
 
 
 def test_backgrounds_need_a_frozen_backbone(photo_folder, tmp_path, cache):

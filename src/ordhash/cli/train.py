@@ -123,6 +123,8 @@ def train(
         _fit_shallow(method, found, settings, places, as_json)
     else:
         behind = None if backgrounds is None else read_photographs(backgrounds)
+        if behind is not None:
+            report_unread(behind.passed_over.unread)
         _train_network(ctx, found, behind, settings, places, as_json)
 
 
@@ -177,7 +179,9 @@ def _train_network(
         say_classes(images)
     result = train_network(images, config, how, validation=validation, backgrounds=backgrounds, **places)
     if first:
-        _print_result(_with_passed_over(result, images), as_json)
+        for read in (backgrounds, images):
+            result = result if read is None else _with_passed_over(result, read)
+        _print_result(result, as_json)
 
 
 def _learn_labels(collection: Path, labels: Path, settings: dict[str, Any], wait: bool, as_json: bool) -> None:

@@ -152,8 +152,8 @@ def prepare_features(
 
     maps = store.maps(images, frozen, progress=progress).at_least_one()
     learned = images.subset(maps.rows)
-    cluttered = _cluttered_maps(learned, backgrounds, settings.scenes, frozen, store, progress=progress)
-    train, failures, given = Featured(learned, maps, cluttered), maps.failures, None
+    cluttered, unusable = _cluttered_maps(learned, backgrounds, settings.scenes, frozen, store, progress=progress)
+    train, failures, given = Featured(learned, maps, cluttered), [*maps.failures, *unusable], None
     if validation is not None and not settings.from_neighbourhoods:
         found = store.maps(validation, frozen, progress=progress)
         if len(validation):
@@ -171,8 +171,8 @@ def _cluttered_maps(
     store: FeatureStore,
     *,
     progress: bool = False,
-) -> tuple[FeatureMaps, ...]:
-    """Feature maps of ``count`` scenes of every image; none without backgrounds.
+) -> tuple[tuple[FeatureMaps, ...], list[ImageError]]:
+    """Feature maps of ``count`` scenes of every image, none without backgrounds; and the backgrounds left out.
 
     Args:
         images: n images, all usable.
@@ -187,13 +187,11 @@ def _cluttered_maps(
         DataError: A photograph became unreadable in the meantime.
     """
     if backgrounds is None or not count:
-        return ()
+        return (), []
     with progress_bar("Checking backgrounds", len(backgrounds), show=progress) as advance:
-        behind, _ = usable(backgrounds, advance)
-    return tuple(
-        _still_readable(store.maps(scenes, frozen, progress=progress))
-        for scenes in training_scenes(images, behind, count)
-    )
+        behind, unusable = usable(backgrounds, advance)
+    scenes = training_scenes(images, behind, count)
+    return tuple(_still_readable(store.maps(one, frozen, progress=progress)) for one in scenes), unusable
 
 
 def _still_readable(maps: FeatureMaps) -> FeatureMaps:

@@ -1,0 +1,145 @@
+"""What finds objects in scenes: sizes of pictures, attention, fitted segments: ``make bench-scenes``.
+
+Only training images of ``grocery-in-scenes`` take part. A quarter of each class is pasted into half of the photographs
+that training may use, hard and soft, on 5 to 40 % of the area; the others learn, pasted into the other half; the
+validation images search. Each network also searches the objects cut out of the scenes, and as they were.
+
+Runs that are in the file of results are not repeated. ``--seeds N`` does N of them; ``--rehearse`` a few images of one
+variant for an epoch, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import RESULTS, machine
+
+from ordhash.bench.learning import learn_network
+from ordhash.bench.prepared import prepare_protocol
+from ordhash.codes import OrdinalCodes, ordinal_distances
+from ordhash.data import ImageSet, Protocol, load_protocol
+from ordhash.data.protocols import split_by_class, split_by_digest
+from ordhash.data.scenes import cut_outs, paste_into
+from ordhash.evaluation import rank_quality
+from ordhash.learn import DOHConfig, TrainConfig
+from ordhash.learn.config import Attention
+from ordhash.learn.objectives import DOHCodewords
+from ordhash.support import available_cores, write_json
+
+CACHE = Path(".cache")
+SEEDS, EPOCHS = 3, 30
+KINDS = ("scenes", "cut", "plain")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network and how it is trained.
+
+    Attributes:
+        size: Shorter side of the pictures.
+        attention: How the network attends.
+        fitted: Share of the segments that are fitted.
+        scenes: Scenes of each training image.
+    """
+
+    size: int
+    attention: Attention = "learned"
+    fitted: float = 0.0
+    scenes: int = 2
+
+    def config(self) -> DOHConfig:
+        """The network."""
+        objective = DOHCodewords(fitted_share=self.fitted)
+        return DOHConfig(objective=objective, image_size=self.size, fit="whole", attention=self.attention)
+
+    def settings(self, seed: int, epochs: int) -> TrainConfig:
+        """How it is trained."""
+        return TrainConfig(mode="frozen", epochs=epochs, scenes=self.scenes, seed=seed, accelerator="cpu")
+
+
+VARIANTS = (
+    Variant(160, scenes=0),
+    Variant(160, attention="none"),
+    Variant(160, attention="cam"),
+    Variant(160),
+    Variant(160, fitted=0.5),
+    Variant(224),
+    Variant(320),
+)
+
+
+def protocols(most: int | None = None) -> dict[str, Protocol]:
+    """Searches among scenes, objects cut out of them, and these photographs as they were, which share a training."""
+    whole = load_protocol("grocery-in-scenes")
+    if most is not None:
+        whole = whole.thinned(most)
+    photographs = whole.backgrounds or ImageSet([])
+    objects = split_by_class(whole.train, {"searched": 0.25}, salt="bench-scenes")
+    behind = split_by_digest(photographs, {"searched": len(photographs) // 2}, salt="bench-scenes")
+    scenes = paste_into(objects["searched"], behind["searched"], salt="bench-scenes")
+    databases = {"scenes": scenes, "cut": cut_outs(scenes), "plain": objects["searched"]}
+    return {kind: _protocol(whole, kind, objects["rest"], databases[kind], behind["rest"]) for kind in KINDS}
+
+
+def _protocol(whole: Protocol, kind: str, train: ImageSet, database: ImageSet, backgrounds: ImageSet) -> Protocol:
+    if whole.validation is None or whole.validation.labels is None or database.labels is None:
+        raise RuntimeError("validation images and database have labels")
+    findable = (whole.validation.labels & database.labels.any(axis=0)).any(axis=1)
+    groups = ("share", "edges") if kind == "scenes" else ()
+    query = whole.validation.subset(findable)
+    return Protocol(f"bench-scenes-{kind}", train, query, database, backgrounds=backgrounds, groups=groups)
+
+
+def run(position: int, seed: int, epochs: int, most: int | None) -> dict[str, Any]:
+    """Train a variant and search everything."""
+    torch.set_num_threads(1)  # two trainings at once beat one on two threads: these layers are small
+    variant = VARIANTS[position]
+    prepared = [prepare_protocol(one, variant.config(), CACHE) for one in protocols(most).values()]
+    found = learn_network(prepared, variant.config(), variant.settings(seed, epochs))
+    values: dict[str, Any] = {"variant": dataclasses.asdict(variant), "seed": seed}
+    for kind, one, learned in zip(KINDS, prepared, found, strict=True):
+        queries, database = OrdinalCodes.from_scores(learned.scores), learned.database
+        distances = ordinal_distances(queries, database)
+        quality = rank_quality(distances.__getitem__, one.protocol)
+        values[kind] = {"map": quality.map, **quality.by_group}
+    values["train_seconds"] = found[0].facts.train_seconds
+    return values
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rehearse", action="store_true")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    options = parser.parse_args()
+    path, epochs, most = RESULTS / "scenes.json", EPOCHS, None
+    runs: list[dict[str, Any]] = json.loads(path.read_text())["runs"] if path.exists() else []
+    done = {(json.dumps(one["variant"], sort_keys=True), one["seed"]) for one in runs}
+    jobs = [
+        (position, seed)
+        for seed in range(options.seeds)
+        for position, variant in enumerate(VARIANTS)
+        if (json.dumps(dataclasses.asdict(variant), sort_keys=True), seed) not in done
+    ]
+    if options.rehearse:
+        jobs, epochs, most, runs = [(3, 0)], 1, 120, []
+    for position in sorted({position for position, _ in jobs}):  # features first, on all cores
+        for one in protocols(most).values():
+            prepare_protocol(one, VARIANTS[position].config(), CACHE, progress=True)
+    with multiprocessing.get_context("spawn").Pool(available_cores()) as pool:
+        for waiting in [pool.apply_async(run, (*job, epochs, most)) for job in jobs]:
+            runs.append(waiting.get())
+            print(json.dumps(runs[-1]), flush=True)
+            if not options.rehearse:
+                values = {"command": "make bench-scenes", "machine": machine(), "epochs": epochs, "runs": runs}
+                write_json(path, values)
+
+
+if __name__ == "__main__":
+    main()
