@@ -123,6 +123,34 @@ def test_paired_intervals_decide_where_they_are_known(results):
     assert "Our default is first at 12 bits; behind at 24 (near 0.020 ± 0.010 ahead) bits." in markdown(results)
 
 
+def test_two_rows_that_are_best_alike_are_both_marked(results):
+    best = {"protocol": "cifar10", "distance": "ordinal", "best": "near"}
+    for run in results["runs"]:
+        if run["row"] == "near":
+            run["ordinal"] = quality(0.9 + 0.01 * run["seed"])
+    results["comparisons"] = [
+        {**best, "code_bits": bits, "row": row, "mean": mean, "half": 0.0}
+        for bits in (12, 24)
+        for row, mean in (("ordhash", 0.0), ("dpsh", 0.2))
+    ]
+    text = markdown(results)
+    rows = [line for line in text.split("asymmetric")[0].splitlines() if line.startswith(("| near", "| ordhash"))]
+    assert [line.count("**") for line in rows] == [4, 4]
+    assert "Our default is level at 12 (with near), 24 (with near) bits." in text
+
+
+def test_tables_of_groups_and_of_what_is_found(results):
+    assert "groups" not in markdown(results)
+    for run in results["runs"]:
+        run["ordinal"].update(by_group={"share 5-10 %": 0.25}, found_at={"1": 0.5, "10": 0.75 + 0.1 * run["seed"]})
+    results["protocols"]["cifar10"]["single"] = True
+    text = markdown(results)
+    assert "ordinal distance, 12 bits.\n\n| method | first | first 10 |" in text
+    assert "| dpsh | 0.500 | 0.800 ± 0.635 |" in text
+    assert "| method | share 5-10 % |" in text
+    assert text.count("| dpsh | 0.250 |") == 1  # it has no run of 24 bits
+
+
 def test_alone_in_a_table_nobody_is_first_and_lengths_without_runs_are_left_out(results):
     results["runs"] = [
         run for run in results["runs"] if (run["row"], run["code_bits"]) in (("ordhash", 24), ("raw", None))

@@ -162,7 +162,7 @@ def _as_good(results: Results, cells: Cells, column: tuple[str, int, str], best:
     """
     paired = [one for one in results.comparisons if (one.protocol, one.code_bits, one.distance) == column]
     if paired:
-        return {one.row for one in paired if one.level}
+        return {one.row for one in paired if one.level} | {one.best for one in paired}  # two may be best alike
     bits = column[1]
     there = [(name, cells[name, bits]) for name in _hashing_methods(results) if (name, bits) in cells]
     return {name for name, (mean, half) in there if name != best[0] and mean + half >= best[1] - best[2]}
