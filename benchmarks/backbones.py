@@ -10,7 +10,6 @@ default backbone is what pip installs.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import statistics
 import tempfile
 import time
@@ -26,7 +25,7 @@ from ordhash.evaluation import evaluate
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.support import write_json
 
-CANDIDATES = (
+CANDIDATES: tuple[tuple[str, int], ...] = (
     ("tf_efficientnet_lite0", 160),
     ("tf_efficientnet_lite0", 224),
     ("tf_efficientnet_lite2", 224),
@@ -84,9 +83,8 @@ def main() -> None:
             row["images_per_second"] = value
             print(f"{row['backbone']} at {row['image_size']} px: {value:.0f} images/s", flush=True)
     if not rehearse:
-        config = dataclasses.asdict(TrainConfig())
-        results = {"command": "make bench-backbones", "machine": machine(), "protocol": protocol.name, "rows": rows}
-        write_json(RESULTS / "backbones.json", {**results, "epochs": config["epochs"]})
+        measured = {"machine": machine(), "protocol": protocol.name, "epochs": epochs, "rows": rows}
+        write_json(RESULTS / "backbones.json", {"command": "make bench-backbones", **measured})
 
 
 if __name__ == "__main__":
