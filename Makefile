@@ -14,7 +14,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # Tests start many processes, each of which would compile the package anew where the environment forbids to keep that.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-ridge bench-int8 bench-backbones bench-scale page-picture architecture results clean
+.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-ridge bench-int8 bench-backbones bench-scenes bench-scale page-picture architecture results clean
 
 help:
 	@echo "make setup           create .venv with everything; other targets do so when they need it"
@@ -35,6 +35,7 @@ help:
 	@echo "make bench-ridge     choose the ridge of ITQ-CCA on training images -> benchmarks/results/"
 	@echo "make bench-int8      measure models that compute in 8 bits -> benchmarks/results/"
 	@echo "make bench-backbones compare backbones by mAP and images a second -> benchmarks/results/"
+	@echo "make bench-scenes    measure on training images what finds objects in scenes -> benchmarks/results/"
 	@echo "make bench-scale     measure Ray and Milvus -> benchmarks/results/"
 	@echo "make page-picture    draw the web page for the README; needs Chromium, and make demo first"
 	@echo "make architecture    draw the picture of docs/architecture.md from the imports between rooms"
@@ -119,6 +120,9 @@ bench-int8: $(READY)
 
 bench-backbones: $(READY)
 	$(BIN)/python benchmarks/backbones.py
+
+bench-scenes: $(READY)
+	$(BIN)/python benchmarks/scenes.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-scale: $(READY) $(MILVUS)/.ready

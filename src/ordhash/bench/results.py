@@ -261,6 +261,10 @@ class ProtocolFacts:
     backbone: str
     single: bool = False
 
+    def to_json(self) -> Values:
+        """JSON values; ``single`` only where it is so."""
+        return {name: value for name, value in _to_values(self).items() if name != "single" or value}
+
 
 @dataclass
 class Results:
@@ -332,7 +336,7 @@ class Results:
                 {**_to_values(one), "values": {str(bits): value for bits, value in one.values.items()}}
                 for one in self.published
             ],
-            "protocols": {name: _to_values(facts) for name, facts in self.protocols.items()},
+            "protocols": {name: facts.to_json() for name, facts in self.protocols.items()},
             "trials": [entry.to_json() for entry in self.trials],
             "runs": [
                 dataclasses.replace(entry, outcome=entry.outcome.without("average_precisions")).to_json()

@@ -122,10 +122,7 @@ def train(
     if shallow:
         _fit_shallow(method, found, settings, places, as_json)
     else:
-        behind = None if backgrounds is None else read_photographs(backgrounds)
-        if behind is not None:
-            report_unread(behind.passed_over.unread)
-        _train_network(ctx, found, behind, settings, places, as_json)
+        _train_network(ctx, found, _read_backgrounds(backgrounds), settings, places, as_json)
 
 
 def _read(ctx: typer.Context, source: str, root: Path, *, labelled: bool) -> ImageSet | Protocol:
@@ -141,6 +138,14 @@ def _read(ctx: typer.Context, source: str, root: Path, *, labelled: bool) -> Ima
     if isinstance(found, ImageSet):
         report_unread(found.passed_over.unread)
     refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
+    return found
+
+
+def _read_backgrounds(folder: Path | None) -> ImageSet | None:
+    if folder is None:
+        return None
+    found = read_photographs(folder)
+    report_unread(found.passed_over.unread)
     return found
 
 
