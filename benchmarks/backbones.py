@@ -4,7 +4,8 @@ Each gets the default network, 48 bits, and three seeds; its validation images c
 ``Encoder`` on the queries' files, in rounds that alternate between backbones. Nothing is chosen by this table: the
 default backbone is what pip installs.
 
-``--rehearse`` takes one small backbone for an epoch and keeps no results.
+Trainings that ``runs/bench-backbones`` holds are not repeated. ``--seeds N`` trains N of the three and takes the others
+from there; ``--rehearse`` takes one small backbone for an epoch and keeps no results.
 """
 
 from __future__ import annotations
@@ -62,19 +63,25 @@ def speeds(protocol: Protocol, models: list[Path], rounds: int, images: int) -> 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rehearse", action="store_true")
-    rehearse = parser.parse_args().rehearse
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    options = parser.parse_args()
+    rehearse = options.rehearse
     protocol = load_protocol("grocery")
-    candidates, seeds, epochs, rounds, timed = CANDIDATES, SEEDS, TrainConfig().epochs, ROUNDS, TIMED
+    candidates, seeds, epochs, rounds, timed = CANDIDATES, options.seeds, TrainConfig().epochs, ROUNDS, TIMED
     if rehearse:
         protocol, candidates, seeds, epochs, rounds, timed = protocol.thinned(100), (("test_vit", 64),), 1, 1, 1, 8
     rows: list[dict[str, Any]] = []
     models = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) if rehearse else Path("runs/bench-backbones")
         for name, size in candidates:
             config = DOHConfig(backbone=name, image_size=size, weights=None if rehearse else "pretrained")
             runs = []
-            for seed in range(seeds):
-                model = learned(protocol, config, seed, Path(folder, f"{name}-{size}-{seed}"), epochs)
+            for seed in range(SEEDS):
+                out = folder / f"{name}-{size}-{seed}"
+                if seed >= seeds and not (out / "model.onnx").exists():
+                    continue
+                model = learned(protocol, config, seed, out, epochs)
                 runs.append({"seed": seed, **quality(protocol, model)})
                 print(f"{name} at {size} px, seed {seed}: mAP {runs[-1]['ordinal']:.4f}", flush=True)
             models.append(model)
