@@ -14,7 +14,7 @@ from ordhash.data.patterns import check_patterns
 from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
 from ordhash.data.remote import holds_images, read_location
-from ordhash.data.scaling import STEP, Fit, check_fit, prepare
+from ordhash.data.scaling import STEP, Fit, check_fit, prepare, step_for
 from ordhash.data.scenes import in_clutter
 from ordhash.data.tables import TABLES, is_table_name
 from ordhash.data.walking import CATALOGUE, is_image_name, is_walked, walk_images
@@ -64,6 +64,7 @@ __all__ = [
     "read_manifest",
     "read_photographs",
     "source_name",
+    "step_for",
     "take_from_npm",
     "take_from_pypi",
     "walk_images",

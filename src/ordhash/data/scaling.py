@@ -10,7 +10,7 @@ from PIL import Image
 
 from ordhash.errors import InputError
 
-__all__ = ["LONGEST", "STEP", "Fit", "check_fit", "prepare", "scaled_sides"]
+__all__ = ["LONGEST", "STEP", "Fit", "check_fit", "prepare", "scaled_sides", "step_for"]
 
 Fit: TypeAlias = Literal["squash", "crop", "whole"]
 """``squash`` squeezes an image into a square, ``crop`` cuts its middle square out, ``whole`` keeps its aspect."""
@@ -20,6 +20,18 @@ STEP = 32
 
 LONGEST = 2
 """Of ``whole``: the longer side at most, in shorter ones. What is longer is squeezed."""
+
+
+def step_for(reduction: int) -> int:
+    """What sides are multiples of, if ``fit`` is ``whole``: ``STEP``, unless the network's own steps do not divide it.
+
+    Args:
+        reduction: Pixels of a picture's side for each location of the network's map.
+
+    >>> step_for(16), step_for(14)
+    (32, 14)
+    """
+    return reduction if STEP % reduction else STEP
 
 
 def check_fit(fit: str, size: int, step: int = STEP) -> None:

@@ -179,13 +179,13 @@ def build_backbone(
             give_weights(network, name, weights)
     network.eval()
     check_fit(fit, image_size, step_of(network))
-    with torch.no_grad(), _size_checked(name, image_size):
+    with torch.no_grad(), _accepting(f"{name} cannot take pictures of {image_size} pixels", "change image_size"):
         resize(network, image_size)
         found = _own_normalisation(name) if normalisation == "own" else NORMALISATIONS[normalisation]
         backbone = _joined(network, name, image_size, stages, found, mirror=mirror)
         backbone(torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8))
     if fit == "whole":
-        with torch.no_grad(), _aspect_checked(name):
+        with torch.no_grad(), _accepting(f"{name} takes square pictures alone", "set fit to 'squash' or 'crop'"):
             if is_for_one_size(network):  # some would run, but no graph of theirs
                 raise RuntimeError("its windows or positions are made for one size")
             backbone(torch.zeros(1, image_size, image_size + backbone.step, 3, dtype=torch.uint8))
@@ -223,19 +223,12 @@ def _joined(
 
 
 @contextmanager
-def _size_checked(name: str, image_size: int) -> Iterator[None]:
+def _accepting(problem: str, remedy: str) -> Iterator[None]:
+    """Turn what a network says of pictures that it cannot take into a sentence."""
     try:
         yield
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"{name} cannot take pictures of {image_size} pixels ({error}); change image_size") from error
-
-
-@contextmanager
-def _aspect_checked(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"{name} takes square pictures alone ({error}); set fit to 'squash' or 'crop'") from error
+        raise InputError(f"{problem} ({error}); {remedy}") from error
 
 
 def _own_normalisation(name: str) -> Normalisation:

@@ -18,7 +18,7 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto, helper, numpy_helper
 
-from ordhash.data import STEP, Fit, check_fit
+from ordhash.data import Fit, check_fit, step_for
 from ordhash.errors import InputError, first_line
 from ordhash.learn.normalisation import Normalisation
 from ordhash.model import OPSET, FrozenBackbone, Preprocessing, open_session
@@ -78,7 +78,7 @@ def read_graph(
     _cut(model, given, name, path)
     found = _trial(model, given, name, image_size, channels_last=channels_last, path=path)
     layout = _Layout.of(found, image_size, path)
-    step = STEP if STEP % layout.reduction == 0 else layout.reduction
+    step = step_for(layout.reduction)
     check_fit(fit, image_size, step)
     _wrap(model, given, name, layout, normalisation, channels_last=channels_last, mirror=mirror)
     graph = bytes(model.SerializeToString())

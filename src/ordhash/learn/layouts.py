@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 import timm
 from torch import Tensor, nn
 
-from ordhash.data import STEP
+from ordhash.data import STEP, step_for
 
 __all__ = [
     "Layout",
@@ -148,4 +148,4 @@ def step_of(network: Any) -> int:
     """
     stages = getattr(network, "feature_info", None)
     reduction = stages[-1]["reduction"] if isinstance(stages, list) and stages else STEP
-    return STEP if STEP % reduction == 0 else int(reduction)
+    return step_for(int(reduction))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,14 +10,38 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-__all__ = ["TRUNKS", "ResNetTrunk", "Trunk", "convolution_names", "make_trunk"]
+__all__ = ["TRUNKS", "PlainTrunk", "ResNetTrunk", "Trunk", "convolution_names", "make_trunk"]
 
 TRUNKS = ("alexnet", "vgg16", "resnet50_v1")
 _PLAIN = {"alexnet": models.alexnet, "vgg16": models.vgg16}
 
 
-class Trunk(nn.Module):
-    """Convolutions, ReLUs and max poolings, with timm's interface for feature maps.
+class Trunk(nn.Module, ABC):
+    """A network up to its last feature map, with timm's interface for feature maps."""
+
+    @abstractmethod
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The map after each stage, float (n, D, h, w), of normalised pictures (n, 3, H, W)."""
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Last feature map, float (n, D, h, w), of normalised pictures (n, 3, H, W)."""
+        return self.maps(images)[-1]
+
+    def forward_intermediates(
+        self, images: Tensor, indices: Sequence[int] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The last map, and the maps after some stages.
+
+        Args:
+            images: Normalised pictures (n, 3, H, W).
+            indices: Indices of the stages, ascending; None returns all, including the last.
+        """
+        maps = self.maps(images)
+        return maps[-1], maps if indices is None else [maps[index] for index in indices]
+
+
+class PlainTrunk(Trunk):
+    """Convolutions, ReLUs and max poolings.
 
     Args:
         features: The layers; each pooling ends a stage, and the last layer is a pooling.
@@ -26,30 +51,18 @@ class Trunk(nn.Module):
         super().__init__()
         self.features = features
 
-    def forward_features(self, images: Tensor) -> Tensor:
-        """Last feature map, float (n, D, h, w), of normalised pictures (n, 3, size, size)."""
-        features: Tensor = self.features(images)
-        return features
-
-    def forward_intermediates(
-        self, images: Tensor, indices: Sequence[int] | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The last map, and the maps after some poolings.
-
-        Args:
-            images: Normalised pictures (n, 3, size, size).
-            indices: Indices of the poolings, ascending; None returns all, including the last.
-        """
-        maps = []
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The map after each pooling."""
+        found = []
         for part in self.features:
             images = part(images)
             if isinstance(part, nn.MaxPool2d):
-                maps.append(images)
-        return images, maps if indices is None else [maps[index] for index in indices]
+                found.append(images)
+        return found
 
 
-class ResNetTrunk(nn.Module):
-    """ResNet-50 as first published (He et al., CVPR 2016), with timm's interface for feature maps.
+class ResNetTrunk(Trunk):
+    """ResNet-50 as first published (He et al., CVPR 2016).
 
     A stage halves the map in its first convolution, of 1 x 1; torchvision and timm do so in the second, of 3 x 3.
     """
@@ -69,28 +82,17 @@ class ResNetTrunk(nn.Module):
     def _stages(self) -> list[Any]:
         return [getattr(self, f"layer{number}") for number in range(1, 5)]
 
-    def forward_features(self, images: Tensor) -> Tensor:
-        """Last feature map, float (n, 2048, h, w), of normalised pictures (n, 3, H, W)."""
-        return self.forward_intermediates(images)[0]
-
-    def forward_intermediates(
-        self, images: Tensor, indices: Sequence[int] | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The last map, and the maps after some stages.
-
-        Args:
-            images: Normalised pictures (n, 3, H, W).
-            indices: Indices of the stages, ascending; None returns all, including the last.
-        """
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The map after each of the four stages."""
         trunk: Any = self
-        maps, current = [], trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images))))
+        found, current = [], trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images))))
         for stage in self._stages():
             current = stage(current)
-            maps.append(current)
-        return current, maps if indices is None else [maps[index] for index in indices]
+            found.append(current)
+        return found
 
 
-def make_trunk(name: str) -> Trunk | ResNetTrunk:
+def make_trunk(name: str) -> Trunk:
     """Build a trunk by its name in ``TRUNKS``, with random weights from torch's random state.
 
     >>> make_trunk("alexnet").forward_features(torch.zeros(1, 3, 224, 224)).shape
@@ -103,7 +105,7 @@ def make_trunk(name: str) -> Trunk | ResNetTrunk:
         if isinstance(part, nn.Conv2d) and part.bias is not None:
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(part.bias)
-    return Trunk(features)
+    return PlainTrunk(features)
 
 
 def _layers(name: str) -> nn.Sequential:
