@@ -122,7 +122,7 @@ def test_run_goes_past_bad_files(encoder, tiny_model, mixed, tmp_path, cached):
 def test_bad_files_alone_are_reported_too(tiny_model, bad_files, tmp_path, cached):
     encoder = Encoder(tiny_model, features=FeatureStore(tmp_path / "cache") if cached else None)
     batches = list(encoder.stream(ImageSet(list(bad_files.values()))))
-    assert sum(batch.size for batch in batches) == len(bad_files)
+    assert sum(len(batch.rows) + len(batch.failures) for batch in batches) == len(bad_files)
     found = encoder.run(list(bad_files.values()))
     assert [failure.source for failure in found.failures] == [str(path) for path in bad_files.values()]
     assert (found.scores.shape, found.attention) == ((0, 24, 4), [])
@@ -167,8 +167,8 @@ def test_stream_gives_the_same_in_batches(encoder, tiny_model, photos, tmp_path)
     cached = Encoder(tiny_model, features=FeatureStore(tmp_path / "cache"))
     for one in (encoder, cached):
         batches = list(one.stream(ImageSet(photos)))
-        assert sum(batch.size for batch in batches) == 18
-        scores = np.concatenate([batch.outputs[0] for batch in batches])
+        assert np.concatenate([batch.rows for batch in batches]).tolist() == list(range(18))
+        scores = np.concatenate([batch.scores for batch in batches])
         np.testing.assert_allclose(scores, one.scores(photos), rtol=1e-4, atol=1e-5)
     assert len(list(encoder.stream(ImageSet(photos)))) == 3
 

@@ -1,8 +1,9 @@
 """Codes with their keys and metadata as Arrow tables and Parquet files: what `ordhash encode` writes.
 
 One table holds everything: a column ``key`` (string or int64), a column ``code`` (fixed-size binary, the packed
-code) and the user's metadata columns. What the codes mean (length, arity, model) is in the metadata of the schema, so
-any Parquet reader sees it and none is needed that knows this package. Nothing is pickled.
+code), perhaps a column ``part_codes`` (a list for each image: of every part the packed code and four bytes for its box)
+and the user's metadata columns. What the codes mean (length, arity, model) is in the metadata of the schema, so any
+Parquet reader sees it and none is needed that knows this package. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.parquet import read_parquet, write_parquet
+from ordhash.codes.parts import BOX_BYTES, PartCodes
 from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import RESERVED_COLUMNS, CodeTable, Keys, Metadata, key_array
 from ordhash.errors import DataError, InputError, first_line
@@ -123,15 +125,17 @@ def codes_to_table(
     metadata: Metadata | None = None,
     *,
     model_path: str | None = None,
+    parts: PartCodes | None = None,
     file_format: str = CODES_FORMAT,
 ) -> pa.Table:
-    r"""Arrow table of codes: columns ``key``, ``code`` and the metadata; the spec in the schema's metadata.
+    r"""Arrow table of codes: columns ``key``, ``code``, perhaps ``part_codes``, the metadata; the spec in its schema.
 
     Args:
         codes: n codes.
         keys: As in [CodeTable][ordhash.codes.CodeTable].
         metadata: As in CodeTable; metadata of its schema (as pandas writes) is kept.
         model_path: As in CodeTable.
+        parts: As in CodeTable.
         file_format: Kind and version of the file that the table goes into.
 
     Returns:
@@ -148,7 +152,7 @@ def codes_to_table(
     """
     import pyarrow as pa
 
-    contents = CodeTable(codes, keys, metadata, model_path)
+    contents = CodeTable(codes, keys, metadata, model_path, parts)
     spec = codes.spec
     packed = np.empty((len(codes), spec.packed_bytes), dtype=np.uint8)
     for start in range(0, len(codes), CODES_AT_ONCE):
@@ -157,11 +161,13 @@ def codes_to_table(
     code_column = pa.FixedSizeBinaryArray.from_buffers(code_type, len(codes), [None, pa.py_buffer(packed)])
     keys_column = key_array(contents.keys, pa.string())
 
-    names, columns = list(RESERVED_COLUMNS), [keys_column, code_column]
+    columns = [keys_column, code_column]
     fields = [pa.field("key", keys_column.type, nullable=False), pa.field("code", code_type, nullable=False)]
+    if parts is not None:
+        columns.append(_column_of(parts, len(codes)))
+        fields.append(pa.field("part_codes", columns[-1].type, nullable=False))
     schema_metadata: dict[bytes, bytes] = {}
     if contents.metadata is not None:
-        names += contents.metadata.column_names
         columns += contents.metadata.columns
         fields += list(contents.metadata.schema)
         schema_metadata |= contents.metadata.schema.metadata or {}
@@ -194,7 +200,8 @@ def table_to_codes(table: pa.Table, *, file_format: str = CODES_FORMAT) -> CodeT
     spec = facts.spec
     names = checked_table(table).column_names
 
-    for name in RESERVED_COLUMNS:
+    held = [name for name in RESERVED_COLUMNS if name != "part_codes" or name in names]
+    for name in held:
         if names.count(name) != 1:
             raise DataError(f"the table has {names.count(name)} columns named {name!r}; it needs one: write it again")
         if table[name].null_count:
@@ -205,10 +212,11 @@ def table_to_codes(table: pa.Table, *, file_format: str = CODES_FORMAT) -> CodeT
             "write it again"
         )
     codes = OrdinalCodes(_symbols(table["code"], spec), spec, facts.model_id)
-    rest = table.drop_columns(list(RESERVED_COLUMNS))
+    rest = table.drop_columns(held)
     metadata = rest.replace_schema_metadata(theirs or None) if rest.num_columns else None
     try:
-        return CodeTable(codes, _keys_of_column(table["key"]), metadata, facts.model_path)
+        parts = _parts_in(table["part_codes"], facts) if "part_codes" in held else None
+        return CodeTable(codes, _keys_of_column(table["key"]), metadata, facts.model_path, parts)
     except InputError as error:
         raise DataError(str(error)) from None
 
@@ -220,6 +228,7 @@ def write_codes(
     metadata: Metadata | None = None,
     *,
     model_path: str | None = None,
+    parts: PartCodes | None = None,
 ) -> None:
     """Write codes to a Parquet file, the exchange file between `ordhash encode` and everything that reads codes.
 
@@ -231,6 +240,7 @@ def write_codes(
         keys: As in [CodeTable][ordhash.codes.CodeTable].
         metadata: As in CodeTable.
         model_path: As in CodeTable.
+        parts: As in CodeTable.
 
     Raises:
         InputError: As CodeTable, a metadata column that Parquet cannot hold, or a folder that does not exist.
@@ -238,7 +248,7 @@ def write_codes(
     """
     import pyarrow as pa
 
-    table = codes_to_table(codes, keys, metadata, model_path=model_path)
+    table = codes_to_table(codes, keys, metadata, model_path=model_path, parts=parts)
 
     def write(file: BinaryIO) -> None:
         try:
@@ -319,6 +329,29 @@ def _symbols(column: pa.ChunkedArray, spec: CodeSpec) -> npt.NDArray[np.uint8]:
             symbols[done : done + len(block)] = block
             done += len(block)
     return symbols
+
+
+def _column_of(parts: PartCodes, n: int) -> pa.ListArray:
+    """The parts of n images, a list for each."""
+    import pyarrow as pa
+
+    width = parts.codes.spec.packed_bytes + BOX_BYTES
+    records = pa.py_buffer(b"".join(parts.packed(n)))
+    values = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(parts), [None, records])
+    ends = np.searchsorted(parts.owners, np.arange(n), side="right")
+    return pa.ListArray.from_arrays(pa.array([0, *ends.tolist()], pa.int32()), values)
+
+
+def _parts_in(column: pa.ChunkedArray, facts: CodeFacts) -> PartCodes:
+    import pyarrow as pa
+
+    width = facts.spec.packed_bytes + BOX_BYTES
+    if not pa.types.is_list(column.type) or column.type.value_type != pa.binary(width):
+        raise DataError(
+            f"column 'part_codes' is {column.type}; {facts.spec} needs list<fixed_size_binary[{width}]>: write it again"
+        )
+    packed = [b"".join(one) for one in column.to_pylist()]
+    return PartCodes.from_packed(packed, facts.spec, model_id=facts.model_id)
 
 
 def _keys_of_column(column: pa.ChunkedArray) -> npt.NDArray[Any]:

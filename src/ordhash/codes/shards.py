@@ -137,7 +137,7 @@ def write_shard(
     Raises:
         OSError: It cannot be written.
     """
-    arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path)
+    arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts)
     said = json.dumps([[failure.source, failure.reason] for failure in failures]).encode()
     more = {_FAILURES: said} if worker is None else {_FAILURES: said, _WORKER: worker.encode()}
     content = parquet_bytes(arrow.replace_schema_metadata({**arrow.schema.metadata, **more}))

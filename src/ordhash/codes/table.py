@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes.codes import OrdinalCodes
+from ordhash.codes.comparable import check_comparable
+from ordhash.codes.parts import PartCodes
 from ordhash.errors import InputError, first_line
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ __all__ = ["RESERVED_COLUMNS", "CodeTable", "Keys", "Metadata", "key_array", "ty
 Keys: TypeAlias = Sequence[str] | Sequence[int] | npt.NDArray[Any]
 Metadata: TypeAlias = "pa.Table | Mapping[str, Sequence[Any] | npt.NDArray[Any]]"
 
-RESERVED_COLUMNS = ("key", "code")
+RESERVED_COLUMNS = ("key", "code", "part_codes")
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -30,12 +32,14 @@ class CodeTable:
     Args:
         codes: n codes.
         keys: n different strings or integers; None numbers them from 0.
-        metadata: Table of n rows, or n values by column name (``key`` and ``code`` are reserved); None for
-            no metadata.
+        metadata: Table of n rows, or n values by column name (``key``, ``code`` and ``part_codes`` are reserved); None
+            for no metadata.
         model_path: Path of the model file, a hint for programs that encode queries later.
+        parts: Codes of parts of the items; None where parts were not asked for.
 
     Raises:
-        InputError: Keys or metadata of another length, duplicate keys, or keys of another type.
+        InputError: Keys or metadata of another length, duplicate keys, or keys of another type; parts of other codes
+            or items.
 
     >>> table = CodeTable(OrdinalCodes.from_symbols([[0, 1], [1, 1]], arity=2), ["a", "b"], {"label": [7, 8]})
     >>> table.keys.tolist(), table.metadata.column_names
@@ -47,6 +51,7 @@ class CodeTable:
     """int64 or object (of str) (n,), read-only."""
     metadata: pa.Table | None
     model_path: str | None
+    parts: PartCodes | None
 
     def __init__(
         self,
@@ -54,11 +59,17 @@ class CodeTable:
         keys: Keys | None = None,
         metadata: Metadata | None = None,
         model_path: str | None = None,
+        parts: PartCodes | None = None,
     ) -> None:
+        if parts is not None:
+            check_comparable(parts.codes, codes, what="the parts", of="the codes")
+            if len(parts) and parts.owners[-1] >= len(codes):
+                raise InputError(f"there is a part of item {parts.owners[-1]}, and {len(codes)} codes; leave it out")
         object.__setattr__(self, "codes", codes)
         object.__setattr__(self, "keys", _check_keys(keys, len(codes)))
         object.__setattr__(self, "metadata", _check_metadata(metadata, len(codes)))
         object.__setattr__(self, "model_path", model_path)
+        object.__setattr__(self, "parts", parts)
 
     def __len__(self) -> int:
         return len(self.codes)

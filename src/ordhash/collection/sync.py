@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ordhash.codes import OrdinalCodes
 from ordhash.collection.absences import Absences
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.deletions import Deletions
@@ -251,16 +250,11 @@ def take_files(
         digests = list(contents)
         images = ImageSet(list(contents.values()), np.array([names[digest].key for digest in digests]))
         errors: list[ImageError] = []
-        for batch in encoder.stream(images):
+        for batch in encoder.stream(images, pixels=True):
             errors += batch.failures
-            if len(batch.rows) == 0:
-                continue
-            codes = OrdinalCodes.from_scores(encoder.scores_in(batch.outputs)).packed()
-            unlike = encoder.unlike_in(batch.outputs)
-            for place, (row, picture) in enumerate(
-                zip(batch.rows.tolist(), encoder.pixels_of(batch, images), strict=True)
-            ):
-                strange = None if unlike is None else int(unlike[place])
+            codes = batch.codes.packed()
+            for place, (row, picture) in enumerate(zip(batch.rows.tolist(), batch.pixels or [], strict=True)):
+                strange = None if batch.unlike is None else int(batch.unlike[place])
                 found[digests[row]] = codes[place].tobytes(), fingerprint(picture), strange
         unusable = [digest for digest in digests if found[digest] is None]
         reasons = {digest: error.reason for digest, error in zip(unusable, errors, strict=True)}

@@ -19,18 +19,19 @@ from ordhash.codes import (
     Keys,
     Metadata,
     OrdinalCodes,
+    PartCodes,
     Scale,
     check_comparable,
     check_same_model,
     sums_of_losses,
     symbol_losses,
 )
-from ordhash.errors import InputError
 from ordhash.index.items import Items, Where, key_column
 from ordhash.index.lock import SharedLock
+from ordhash.index.parts import FoundWithBoxes, PartArrays, PartStore, checked
 from ordhash.index.planes import Bytes
 from ordhash.index.results import Found, IndexStats, RadiusResult, SearchResult
-from ordhash.index.stores import Distinct, Grown, Scan, Tabled, Warming, bools_of, store_of, with_tables
+from ordhash.index.stores import Grown, Warming, bools_of, store_of, with_tables
 from ordhash.support import StrPath, integer_at_least
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ class OrdinalIndex:
     Args:
         codes: n codes.
         keys: n distinct strings or integers, the user's names of the items; None numbers them from 0.
-        metadata: Table of n rows, or n values by column name (``key`` and ``code`` are reserved); None for no metadata.
+        metadata: As in [CodeTable][ordhash.codes.CodeTable].
         model_path: Path of the model file, a hint for programs that encode queries later.
+        parts: Codes of parts of the items, which searches may take into account; None keeps none.
 
     Raises:
-        InputError: Keys or metadata of another length, duplicate keys, or keys of another type.
+        InputError: As CodeTable.
 
     >>> codes = OrdinalCodes.from_symbols([[0, 1, 2], [0, 1, 1], [3, 3, 3]], arity=4)
     >>> index = OrdinalIndex(codes, ["a", "b", "c"])
@@ -65,17 +67,18 @@ class OrdinalIndex:
         metadata: Metadata | None = None,
         *,
         model_path: str | None = None,
+        parts: PartCodes | None = None,
     ) -> None:
-        table = CodeTable(codes, keys, metadata, model_path)
+        table = CodeTable(codes, keys, metadata, model_path, parts)
         column = None if keys is None else key_column(table.keys)
-        self._fill(store_of(codes), CodeFacts(codes.spec, codes.model_id, model_path), column, table.metadata)
+        self._fill(Warming(store_of(codes)), CodeFacts(codes.spec, codes.model_id, model_path), column, table.metadata)
+        self._parts = None if parts is None else PartStore(self._warming, PartArrays.of(parts))
 
     def _fill(
-        self, store: Scan | Distinct, facts: CodeFacts, column: pa.ChunkedArray | None, metadata: pa.Table | None
+        self, warming: Warming, facts: CodeFacts, column: pa.ChunkedArray | None, metadata: pa.Table | None
     ) -> None:
-        self._facts = facts
-        self._warming = Warming(store)
-        self._items = Items(store.n, column, metadata)
+        self._facts, self._warming = facts, warming
+        self._items = Items(warming.store.n, column, metadata)
         self._lock = SharedLock()
 
     @property
@@ -87,6 +90,11 @@ class OrdinalIndex:
     def codes(self) -> OrdinalCodes:
         """Codes of all rows, unpacked on every access to n_segments bytes each."""
         return OrdinalCodes(self._warming.store.symbols(), self.spec, self.model_id)
+
+    @property
+    def parts(self) -> PartCodes | None:
+        """Codes of the parts of all rows, unpacked on every access; None if the index keeps none."""
+        return None if self._parts is None else self._parts.parts
 
     @property
     def keys(self) -> npt.NDArray[Any]:
@@ -126,7 +134,8 @@ class OrdinalIndex:
             deleted=self._items.deleted,
             method=store.method,
             distinct=store.n_distinct,
-            nbytes=store.nbytes,
+            nbytes=store.nbytes + (0 if self._parts is None else self._parts.nbytes),
+            parts=None if self._parts is None else len(self._parts),
         )
 
     def __len__(self) -> int:
@@ -139,7 +148,9 @@ class OrdinalIndex:
             f"{self.spec.arity}, metadata: {', '.join(columns) or 'none'})"
         )
 
-    def search(self, queries: OrdinalCodes, *, top_k: int = 10, where: Where | None = None) -> SearchResult:
+    def search(
+        self, queries: OrdinalCodes, *, top_k: int = 10, where: Where | None = None, parts: bool = False
+    ) -> SearchResult:
         """The nearest codes by ordinal distance.
 
         Args:
@@ -147,6 +158,7 @@ class OrdinalIndex:
             top_k: Results for each query, at most all items.
             where: Items to search: a mask, bool (n_rows,); some keys; or an expression over the metadata, such as
                 ``pyarrow.compute.field("label") == "cat"``. None means all.
+            parts: Whether an item is as near as its nearest part, if one is nearer than its own code.
 
         Returns:
             Arrays of shape (q, min(top_k, items)); distances uint16.
@@ -159,7 +171,7 @@ class OrdinalIndex:
         k = integer_at_least(top_k, 0, "top_k")
         with self._lock.looking():
             allowed, n = self._allowed(where)
-            return self._result(self._warming.nearest(queries, min(k, n), allowed))
+            return self._result(self._searched(parts).nearest(queries, min(k, n), allowed))
 
     def search_asymmetric(
         self,
@@ -169,6 +181,7 @@ class OrdinalIndex:
         of: Scale = "probabilities",
         model_id: str | None = None,
         where: Where | None = None,
+        parts: bool = False,
     ) -> SearchResult:
         """The nearest codes by asymmetric distance, which uses the query's scores: finer, and as fast to encode.
 
@@ -179,6 +192,7 @@ class OrdinalIndex:
                 [asymmetric_distances][ordhash.codes.asymmetric_distances].
             model_id: The model that made the scores; None is not checked.
             where: As in [search][ordhash.index.OrdinalIndex.search].
+            parts: As there.
 
         Returns:
             Arrays of shape (q, min(top_k, items)); distances float32.
@@ -191,7 +205,7 @@ class OrdinalIndex:
         k = integer_at_least(top_k, 0, "top_k")
         with self._lock.looking():
             allowed, n = self._allowed(where)
-            return self._result(self._warming.nearest_asymmetric(losses, min(k, n), allowed))
+            return self._result(self._searched(parts, of).nearest_asymmetric(losses, min(k, n), allowed))
 
     def distances(
         self,
@@ -200,6 +214,7 @@ class OrdinalIndex:
         *,
         of: Scale = "probabilities",
         model_id: str | None = None,
+        parts: bool = False,
     ) -> npt.NDArray[np.float32]:
         """Asymmetric distances of queries to given rows.
 
@@ -211,6 +226,7 @@ class OrdinalIndex:
             rows: Integers (r,) from 0 to n_rows - 1, in any order.
             of: As in search_asymmetric.
             model_id: The model that made the scores; None is not checked.
+            parts: As in search.
 
         Returns:
             float32 (q, r).
@@ -226,24 +242,24 @@ class OrdinalIndex:
         """
         check_same_model(model_id, self.model_id)
         losses = symbol_losses(scores, self.spec, of=of)
-        wanted = np.asarray(rows)
-        if wanted.ndim != 1 or (wanted.size and not np.issubdtype(wanted.dtype, np.integer)):
-            raise InputError(f"rows are {wanted.dtype} {wanted.shape}; allowed are integers of shape (r,)")
         with self._lock.looking():
-            if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.n_rows:
-                raise InputError(
-                    f"rows range from {wanted.min()} to {wanted.max()}; the index has rows 0 to {self.n_rows - 1}"
-                )
-            symbols = self._warming.store.symbols_at(wanted.astype(np.int64))
-        return sums_of_losses(losses, OrdinalCodes(symbols, self.spec))
+            wanted = self._items.checked_rows(rows)
+            symbols = self._warming.store.symbols_at(wanted)
+            found = sums_of_losses(losses, OrdinalCodes(symbols, self.spec))
+            if parts:
+                checked(self._parts, of).lower(found, losses, wanted)
+        return found
 
-    def search_radius(self, queries: OrdinalCodes, *, radius: int, where: Where | None = None) -> list[RadiusResult]:
+    def search_radius(
+        self, queries: OrdinalCodes, *, radius: int, where: Where | None = None, parts: bool = False
+    ) -> list[RadiusResult]:
         """All items at an ordinal distance of at most ``radius``.
 
         Args:
             queries: q codes of the model of the index.
             radius: Segments that may differ.
             where: As in [search][ordhash.index.OrdinalIndex.search].
+            parts: As there.
 
         Returns:
             One result for each query, possibly empty.
@@ -255,8 +271,8 @@ class OrdinalIndex:
         check_comparable(queries, self._facts, of="the index")
         limit = integer_at_least(radius, 0, "radius")
         with self._lock.looking():
-            found = self._warming.within(queries, limit, self._items.allowed(where))
-            return [RadiusResult(self._items.keys_at(rows), distances, rows) for distances, rows in found]
+            every = self._searched(parts).within(queries, limit, self._items.allowed(where))
+            return [RadiusResult(self._items.keys_at(found[1]), *found) for found in every]
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
         """Load the compiled scans now. The first time on a machine they are compiled, which takes about a minute.
@@ -288,7 +304,14 @@ class OrdinalIndex:
                 self._warming.put(store)
                 self._warming.use_compiled()
 
-    def add(self, codes: OrdinalCodes, keys: Keys | None = None, metadata: Metadata | None = None) -> None:
+    def add(
+        self,
+        codes: OrdinalCodes,
+        keys: Keys | None = None,
+        metadata: Metadata | None = None,
+        *,
+        parts: PartCodes | None = None,
+    ) -> None:
         """Append items; existing codes are not moved.
 
         The first change of an index with keys builds a dictionary of all keys.
@@ -297,17 +320,21 @@ class OrdinalIndex:
             codes: m codes of the model of the index.
             keys: m new keys, of the type that the index has; None continues the numbering of an index without keys.
             metadata: The columns that the index has, m rows.
+            parts: Codes of parts of the items, if the index keeps parts; None if they have none.
 
         Raises:
-            InputError: Codes of another model or spec, existing keys or keys of another type, or other
-                columns.
+            InputError: Codes of another model or spec, existing keys or keys of another type, other columns, or parts
+                for an index that keeps none.
         """
         check_comparable(codes, self._facts, what="the codes", of="the index")
         with self._lock.changing():
             # Before the items, so that nothing changes if memory runs out.
-            store = Grown.of(self._warming.store, codes)
-            self._items.add(CodeTable(codes, keys, metadata), numbered=keys is None)
+            store, n = Grown.of(self._warming.store, codes), self.n_rows
+            kept = None if parts is None else checked(self._parts)
+            self._items.add(CodeTable(codes, keys, metadata, parts=parts), numbered=keys is None)
             self._warming.put(store)
+            if kept is not None and parts is not None:
+                kept.add(parts, n)
             self._facts = dataclasses.replace(self._facts, model_id=self.model_id or codes.model_id)
 
     def delete(self, keys: Keys) -> None:
@@ -334,19 +361,10 @@ class OrdinalIndex:
             InputError: The folder does not exist.
             OSError: The file cannot be written.
         """
-        from ordhash.index.indexfile import IndexContents, write_index
+        from ordhash.index.indexfile import packed_contents, write_index
 
         with self._lock.looking():
-            store, keys, metadata = self._warming.store, self._items.column, self._items.metadata
-            if isinstance(store, Tabled):
-                store = store.base
-            if self._items.deleted or isinstance(store, Grown):
-                rows = self._items.live_rows()
-                store = store_of(self.codes[rows])
-                if self._items.deleted:
-                    keys = key_column(self.keys[rows])  # numbers too: rows will change, keys must not
-                    metadata = None if metadata is None else metadata.take(rows)
-            write_index(path, IndexContents(store, self._facts, keys, metadata))
+            write_index(path, packed_contents(self._warming.store, self._facts, self._items, self._parts))
 
     @classmethod
     def load(cls, path: StrPath) -> OrdinalIndex:
@@ -368,7 +386,8 @@ class OrdinalIndex:
 
         contents = read_index(path)
         index = cls.__new__(cls)
-        index._fill(contents.store, contents.facts, contents.keys, contents.metadata)
+        index._fill(Warming(contents.store), contents.facts, contents.keys, contents.metadata)
+        index._parts = None if contents.parts is None else PartStore(index._warming, contents.parts)
         return index
 
     def _allowed(self, where: Where | None) -> tuple[Bytes | None, int]:
@@ -376,6 +395,8 @@ class OrdinalIndex:
         allowed = self._items.allowed(where)
         return allowed, len(self) if where is None or allowed is None else int(bools_of(allowed, self.n_rows).sum())
 
-    def _result(self, found: Found) -> SearchResult:
-        distances, rows = found
-        return SearchResult(self._items.keys_at(rows), distances, rows)
+    def _searched(self, parts: bool, of: Scale = "probabilities") -> Warming | PartStore:
+        return checked(self._parts, of) if parts else self._warming
+
+    def _result(self, found: Found | FoundWithBoxes) -> SearchResult:
+        return SearchResult(self._items.keys_at(found[1]), *found)

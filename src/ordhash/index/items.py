@@ -105,6 +105,19 @@ class Items:
                 found[here] = chunks[number].take(some).to_numpy(zero_copy_only=False)
         return np.asarray(found).reshape(rows.shape)
 
+    def checked_rows(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+        """Rows that a caller gives, int64 (r,).
+
+        Raises:
+            InputError: They are not integers of that shape, or not rows of the items.
+        """
+        wanted = np.asarray(rows)
+        if wanted.ndim != 1 or (wanted.size and not np.issubdtype(wanted.dtype, np.integer)):
+            raise InputError(f"rows are {wanted.dtype} {wanted.shape}; allowed are integers of shape (r,)")
+        if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.n:
+            raise InputError(f"rows range from {wanted.min()} to {wanted.max()}; the index has rows 0 to {self.n - 1}")
+        return wanted.astype(np.int64)
+
     def live_rows(self) -> npt.NDArray[np.int64]:
         """Rows of the items that are not deleted, ascending."""
         return np.arange(self.n) if self._live is None else np.flatnonzero(bools_of(self._live, self.n))

@@ -23,11 +23,14 @@ class SearchResult:
         keys: int64 or object (of str) (q, k): the user's keys.
         distances: uint16 (ordinal) or float32 (asymmetric) (q, k).
         rows: int64 (q, k): positions in the index.
+        boxes: float64 (q, k, 4): left, top, right and bottom of the part that is so near, as shares of width and
+            height; 0, 0, 1, 1 where the code of the whole is as near as any. None unless parts were searched.
     """
 
     keys: npt.NDArray[Any]
     distances: npt.NDArray[Any]
     rows: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +41,13 @@ class RadiusResult:
         keys: int64 or object (of str) (m,): the user's keys.
         distances: uint16 (m,).
         rows: int64 (m,): positions in the index.
+        boxes: float64 (m, 4): as in SearchResult.
     """
 
     keys: npt.NDArray[Any]
     distances: npt.NDArray[np.uint16]
     rows: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,6 +64,7 @@ class IndexStats:
             expands it to its rows, ``tables`` if tables find near codes and a scan the others.
         distinct: Number of distinct codes, without those of added items; None if they are not counted.
         nbytes: Bytes of the codes in memory or in the mapped file, without keys and metadata.
+        parts: Codes of parts of the items, those of deleted ones too; None if the index keeps none.
     """
 
     count: int
@@ -66,3 +72,4 @@ class IndexStats:
     method: str
     distinct: int | None
     nbytes: int
+    parts: int | None = None

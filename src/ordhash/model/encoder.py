@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes
+from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes, PartCodes
 from ordhash.data import Images, ImageSet, as_image_set
-from ordhash.errors import ImageError
+from ordhash.errors import ImageError, InputError
 from ordhash.model.features import FeatureStore, FrozenBackbone
 from ordhash.model.file import Model, load_model
 from ordhash.model.inference import Batch, open_session, run_images, run_in_groups
 from ordhash.model.info import ModelInfo
+from ordhash.model.parts import part_codes
 from ordhash.support import available_cores, progress_bar
 
 __all__ = ["Encoded", "Encoder"]
@@ -42,6 +43,7 @@ class Encoded:
         pixels: m pictures uint8 (h, w, 3), what the network saw; None unless requested.
         unlike: bool (m,), whether an image is unlike anything that the model learned from; None where the model cannot
             tell.
+        parts: Codes of parts of the usable images, which are numbered from 0; None unless requested.
     """
 
     rows: npt.NDArray[np.intp]
@@ -51,6 +53,7 @@ class Encoded:
     model_id: str
     pixels: list[npt.NDArray[np.uint8]] | None = None
     unlike: npt.NDArray[np.bool_] | None = None
+    parts: PartCodes | None = None
 
     @property
     def codes(self) -> OrdinalCodes:
@@ -68,9 +71,11 @@ class Encoder:
         batch_size: Images a run of the network; small batches stay in the processor's cache.
         threads: Threads of the network; None takes every core.
         progress: Whether to show bars on stderr.
+        parts: Whether to give codes of parts of images too.
 
     Raises:
         ModelFileError: The file is not a model of this package.
+        InputError: Parts of a model that sees only the middle of a picture.
 
     Example::
 
@@ -86,13 +91,23 @@ class Encoder:
         batch_size: int = 8,
         threads: int | None = None,
         progress: bool = False,
+        parts: bool = False,
     ) -> None:
         self._model: Model = load_model(model)
+        if parts and self.info.preprocessing.fit == "crop":
+            raise InputError(
+                f"{model} sees the middle square of a picture alone, and parts need all of it; leave parts out, or "
+                "train with --fit whole"
+            )
         self._features = features
         self._batch_size = batch_size
         self._progress = progress
+        self._parts = parts
         self._threads = threads or available_cores()
-        self._graph = self._model.graph if features is None else self._model.head(half=True)
+        if features is not None:
+            self._graph = self._model.head(half=True)
+        else:
+            self._graph = self._model.with_features() if parts else self._model.graph
         self._session = open_session(self._graph, threads=self._threads)
 
     @functools.cached_property
@@ -140,84 +155,94 @@ class Encoder:
             images: An ImageSet, a list of paths, file contents or open pictures, or uint8 (n, h, w, 3).
             pixels: Whether to keep what the network saw.
         """
-        wanted = as_image_set(images)
-        rows: list[npt.NDArray[np.intp]] = [np.zeros(0, np.intp)]
-        outputs: list[list[npt.NDArray[Any]]] = [[] for _ in self._model.outputs]
-        failures: list[ImageError] = []
-        seen: list[npt.NDArray[np.uint8]] = []
-        for batch in self.stream(wanted):
-            rows.append(batch.rows)
-            failures += batch.failures
-            for kind, found in zip(outputs, batch.outputs, strict=True):
-                kind += found
-            if pixels:
-                seen += self.pixels_of(batch, wanted)
+        batches = list(self.stream(as_image_set(images), pixels=pixels))
+        if not batches:
+            batches = [self._encoded(Batch(np.zeros(0, np.intp), [[] for _ in self._outputs], [], 0, []))]
+        unlike = [batch.unlike for batch in batches if batch.unlike is not None]
+        parts = [batch.parts for batch in batches if batch.parts is not None]
         return Encoded(
-            np.concatenate(rows),
-            self.scores_in(outputs),
-            outputs[1],
-            failures,
+            np.concatenate([batch.rows for batch in batches]),
+            np.concatenate([batch.scores for batch in batches]),
+            [one for batch in batches for one in batch.attention],
+            [failure for batch in batches for failure in batch.failures],
             self.model_id,
-            seen if pixels else None,
-            self.unlike_in(outputs),
+            [seen for batch in batches for seen in batch.pixels or []] if pixels else None,
+            np.concatenate(unlike) if unlike else None,
+            PartCodes.joined(parts, [len(batch.rows) for batch in batches]) if parts else None,
         )
 
-    def scores_in(self, outputs: Sequence[Sequence[npt.NDArray[Any]]]) -> Scores:
-        """Scores of the n pictures of a batch from ``stream``, float32 (n, n_segments, arity).
+    def stream(self, images: ImageSet, *, pixels: bool = False) -> Iterator[Encoded]:
+        """The same in batches, in order, for sets that do not fit in memory.
 
         Args:
-            outputs: Of the batch.
+            images: The images; ``rows`` of all batches count in them.
+            pixels: As ``run`` takes it.
         """
-        return np.array(outputs[0], np.float32).reshape(-1, self.spec.n_segments, self.spec.arity)
+        for batch in self._batches(images):
+            yield self._encoded(batch, self._pixels_of(batch, images) if pixels else None)
 
-    def unlike_in(self, outputs: Sequence[Sequence[npt.NDArray[Any]]]) -> npt.NDArray[np.bool_] | None:
-        """Whether pictures are unlike anything that the model learned from; None where it cannot tell.
+    def _encoded(self, batch: Batch, pixels: list[npt.NDArray[np.uint8]] | None = None) -> Encoded:
+        """A batch as what it means."""
+        found = dict(zip(self._outputs, batch.outputs, strict=True))
+        scores = self._shaped(found["scores"])
+        gauge, parts = self.info.familiarity, None
+        if self._parts:
+            parts = part_codes(scores, found["features"], found["attention"], self._scores_of_maps, self.model_id)
+        return Encoded(
+            batch.rows,
+            scores,
+            found["attention"],
+            batch.failures,
+            self.model_id,
+            pixels,
+            None if gauge is None else gauge.unlike(np.array(found["familiarity"], np.float32)),
+            parts,
+        )
 
-        Args:
-            outputs: Of a batch from ``stream``, of n pictures.
+    @property
+    def _outputs(self) -> list[str]:
+        return [*self._model.outputs, *(["features"] if self._parts else [])]
 
-        Returns:
-            bool (n,).
-        """
-        return None if self.info.familiarity is None else self.info.familiarity.unlike(np.array(outputs[2], np.float32))
+    def _shaped(self, scores: Sequence[npt.NDArray[Any]]) -> Scores:
+        return np.array(scores, np.float32).reshape(-1, self.spec.n_segments, self.spec.arity)
 
-    def pixels_of(self, batch: Batch, images: ImageSet) -> list[npt.NDArray[np.uint8]]:
-        """What the network saw of the images of a batch; decoded again where feature maps took their place.
+    @functools.cached_property
+    def _head(self) -> onnxruntime.InferenceSession:
+        return open_session(self._model.head(half=self._features is not None), threads=1)
 
-        Args:
-            batch: From ``stream``.
-            images: What it was streamed from.
+    def _scores_of_maps(self, maps: Sequence[npt.NDArray[Any]]) -> Scores:
+        return self._shaped(run_in_groups(self._head, ["scores"], "features", maps)[0])
 
-        Returns:
-            uint8 (h, w, 3) of each.
-        """
+    def _pixels_of(self, batch: Batch, images: ImageSet) -> list[npt.NDArray[np.uint8]]:
+        """What the network saw; decoded again where feature maps took its place."""
         if batch.pixels is not None:
             return batch.pixels
         return [self.info.preprocessing.read(images, row) for row in batch.rows.tolist()]
 
-    def stream(self, images: ImageSet) -> Iterator[Batch]:
-        """Batches of the model's outputs, scores first, in order, for sets that do not fit in memory."""
-        outputs = list(self._model.outputs)
+    def _batches(self, images: ImageSet) -> Iterator[Batch]:
         if self._features is not None:
-            yield from self._stream_from_features(images, self._features, outputs)
+            yield from self._batches_of_features(images, self._features)
             return
         # One batch takes all threads, so that a query waits shortly; many batches take one each.
         many = len(images) > self._batch_size
         session, workers = (self._one_thread, self._threads) if many else (self._session, 1)
-        preprocessing, batch_size = self.info.preprocessing, self._batch_size
+        preprocessing, batch_size, outputs = self.info.preprocessing, self._batch_size, self._outputs
         with progress_bar("Encoding", len(images), show=self._progress) as advance:
             for batch in run_images(session, outputs, images, preprocessing, batch_size=batch_size, workers=workers):
                 yield batch
                 advance(batch.size)
 
-    def _stream_from_features(self, images: ImageSet, store: FeatureStore, outputs: list[str]) -> Iterator[Batch]:
+    def _batches_of_features(self, images: ImageSet, store: FeatureStore) -> Iterator[Batch]:
         maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
         if maps.failures:
-            yield Batch(maps.rows[:0], [[] for _ in outputs], maps.failures, len(maps.failures))
+            yield Batch(maps.rows[:0], [[] for _ in self._outputs], maps.failures, len(maps.failures))
         with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
             for start in range(0, len(maps), _MAPS_AT_ONCE):
                 picked = np.arange(start, min(start + _MAPS_AT_ONCE, len(maps)))
-                values = run_in_groups(self._session, outputs, "features", maps.stored(picked))
+                stored = maps.stored(picked)
+                values = run_in_groups(self._session, self._model.outputs, "features", stored)
+                if self._parts:
+                    values.append(stored)
                 yield Batch(maps.rows[picked], values, [], len(picked))
                 advance(len(picked))
 
@@ -260,7 +285,8 @@ class Encoder:
         metadata = images.metadata_with_labels()  # before the work, since it meets what could not be written after it
         encoded = self.run(images)
         kept = None if metadata is None else metadata.take(encoded.rows)
-        table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, model_path or str(self.path.absolute()))
+        path = model_path or str(self.path.absolute())
+        table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, path, encoded.parts)
         return table, encoded.failures
 
     def _all(self, images: Images) -> Encoded:

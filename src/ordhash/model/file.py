@@ -59,7 +59,7 @@ class Model:
         return ("scores", "attention") if self.info.familiarity is None else ("scores", "attention", "familiarity")
 
     def head(self, *, half: bool = False) -> bytes:
-        """Graph of the head alone, from ``features`` to all outputs.
+        """Graph of the head alone, from ``features`` of any height and width to all outputs.
 
         Args:
             half: Whether ``features`` are float16, as a FeatureStore keeps them, and are widened inside the graph: ONNX
@@ -67,6 +67,9 @@ class Model:
         """
         extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
         head = extractor.extract_model(["features"], list(self.outputs))
+        sides = head.graph.input[0].type.tensor_type.shape.dim[2:]
+        for side, name in zip(sides, ("h", "w"), strict=True):
+            side.dim_param = name
         if half:
             for node in head.graph.node:
                 node.input[:] = ["features/wide" if name == "features" else name for name in node.input]
@@ -74,6 +77,13 @@ class Model:
             head.graph.node.insert(0, widen)
             head.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
         return bytes(head.SerializeToString())
+
+    def with_features(self) -> bytes:
+        """The whole graph with one more output, ``features``."""
+        graph = onnx.load_from_string(self.graph)
+        kind = onnx.TensorProto.FLOAT
+        graph.graph.output.append(onnx.helper.make_tensor_value_info("features", kind, ["n", None, None, None]))
+        return bytes(graph.SerializeToString())
 
     def backbone(self) -> FrozenBackbone:
         """The backbone alone, from ``images`` to ``features``."""

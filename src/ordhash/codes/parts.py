@@ -1,0 +1,168 @@
+"""Codes of parts of images: rectangles that show something which the code of the whole image may not hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes.codes import OrdinalCodes
+from ordhash.codes.spec import CodeSpec
+from ordhash.errors import InputError
+
+__all__ = ["BOX_BYTES", "MOST_PARTS", "PartCodes", "check_parts", "part_margin"]
+
+MOST_PARTS = 8
+"""Parts of an image at most."""
+
+BOX_BYTES = 4
+"""Bytes that say where a part is."""
+
+
+_MARGIN = 1 / 8  # of the segments
+
+
+def part_margin(spec: CodeSpec) -> int:
+    """What is added to the distance of a part, in segments: a part has to be nearer than the whole by more than this.
+
+    The nearest of several codes is near by chance more often than one is.
+
+    Args:
+        spec: Shape of the codes.
+
+    >>> part_margin(CodeSpec(48, 4)), part_margin(CodeSpec(12, 4))
+    (3, 1)
+    """
+    return max(1, round(_MARGIN * spec.n_segments))
+
+
+def check_parts(m: int, owners: npt.NDArray[Any], boxes: npt.NDArray[Any]) -> None:
+    """Check what says to which images m parts belong, and where they are.
+
+    Args:
+        m: Number of parts.
+        owners: As in [PartCodes][ordhash.codes.PartCodes].
+        boxes: As there.
+
+    Raises:
+        InputError: As there.
+    """
+    if owners.shape != (m,) or boxes.shape != (m, BOX_BYTES):
+        raise InputError(
+            f"there are {m} codes of parts with owners {owners.shape} and boxes {boxes.shape}; give an owner and four "
+            "sides for each code"
+        )
+    if not m:
+        return
+    if owners[0] < 0 or (owners[1:] < owners[:-1]).any():
+        raise InputError("owners of parts must be row numbers that never fall; sort the parts by their images")
+    if (owners[MOST_PARTS:] == owners[:-MOST_PARTS]).any():
+        raise InputError(f"an image has more than {MOST_PARTS} parts; keep at most that many")
+    if boxes.min() < 0 or boxes.max() > 255 or (boxes[:, :2] >= boxes[:, 2:]).any():
+        raise InputError("a part must have left < right and top < bottom, from 0 to 255; give such boxes")
+
+
+@dataclass(frozen=True, eq=False)
+class PartCodes:
+    """Codes of parts of n images, each of which has 0 to 8.
+
+    Args:
+        codes: m codes of parts, image by image.
+        owners: The image that each is a part of, from 0 to n - 1, int64 (m,), never falling.
+        boxes: Left, top, right and bottom of each in its image, in 255ths of width and height, uint8 (m, 4).
+
+    Raises:
+        InputError: Other shapes, owners that fall or have more than 8 parts, or an empty rectangle.
+
+    >>> codes = OrdinalCodes.from_symbols([[0, 1], [1, 1], [1, 0]], arity=2)
+    >>> parts = PartCodes(codes, [0, 2, 2], [[0, 0, 255, 51], [0, 0, 51, 51], [204, 0, 255, 255]])
+    >>> parts.shares[0].tolist(), parts.taken([2, 0]).owners.tolist()
+    ([0.0, 0.0, 1.0, 0.2], [0, 0, 1])
+    """
+
+    codes: OrdinalCodes
+    owners: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        owners, boxes = np.asarray(self.owners), np.asarray(self.boxes)
+        check_parts(len(self.codes), owners, boxes)
+        object.__setattr__(self, "owners", owners.astype(np.int64))
+        object.__setattr__(self, "boxes", boxes.astype(np.uint8))
+
+    @classmethod
+    def none(cls, spec: CodeSpec, model_id: str | None = None) -> PartCodes:
+        """No part of any image."""
+        codes = OrdinalCodes(np.zeros((0, spec.n_segments), np.uint8), spec, model_id)
+        return cls(codes, np.zeros(0, np.int64), np.zeros((0, BOX_BYTES), np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def shares(self) -> npt.NDArray[np.float64]:
+        """The boxes as shares of width and height, (m, 4)."""
+        return self.boxes / 255
+
+    def taken(self, rows: npt.ArrayLike) -> PartCodes:
+        """The parts of some images, whose rows become 0, 1, ...
+
+        Args:
+            rows: Different rows, in any order.
+        """
+        wanted = np.asarray(rows, np.int64)
+        starts = np.searchsorted(self.owners, wanted)
+        counts = np.searchsorted(self.owners, wanted, side="right") - starts
+        owners = np.repeat(np.arange(len(wanted)), counts)
+        within = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+        picked = np.repeat(starts, counts) + within
+        return PartCodes(self.codes[picked], owners, self.boxes[picked])
+
+    @classmethod
+    def joined(cls, several: Sequence[PartCodes], counts: Sequence[int]) -> PartCodes:
+        """The parts of images in several groups, at least one.
+
+        Args:
+            several: The parts of each group.
+            counts: How many images each group has.
+        """
+        first = several[0].codes
+        symbols = np.concatenate([parts.codes.symbols for parts in several])
+        starts = np.cumsum([0, *counts[:-1]])
+        owners = np.concatenate([parts.owners + start for parts, start in zip(several, starts, strict=True)])
+        boxes = np.concatenate([parts.boxes for parts in several])
+        return cls(OrdinalCodes(symbols, first.spec, first.model_id), owners, boxes)
+
+    def packed(self, n: int) -> list[bytes]:
+        """The parts of each image in bytes, as files hold them: packed code and box of one part after the other.
+
+        Args:
+            n: How many images there are.
+        """
+        records = np.concatenate([self.codes.packed(), self.boxes], axis=1)
+        ends = np.searchsorted(self.owners, np.arange(n), side="right").tolist()
+        return [records[start:end].tobytes() for start, end in itertools.pairwise([0, *ends])]
+
+    @classmethod
+    def from_packed(cls, packed: Sequence[bytes], spec: CodeSpec, *, model_id: str | None = None) -> PartCodes:
+        """Invert ``packed``.
+
+        Args:
+            packed: Of every image.
+            spec: Shape of the codes.
+            model_id: The model that made them.
+
+        Raises:
+            InputError: These are not parts with codes of that shape.
+        """
+        size = spec.packed_bytes + BOX_BYTES
+        counts = [len(one) // size for one in packed]
+        if any(len(one) % size for one in packed):
+            raise InputError(f"parts of an image take a multiple of {size} bytes with {spec}; give such")
+        records = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(sum(counts), size)
+        codes = OrdinalCodes.from_packed(records[:, : spec.packed_bytes], spec, model_id=model_id)
+        return cls(codes, np.repeat(np.arange(len(packed)), counts), records[:, spec.packed_bytes :])

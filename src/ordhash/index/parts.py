@@ -1,0 +1,170 @@
+"""Parts of the items of an index: an item is as near as the nearest of its own code and those of its parts.
+
+A part counts as ``part_margin`` farther than its code is. The k nearest items by that are among the k nearest by their
+own codes and the k nearest by their parts. So a search asks both stores, the one of the parts for as many rows as k
+items can have, and merges what they find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ordhash.codes import MOST_PARTS, OrdinalCodes, PartCodes, Scale, part_margin, sums_of_losses
+from ordhash.errors import InputError
+from ordhash.index.planes import Bytes
+from ordhash.index.results import Found
+from ordhash.index.stores import Distinct, Grown, Scan, Tabled, Warming, bools_of, store_of
+
+__all__ = ["FoundWithBoxes", "PartArrays", "PartStore", "checked"]
+
+FoundWithBoxes: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.int64], npt.NDArray[np.float64]]
+"""Distances and rows of items, of the same shape, and for each the box of what is so near: a part, or the whole."""
+
+_WHOLE = -1  # in place of the number of a part
+_ALL = (0, 0, 255, 255)
+
+
+@dataclass(frozen=True, eq=False)
+class PartArrays:
+    """Parts of items, as an index file holds them.
+
+    Attributes:
+        store: Codes of m parts, item by item.
+        owners: Row of the item that each is a part of, uint32 (m,), never falling.
+        boxes: As [PartCodes][ordhash.codes.PartCodes] has them, uint8 (m, 4).
+    """
+
+    store: Scan | Distinct
+    owners: npt.NDArray[np.uint32]
+    boxes: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, parts: PartCodes) -> PartArrays:
+        """The arrays of parts in memory.
+
+        Raises:
+            InputError: There are more items than parts can name, 4 294 967 295.
+        """
+        if len(parts) and parts.owners[-1] > np.iinfo(np.uint32).max:
+            raise InputError(f"parts can name {np.iinfo(np.uint32).max:,} items at most; split the index")
+        return cls(store_of(parts.codes), parts.owners.astype(np.uint32), parts.boxes)
+
+
+class PartStore:
+    """Codes of parts, searched together with those of the items.
+
+    Args:
+        whole: Codes of the items.
+        arrays: Their parts.
+    """
+
+    def __init__(self, whole: Warming, arrays: PartArrays) -> None:
+        self._whole, self._warming = whole, Warming(arrays.store)
+        self._owners, self._boxes = arrays.owners, arrays.boxes
+        self._margin = part_margin(arrays.store.spec)
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    @property
+    def parts(self) -> PartCodes:
+        """All parts, unpacked on every access."""
+        store = self._warming.store
+        codes = OrdinalCodes(store.symbols(), store.spec)
+        return PartCodes(codes, self._owners.astype(np.int64), self._boxes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the codes, of what they are parts of, and of where they are."""
+        return self._warming.store.nbytes + self._owners.nbytes + self._boxes.nbytes
+
+    def arrays(self, rows: npt.NDArray[np.int64] | None) -> PartArrays:
+        """The parts of the items at ``rows``, which become 0, 1, ...; None for all, whose rows stay."""
+        store = self._warming.store
+        if rows is not None or isinstance(store, Grown | Tabled):
+            return PartArrays.of(self.parts if rows is None else self.parts.taken(rows))
+        return PartArrays(store, self._owners, self._boxes)
+
+    def add(self, parts: PartCodes, n: int) -> None:
+        """Append the parts of items that follow the n that were there."""
+        self._warming.put(Grown.of(self._warming.store, parts.codes))
+        self._owners = np.concatenate([self._owners, (parts.owners + n).astype(np.uint32)])
+        self._boxes = np.concatenate([self._boxes, parts.boxes])
+
+    def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> FoundWithBoxes:
+        """As [Store][ordhash.index.stores.Store] says, with the box of what is so near."""
+        return self._nearest(lambda store, few, bits: store.nearest(queries, few, bits), k, allowed)
+
+    def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> FoundWithBoxes:
+        """The same by asymmetric distance."""
+        return self._nearest(lambda store, few, bits: store.nearest_asymmetric(losses, few, bits), k, allowed)
+
+    def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[FoundWithBoxes]:
+        """The same for all items within a radius."""
+        of_items = self._whole.within(queries, radius, allowed)
+        bits = np.zeros(-(-len(self) // 8), np.uint8) if radius < self._margin else self._allowed(allowed)[0]
+        of_parts = self._warming.within(queries, max(0, radius - self._margin), bits)
+        return [self._nearer(*found) for found in zip(of_items, of_parts, strict=True)]
+
+    def lower(
+        self, whole: npt.NDArray[np.float32], losses: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
+    ) -> None:
+        """Lower asymmetric distances to the codes of items where one of their parts is nearer.
+
+        Args:
+            whole: The distances, (q, r).
+            losses: As ``nearest_asymmetric`` takes them.
+            rows: Of the items, (r,).
+        """
+        parts = self.parts.taken(rows)
+        np.minimum.at(whole.T, parts.owners, sums_of_losses(losses, parts.codes).T + self._margin)
+
+    def _nearest(
+        self, ask: Callable[[Warming, int, Bytes | None], Found], k: int, allowed: Bytes | None
+    ) -> FoundWithBoxes:
+        bits, n_allowed = self._allowed(allowed)
+        of_items = ask(self._whole, k, allowed)
+        of_parts = ask(self._warming, min(k * MOST_PARTS, n_allowed), bits)
+        found = [
+            tuple(values[:k] for values in self._nearer((items, rows), (parts, numbers)))
+            for items, rows, parts, numbers in zip(*of_items, *of_parts, strict=True)
+        ]
+        if not found:
+            return *of_items, np.zeros((0, k, 4))
+        distances, rows, boxes = (np.stack(values) for values in zip(*found, strict=True))
+        return distances, rows, boxes
+
+    def _nearer(self, of_items: Found, of_parts: Found) -> FoundWithBoxes:
+        """What one query finds: each item once, at its nearest, ordered by (distance, row)."""
+        distances = np.concatenate([of_items[0], of_parts[0] + of_parts[0].dtype.type(self._margin)])
+        rows = np.concatenate([of_items[1], self._owners[of_parts[1]].astype(np.int64)])
+        numbers = np.concatenate([np.full(len(of_items[1]), _WHOLE), of_parts[1]])
+        order = np.lexsort((numbers, rows, distances))
+        nearest = order[np.sort(np.unique(rows[order], return_index=True)[1])]
+        boxes = np.vstack([self._boxes, np.array(_ALL, np.uint8)])[numbers[nearest]]  # the last one is the whole
+        return distances[nearest], rows[nearest], boxes / 255
+
+    def _allowed(self, allowed: Bytes | None) -> tuple[Bytes | None, int]:
+        """Bit mask of the parts of allowed items, None for all, and their number."""
+        if allowed is None:
+            return None, len(self)
+        mask = bools_of(allowed, self._whole.store.n)[self._owners]
+        return np.packbits(mask, bitorder="little"), int(mask.sum())
+
+
+def checked(parts: PartStore | None, of: Scale = "probabilities") -> PartStore:
+    """The parts that a search asks for.
+
+    Raises:
+        InputError: There are none, or the scale is not that of probabilities, which the margin is for.
+    """
+    if parts is None:
+        raise InputError("the index keeps no parts; build it with parts, or search without")
+    if of != "probabilities":
+        raise InputError(f"of is {of!r}; parts are searched on the scale of probabilities alone")
+    return parts

@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ordhash.codes import MOST_PARTS, CodeSpec, CodeTable, OrdinalCodes, PartCodes, part_margin, read_codes, write_codes
+from ordhash.errors import DataError, InputError
+
+SPEC = CodeSpec(12, 4)
+
+
+def random_parts(counts, seed=0):
+    """Parts of images that have so many each."""
+    rng = np.random.default_rng(seed)
+    m = int(sum(counts))
+    codes = OrdinalCodes(rng.integers(0, 4, (m, 6)).astype(np.uint8), SPEC, "m1")
+    corners = np.sort(rng.choice(256, (m, 2, 2), replace=True), axis=1)
+    boxes = np.concatenate([corners[:, 0], np.maximum(corners[:, 1], corners[:, 0] + 1)], axis=1)
+    return PartCodes(codes, np.repeat(np.arange(len(counts)), counts), np.minimum(boxes, [254, 254, 255, 255]))
+
+
+def listed(parts, n):
+    """The parts of every image, as Python values."""
+    found = [[] for _ in range(n)]
+    for owner, symbols, box in zip(parts.owners.tolist(), parts.codes.symbols, parts.boxes, strict=True):
+        found[owner].append((symbols.tolist(), box.tolist()))
+    return found
+
+
+COUNTS = st.lists(st.integers(0, MOST_PARTS), max_size=9)
+
+
+@settings(deadline=None, derandomize=True)
+@given(COUNTS, st.randoms(use_true_random=False))
+def test_the_parts_of_some_images_are_theirs(counts, random):
+    parts, rows = random_parts(counts), list(range(len(counts)))
+    random.shuffle(rows)
+    rows = rows[: len(rows) // 2 + 1]
+    before = listed(parts, len(counts))
+    assert listed(parts.taken(rows), len(rows)) == [before[row] for row in rows]
+
+
+@settings(deadline=None, derandomize=True)
+@given(COUNTS)
+def test_packed_parts_come_back(counts):
+    parts = random_parts(counts)
+    packed = parts.packed(len(counts))
+    assert [len(one) for one in packed] == [count * (SPEC.packed_bytes + 4) for count in counts]
+    again = PartCodes.from_packed(packed, SPEC, model_id="m1")
+    assert listed(again, len(counts)) == listed(parts, len(counts))
+    assert again.codes.model_id == "m1"
+
+
+def test_groups_of_images_are_joined():
+    groups = [[2, 0], [], [0, 8, 1]]
+    several = [random_parts(counts, seed) for seed, counts in enumerate(groups)]
+    joined = PartCodes.joined(several, [len(counts) for counts in groups])
+    assert listed(joined, 5) == [
+        one for parts, counts in zip(several, groups, strict=True) for one in listed(parts, len(counts))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owners", "boxes", "word"),
+    [
+        ([0, 1], [[0, 0, 9, 9]] * 3, "give an owner"),
+        ([0, 0, 1], [[0, 0, 9]] * 3, "four sides"),
+        ([0, 2, 1], [[0, 0, 9, 9]] * 3, "never fall"),
+        ([-1, 0, 1], [[0, 0, 9, 9]] * 3, "never fall"),
+        ([0, 0, 1], [[9, 0, 9, 9]] * 3, "left < right"),
+        ([0, 0, 1], [[0, 9, 9, 8]] * 3, "top < bottom"),
+        ([0, 0, 1], [[0, 0, 9, 256]] * 3, "255"),
+        ([0, 0, 1], [[-1, 0, 9, 9]] * 3, "from 0"),
+    ],
+)
+def test_what_cannot_be_parts_is_refused(owners, boxes, word):
+    codes = OrdinalCodes.from_symbols(np.zeros((3, 6), int), arity=4)
+    with pytest.raises(InputError, match=word):
+        PartCodes(codes, owners, boxes)
+
+
+def test_an_image_has_at_most_eight():
+    assert len(random_parts([8, 8])) == 16
+    with pytest.raises(InputError, match="more than 8"):
+        random_parts([0, 9])
+
+
+def test_other_bytes_are_refused():
+    with pytest.raises(InputError, match="multiple of 6 bytes"):
+        PartCodes.from_packed([b"12345"], SPEC)
+
+
+@pytest.mark.parametrize(("code_bits", "arity"), [(12, 4), (48, 4), (64, 4), (48, 2), (12, 16)])
+def test_the_margin_is_an_eighth_of_the_segments(code_bits, arity):
+    spec = CodeSpec(code_bits, arity)
+    assert abs(part_margin(spec) - spec.n_segments / 8) <= 0.5 or part_margin(spec) == 1
+
+
+def test_parts_of_other_items_or_codes_are_refused():
+    codes, parts = OrdinalCodes(np.zeros((2, 6), np.uint8), SPEC, "m1"), random_parts([1, 0, 2])
+    with pytest.raises(InputError, match="part of item 2"):
+        CodeTable(codes, parts=parts)
+    with pytest.raises(InputError, match="codes of two models"):
+        CodeTable(OrdinalCodes(np.zeros((3, 6), np.uint8), SPEC, "m2"), parts=parts)
+    with pytest.raises(InputError, match="equal specs"):
+        CodeTable(OrdinalCodes.from_symbols(np.zeros((3, 5), int), arity=4), parts=parts)
+
+
+@settings(deadline=None, derandomize=True)
+@given(COUNTS)
+def test_a_file_of_codes_holds_parts(tmp_path_factory, counts):
+    path, n = tmp_path_factory.mktemp("parts") / "codes.parquet", len(counts)
+    codes = OrdinalCodes(np.zeros((n, 6), np.uint8), SPEC, "m1")
+    write_codes(path, codes, metadata={"label": list(range(n))}, parts=random_parts(counts))
+    table = read_codes(path)
+    assert listed(table.parts, n) == listed(random_parts(counts), n)
+    assert table.parts.codes.model_id == "m1"
+    assert table.metadata is None or table.metadata.column_names == ["label"]
+
+
+def test_a_file_without_parts_says_so(tmp_path):
+    write_codes(tmp_path / "codes.parquet", OrdinalCodes(np.zeros((2, 6), np.uint8), SPEC))
+    assert read_codes(tmp_path / "codes.parquet").parts is None
+
+
+@pytest.mark.parametrize("damage", ["type", "box", "many"])
+def test_damaged_parts_in_a_file_are_refused(tmp_path, damage):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "codes.parquet"
+    write_codes(path, OrdinalCodes(np.zeros((1, 6), np.uint8), SPEC), parts=random_parts([1]))
+    table = pq.read_table(path)
+    part = table["part_codes"][0].as_py()[0]
+    rows, kind = {
+        "type": ([[b"12345"]], pa.list_(pa.binary(5))),
+        "box": ([[part[:2] + b"\x09\x09\x09\x09"]], pa.list_(pa.binary(6))),
+        "many": ([[part] * 9], pa.list_(pa.binary(6))),
+    }[damage]
+    place = table.column_names.index("part_codes")
+    pq.write_table(table.set_column(place, "part_codes", pa.array(rows, kind)), path)
+    with pytest.raises(DataError, match={"type": "fixed_size_binary", "box": "left", "many": "more than 8"}[damage]):
+        read_codes(path)
