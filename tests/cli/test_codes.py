@@ -55,7 +55,7 @@ def test_encode_images_and_manifests_and_parts(
     assert table.keys.tolist() == ["7", "8"]
     assert table.metadata.to_pylist() == [{"price": 1.5, "labels": "red;round"}, {"price": None, "labels": ""}]
     assert len(codes_of("cifar10")) == len(tiny_protocol.database)
-    assert codes_of("cifar10", "--part", "query").keys.tolist() == tiny_protocol.query.keys.tolist()
+    assert codes_of("cifar10", "--split", "query").keys.tolist() == tiny_protocol.query.keys.tolist()
 
 
 def test_encode_refuses(photo_folder: Path, bad_files: dict[str, Path], tiny_model: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_encode_refuses(photo_folder: Path, bad_files: dict[str, Path], tiny_mod
     (tmp_path / "d.parquet").mkdir()
     assert "is a folder" in refused(2, photo_folder, *with_model, out=tmp_path / "d.parquet")
     assert "several" in refused(2, photo_folder, photo(photo_folder), *with_model)
-    assert "--part" in refused(2, photo_folder, "--part", "query", *with_model)
+    assert "--split" in refused(2, photo_folder, "--split", "query", *with_model)
     assert "2 images" in refused(1, bad_files["text"], bad_files["empty"], *with_model)
     assert "gone.onnx" in refused(1, photo_folder, "--model", tmp_path / "gone.onnx")
     assert "ONNX" in refused(1, photo_folder, "--model", photo(photo_folder))
@@ -94,7 +94,7 @@ def test_index_of_images_and_of_codes_are_the_same(
     assert first.model_path == second.model_path == str(tiny_model.absolute())
     assert run("index", codes, "--out", out).exit_code == 2
     assert run("index", codes, "--out", out, "--force", "--model", tiny_model).exit_code == 0
-    assert "--part" in run("index", codes, "--out", out, "--force", "--part", "query").stderr
+    assert "--split" in run("index", codes, "--out", out, "--force", "--split", "query").stderr
     result = run("index", photo_folder, "--out", tmp_path / "third.index")
     assert result.exit_code == 2
     assert "--model" in result.stderr

@@ -84,7 +84,7 @@ def pull(
 def encode_with_ray(
     ctx: typer.Context,
     sources: list[str],
-    part: str | None,
+    split: str | None,
     root: Path,
     model: Path,
     out: str,
@@ -96,12 +96,12 @@ def encode_with_ray(
     with needs_extra("cluster", "--engine ray"):
         from ordhash.ray import encode_on_ray
     check_exist(sources)
-    alone = len(sources) == 1 and part is None
+    alone = len(sources) == 1 and split is None
     named = alone and (is_address(sources[0]) or Path(sources[0]).is_dir() or is_table_name(sources[0]))
     if named:
         refuse_idle(ctx, "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
         options |= folder_options(ctx, sources[0])
-    images = sources[0] if named else images_of(ctx, sources, part, root)
+    images = sources[0] if named else images_of(ctx, sources, split, root)
     try:
         # Ray prints about its nodes to stdout, which is for results.
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ordhash.cli.cluster import encode_with_ray
-from ordhash.cli.options import DEFAULT_ROOT, Classes, Exclude, Force, Json, Model, Part, Root, Sources, refuse_idle
+from ordhash.cli.options import DEFAULT_ROOT, Classes, Exclude, Force, Json, Model, Root, Sources, Split, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, report_unread, tell
 from ordhash.cli.sources import check_codes_output, check_exist, check_output, codes_of, holds_codes, images_of
 from ordhash.codes import CodeTable, write_codes
@@ -28,7 +28,7 @@ def encode(
         str,
         typer.Option(help="File for the codes, .parquet; with --engine ray, a folder for shards.", show_default=False),
     ],
-    part: Part = None,
+    split: Split = None,
     root: Root = DEFAULT_ROOT,
     engine: Annotated[
         Literal["local", "ray"],
@@ -65,13 +65,13 @@ def encode(
     """
     if engine == "ray":
         cluster = {"address": address, "workers": workers, "shard_size": shard_size, "force": force, "progress": True}
-        encode_with_ray(ctx, sources, part, root, model, out, as_json=as_json, **cluster)
+        encode_with_ray(ctx, sources, split, root, model, out, as_json=as_json, **cluster)
         return
     refuse_idle(ctx, "address", "workers", "shard_size", unless=False, why="without --engine ray")
     path = Path(out)
     check_exist(sources)
     check_codes_output(path, force=force)
-    table, failures = _encode(images_of(ctx, sources, part, root), model)
+    table, failures = _encode(images_of(ctx, sources, split, root), model)
     write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
     _finish(path, len(table), failures, as_json)
 
@@ -81,7 +81,7 @@ def index(
     sources: Sources,
     out: Annotated[Path, typer.Option(help="File for the index.", show_default=False)],
     model: Model = None,
-    part: Part = None,
+    split: Split = None,
     root: Root = DEFAULT_ROOT,
     classes: Classes = "auto",
     exclude: Exclude = None,
@@ -96,7 +96,7 @@ def index(
     check_exist(sources)
     failures: list[ImageError] = []
     if len(sources) == 1 and holds_codes(sources[0]):
-        refuse_idle(ctx, "part", "root", "classes", "exclude", unless=False, why=f"on {sources[0]}, which holds codes")
+        refuse_idle(ctx, "split", "root", "classes", "exclude", unless=False, why=f"on {sources[0]}, which holds codes")
         table = codes_of(sources[0])
         model_path = table.model_path
         if model is not None:
@@ -108,7 +108,7 @@ def index(
     else:
         if model is None:
             raise InputError(f"{sources[0]} holds no codes; give --model, the model.onnx to encode its images with")
-        table, failures = _encode(images_of(ctx, sources, part, root), model)
+        table, failures = _encode(images_of(ctx, sources, split, root), model)
     OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path).save(out)
     _finish(out, len(table), failures, as_json)
 

@@ -20,10 +20,10 @@ __all__ = [
     "Json",
     "Milvus",
     "Model",
-    "Part",
     "Root",
     "Server",
     "Sources",
+    "Split",
     "Token",
     "folder_options",
     "refuse_idle",
@@ -37,8 +37,9 @@ Cache: TypeAlias = Annotated[Path, typer.Option(help="Folder for feature maps an
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of text.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 Model: TypeAlias = Annotated[Path | None, typer.Option(help="A model.onnx written by `ordhash train`.")]
-Part: TypeAlias = Annotated[
-    Literal["train", "query", "database"] | None, typer.Option(help="Part of a protocol.  [default: database]")
+Split: TypeAlias = Annotated[
+    Literal["train", "query", "database"] | None,
+    typer.Option(help="Which images of a protocol.  [default: database]"),
 ]
 _MILVUS = typer.Option(metavar="URI", help="A Milvus server, such as http://localhost:19530.", show_default=False)
 Milvus: TypeAlias = Annotated[str | None, _MILVUS]

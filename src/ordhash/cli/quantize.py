@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Part, Root, Sources
+from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Root, Sources, Split
 from ordhash.cli.output import failures_as_json, print_facts, print_json, report_failures, say
 from ordhash.cli.sources import check_output, images_of
 from ordhash.data import ImageSet
@@ -29,7 +29,7 @@ def quantize(
     ],
     sources: Sources,
     out: Annotated[Path, typer.Option(help="File for the variant, .onnx.", show_default=False)],
-    part: Part = None,
+    split: Split = None,
     root: Root = DEFAULT_ROOT,
     force: Force = False,
     as_json: Json = False,
@@ -40,7 +40,7 @@ def quantize(
     original's; encode everything with one of the two.
     """
     check_output(out, force=force)
-    images = images_of(ctx, sources, part, root)
+    images = images_of(ctx, sources, split, root)
     from ordhash.model import quantize as quantized  # slow to import, and other commands do not need it
 
     variant = quantized(model, images, out)

@@ -108,13 +108,13 @@ def check_index(index: Path, images: list[Path]) -> None:
         check_is_collection(index)
 
 
-def images_of(ctx: typer.Context, sources: list[str], part: str | None, root: Path) -> ImageSet:
+def images_of(ctx: typer.Context, sources: list[str], split: str | None, root: Path) -> ImageSet:
     """Images to encode.
 
     Args:
-        ctx: Context of a command with the options --part and --root.
+        ctx: Context of a command with the options --split and --root.
         sources: One source, or several images.
-        part: Part of a protocol.
+        split: Which images of a protocol; None for its database.
         root: Folder of data sets.
 
     Raises:
@@ -130,9 +130,9 @@ def images_of(ctx: typer.Context, sources: list[str], part: str | None, root: Pa
     else:
         found = read_source(ctx, sources[0], root)
     if isinstance(found, Protocol):
-        images: ImageSet = getattr(found, part or "database")
+        images: ImageSet = getattr(found, split or "database")
         return images
-    refuse_idle(ctx, "part", "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
+    refuse_idle(ctx, "split", "root", unless=False, why=f"on {sources[0]}, which is not a protocol")
     return found
 
 
