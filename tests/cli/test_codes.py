@@ -58,6 +58,26 @@ def test_encode_images_and_manifests_and_parts(
     assert codes_of("cifar10", "--split", "query").keys.tolist() == tiny_protocol.query.keys.tolist()
 
 
+def test_parts_of_images(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    codes, index, again = (tmp_path / name for name in ("codes.parquet", "photos.index", "again.index"))
+    good("encode", photo_folder, "--model", tiny_model, "--out", codes, "--parts")
+    good("index", photo_folder, "--model", tiny_model, "--out", index, "--parts")
+    good("index", codes, "--out", again)
+    found = [read_codes(codes).parts, OrdinalIndex.load(index).parts, OrdinalIndex.load(again).parts]
+    assert all(parts is not None and len(parts) for parts in found)
+    for parts in found:
+        np.testing.assert_array_equal(parts.codes.symbols, found[0].codes.symbols)  # type: ignore[union-attr]
+    (facts,) = lines(good("info", index, "--json"))
+    assert facts["parts"] == len(found[0])  # type: ignore[arg-type]
+    assert "parts" not in lines(good("info", photo_index(photo_folder, tiny_model, tmp_path), "--json"))[0]
+    assert "--parts has no effect" in run("index", codes, "--out", again, "--force", "--parts").stderr
+
+
+def photo_index(photo_folder: Path, model: Path, folder: Path) -> Path:
+    good("index", photo_folder, "--model", model, "--out", folder / "plain.index")
+    return folder / "plain.index"
+
+
 def test_encode_refuses(photo_folder: Path, bad_files: dict[str, Path], tiny_model: Path, tmp_path: Path) -> None:
     def refused(status: int, *arguments: object, out: object = tmp_path / "codes.parquet") -> str:
         result = run("encode", *arguments, "--out", out)

@@ -29,6 +29,14 @@ def test_evaluate_a_folder(photo_folder: Path, tiny_model: Path, cache: Path, tm
     assert run("evaluate", tiny_model, photo_folder, "--out", report).exit_code == 2
 
 
+def test_evaluate_with_parts(photo_folder: Path, tiny_model: Path, cache: Path) -> None:
+    (plain,) = lines(good("evaluate", tiny_model, photo_folder, "--json"))
+    (values,) = lines(good("evaluate", tiny_model, photo_folder, "--json", "--parts"))
+    assert plain["parts"] is None
+    assert 0 < values["parts"] <= 8
+    assert "parts an image" in good("evaluate", tiny_model, photo_folder, "--parts")
+
+
 def test_evaluate_a_protocol_with_a_broken_file(tiny_model: Path, tiny_protocol: Protocol) -> None:
     broken = Path(str(tiny_protocol.database.images[0]))
     broken.write_bytes(b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +13,9 @@ from commands import good, lines, photo, run
 
 from ordhash import OrdinalIndex
 from ordhash.cli.search import at_least
+from ordhash.codes import PartCodes
 from ordhash.codes.codes import OrdinalCodes
+from ordhash.model import Encoder
 
 
 @pytest.mark.parametrize("options", [[], ["--asymmetric"]])
@@ -27,6 +30,41 @@ def test_search(options: list[str], photo_folder: Path, photo_index: Path) -> No
         own = {result["key"]: result for result in answer["results"] if result["distance"] == 0}
         assert own[f"{query.parent.name}/{query.name}"]["metadata"] == {"labels": query.parent.name}
     assert len(lines(good("search", photo_index, queries[0], "--top-k", "99", "--json", *options))[0]["results"]) == 18
+
+
+@pytest.mark.parametrize("options", [[], ["--asymmetric"]])
+def test_search_by_parts(options: list[str], photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    queries, index = sorted(photo_folder.rglob("*.jpg")), tmp_path / "parts.index"
+    encoded = Encoder(tiny_model).run(queries)
+    # Items with the code of another photograph, and a part in the middle that has their own.
+    parts = PartCodes(encoded.codes, np.arange(18), np.tile(np.uint8([77, 77, 178, 178]), (18, 1)))
+    keys = [path.name for path in queries]
+    opened = OrdinalIndex(encoded.codes[::-1], keys, model_path=str(tiny_model), parts=parts)
+    opened.save(index)
+    answers = lines(good("search", index, *queries, "--top-k", "99", "--json", "--parts", *options))
+    if options:
+        result = opened.search_asymmetric(encoded.scores, top_k=99, parts=True)
+    else:
+        result = opened.search(encoded.codes, top_k=99, parts=True)
+    assert result.boxes is not None
+    n_parts = 0
+    for answer, found, distances, boxes in zip(answers, result.keys, result.distances, result.boxes, strict=True):
+        assert [one["key"] for one in answer["results"]] == found.tolist()
+        assert [one["distance"] for one in answer["results"]] == pytest.approx(distances.tolist())
+        for one, box in zip(answer["results"], boxes.tolist(), strict=True):
+            assert one.get("box", [0, 0, 1, 1]) == pytest.approx(box, abs=1e-4)
+            n_parts += "box" in one
+    assert n_parts > 0
+    text = good("search", index, *queries, "--top-k", "99", "--parts", *options)
+    assert "middle" in text
+    assert "middle" not in good("search", index, *queries, "--top-k", "99", *options)
+
+
+def test_search_by_parts_refuses(photo_folder: Path, photo_index: Path, calibrated_model: Path, tmp_path: Path) -> None:
+    assert "keeps no parts" in run("search", photo_index, photo(photo_folder), "--parts").stderr
+    index = tmp_path / "parts.index"
+    good("index", photo_folder, "--model", calibrated_model, "--out", index, "--parts")
+    assert "likelihood" in run("search", index, photo(photo_folder), "--parts", "--likely").stderr
 
 
 def test_search_among_some_items(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:

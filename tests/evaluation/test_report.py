@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 import ordhash
+from ordhash.codes import PartCodes, part_margin
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.data import Protocol, read_folder
 from ordhash.data.imageset import ImageSet
@@ -73,6 +74,33 @@ def test_a_report_is_plain_metrics_of_plain_distances(encoder, protocol):
     assert (report.protocol, report.protocol_hash) == ("small", protocol.hash())
     assert (report.model_id, report.method) == (encoder.model_id, encoder.info.method)
     assert (report.code_bits, report.arity, report.version) == (48, 4, ordhash.__version__)
+
+
+class OthersAsParts:
+    """An encoder whose images have a part with the code of another image."""
+
+    def __init__(self, encoder):
+        self.info, self.spec, self.model_id = encoder.info, encoder.spec, encoder.model_id
+        self._encoder = encoder
+
+    def run(self, images):
+        encoded = self._encoder.run(images)
+        n = len(encoded.codes)
+        parts = PartCodes(encoded.codes[::-1], np.arange(n), np.tile(np.array([0, 0, 99, 99]), (n, 1)))
+        return dataclasses.replace(encoded, parts=parts)
+
+
+def test_parts_count_where_they_are_nearer_by_more_than_the_margin(encoder, protocol):
+    report = evaluate(OthersAsParts(encoder), protocol)
+    query, database = encoder.run(protocol.query), encoder.run(protocol.database)
+    relevance, margin = protocol.relevance(), part_margin(encoder.spec)
+    ordinal = ordinal_distances(query.codes, database.codes)
+    asymmetric = asymmetric_distances(query.scores, database.codes)
+    nearest = np.minimum(ordinal, ordinal[:, ::-1] + margin)
+    assert (nearest < ordinal).any()
+    assert_quality(report.ordinal, plain_quality(nearest, relevance, 5, radii=(0, 1, 2)))
+    assert_quality(report.asymmetric, plain_quality(np.minimum(asymmetric, asymmetric[:, ::-1] + margin), relevance, 5))
+    assert report.parts == 1
 
 
 def test_a_graded_protocol_has_ndcg(encoder, protocol):

@@ -54,6 +54,8 @@ def push(
     """
     table, location = codes_of(source), Location(source)
     index = milvus_index(milvus, name or Path(location.path).name, token=token)
+    if table.parts is not None:
+        say("parts stay here: a Milvus server holds the codes of whole images alone")
     report = index.push(table, source=name_of(location), replace=replace, progress=True)
     server = without_password(milvus)
     if as_json:

@@ -8,7 +8,19 @@ from typing import Annotated, Literal
 import typer
 
 from ordhash.cli.cluster import encode_with_ray
-from ordhash.cli.options import DEFAULT_ROOT, Classes, Exclude, Force, Json, Model, Root, Sources, Split, refuse_idle
+from ordhash.cli.options import (
+    DEFAULT_ROOT,
+    Classes,
+    Exclude,
+    Force,
+    Json,
+    Model,
+    Parts,
+    Root,
+    Sources,
+    Split,
+    refuse_idle,
+)
 from ordhash.cli.output import failures_as_json, print_json, report_failures, report_unread, tell
 from ordhash.cli.sources import check_codes_output, check_exist, check_output, codes_of, holds_codes, images_of
 from ordhash.codes import CodeTable, write_codes
@@ -28,6 +40,7 @@ def encode(
         str,
         typer.Option(help="File for the codes, .parquet; with --engine ray, a folder for shards.", show_default=False),
     ],
+    parts: Parts = False,
     split: Split = None,
     root: Root = DEFAULT_ROOT,
     engine: Annotated[
@@ -64,15 +77,15 @@ def encode(
     Images that cannot be used are reported and skipped; the exit status is then 1.
     """
     if engine == "ray":
-        cluster = {"address": address, "workers": workers, "shard_size": shard_size, "force": force, "progress": True}
-        encode_with_ray(ctx, sources, split, root, model, out, as_json=as_json, **cluster)
+        cluster = {"address": address, "workers": workers, "shard_size": shard_size, "parts": parts, "force": force}
+        encode_with_ray(ctx, sources, split, root, model, out, as_json=as_json, progress=True, **cluster)
         return
     refuse_idle(ctx, "address", "workers", "shard_size", unless=False, why="without --engine ray")
     path = Path(out)
     check_exist(sources)
     check_codes_output(path, force=force)
-    table, failures = _encode(images_of(ctx, sources, split, root), model)
-    write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
+    table, failures = _encode(images_of(ctx, sources, split, root), model, parts=parts)
+    write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts)
     _finish(path, len(table), failures, as_json)
 
 
@@ -81,6 +94,7 @@ def index(
     sources: Sources,
     out: Annotated[Path, typer.Option(help="File for the index.", show_default=False)],
     model: Model = None,
+    parts: Parts = False,
     split: Split = None,
     root: Root = DEFAULT_ROOT,
     classes: Classes = "auto",
@@ -96,7 +110,8 @@ def index(
     check_exist(sources)
     failures: list[ImageError] = []
     if len(sources) == 1 and holds_codes(sources[0]):
-        refuse_idle(ctx, "split", "root", "classes", "exclude", unless=False, why=f"on {sources[0]}, which holds codes")
+        idle = ("parts", "split", "root", "classes", "exclude")
+        refuse_idle(ctx, *idle, unless=False, why=f"on {sources[0]}, which holds codes")
         table = codes_of(sources[0])
         model_path = table.model_path
         if model is not None:
@@ -104,18 +119,18 @@ def index(
             if table.codes.model_id not in (None, encoder.model_id):
                 raise InputError(f"{sources[0]} was encoded by another model than {model}; leave --model out")
             model_path = str(encoder.path.absolute())
-        table = CodeTable(table.codes, table.keys, table.metadata, model_path)
+        table = CodeTable(table.codes, table.keys, table.metadata, model_path, table.parts)
     else:
         if model is None:
             raise InputError(f"{sources[0]} holds no codes; give --model, the model.onnx to encode its images with")
-        table, failures = _encode(images_of(ctx, sources, split, root), model)
-    OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path).save(out)
+        table, failures = _encode(images_of(ctx, sources, split, root), model, parts=parts)
+    OrdinalIndex(table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts).save(out)
     _finish(out, len(table), failures, as_json)
 
 
-def _encode(images: ImageSet, model: Path) -> tuple[CodeTable, list[ImageError]]:
+def _encode(images: ImageSet, model: Path, *, parts: bool) -> tuple[CodeTable, list[ImageError]]:
     report_unread(images.passed_over.unread)
-    table, failures = Encoder(model, progress=True).tabulate(images)
+    table, failures = Encoder(model, progress=True, parts=parts).tabulate(images)
     failures = [*images.passed_over.failures, *failures]
     if not len(table):
         report_failures(failures)

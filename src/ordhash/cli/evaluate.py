@@ -68,6 +68,10 @@ def evaluate(
             "or relevant images first (best) or last (worst)."
         ),
     ] = "expected",
+    parts: Annotated[
+        bool,
+        typer.Option("--parts", help="Search parts of the database's images too, as `ordhash search --parts` does."),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +84,8 @@ def evaluate(
     refuse_idle(ctx, "force", unless=out is not None, why="without --out")
     if out is not None:
         check_output(out, force=force)
-    encoder = Encoder(model, features=None if cache is None else FeatureStore(cache / "features"), progress=True)
+    features = None if cache is None else FeatureStore(cache / "features")
+    encoder = Encoder(model, features=features, progress=True, parts=parts)
     found = read_source(ctx, source, root)
     refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
     protocol, how = (found, "") if isinstance(found, Protocol) else _divided(found, source)
@@ -139,7 +144,8 @@ def _print(report: evaluation.Report, how: str) -> None:
             **({"split": how} if how else {}),
             **({"note": report.note} if report.note else {}),
             "queries": f"{report.n_queries:,}",
-            "database": f"{report.n_database:,} images, {report.distinct_codes:,} distinct codes",
+            "database": f"{report.n_database:,} images, {report.distinct_codes:,} distinct codes"
+            + ("" if report.parts is None else f", {report.parts:.2f} parts an image"),
             "method": report.method.get("name", "-"),
             "code": f"{report.code_bits} bits, arity {report.arity}",
             "mAP over": "the whole ranking" if report.cutoff is None else f"the first {report.cutoff:,}",

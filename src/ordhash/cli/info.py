@@ -99,6 +99,7 @@ def _codes_facts(table: CodeTable | OrdinalIndex) -> dict[str, Any]:
         "model_path": table.model_path,
         "keys": "integers" if table.keys.dtype.kind == "i" else "strings",
         "metadata": [] if table.metadata is None else table.metadata.column_names,
+        **({} if table.parts is None else {"parts": len(table.parts)}),
     }
 
 

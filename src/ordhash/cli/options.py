@@ -20,6 +20,7 @@ __all__ = [
     "Json",
     "Milvus",
     "Model",
+    "Parts",
     "Root",
     "Server",
     "Sources",
@@ -37,6 +38,10 @@ Cache: TypeAlias = Annotated[Path, typer.Option(help="Folder for feature maps an
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of text.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 Model: TypeAlias = Annotated[Path | None, typer.Option(help="A model.onnx written by `ordhash train`.")]
+Parts: TypeAlias = Annotated[
+    bool,
+    typer.Option("--parts", help="Also encode up to eight parts of each image that show something of their own."),
+]
 Split: TypeAlias = Annotated[
     Literal["train", "query", "database"] | None,
     typer.Option(help="Which images of a protocol.  [default: database]"),

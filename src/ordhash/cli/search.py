@@ -16,7 +16,7 @@ from ordhash.codes import CodeFacts
 from ordhash.collection import Collection
 from ordhash.index import Condition, OrdinalIndex, rows_that_meet
 from ordhash.model import Encoder, recorded_model
-from ordhash.search import Answer, Answers, Target, search_by_images
+from ordhash.search import Answer, Answers, Box, Target, search_by_images
 from ordhash.support import without_password
 
 if TYPE_CHECKING:
@@ -54,9 +54,11 @@ def search(
     ] = None,
     likely: Annotated[
         bool,
-        typer.Option(
-            "--likely", help="Leave out results that are probably unlike the query, by the model's calibration."
-        ),
+        typer.Option("--likely", help="Leave out what is probably unlike the query, by the model's calibration."),
+    ] = False,
+    parts: Annotated[
+        bool,
+        typer.Option("--parts", help="Find images by their parts too, in an index that was built with --parts."),
     ] = False,
     model: Annotated[Path | None, typer.Option(help="The model of the index, if it has moved.")] = None,
     milvus: Milvus = None,
@@ -77,18 +79,14 @@ def search(
     """
     collection = None
     opened: OrdinalIndex | MilvusIndex
-    facts: OrdinalIndex | CodeFacts
-    place = str(index)
-    if milvus is not None:
+    if milvus is None:
+        refuse_idle(ctx, "token", "consistency", unless=False, why="without --milvus")
+        opened, collection = _opened(index, images)
+        place, facts = str(index), CodeFacts(opened.spec, opened.model_id, opened.model_path)
+    else:
         name = index.absolute().name
         opened = milvus_index(milvus, name, token=token, consistency=consistency or "strong")
         place, facts = f"{name} at {without_password(milvus)}", opened.facts
-    else:
-        refuse_idle(ctx, "token", "consistency", unless=False, why="without --milvus")
-        check_index(index, images)
-        collection = Collection(index) if Collection.is_one(index) else None
-        opened = OrdinalIndex.load(index) if collection is None else collection.index()
-        facts = opened
     wanted = [Condition.parse(text) for text in where or []]
     encoder = Encoder(model or recorded_model(place, facts.model_path, facts.model_id), progress=True)
     answers, failures = search_by_images(
@@ -97,6 +95,7 @@ def search(
         top_k=top_k,
         asymmetric=asymmetric,
         likely=likely,
+        parts=parts,
         conditions=wanted,
         progress=True,
     )
@@ -113,6 +112,15 @@ def search(
         raise typer.Exit(1)
 
 
+def _opened(index: Path, images: list[Path]) -> tuple[OrdinalIndex, Collection | None]:
+    """An index, or a collection and its index."""
+    check_index(index, images)
+    if not Collection.is_one(index):
+        return OrdinalIndex.load(index), None
+    collection = Collection(index)
+    return collection.index(), collection
+
+
 def at_least(likelihood: float) -> str:
     """A likelihood, rounded down: a bound is not to promise more, and 100 % is never sure.
 
@@ -123,7 +131,7 @@ def at_least(likelihood: float) -> str:
 
 
 def _values(answers: Answers) -> dict[str, Any]:
-    """Answers for JSON, without ``agreeing``; without ``unlike`` where that is not known."""
+    """Answers for JSON, without ``agreeing``; without ``unlike`` or a box where there is none."""
     results = [
         {
             "rank": rank,
@@ -132,6 +140,7 @@ def _values(answers: Answers) -> dict[str, Any]:
             "likelihood": answer.likelihood,
             "near_duplicate": answer.near_duplicate,
             **_known(answer),
+            **({} if answer.box is None else {"box": [round(side, 4) for side in answer.box]}),
             "metadata": answer.metadata,
         }
         for rank, answer in enumerate(answers.found, start=1)
@@ -162,6 +171,20 @@ def _likely(answer: Answer) -> str | None:
     return "unlike anything learned" if answer.unlike else None
 
 
+def _place(box: Box) -> str:
+    """Where a part is, as people say it.
+
+    >>> _place((0.0, 0.0, 0.3, 0.4)), _place((0.35, 0.3, 0.65, 0.7)), _place((0.7, 0.3, 1.0, 0.7))
+    ('top left', 'middle', 'right')
+    """
+    across, down = ((box[side] + box[side + 2]) / 2 for side in (0, 1))
+    words = [
+        low if place < 1 / 3 else high if place > 2 / 3 else ""
+        for place, low, high in ((down, "top", "bottom"), (across, "left", "right"))
+    ]
+    return " ".join(filter(None, words)) or "middle"
+
+
 def _print_answers(answers: Answers) -> None:
     """Print a table without its empty columns, and a line if the query is unlike anything learned."""
     rows = [
@@ -169,6 +192,7 @@ def _print_answers(answers: Answers) -> None:
             "rank": rank,
             "distance": answer.distance,
             "likely": _likely(answer),
+            "part": None if answer.box is None else _place(answer.box),
             "same picture": "yes" if answer.near_duplicate else None,
             "key": answer.key,
             "labels": answer.metadata.get("labels"),

@@ -163,7 +163,7 @@ def codes_of(source: str) -> CodeTable:
         return Collection(path).codes()
     if path.is_file():
         index = OrdinalIndex.load(path)
-        return CodeTable(index.codes, index.keys, index.metadata, index.model_path)
+        return CodeTable(index.codes, index.keys, index.metadata, index.model_path, index.parts)
     raise InputError(
         f"{without_password(source)} {'has no codes' if path.is_dir() else 'does not exist'}; give a collection made "
         "by `ordhash sync`, an index, or codes written by `ordhash encode`"

@@ -137,6 +137,27 @@ class PartCodes:
         boxes = np.concatenate([parts.boxes for parts in several])
         return cls(OrdinalCodes(symbols, first.spec, first.model_id), owners, boxes)
 
+    def nearest(self, whole: npt.NDArray[Any], of_parts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Distances of queries to images with their parts: a part counts as ``part_margin`` farther than its code.
+
+        Args:
+            whole: To the codes of the n images, ordinal or asymmetric on the scale of probabilities, (q, n).
+            of_parts: To the codes of the parts, (q, m).
+
+        Returns:
+            Of the dtype of ``whole``, (q, n).
+
+        >>> parts = PartCodes(OrdinalCodes.from_symbols([[0] * 8], arity=4), [1], [[0, 0, 99, 99]])
+        >>> parts.nearest(np.array([[5, 5]]), np.array([[2]])).tolist()
+        [[5, 3]]
+        """
+        found, margin = whole.copy(), whole.dtype.type(part_margin(self.codes.spec))
+        places = np.arange(len(self)) - np.searchsorted(self.owners, self.owners)  # among the parts of an image
+        for place in range(MOST_PARTS):
+            here = places == place
+            found[:, self.owners[here]] = np.minimum(found[:, self.owners[here]], of_parts[:, here] + margin)
+        return found
+
     def packed(self, n: int) -> list[bytes]:
         """The parts of each image in bytes, as files hold them: packed code and box of one part after the other.
 

@@ -46,6 +46,7 @@ class Plan:
         arity: Scores of a segment.
         model_id: The model.
         model_path: Where its file was.
+        parts: Whether parts of the images are encoded too.
     """
 
     source: str
@@ -56,12 +57,15 @@ class Plan:
     arity: int
     model_id: str
     model_path: str
+    parts: bool = False
 
     def check(self) -> None:
         """Raise ValueError for values that no encoding has."""
         for name in ("source", "images", "model_id", "model_path"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} is {getattr(self, name)!r} and must be a text")
+        if not isinstance(self.parts, bool):
+            raise ValueError(f"parts is {self.parts!r} and must be true or false")
         for name, least in (("n_images", 0), ("shard_size", 1)):
             integer_at_least(getattr(self, name), least, name)
         CodeSpec(self.code_bits, self.arity)

@@ -87,12 +87,13 @@ class Report:
         n_queries: Number of queries.
         n_database: Number of images in the database.
         left_out: Images that could not be used.
-        distinct_codes: Different codes in the database.
+        distinct_codes: Different codes of images in the database.
         ordinal: Ranking by ordinal distance.
         asymmetric: Ranking by asymmetric distance (the query keeps its scores).
         ties: Order of equal distances that ``map`` is for.
         convention: What average precision is divided by.
         note: What the protocol says of this copy of its data.
+        parts: Parts of an image of the database in the mean; None if parts were left out.
         version: Version of this package.
     """
 
@@ -112,6 +113,7 @@ class Report:
     ties: Ties = "expected"
     convention: Convention = "normal"
     note: str = ""
+    parts: float | None = None
     version: str = ordhash.__version__
 
     def to_json(self) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def evaluate(
     convention: Convention = "normal",
     progress: bool = False,
 ) -> Report:
-    """Search every query of a protocol in its database, by both distances.
+    """Search every query of a protocol in its database, by both distances; in its parts too if the encoder gives them.
 
     Images that cannot be read are left out and named in the report.
 
@@ -153,7 +155,16 @@ def evaluate(
         protocol = dataclasses.replace(
             protocol, query=protocol.query.subset(query.rows), database=protocol.database.subset(database.rows)
         )
-    codes, queries = database.codes, query.codes
+    codes, queries, parts = database.codes, query.codes, database.parts
+
+    def ordinal(rows: slice) -> npt.NDArray[Any]:
+        whole = ordinal_distances(queries[rows], codes)
+        return whole if parts is None else parts.nearest(whole, ordinal_distances(queries[rows], parts.codes))
+
+    def asymmetric(rows: slice) -> npt.NDArray[Any]:
+        whole = asymmetric_distances(query.scores[rows], codes)
+        return whole if parts is None else parts.nearest(whole, asymmetric_distances(query.scores[rows], parts.codes))
+
     return Report(
         protocol=protocol.name,
         protocol_hash=protocol.hash(),
@@ -167,7 +178,7 @@ def evaluate(
         left_out=tuple(str(failure) for failure in (*query.failures, *database.failures)),
         distinct_codes=len(np.unique(codes.packed(), axis=0)),
         ordinal=rank_quality(
-            lambda rows: ordinal_distances(queries[rows], codes),
+            ordinal,
             protocol,
             radii=_RADII,
             ties=ties,
@@ -175,7 +186,7 @@ def evaluate(
             progress=progress,
         ),
         asymmetric=rank_quality(
-            lambda rows: asymmetric_distances(query.scores[rows], codes),
+            asymmetric,
             protocol,
             ties=ties,
             convention=convention,
@@ -184,6 +195,7 @@ def evaluate(
         ties=ties,
         convention=convention,
         note=protocol.note,
+        parts=None if parts is None else len(parts) / len(codes),
     )
 
 

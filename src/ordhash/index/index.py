@@ -1,7 +1,6 @@
 """OrdinalIndex: codes with keys and metadata, searched exactly, kept in one file.
 
-Items are appended, and deleted ones keep their rows until the index is saved, so row numbers are stable. Saving packs
-the remaining items.
+Items are appended, and deleted ones keep their rows until the index is saved, so row numbers are stable.
 """
 
 from __future__ import annotations
@@ -128,14 +127,15 @@ class OrdinalIndex:
     @property
     def stats(self) -> IndexStats:
         """Contents of the index, and how it searches."""
-        store = self._warming.store
+        store, parts = self._warming.store, self._parts
+        nbytes = store.nbytes + (0 if parts is None else parts.nbytes)
         return IndexStats(
-            count=len(self),
-            deleted=self._items.deleted,
-            method=store.method,
-            distinct=store.n_distinct,
-            nbytes=store.nbytes + (0 if self._parts is None else self._parts.nbytes),
-            parts=None if self._parts is None else len(self._parts),
+            len(self),
+            self._items.deleted,
+            store.method,
+            store.n_distinct,
+            nbytes,
+            None if parts is None else len(parts),
         )
 
     def __len__(self) -> int:
@@ -246,9 +246,7 @@ class OrdinalIndex:
             wanted = self._items.checked_rows(rows)
             symbols = self._warming.store.symbols_at(wanted)
             found = sums_of_losses(losses, OrdinalCodes(symbols, self.spec))
-            if parts:
-                checked(self._parts, of).lower(found, losses, wanted)
-        return found
+            return checked(self._parts, of).distances(found, losses, wanted) if parts else found
 
     def search_radius(
         self, queries: OrdinalCodes, *, radius: int, where: Where | None = None, parts: bool = False

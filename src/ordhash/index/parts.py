@@ -111,18 +111,21 @@ class PartStore:
         of_parts = self._warming.within(queries, max(0, radius - self._margin), bits)
         return [self._nearer(*found) for found in zip(of_items, of_parts, strict=True)]
 
-    def lower(
+    def distances(
         self, whole: npt.NDArray[np.float32], losses: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
-    ) -> None:
-        """Lower asymmetric distances to the codes of items where one of their parts is nearer.
+    ) -> npt.NDArray[np.float32]:
+        """Asymmetric distances of queries to items with their parts.
 
         Args:
-            whole: The distances, (q, r).
+            whole: Those to the codes of the items, (q, r).
             losses: As ``nearest_asymmetric`` takes them.
             rows: Of the items, (r,).
         """
-        parts = self.parts.taken(rows)
-        np.minimum.at(whole.T, parts.owners, sums_of_losses(losses, parts.codes).T + self._margin)
+        different, places = np.unique(rows, return_inverse=True)
+        parts = self.parts.taken(different)
+        of_parts = sums_of_losses(losses, parts.codes)
+        found = parts.nearest(np.full((len(losses), len(different)), np.inf, np.float32), of_parts)
+        return np.asarray(np.minimum(whole, found[:, places]))
 
     def _nearest(
         self, ask: Callable[[Warming, int, Bytes | None], Found], k: int, allowed: Bytes | None

@@ -8,6 +8,7 @@ from ordhash.model.file import MODEL_FILE, Model, load_model, recorded_model, sa
 from ordhash.model.graphs import OPSET
 from ordhash.model.inference import MAX_SIDE, Preprocessing, grouped, open_session
 from ordhash.model.info import ModelInfo
+from ordhash.model.parts import check_sees_all
 from ordhash.model.quantization import quantize
 from ordhash.model.staleness import (
     GENERAL,
@@ -37,6 +38,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Preprocessing",
+    "check_sees_all",
     "grouped",
     "learned_from",
     "load_model",

@@ -14,12 +14,12 @@ import onnxruntime
 
 from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes, PartCodes
 from ordhash.data import Images, ImageSet, as_image_set
-from ordhash.errors import ImageError, InputError
+from ordhash.errors import ImageError
 from ordhash.model.features import FeatureStore, FrozenBackbone
 from ordhash.model.file import Model, load_model
 from ordhash.model.inference import Batch, open_session, run_images, run_in_groups
 from ordhash.model.info import ModelInfo
-from ordhash.model.parts import part_codes
+from ordhash.model.parts import check_sees_all, part_codes
 from ordhash.support import available_cores, progress_bar
 
 __all__ = ["Encoded", "Encoder"]
@@ -94,11 +94,8 @@ class Encoder:
         parts: bool = False,
     ) -> None:
         self._model: Model = load_model(model)
-        if parts and self.info.preprocessing.fit == "crop":
-            raise InputError(
-                f"{model} sees the middle square of a picture alone, and parts need all of it; leave parts out, or "
-                "train with --fit whole"
-            )
+        if parts:
+            check_sees_all(self._model)
         self._features = features
         self._batch_size = batch_size
         self._progress = progress

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes import MOST_PARTS, CodeSpec, OrdinalCodes, PartCodes, symbols_from_scores
+from ordhash.errors import InputError
+from ordhash.model.file import Model
 
-__all__ = ["boxes_of", "differing_parts", "part_codes", "window_side", "windows_of"]
+__all__ = ["boxes_of", "check_sees_all", "differing_parts", "part_codes", "window_side", "windows_of"]
 
 _SIDE = 0.4  # of the shorter side of the map
 _LEAST = 0.02  # of what counts in the whole picture
@@ -26,6 +28,22 @@ _DIFFERING = 1 / 3  # of the segments
 
 Window = tuple[int, int]
 """Its first row and column in the feature map."""
+
+
+def check_sees_all(model: Model) -> None:
+    """Check that a model sees all of a picture, so that a window of its map is known to be a part of the picture.
+
+    Args:
+        model: The model.
+
+    Raises:
+        InputError: It sees the middle square alone.
+    """
+    if model.info.preprocessing.fit == "crop":
+        raise InputError(
+            f"{model.path} sees the middle square of a picture alone, and parts need all of it; leave parts out, or "
+            "train with --fit whole"
+        )
 
 
 def window_side(height: int, width: int) -> int:

@@ -33,7 +33,7 @@ import ordhash
 from ordhash.codes import MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
 from ordhash.data import ClassFolders, ImageSet, ImageSource, manifest_set
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
-from ordhash.model import Encoder, Model, load_model
+from ordhash.model import Encoder, Model, check_sees_all, load_model
 from ordhash.ray.here import only_here
 from ordhash.ray.listing import ImageRows, Listed, list_images
 from ordhash.support import Location, name_of, progress_bar
@@ -83,6 +83,7 @@ def encode_on_ray(
     shard_size: int | None = None,
     classes: ClassFolders = "auto",
     exclude: Sequence[str] = (),
+    parts: bool = False,
     force: bool = False,
     progress: bool = False,
 ) -> EncodeReport:
@@ -101,6 +102,7 @@ def encode_on_ray(
         shard_size: Images of a shard, a multiple of 8; None is that of the folder, or SHARD_SIZE for a new one.
         classes: Which sub-folders of a folder name classes, as [read_folder][ordhash.data.read_folder] takes it.
         exclude: Patterns of files and folders of a folder to leave out, as in a .gitignore.
+        parts: Whether to encode parts of the images too.
         force: Whether to start again in a folder of another encoding.
         progress: Whether to show a bar.
 
@@ -112,8 +114,10 @@ def encode_on_ray(
     if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
     loaded, folder = load_model(model), Location(out)
+    if parts:
+        check_sees_all(loaded)
     listed = list_images(source, classes=classes, exclude=exclude)
-    wanted = _wanted(listed, loaded, shard_size)
+    wanted = _wanted(listed, loaded, shard_size, parts)
     plan, found = _plan(wanted, listed, folder, shard_size, force=force)
     missing = list(range(plan.n_shards)) if found is None else plan.missing(folder)
     if missing:
@@ -126,8 +130,8 @@ def encode_on_ray(
         if lost:
             raise ServerError(f"{len(lost)} of {plan.n_shards} shards are missing in {folder}; run the same again")
     with ThreadPoolExecutor(_READERS if folder.shares_connections else 1) as pool:
-        parts = pool.map(lambda number: read_failures(folder, number, plan), range(plan.n_shards))
-        failures = [failure for part in parts for failure in part]
+        failed = pool.map(lambda number: read_failures(folder, number, plan), range(plan.n_shards))
+        failures = [failure for of_shard in failed for failure in of_shard]
     of_then = plan.n_images if plan.images != wanted.images else None
     written, failures = plan.n_images - len(failures), [*listed.passed_over.failures, *failures]
     return EncodeReport(written, failures, plan.n_shards, len(missing), of_then, listed.passed_over.unread)
@@ -192,7 +196,7 @@ class _ShardEncoder:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.onnx")
             path.write_bytes(job.folder.below(MODEL).read())
-            self._encoder = Encoder(path, batch_size=_BATCH, threads=1)
+            self._encoder = Encoder(path, batch_size=_BATCH, threads=1, parts=job.plan.parts)
 
     def __call__(self, shards: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
         done = []
@@ -215,7 +219,7 @@ class _ShardEncoder:
         write_shard(self._job.folder, number, table, said, worker=f"{socket.gethostname()} {os.getpid()}")
 
 
-def _wanted(listed: Listed, model: Model, shard_size: int | None) -> Plan:
+def _wanted(listed: Listed, model: Model, shard_size: int | None, parts: bool) -> Plan:
     """The plan of this call."""
     return Plan(
         source=listed.name,
@@ -226,6 +230,7 @@ def _wanted(listed: Listed, model: Model, shard_size: int | None) -> Plan:
         arity=model.info.spec.arity,
         model_id=model.id,
         model_path=str(model.path.absolute()),
+        parts=parts,
     )
 
 
@@ -253,6 +258,9 @@ def _plan(
             f"{folder} was begun with shards of {found.shard_size} images, not {shard_size}; leave --shard-size out, "
             "or give --force to start again"
         )
+    if found.parts != wanted.parts:
+        begun = "with" if found.parts else "without"
+        raise InputError(f"{folder} was begun {begun} parts; ask for the same, or give --force to start again")
     if found.images != wanted.images and not (found.missing(folder) and listed.table is not None):
         raise InputError(
             f"{folder} was begun with the {found.n_images} images that {found.source} had then; it now has "

@@ -32,6 +32,8 @@ __all__ = [
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, as shares of its width and height."""
 
+_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,6 +52,8 @@ class Answer:
         agreeing: For every segment, whether its symbol is the query's; None as above.
         unlike: Whether it is unlike anything that the model learned from; None where that is not known: only
             collections keep it.
+        box: The part of it that is so near; None where the whole image is, or parts were not searched. Then it has no
+            likelihood, which is measured for whole images.
     """
 
     key: Any
@@ -60,6 +64,7 @@ class Answer:
     group: int | None = None
     agreeing: tuple[bool, ...] | None = None
     unlike: bool | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +91,10 @@ class Answers:
 
 
 def answers_of(
-    keys: Sequence[Any], distances: npt.NDArray[Any], metadata: Sequence[dict[str, Any]]
+    keys: Sequence[Any],
+    distances: npt.NDArray[Any],
+    metadata: Sequence[dict[str, Any]],
+    boxes: npt.NDArray[np.float64] | None = None,
 ) -> tuple[Answer, ...]:
     """Answers to one query, as an index gives them.
 
@@ -94,22 +102,29 @@ def answers_of(
         keys: k keys, nearest first.
         distances: Their distances, (k,).
         metadata: Their columns.
+        boxes: What of each is so near, (k, 4), as in [SearchResult][ordhash.index.SearchResult]; None for the whole.
 
     >>> answers_of(["cat.jpg"], np.array([2]), [{}])[0].distance
     2
     """
-    return tuple(map(Answer, keys, distances.tolist(), metadata))
+    found = tuple(map(Answer, keys, distances.tolist(), metadata))
+    if boxes is None:
+        return found
+    parts = [None if box == _WHOLE else box for box in map(tuple, boxes.tolist())]
+    return tuple(dataclasses.replace(answer, box=box) for answer, box in zip(found, parts, strict=True))
 
 
 def with_likelihoods(answers: Sequence[Answer], likelihoods: npt.NDArray[np.floating[Any]]) -> tuple[Answer, ...]:
-    """Answers with the likelihood of each.
+    """Answers with the likelihood of each, unless it was found by a part.
 
     Args:
         answers: k answers.
         likelihoods: (k,).
     """
     pairs = zip(answers, likelihoods.tolist(), strict=True)
-    return tuple(dataclasses.replace(answer, likelihood=likelihood) for answer, likelihood in pairs)
+    return tuple(
+        answer if answer.box else dataclasses.replace(answer, likelihood=likelihood) for answer, likelihood in pairs
+    )
 
 
 def with_pictures(

@@ -22,6 +22,7 @@ def search_by_images(
     top_k: int = 10,
     asymmetric: bool = False,
     likely: bool = False,
+    parts: bool = False,
     conditions: Sequence[Condition] = (),
     progress: bool = False,
 ) -> tuple[list[Answers], list[ImageError]]:
@@ -34,6 +35,7 @@ def search_by_images(
         asymmetric: Whether to rank by asymmetric distance.
         likely: Whether to leave out what lies beyond the suggested cut-off of the model, and what has no likelihood
             because it or the query is unlike anything that the model learned from; never the same picture.
+        parts: Whether an image is as near as its nearest part, which its answer then names.
         conditions: Conditions on metadata columns, all of which an answer must meet.
         progress: Whether to show a bar while scans are compiled.
 
@@ -42,7 +44,8 @@ def search_by_images(
 
     Raises:
         InputError: The index is of another model, a condition does not fit its columns, ``likely`` is asked of a model
-            without calibration, or asymmetric distance of an engine.
+            without calibration or together with ``parts``, or asymmetric distance or parts of an engine or an index
+            that has none.
 
     Example::
 
@@ -57,14 +60,18 @@ def search_by_images(
             f"{encoder.path} is not calibrated, since no labelled images were held out of its training; train it again "
             "with labels, or ask for all results"
         )
+    if likely and parts:
+        raise InputError("what is found by a part has no likelihood; leave out --likely or --parts")
     where = rows_that_meet(index, conditions) if isinstance(index, OrdinalIndex) else None
     if asymmetric and not isinstance(index, OrdinalIndex):
         raise InputError("other engines have no asymmetric distance; leave it out, or search the collection here")
+    if parts and not isinstance(index, OrdinalIndex):
+        raise InputError("other engines hold no parts; leave them out, or search the collection here")
     wanted = as_image_set(images)
     encoded = encoder.run(wanted, pixels=target.collection is not None)
     if isinstance(index, OrdinalIndex):
         index.warm_up(len(encoded.rows), progress=progress)
-        every = _nearest(index, encoded, top_k=top_k, asymmetric=asymmetric, where=where)
+        every = _nearest(index, encoded, top_k=top_k, asymmetric=asymmetric, where=where, parts=parts)
     else:
         every = index.nearest(encoded.codes, top_k=top_k, conditions=conditions)
     answers = []
@@ -86,13 +93,16 @@ def search_by_images(
 
 
 def _nearest(
-    index: OrdinalIndex, encoded: Encoded, *, top_k: int, asymmetric: bool, where: Where | None
+    index: OrdinalIndex, encoded: Encoded, *, top_k: int, asymmetric: bool, where: Where | None, parts: bool
 ) -> list[tuple[Answer, ...]]:
     if asymmetric:
-        result = index.search_asymmetric(encoded.scores, top_k=top_k, model_id=encoded.model_id, where=where)
+        result = index.search_asymmetric(
+            encoded.scores, top_k=top_k, model_id=encoded.model_id, where=where, parts=parts
+        )
     else:
-        result = index.search(encoded.codes, top_k=top_k, where=where)
+        result = index.search(encoded.codes, top_k=top_k, where=where, parts=parts)
+    boxes = [None] * len(result.keys) if result.boxes is None else result.boxes
     return [
-        answers_of(keys.tolist(), distances, metadata_at(index, rows))
-        for keys, distances, rows in zip(result.keys, result.distances, result.rows, strict=True)
+        answers_of(keys.tolist(), distances, metadata_at(index, rows), of_query)
+        for keys, distances, rows, of_query in zip(result.keys, result.distances, result.rows, boxes, strict=True)
     ]
