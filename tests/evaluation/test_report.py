@@ -83,15 +83,17 @@ class OthersAsParts:
         self.info, self.spec, self.model_id = encoder.info, encoder.spec, encoder.model_id
         self._encoder = encoder
 
-    def run(self, images):
+    def run(self, images, *, parts=False):
         encoded = self._encoder.run(images)
+        if not parts:
+            return encoded
         n = len(encoded.codes)
         parts = PartCodes(encoded.codes[::-1], np.arange(n), np.tile(np.array([0, 0, 99, 99]), (n, 1)))
         return dataclasses.replace(encoded, parts=parts)
 
 
 def test_parts_count_where_they_are_nearer_by_more_than_the_margin(encoder, protocol):
-    report = evaluate(OthersAsParts(encoder), protocol)
+    report = evaluate(OthersAsParts(encoder), protocol, parts=True)
     query, database = encoder.run(protocol.query), encoder.run(protocol.database)
     relevance, margin = protocol.relevance(), part_margin(encoder.spec)
     ordinal = ordinal_distances(query.codes, database.codes)

@@ -77,8 +77,8 @@ def test_boxes_lie_where_the_windows_are(height, width, data):
 
 
 @pytest.fixture(scope="module")
-def with_parts(tiny_model):
-    return Encoder(tiny_model, threads=2, parts=True)
+def encoder(tiny_model):
+    return Encoder(tiny_model, threads=2)
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def photos(photo_folder):
     return sorted(photo_folder.rglob("*.jpg"))
 
 
-def test_part_codes_are_what_the_head_makes_of_windows(with_parts, tiny_model, photos):
-    found = with_parts.run(photos)
+def test_part_codes_are_what_the_head_makes_of_windows(encoder, tiny_model, photos):
+    found = encoder.run(photos, parts=True)
     model = load_model(tiny_model)
     pixels = np.stack([model.info.preprocessing.read(as_image_set([path]), 0) for path in photos])
     maps = open_session(model.backbone().graph).run(["features"], {"images": pixels})[0]
@@ -106,50 +106,50 @@ def test_part_codes_are_what_the_head_makes_of_windows(with_parts, tiny_model, p
     owners = found.parts.owners.tolist()
     assert len(expected) >= 3
     assert list(zip(owners, found.parts.codes.symbols.tolist(), strict=True)) == expected
-    assert found.parts.codes.model_id == with_parts.model_id
+    assert found.parts.codes.model_id == encoder.model_id
 
 
-def test_parts_change_nothing_else(with_parts, tiny_model, photos):
-    found, plain = with_parts.run(photos), Encoder(tiny_model, threads=2).run(photos)
+def test_parts_change_nothing_else(encoder, tiny_model, photos):
+    found, plain = encoder.run(photos, parts=True), encoder.run(photos)
     np.testing.assert_allclose(found.scores, plain.scores, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found.rows, plain.rows)
     assert plain.parts is None
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 50])
-def test_parts_do_not_depend_on_batches_or_on_images_that_fail(with_parts, tiny_model, photos, bad_files, batch_size):
+def test_parts_do_not_depend_on_batches_or_on_images_that_fail(encoder, tiny_model, photos, bad_files, batch_size):
     mixed = [bad_files["empty"], *photos[:4], bad_files["text"], *photos[4:]]
-    expected = with_parts.run(photos).parts
-    found = Encoder(tiny_model, batch_size=batch_size, threads=1, parts=True).run(mixed)
+    expected = encoder.run(photos, parts=True).parts
+    found = Encoder(tiny_model, batch_size=batch_size, threads=1).run(mixed, parts=True)
     assert found.rows.tolist() == [1, 2, 3, 4, *range(6, 20)]
     np.testing.assert_array_equal(found.parts.owners, expected.owners)
     np.testing.assert_array_equal(found.parts.codes.symbols, expected.codes.symbols)
     np.testing.assert_array_equal(found.parts.boxes, expected.boxes)
 
 
-def test_kept_feature_maps_have_the_same_parts(with_parts, tiny_model, photos, tmp_path):
-    kept = Encoder(tiny_model, features=FeatureStore(tmp_path), threads=2, parts=True)
-    found, expected = kept.run(photos).parts, with_parts.run(photos).parts
+def test_kept_feature_maps_have_the_same_parts(encoder, tiny_model, photos, tmp_path):
+    kept = Encoder(tiny_model, features=FeatureStore(tmp_path), threads=2)
+    found, expected = kept.run(photos, parts=True).parts, encoder.run(photos, parts=True).parts
     # Maps are kept as float16, so a few symbols may differ, and with them which parts there are.
     assert abs(len(found) - len(expected)) <= 2
-    again = kept.run(photos).parts
+    again = kept.run(photos, parts=True).parts
     np.testing.assert_array_equal(again.codes.symbols, found.codes.symbols)
 
 
-def test_no_image_has_no_parts(with_parts, bad_files):
-    assert len(with_parts.run([]).parts) == 0
-    assert len(with_parts.run([bad_files["empty"]]).parts) == 0
+def test_no_image_has_no_parts(encoder, bad_files):
+    assert len(encoder.run([], parts=True).parts) == 0
+    assert len(encoder.run([bad_files["empty"]], parts=True).parts) == 0
 
 
-def test_tables_carry_parts(with_parts, photos, tmp_path):
-    table, _ = with_parts.tabulate(as_image_set(photos))
+def test_tables_carry_parts(encoder, photos, tmp_path):
+    table, _ = encoder.tabulate(as_image_set(photos), parts=True)
     assert isinstance(table, CodeTable)
     write_codes(tmp_path / "codes.parquet", table.codes, table.keys, parts=table.parts)
     read = read_codes(tmp_path / "codes.parquet").parts
     np.testing.assert_array_equal(read.codes.symbols, table.parts.codes.symbols)
 
 
-def test_a_model_of_the_middle_has_no_parts(tiny_model, tmp_path):
+def test_a_model_of_the_middle_has_no_parts(tiny_model, photos, tmp_path):
     import onnx
 
     from ordhash.model.file import write_graph
@@ -157,9 +157,10 @@ def test_a_model_of_the_middle_has_no_parts(tiny_model, tmp_path):
     model = load_model(tiny_model)
     info = dataclasses.replace(model.info, preprocessing=dataclasses.replace(model.info.preprocessing, fit="crop"))
     write_graph(tmp_path / "model.onnx", onnx.load_from_string(model.graph), info)
+    encoder = Encoder(tmp_path / "model.onnx")
     with pytest.raises(InputError, match="middle square"):
-        Encoder(tmp_path / "model.onnx", parts=True)
-    assert Encoder(tmp_path / "model.onnx").info.preprocessing.fit == "crop"
+        encoder.run(photos, parts=True)
+    assert len(encoder.run(photos).codes) == 18
 
 
 def test_part_codes_of_no_picture():

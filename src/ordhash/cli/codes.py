@@ -130,7 +130,7 @@ def index(
 
 def _encode(images: ImageSet, model: Path, *, parts: bool) -> tuple[CodeTable, list[ImageError]]:
     report_unread(images.passed_over.unread)
-    table, failures = Encoder(model, progress=True, parts=parts).tabulate(images)
+    table, failures = Encoder(model, progress=True).tabulate(images, parts=parts)
     failures = [*images.passed_over.failures, *failures]
     if not len(table):
         report_failures(failures)

@@ -85,11 +85,11 @@ def evaluate(
     if out is not None:
         check_output(out, force=force)
     features = None if cache is None else FeatureStore(cache / "features")
-    encoder = Encoder(model, features=features, progress=True, parts=parts)
+    encoder = Encoder(model, features=features, progress=True)
     found = read_source(ctx, source, root)
     refuse_idle(ctx, "root", unless=isinstance(found, Protocol), why=f"on {source}, which is not a protocol")
     protocol, how = (found, "") if isinstance(found, Protocol) else _divided(found, source)
-    report = evaluation.evaluate(encoder, protocol, ties=ties, convention=ap, progress=True)
+    report = evaluation.evaluate(encoder, protocol, parts=parts, ties=ties, convention=ap, progress=True)
     values = {**report.to_json(), "split": how or "as published"}
     if out is not None:
         _write(out, values)

@@ -128,17 +128,19 @@ def evaluate(
     encoder: Encoder,
     protocol: Protocol,
     *,
+    parts: bool = False,
     ties: Ties = "expected",
     convention: Convention = "normal",
     progress: bool = False,
 ) -> Report:
-    """Search every query of a protocol in its database, by both distances; in its parts too if the encoder gives them.
+    """Search every query of a protocol in its database, by both distances.
 
     Images that cannot be read are left out and named in the report.
 
     Args:
         encoder: A model.
         protocol: Queries, database and relevance.
+        parts: Whether an image of the database is as near as its nearest part.
         ties: As in [average_precision][ordhash.evaluation.average_precision].
         convention: As there.
         progress: Whether to show a bar.
@@ -148,22 +150,24 @@ def evaluate(
         DataError: No query or no database image can be used, or a query lost its last relevant image to broken files.
     """
     check_conventions(ties, convention)  # before the work, not after it
-    query, database = encoder.run(protocol.query), encoder.run(protocol.database)
+    query, database = encoder.run(protocol.query), encoder.run(protocol.database, parts=parts)
     if len(query.rows) == 0 or len(database.rows) == 0:
         raise DataError(f"protocol {protocol.name}: no query or no database image can be used; check the files")
     if query.failures or database.failures:
         protocol = dataclasses.replace(
             protocol, query=protocol.query.subset(query.rows), database=protocol.database.subset(database.rows)
         )
-    codes, queries, parts = database.codes, query.codes, database.parts
+    codes, queries, of_parts = database.codes, query.codes, database.parts
 
     def ordinal(rows: slice) -> npt.NDArray[Any]:
         whole = ordinal_distances(queries[rows], codes)
-        return whole if parts is None else parts.nearest(whole, ordinal_distances(queries[rows], parts.codes))
+        return whole if of_parts is None else of_parts.nearest(whole, ordinal_distances(queries[rows], of_parts.codes))
 
     def asymmetric(rows: slice) -> npt.NDArray[Any]:
         whole = asymmetric_distances(query.scores[rows], codes)
-        return whole if parts is None else parts.nearest(whole, asymmetric_distances(query.scores[rows], parts.codes))
+        if of_parts is None:
+            return whole
+        return of_parts.nearest(whole, asymmetric_distances(query.scores[rows], of_parts.codes))
 
     return Report(
         protocol=protocol.name,
@@ -195,7 +199,7 @@ def evaluate(
         ties=ties,
         convention=convention,
         note=protocol.note,
-        parts=None if parts is None else len(parts) / len(codes),
+        parts=None if of_parts is None else len(of_parts) / len(codes),
     )
 
 

@@ -71,11 +71,9 @@ class Encoder:
         batch_size: Images a run of the network; small batches stay in the processor's cache.
         threads: Threads of the network; None takes every core.
         progress: Whether to show bars on stderr.
-        parts: Whether to give codes of parts of images too.
 
     Raises:
         ModelFileError: The file is not a model of this package.
-        InputError: Parts of a model that sees only the middle of a picture.
 
     Example::
 
@@ -91,26 +89,29 @@ class Encoder:
         batch_size: int = 8,
         threads: int | None = None,
         progress: bool = False,
-        parts: bool = False,
     ) -> None:
         self._model: Model = load_model(model)
-        if parts:
-            check_sees_all(self._model)
         self._features = features
         self._batch_size = batch_size
         self._progress = progress
-        self._parts = parts
         self._threads = threads or available_cores()
-        if features is not None:
-            self._graph = self._model.head(half=True)
-        else:
-            self._graph = self._model.with_features() if parts else self._model.graph
+        self._graph = self._model.graph if features is None else self._model.head(half=True)
         self._session = open_session(self._graph, threads=self._threads)
 
     @functools.cached_property
     def _one_thread(self) -> onnxruntime.InferenceSession:
         """For many batches at once, each on one thread."""
         return self._session if self._threads == 1 else open_session(self._graph, threads=1)
+
+    @functools.cached_property
+    def _with_features(self) -> onnxruntime.InferenceSession:
+        """Gives the feature maps too, whose windows are parts; for many batches at once."""
+        return open_session(self._model.with_features(), threads=1)
+
+    @functools.cached_property
+    def _head(self) -> onnxruntime.InferenceSession:
+        """The head alone, for these windows."""
+        return open_session(self._model.head(half=self._features is not None), threads=1)
 
     @property
     def info(self) -> ModelInfo:
@@ -145,18 +146,23 @@ class Encoder:
         size = self.info.preprocessing.size
         return f"Encoder({self.path}: {self.spec.code_bits} bits, {self.info.backbone} at {size} px)"
 
-    def run(self, images: Images, *, pixels: bool = False) -> Encoded:
+    def run(self, images: Images, *, pixels: bool = False, parts: bool = False) -> Encoded:
         """Scores and attention of every usable image; the others are reported, not raised.
 
         Args:
             images: An ImageSet, a list of paths, file contents or open pictures, or uint8 (n, h, w, 3).
             pixels: Whether to keep what the network saw.
+            parts: Whether to encode parts of the images too.
+
+        Raises:
+            InputError: Parts are asked of a model that sees the middle of a picture alone.
         """
-        batches = list(self.stream(as_image_set(images), pixels=pixels))
+        batches = list(self.stream(as_image_set(images), pixels=pixels, parts=parts))
         if not batches:
-            batches = [self._encoded(Batch(np.zeros(0, np.intp), [[] for _ in self._outputs], [], 0, []))]
+            nothing = Batch(np.zeros(0, np.intp), [[] for _ in self._outputs(parts)], [], 0, [])
+            batches = [self._encoded(nothing, [], parts=parts)]
         unlike = [batch.unlike for batch in batches if batch.unlike is not None]
-        parts = [batch.parts for batch in batches if batch.parts is not None]
+        of_parts = [batch.parts for batch in batches if batch.parts is not None]
         return Encoded(
             np.concatenate([batch.rows for batch in batches]),
             np.concatenate([batch.scores for batch in batches]),
@@ -165,49 +171,47 @@ class Encoder:
             self.model_id,
             [seen for batch in batches for seen in batch.pixels or []] if pixels else None,
             np.concatenate(unlike) if unlike else None,
-            PartCodes.joined(parts, [len(batch.rows) for batch in batches]) if parts else None,
+            PartCodes.joined(of_parts, [len(batch.rows) for batch in batches]) if of_parts else None,
         )
 
-    def stream(self, images: ImageSet, *, pixels: bool = False) -> Iterator[Encoded]:
+    def stream(self, images: ImageSet, *, pixels: bool = False, parts: bool = False) -> Iterator[Encoded]:
         """The same in batches, in order, for sets that do not fit in memory.
 
         Args:
             images: The images; ``rows`` of all batches count in them.
             pixels: As ``run`` takes it.
-        """
-        for batch in self._batches(images):
-            yield self._encoded(batch, self._pixels_of(batch, images) if pixels else None)
+            parts: As ``run`` takes it.
 
-    def _encoded(self, batch: Batch, pixels: list[npt.NDArray[np.uint8]] | None = None) -> Encoded:
+        Raises:
+            InputError: As ``run``.
+        """
+        if parts:
+            check_sees_all(self._model)
+        for batch in self._batches(images, parts=parts):
+            yield self._encoded(batch, self._pixels_of(batch, images) if pixels else None, parts=parts)
+
+    def _encoded(self, batch: Batch, pixels: list[npt.NDArray[np.uint8]] | None, *, parts: bool) -> Encoded:
         """A batch as what it means."""
-        found = dict(zip(self._outputs, batch.outputs, strict=True))
-        scores = self._shaped(found["scores"])
-        gauge, parts = self.info.familiarity, None
-        if self._parts:
-            parts = part_codes(scores, found["features"], found["attention"], self._scores_of_maps, self.model_id)
+        found = dict(zip(self._outputs(parts), batch.outputs, strict=True))
+        scores, attention, gauge = self._shaped(found["scores"]), found["attention"], self.info.familiarity
         return Encoded(
             batch.rows,
             scores,
-            found["attention"],
+            attention,
             batch.failures,
             self.model_id,
             pixels,
             None if gauge is None else gauge.unlike(np.array(found["familiarity"], np.float32)),
-            parts,
+            part_codes(scores, found["features"], attention, self._scores_of, self.model_id) if parts else None,
         )
 
-    @property
-    def _outputs(self) -> list[str]:
-        return [*self._model.outputs, *(["features"] if self._parts else [])]
+    def _outputs(self, parts: bool) -> list[str]:
+        return [*self._model.outputs, *(["features"] if parts else [])]
 
     def _shaped(self, scores: Sequence[npt.NDArray[Any]]) -> Scores:
         return np.array(scores, np.float32).reshape(-1, self.spec.n_segments, self.spec.arity)
 
-    @functools.cached_property
-    def _head(self) -> onnxruntime.InferenceSession:
-        return open_session(self._model.head(half=self._features is not None), threads=1)
-
-    def _scores_of_maps(self, maps: Sequence[npt.NDArray[Any]]) -> Scores:
+    def _scores_of(self, maps: Sequence[npt.NDArray[Any]]) -> Scores:
         return self._shaped(run_in_groups(self._head, ["scores"], "features", maps)[0])
 
     def _pixels_of(self, batch: Batch, images: ImageSet) -> list[npt.NDArray[np.uint8]]:
@@ -216,31 +220,33 @@ class Encoder:
             return batch.pixels
         return [self.info.preprocessing.read(images, row) for row in batch.rows.tolist()]
 
-    def _batches(self, images: ImageSet) -> Iterator[Batch]:
+    def _batches(self, images: ImageSet, *, parts: bool) -> Iterator[Batch]:
         if self._features is not None:
-            yield from self._batches_of_features(images, self._features)
+            yield from self._batches_of_features(images, self._features, parts=parts)
             return
         # One batch takes all threads, so that a query waits shortly; many batches take one each.
-        many = len(images) > self._batch_size
-        session, workers = (self._one_thread, self._threads) if many else (self._session, 1)
-        preprocessing, batch_size, outputs = self.info.preprocessing, self._batch_size, self._outputs
+        if parts:
+            session, workers = self._with_features, self._threads
+        elif len(images) > self._batch_size:
+            session, workers = self._one_thread, self._threads
+        else:
+            session, workers = self._session, 1
+        preprocessing, batch_size, outputs = self.info.preprocessing, self._batch_size, self._outputs(parts)
         with progress_bar("Encoding", len(images), show=self._progress) as advance:
             for batch in run_images(session, outputs, images, preprocessing, batch_size=batch_size, workers=workers):
                 yield batch
                 advance(batch.size)
 
-    def _batches_of_features(self, images: ImageSet, store: FeatureStore) -> Iterator[Batch]:
+    def _batches_of_features(self, images: ImageSet, store: FeatureStore, *, parts: bool) -> Iterator[Batch]:
         maps = store.maps(images, self._model.backbone(), progress=self._progress, batch_size=self._batch_size)
         if maps.failures:
-            yield Batch(maps.rows[:0], [[] for _ in self._outputs], maps.failures, len(maps.failures))
+            yield Batch(maps.rows[:0], [[] for _ in self._outputs(parts)], maps.failures, len(maps.failures))
         with progress_bar("Encoding features", len(maps), show=self._progress) as advance:
             for start in range(0, len(maps), _MAPS_AT_ONCE):
                 picked = np.arange(start, min(start + _MAPS_AT_ONCE, len(maps)))
                 stored = maps.stored(picked)
                 values = run_in_groups(self._session, self._model.outputs, "features", stored)
-                if self._parts:
-                    values.append(stored)
-                yield Batch(maps.rows[picked], values, [], len(picked))
+                yield Batch(maps.rows[picked], [*values, stored] if parts else values, [], len(picked))
                 advance(len(picked))
 
     def scores(self, images: Images) -> Scores:
@@ -267,20 +273,23 @@ class Encoder:
         """
         return self._all(images).attention
 
-    def tabulate(self, images: ImageSet, *, model_path: str | None = None) -> tuple[CodeTable, list[ImageError]]:
+    def tabulate(
+        self, images: ImageSet, *, parts: bool = False, model_path: str | None = None
+    ) -> tuple[CodeTable, list[ImageError]]:
         """Codes of every usable image with its key and metadata, as `ordhash encode` writes them; why others have none.
 
         Labels become one more column, ``labels``, separated by ``;``.
 
         Args:
             images: The images.
+            parts: As ``run`` takes it.
             model_path: Where the table says that the model is; None for where it is.
 
         Raises:
-            InputError: A key is not valid Unicode, or the metadata have a column that the package uses itself.
+            InputError: As ``run``, a key is not valid Unicode, or the metadata have a column that the package uses.
         """
         metadata = images.metadata_with_labels()  # before the work, since it meets what could not be written after it
-        encoded = self.run(images)
+        encoded = self.run(images, parts=parts)
         kept = None if metadata is None else metadata.take(encoded.rows)
         path = model_path or str(self.path.absolute())
         table = CodeTable(encoded.codes, images.keys[encoded.rows], kept, path, encoded.parts)

@@ -196,7 +196,7 @@ class _ShardEncoder:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.onnx")
             path.write_bytes(job.folder.below(MODEL).read())
-            self._encoder = Encoder(path, batch_size=_BATCH, threads=1, parts=job.plan.parts)
+            self._encoder = Encoder(path, batch_size=_BATCH, threads=1)
 
     def __call__(self, shards: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
         done = []
@@ -210,7 +210,7 @@ class _ShardEncoder:
     def _encode(self, number: int) -> None:
         plan = self._job.plan
         images, names = self._job.images_of(number)
-        table, failures = self._encoder.tabulate(images, model_path=plan.model_path)
+        table, failures = self._encoder.tabulate(images, parts=plan.parts, model_path=plan.model_path)
         known = {images.name(row): name for row, name in enumerate(names)}
         said = []
         for failure in failures:
