@@ -3,7 +3,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes import MOST_PARTS, CodeSpec, CodeTable, OrdinalCodes, PartCodes, part_margin, read_codes, write_codes
+from ordhash.codes import (
+    MOST_PARTS,
+    CodeSpec,
+    CodeTable,
+    OrdinalCodes,
+    PartCodes,
+    asymmetric_distances,
+    part_margin,
+    part_margins,
+    read_codes,
+    symbol_losses,
+    write_codes,
+)
 from ordhash.errors import DataError, InputError
 
 SPEC = CodeSpec(12, 4)
@@ -91,9 +103,15 @@ def test_other_bytes_are_refused():
 
 
 @pytest.mark.parametrize(("code_bits", "arity"), [(12, 4), (48, 4), (64, 4), (48, 2), (12, 16)])
-def test_the_margin_is_an_eighth_of_the_segments(code_bits, arity):
+def test_the_margin_is_a_sixth_of_the_mean_distance(code_bits, arity):
     spec = CodeSpec(code_bits, arity)
-    assert abs(part_margin(spec) - spec.n_segments / 8) <= 0.5 or part_margin(spec) == 1
+    mean = spec.n_segments * (arity - 1) / arity
+    assert part_margin(spec) == 1 or abs(part_margin(spec) - mean / 6) <= 0.5
+    scores = np.random.default_rng(0).normal(size=(3, spec.n_segments, arity)).astype(np.float32)
+    everything = np.stack(np.meshgrid(*[np.arange(arity)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    two = asymmetric_distances(scores[:, :2], OrdinalCodes.from_symbols(everything, arity=arity))
+    margins = part_margins(symbol_losses(scores[:, :2], CodeSpec.of_segments(2, arity)))
+    np.testing.assert_allclose(margins, two.mean(axis=1) / 6, rtol=1e-5)
 
 
 def test_parts_of_other_items_or_codes_are_refused():

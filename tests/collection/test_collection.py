@@ -29,7 +29,7 @@ from ordhash.search import Target, search_by_images
 def contents(collection):
     """What the catalogue says, but for the times of the files."""
     with Catalogue(collection.path / "catalogue.sqlite") as catalogue:
-        return [(entry.key, entry.content, entry.code, entry.fingerprint) for entry in catalogue.entries()]
+        return [(entry.key, entry.content, entry.code, entry.fingerprint, entry.parts) for entry in catalogue.entries()]
 
 
 def counts(report):
@@ -232,6 +232,26 @@ def test_codes_of_a_collection_as_a_file(collection, photo_folder, encoder, tmp_
 
 
 @pytest.mark.slow  # encodes large pictures
+def test_parts_of_photographs_are_kept(collection, photo_folder, encoder, tmp_path):
+    collection.sync(photo_folder, encoder)
+    paths = sorted(photo_folder.rglob("*.jpg"))
+    wanted = encoder.run(paths, parts=True).parts
+    assert len(wanted) > 0
+
+    def check():
+        collection.export(tmp_path / "codes.parquet")
+        for parts in (collection.index().parts, read_codes(tmp_path / "codes.parquet").parts):
+            np.testing.assert_array_equal(parts.owners, wanted.owners)
+            np.testing.assert_array_equal(parts.codes.symbols, wanted.codes.symbols)
+            np.testing.assert_array_equal(parts.boxes, wanted.boxes)
+
+    check()
+    for path in paths:  # moved: their parts are taken over, not encoded again
+        path.rename(path.with_name(f"moved_{path.name}"))
+    assert counts(collection.sync(photo_folder, encoder)) == (0, 18, 0, 0, 0)
+    check()
+
+
 def test_near_duplicates_are_told_apart_from_what_looks_alike(collection, photo_folder, encoder):
     coffee = Image.fromarray(skimage.data.coffee())
     coffee.save(photo_folder / "coffee.png")

@@ -1,4 +1,44 @@
+import dataclasses
+
+import pytest
+from parting import BOX, part_like_the_first
+
+from ordhash.codes import part_margin
+from ordhash.errors import InputError
+from ordhash.search import Target
 from ordhash.search.by_photograph import search_by_photograph
+
+
+@pytest.fixture
+def parted(judging):
+    """The collection, where the last photograph has a part like the first; and their entries."""
+    judging.collection.close()
+    keys = part_like_the_first(judging.collection.path)
+    entries = judging.collection.entries([keys[0], keys[-1]])
+    return Target(judging.encoder, judging.collection.index(), judging.collection), entries
+
+
+def test_a_part_is_found_and_its_place_is_said(parted):
+    target, entries = parted
+    plain = search_by_photograph(entries[0], target, top_k=19)
+    found = search_by_photograph(entries[0], target, top_k=19, parts=True)
+    assert all(answer.box is None for answer in plain.found)
+    last = next(answer for answer in found.found if answer.key == entries[-1].key)
+    assert last.distance == part_margin(target.encoder.spec)
+    assert last.box == pytest.approx(BOX)
+    assert last.likelihood is None  # it is measured for whole photographs
+    assert last.agreeing is not None
+    assert all(last.agreeing)  # the symbols of the part, not those of the whole
+    own = next(answer for answer in found.found if answer.key == entries[0].key)
+    assert (own.distance, own.box) == (0, None)
+
+
+def test_a_target_without_parts_says_so(judging):
+    entry = judging.collection.entries(["apple/apple_0.jpg"])[0]
+    codes = judging.index.codes
+    without = dataclasses.replace(judging, index=type(judging.index)(codes, judging.index.keys, judging.index.metadata))
+    with pytest.raises(InputError, match="keeps no parts"):
+        search_by_photograph(entry, without, parts=True)
 
 
 def test_a_photograph_that_is_unlike_anything_learned_gives_no_likelihood(judging):

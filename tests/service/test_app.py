@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from parting import BOX, part_like_the_first
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="needs ordhash[serve]")
@@ -17,6 +18,7 @@ pytest.importorskip("fastapi", reason="needs ordhash[serve]")
 from fastapi.testclient import TestClient
 
 from ordhash import Encoder
+from ordhash.codes import CodeSpec, part_margin
 from ordhash.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
 from ordhash.search import Example, Target, search_by_examples
@@ -190,6 +192,25 @@ def test_ordinal_distance_needs_no_network(client, library):
         assert 24 - sum(one["agreeing"]) == one["distance"]
     assert answer["attention"] == []
     assert answer["encode_milliseconds"] == 0
+
+
+def test_a_search_by_parts_says_where(photo_folder, photo_collection):
+    keys = part_like_the_first(photo_collection)
+    with TestClient(create_app(Library(photo_collection)), base_url=ADDRESS) as client:
+        assert good(client.get("/v1/status"))["parts"]
+        for distance in ("ordinal", "asymmetric"):
+            wanted = {"examples": [{"key": keys[0]}], "distance": distance, "top_k": 18}
+            plain = good(client.post("/v1/search", json=wanted))["results"]
+            assert all(result["box"] is None for result in plain)
+            found = {r["key"]: r for r in good(client.post("/v1/search", json={**wanted, "parts": True}))["results"]}
+            part = found[keys[-1]]
+            assert part["box"] == pytest.approx(dict(zip(("left", "top", "right", "bottom"), BOX, strict=True)))
+            assert part["distance"] == part_margin(CodeSpec(48, 4)) or distance == "asymmetric"
+            assert part["likelihood"] is None
+            assert (found[keys[0]]["box"], found[keys[0]]["distance"]) == (None, pytest.approx(0, abs=1e-6))
+        content = (photo_folder / keys[0]).read_bytes()
+        sent = client.post("/v1/search/image", params={"parts": True, "top_k": 18}, content=content)
+        assert {r["key"]: r["box"] for r in good(sent)["results"]}[keys[-1]] == part["box"]
 
 
 def test_what_is_unlike_anything_learned_has_no_likelihood(photo_folder, judging_model, dark_photo, tmp_path):
@@ -602,7 +623,7 @@ def test_too_many_requests_are_refused_and_the_others_answered(library, monkeypa
 
 def test_a_request_that_takes_too_long_is_given_up(library, monkeypatch):
     go_on = threading.Event()
-    monkeypatch.setattr(library, "search", lambda *_: go_on.wait(60))
+    monkeypatch.setattr(library, "search", lambda *_, **__: go_on.wait(60))
     with TestClient(create_app(library, ServiceSettings(seconds=0.2)), base_url=ADDRESS) as client:
         answer = client.post("/v1/search", json={"examples": [{"key": "apple/apple_3.jpg"}]})
         assert "too long" in problem(answer, 503)

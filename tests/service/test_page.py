@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from parting import part_like_the_first
 from PIL import Image
 
 from ordhash.collection import Collection
@@ -382,6 +383,33 @@ def test_the_cut_off_hides_what_is_less_likely(visit, service):
     assert _results(page) == 0
     page.get_by_role("button", name="Show all").click()
     assert _results(page) == 100
+
+
+def test_parts_of_photographs_are_outlined(visit, tmp_path, calibrated_model):
+    path = _collection(_folder(tmp_path / "photos", 12), calibrated_model)
+    first, *_, last = part_like_the_first(path)
+    with _serving(path) as address:
+        page = _open(visit, address)
+        page.locator(f".cell .photo:has(img[alt='{Path(first).name}'])").click()
+        _results(page)
+        card = page.locator(f".card:has(img[alt='{Path(last).name}'])")
+        expect(card.locator(".outline")).to_have_count(0)
+        page.get_by_label("Look at parts of photographs").check()
+        expect(card.locator(".outline")).to_have_count(1)
+        assert "a part: " in card.inner_text()
+        picture, outline = card.locator("img").bounding_box(), card.locator(".outline").bounding_box()
+        # The photograph is 72 x 60, and the card shows its middle square: 0.2 to 1 of its height are seen whole.
+        assert outline["y"] - picture["y"] == pytest.approx(0.2 * picture["height"], abs=2)
+        assert outline["x"] == pytest.approx(picture["x"], abs=1)
+        assert outline["width"] == pytest.approx((0.4 * 72 - 6) / 60 * picture["width"], abs=2)
+        card.get_by_text("Why?").click()
+        detail = page.locator("#detail")
+        expect(detail.locator("#detail-result .outline")).to_be_visible()
+        expect(detail.locator("#detail-alike")).to_contain_text("part")
+        expect(detail.locator("#detail-agreeing")).to_contain_text("24 of 24")
+        detail.get_by_label("Close").click()
+        page.get_by_label("Look at parts of photographs").uncheck()
+        expect(card.locator(".outline")).to_have_count(0)
 
 
 def test_what_is_unlike_anything_learned_says_so(visit, judging):

@@ -14,7 +14,7 @@ from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.spec import CodeSpec
 from ordhash.errors import InputError
 
-__all__ = ["BOX_BYTES", "MOST_PARTS", "PartCodes", "check_parts", "part_margin"]
+__all__ = ["BOX_BYTES", "MOST_PARTS", "PartCodes", "check_parts", "part_margin", "part_margins"]
 
 MOST_PARTS = 8
 """Parts of an image at most."""
@@ -23,21 +23,37 @@ BOX_BYTES = 4
 """Bytes that say where a part is."""
 
 
-_MARGIN = 1 / 8  # of the segments
+_MARGIN = 1 / 6  # of the mean distance to all codes
 
 
 def part_margin(spec: CodeSpec) -> int:
-    """What is added to the distance of a part, in segments: a part has to be nearer than the whole by more than this.
+    """What is added to the ordinal distance of a part: it must be nearer than the whole by more than this.
 
-    The nearest of several codes is near by chance more often than one is.
+    The nearest of several codes is near by chance more often than one is. It is a sixth of the mean distance of a code
+    to all others, at least 1.
 
     Args:
         spec: Shape of the codes.
 
-    >>> part_margin(CodeSpec(48, 4)), part_margin(CodeSpec(12, 4))
-    (3, 1)
+    >>> part_margin(CodeSpec(48, 4)), part_margin(CodeSpec(48, 2)), part_margin(CodeSpec(12, 4))
+    (3, 4, 1)
     """
-    return max(1, round(_MARGIN * spec.n_segments))
+    return max(1, round(_MARGIN * spec.n_segments * (1 - 1 / spec.arity)))
+
+
+def part_margins(losses: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """The same for asymmetric distances of each query: a sixth of its mean distance to all codes.
+
+    Args:
+        losses: From [symbol_losses][ordhash.codes.symbol_losses], (q, n_segments, arity).
+
+    Returns:
+        float32 (q,).
+
+    >>> part_margins(np.array([[[0.0, 0.6], [0.9, 0.0]]])).round(3)
+    array([0.125], dtype=float32)
+    """
+    return np.asarray(_MARGIN * losses.mean(axis=2, dtype=np.float64).sum(axis=1), dtype=np.float32)
 
 
 def check_parts(m: int, owners: npt.NDArray[Any], boxes: npt.NDArray[Any]) -> None:
@@ -137,25 +153,26 @@ class PartCodes:
         boxes = np.concatenate([parts.boxes for parts in several])
         return cls(OrdinalCodes(symbols, first.spec, first.model_id), owners, boxes)
 
-    def nearest(self, whole: npt.NDArray[Any], of_parts: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Distances of queries to images with their parts: a part counts as ``part_margin`` farther than its code.
+    def nearest(self, whole: npt.NDArray[Any], of_parts: npt.NDArray[Any], margins: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Distances of queries to images with their parts.
 
         Args:
-            whole: To the codes of the n images, ordinal or asymmetric on the scale of probabilities, (q, n).
+            whole: To the codes of the n images, (q, n).
             of_parts: To the codes of the parts, (q, m).
+            margins: From ``part_margin`` or, for each query, from ``part_margins``.
 
         Returns:
             Of the dtype of ``whole``, (q, n).
 
         >>> parts = PartCodes(OrdinalCodes.from_symbols([[0] * 8], arity=4), [1], [[0, 0, 99, 99]])
-        >>> parts.nearest(np.array([[5, 5]]), np.array([[2]])).tolist()
+        >>> parts.nearest(np.array([[5, 5]]), np.array([[2]]), part_margin(parts.codes.spec)).tolist()
         [[5, 3]]
         """
-        found, margin = whole.copy(), whole.dtype.type(part_margin(self.codes.spec))
+        found, more = whole.copy(), np.reshape(margins, (-1, 1)).astype(whole.dtype)
         places = np.arange(len(self)) - np.searchsorted(self.owners, self.owners)  # among the parts of an image
         for place in range(MOST_PARTS):
             here = places == place
-            found[:, self.owners[here]] = np.minimum(found[:, self.owners[here]], of_parts[:, here] + margin)
+            found[:, self.owners[here]] = np.minimum(found[:, self.owners[here]], of_parts[:, here] + more)
         return found
 
     def packed(self, n: int) -> list[bytes]:

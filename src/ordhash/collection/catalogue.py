@@ -159,11 +159,6 @@ class Catalogue:
         """How many images could not be used."""
         return self._total(self._failures).count
 
-    def known(self, content: bytes) -> tuple[bytes, bytes | None, int | None] | None:
-        """Code and fingerprint of an image with this content, and whether it is unlike, if there is one."""
-        entry = self.with_content(content)
-        return None if entry is None else (entry.code, entry.fingerprint, entry.unlike)
-
     def with_content(self, content: bytes) -> Entry | None:
         """The first image with this content whose row is right; None where there is none."""
         with self.snapshot():

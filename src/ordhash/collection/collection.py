@@ -307,7 +307,7 @@ class Collection:
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; returns their number."""
         table = self.codes()
-        write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path)
+        write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts)
         return len(table)
 
     def codes(self) -> CodeTable:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ordhash.codes import CodeTable, OrdinalCodes
+from ordhash.codes import CodeTable, OrdinalCodes, PartCodes
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.rows import Entry
-from ordhash.errors import DataError
+from ordhash.errors import DataError, InputError
 from ordhash.index import OrdinalIndex
 
 __all__ = ["everything_in", "index_damages", "index_path", "kept_index"]
@@ -59,7 +59,7 @@ def kept_index(folder: Path, catalogue: Catalogue, entries: list[Entry] | None =
     metadata = table.metadata
     if metadata is not None:  # a collection always has some
         metadata = metadata.replace_schema_metadata({_STATE: path.stem})
-    index = OrdinalIndex(table.codes, table.keys, metadata, model_path=table.model_path)
+    index = OrdinalIndex(table.codes, table.keys, metadata, model_path=table.model_path, parts=table.parts)
     with suppress(OSError):  # a full disk or a read-only folder: searching works all the same
         index.save(path)
         if path == index_path(folder, catalogue):  # else another process knows better which one to keep
@@ -86,7 +86,7 @@ def index_damages(folder: Path, catalogue: Catalogue) -> list[str]:
         except DataError as error:
             return [f"{error}; the next search rebuilds it"]
     same = np.array_equal(index.codes.symbols, held.codes.symbols) and index.keys.tolist() == held.keys.tolist()
-    if same and index.metadata == held.metadata:
+    if same and index.metadata == held.metadata and _same_parts(index.parts, held.parts):
         return []
     return [f"{path} differs from the catalogue; delete it, and the next search rebuilds it"]
 
@@ -120,4 +120,18 @@ def everything_in(catalogue: Catalogue, entries: list[Entry] | None = None) -> C
         }
     )
     codes = OrdinalCodes.from_packed(packed, facts.spec, model_id=facts.model_id)
-    return CodeTable(codes, keys, metadata, facts.model_path)
+    of_images = [entry.parts for entry in entries if entry.parts is not None]
+    parts = None
+    if len(of_images) == len(entries):
+        try:
+            parts = PartCodes.from_packed(of_images, facts.spec, model_id=facts.model_id)
+        except InputError as error:
+            raise DataError(f"parts in {catalogue.path} are damaged ({error}); sync again") from None
+    return CodeTable(codes, keys, metadata, facts.model_path, parts)
+
+
+def _same_parts(one: PartCodes | None, other: PartCodes | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    pairs = ((one.codes.symbols, other.codes.symbols), (one.owners, other.owners), (one.boxes, other.boxes))
+    return all(np.array_equal(*pair) for pair in pairs)

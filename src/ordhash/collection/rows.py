@@ -37,6 +37,8 @@ class Entry:
         code: Its packed code.
         fingerprint: Its perceptual hash; None for a picture of one colour.
         unlike: 1 if it is unlike anything that the model learned from, else 0; None where the model cannot tell.
+        parts: Codes and boxes of its parts, as [PartCodes][ordhash.codes.PartCodes] packs them; None where the model
+            cannot tell, since it sees the middle of a picture alone.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Entry:
     code: bytes
     fingerprint: bytes | None
     unlike: int | None = None
+    parts: bytes | None = None
 
     @property
     def is_unlike(self) -> bool | None:

@@ -8,14 +8,14 @@ from ordhash.errors import DataError
 
 __all__ = ["FORMAT", "SCHEMA", "check_format"]
 
-FORMAT = 4
+FORMAT = 5
 
 # In the order of creation. The schema of a catalogue must be this one to the letter.
 SCHEMA = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE images (
     key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL,
-    content BLOB NOT NULL, code BLOB NOT NULL, fingerprint BLOB, unlike INTEGER, digest BLOB NOT NULL
+    content BLOB NOT NULL, code BLOB NOT NULL, fingerprint BLOB, unlike INTEGER, parts BLOB, digest BLOB NOT NULL
 ) WITHOUT ROWID""",
     "CREATE INDEX images_by_content ON images (content)",
     """CREATE TABLE failures (

@@ -7,6 +7,7 @@ digest of another. Every chunk is one transaction: however a sync ends, the next
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -222,7 +223,7 @@ def take_files(
     """
     failures: list[Failure] = []
     contents: dict[bytes, bytes] = {}  # digest -> file, of what has to be encoded
-    found: dict[bytes, tuple[bytes, bytes | None, int | None] | None] = {}  # digest -> code, fingerprint, unlike
+    found: dict[bytes, Entry | None] = {}  # digest -> an image with that content
     read: list[tuple[PhotoFile, bytes]] = []
     for file in chunk:
         if file.problem is not None:
@@ -241,7 +242,7 @@ def take_files(
             continue
         read.append((file, digest))
         if digest not in found:
-            found[digest] = catalogue.known(digest)
+            found[digest] = catalogue.with_content(digest)
             if found[digest] is None:
                 contents[digest] = data
     names = {digest: file for file, digest in reversed(read)}  # the first file of each content
@@ -250,12 +251,18 @@ def take_files(
         digests = list(contents)
         images = ImageSet(list(contents.values()), np.array([names[digest].key for digest in digests]))
         errors: list[ImageError] = []
-        for batch in encoder.stream(images, pixels=True):
+        for batch in encoder.stream(images, pixels=True, parts=encoder.info.sees_all):
             errors += batch.failures
             codes = batch.codes.packed()
+            parts = None if batch.parts is None else batch.parts.packed(len(codes))
             for place, (row, picture) in enumerate(zip(batch.rows.tolist(), batch.pixels or [], strict=True)):
-                strange = None if batch.unlike is None else int(batch.unlike[place])
-                found[digests[row]] = codes[place].tobytes(), fingerprint(picture), strange
+                digest = digests[row]
+                file = names[digest]
+                found[digest] = Entry(
+                    file.key, file.size, file.modified, digest, codes[place].tobytes(), fingerprint(picture),
+                    None if batch.unlike is None else int(batch.unlike[place]),
+                    None if parts is None else parts[place],
+                )  # fmt: skip
         unusable = [digest for digest in digests if found[digest] is None]
         reasons = {digest: error.reason for digest, error in zip(unusable, errors, strict=True)}
     entries = []
@@ -265,7 +272,7 @@ def take_files(
             failures.append(Failure(file.key, file.size, file.modified, reasons[digest]))
             report.failures.append(ImageError(str(file.path), reasons[digest]))
             continue
-        entries.append(Entry(file.key, file.size, file.modified, digest, *what))
+        entries.append(dataclasses.replace(what, key=file.key, size=file.size, modified=file.modified))
         before = known.get(file.key)
         if digest in contents and names[digest] is file:
             report.encoded += 1

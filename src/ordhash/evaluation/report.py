@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import ordhash
-from ordhash.codes import asymmetric_distances, ordinal_distances
+from ordhash.codes import asymmetric_distances, ordinal_distances, part_margin, part_margins, symbol_losses
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError
 from ordhash.evaluation import metrics
@@ -161,13 +161,16 @@ def evaluate(
 
     def ordinal(rows: slice) -> npt.NDArray[Any]:
         whole = ordinal_distances(queries[rows], codes)
-        return whole if of_parts is None else of_parts.nearest(whole, ordinal_distances(queries[rows], of_parts.codes))
-
-    def asymmetric(rows: slice) -> npt.NDArray[Any]:
-        whole = asymmetric_distances(query.scores[rows], codes)
         if of_parts is None:
             return whole
-        return of_parts.nearest(whole, asymmetric_distances(query.scores[rows], of_parts.codes))
+        return of_parts.nearest(whole, ordinal_distances(queries[rows], of_parts.codes), part_margin(codes.spec))
+
+    def asymmetric(rows: slice) -> npt.NDArray[Any]:
+        whole, scores = asymmetric_distances(query.scores[rows], codes), query.scores[rows]
+        if of_parts is None:
+            return whole
+        margins = part_margins(symbol_losses(scores, codes.spec))
+        return of_parts.nearest(whole, asymmetric_distances(scores, of_parts.codes), margins)
 
     return Report(
         protocol=protocol.name,

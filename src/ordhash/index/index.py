@@ -205,7 +205,7 @@ class OrdinalIndex:
         k = integer_at_least(top_k, 0, "top_k")
         with self._lock.looking():
             allowed, n = self._allowed(where)
-            return self._result(self._searched(parts, of).nearest_asymmetric(losses, min(k, n), allowed))
+            return self._result(self._searched(parts).nearest_asymmetric(losses, min(k, n), allowed))
 
     def distances(
         self,
@@ -246,7 +246,7 @@ class OrdinalIndex:
             wanted = self._items.checked_rows(rows)
             symbols = self._warming.store.symbols_at(wanted)
             found = sums_of_losses(losses, OrdinalCodes(symbols, self.spec))
-            return checked(self._parts, of).distances(found, losses, wanted) if parts else found
+            return checked(self._parts).distances(found, losses, wanted) if parts else found
 
     def search_radius(
         self, queries: OrdinalCodes, *, radius: int, where: Where | None = None, parts: bool = False
@@ -393,8 +393,8 @@ class OrdinalIndex:
         allowed = self._items.allowed(where)
         return allowed, len(self) if where is None or allowed is None else int(bools_of(allowed, self.n_rows).sum())
 
-    def _searched(self, parts: bool, of: Scale = "probabilities") -> Warming | PartStore:
-        return checked(self._parts, of) if parts else self._warming
+    def _searched(self, parts: bool) -> Warming | PartStore:
+        return checked(self._parts) if parts else self._warming
 
     def _result(self, found: Found | FoundWithBoxes) -> SearchResult:
         return SearchResult(self._items.keys_at(found[1]), *found)

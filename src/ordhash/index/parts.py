@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes import MOST_PARTS, OrdinalCodes, PartCodes, Scale, part_margin, sums_of_losses
+from ordhash.codes import MOST_PARTS, OrdinalCodes, PartCodes, part_margin, part_margins, sums_of_losses
 from ordhash.errors import InputError
 from ordhash.index.planes import Bytes
 from ordhash.index.results import Found
@@ -66,7 +66,6 @@ class PartStore:
     def __init__(self, whole: Warming, arrays: PartArrays) -> None:
         self._whole, self._warming = whole, Warming(arrays.store)
         self._owners, self._boxes = arrays.owners, arrays.boxes
-        self._margin = part_margin(arrays.store.spec)
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -98,18 +97,22 @@ class PartStore:
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> FoundWithBoxes:
         """As [Store][ordhash.index.stores.Store] says, with the box of what is so near."""
-        return self._nearest(lambda store, few, bits: store.nearest(queries, few, bits), k, allowed)
+        margins = np.full(len(queries), part_margin(queries.spec), np.uint16)
+        return self._nearest(lambda store, few, bits: store.nearest(queries, few, bits), k, allowed, margins)
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> FoundWithBoxes:
         """The same by asymmetric distance."""
-        return self._nearest(lambda store, few, bits: store.nearest_asymmetric(losses, few, bits), k, allowed)
+        margins = part_margins(losses)
+        return self._nearest(lambda store, few, bits: store.nearest_asymmetric(losses, few, bits), k, allowed, margins)
 
     def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[FoundWithBoxes]:
         """The same for all items within a radius."""
+        margin = part_margin(queries.spec)
         of_items = self._whole.within(queries, radius, allowed)
-        bits = np.zeros(-(-len(self) // 8), np.uint8) if radius < self._margin else self._allowed(allowed)[0]
-        of_parts = self._warming.within(queries, max(0, radius - self._margin), bits)
-        return [self._nearer(*found) for found in zip(of_items, of_parts, strict=True)]
+        bits = np.zeros(-(-len(self) // 8), np.uint8) if radius < margin else self._allowed(allowed)[0]
+        of_parts = self._warming.within(queries, max(0, radius - margin), bits)
+        pairs = zip(of_items, of_parts, strict=True)
+        return [self._nearer(items, (parts + np.uint16(margin), numbers)) for items, (parts, numbers) in pairs]
 
     def distances(
         self, whole: npt.NDArray[np.float32], losses: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
@@ -122,20 +125,23 @@ class PartStore:
             rows: Of the items, (r,).
         """
         different, places = np.unique(rows, return_inverse=True)
-        parts = self.parts.taken(different)
-        of_parts = sums_of_losses(losses, parts.codes)
-        found = parts.nearest(np.full((len(losses), len(different)), np.inf, np.float32), of_parts)
+        parts, nothing = self.parts.taken(different), np.full((len(losses), len(different)), np.inf, np.float32)
+        found = parts.nearest(nothing, sums_of_losses(losses, parts.codes), part_margins(losses))
         return np.asarray(np.minimum(whole, found[:, places]))
 
     def _nearest(
-        self, ask: Callable[[Warming, int, Bytes | None], Found], k: int, allowed: Bytes | None
+        self,
+        ask: Callable[[Warming, int, Bytes | None], Found],
+        k: int,
+        allowed: Bytes | None,
+        margins: npt.NDArray[Any],
     ) -> FoundWithBoxes:
         bits, n_allowed = self._allowed(allowed)
         of_items = ask(self._whole, k, allowed)
         of_parts = ask(self._warming, min(k * MOST_PARTS, n_allowed), bits)
         found = [
-            tuple(values[:k] for values in self._nearer((items, rows), (parts, numbers)))
-            for items, rows, parts, numbers in zip(*of_items, *of_parts, strict=True)
+            tuple(values[:k] for values in self._nearer((items, rows), (parts + margin, numbers)))
+            for items, rows, parts, numbers, margin in zip(*of_items, *of_parts, margins, strict=True)
         ]
         if not found:
             return *of_items, np.zeros((0, k, 4))
@@ -144,7 +150,7 @@ class PartStore:
 
     def _nearer(self, of_items: Found, of_parts: Found) -> FoundWithBoxes:
         """What one query finds: each item once, at its nearest, ordered by (distance, row)."""
-        distances = np.concatenate([of_items[0], of_parts[0] + of_parts[0].dtype.type(self._margin)])
+        distances = np.concatenate([of_items[0], of_parts[0]])
         rows = np.concatenate([of_items[1], self._owners[of_parts[1]].astype(np.int64)])
         numbers = np.concatenate([np.full(len(of_items[1]), _WHOLE), of_parts[1]])
         order = np.lexsort((numbers, rows, distances))
@@ -160,14 +166,12 @@ class PartStore:
         return np.packbits(mask, bitorder="little"), int(mask.sum())
 
 
-def checked(parts: PartStore | None, of: Scale = "probabilities") -> PartStore:
+def checked(parts: PartStore | None) -> PartStore:
     """The parts that a search asks for.
 
     Raises:
-        InputError: There are none, or the scale is not that of probabilities, which the margin is for.
+        InputError: There are none.
     """
     if parts is None:
         raise InputError("the index keeps no parts; build it with parts, or search without")
-    if of != "probabilities":
-        raise InputError(f"of is {of!r}; parts are searched on the scale of probabilities alone")
     return parts

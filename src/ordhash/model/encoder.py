@@ -111,7 +111,8 @@ class Encoder:
     @functools.cached_property
     def _head(self) -> onnxruntime.InferenceSession:
         """The head alone, for these windows."""
-        return open_session(self._model.head(half=self._features is not None), threads=1)
+        graph = self._model.head(half=self._features is not None, outputs=["scores"])
+        return open_session(graph, threads=1)
 
     @property
     def info(self) -> ModelInfo:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,15 +59,16 @@ class Model:
         """Names of the outputs: ``scores``, ``attention`` and, if the model knows it, ``familiarity``."""
         return ("scores", "attention") if self.info.familiarity is None else ("scores", "attention", "familiarity")
 
-    def head(self, *, half: bool = False) -> bytes:
-        """Graph of the head alone, from ``features`` of any height and width to all outputs.
+    def head(self, *, half: bool = False, outputs: Sequence[str] | None = None) -> bytes:
+        """Graph of the head alone, from ``features`` of any height and width to its outputs.
 
         Args:
+            outputs: Names of some outputs; None for all.
             half: Whether ``features`` are float16, as a FeatureStore keeps them, and are widened inside the graph: ONNX
                 Runtime does that many times as fast as NumPy.
         """
         extractor = onnx.utils.Extractor(onnx.load_from_string(self.graph))
-        head = extractor.extract_model(["features"], list(self.outputs))
+        head = extractor.extract_model(["features"], list(outputs or self.outputs))
         sides = head.graph.input[0].type.tensor_type.shape.dim[2:]
         for side, name in zip(sides, ("h", "w"), strict=True):
             side.dim_param = name

@@ -57,6 +57,11 @@ class ModelInfo:
     asymmetric_calibration: Calibration | None = None
     familiarity: Familiarity | None = None
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the model sees all of a picture, so that a window of its map is known to be a part of the picture."""
+        return self.preprocessing.fit != "crop"
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}

@@ -31,7 +31,7 @@ Window = tuple[int, int]
 
 
 def check_sees_all(model: Model) -> None:
-    """Check that a model sees all of a picture, so that a window of its map is known to be a part of the picture.
+    """Check that a model can encode parts of pictures.
 
     Args:
         model: The model.
@@ -39,7 +39,7 @@ def check_sees_all(model: Model) -> None:
     Raises:
         InputError: It sees the middle square alone.
     """
-    if model.info.preprocessing.fit == "crop":
+    if not model.info.sees_all:
         raise InputError(
             f"{model.path} sees the middle square of a picture alone, and parts need all of it; leave parts out, or "
             "train with --fit whole"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes import OrdinalCodes
-from ordhash.collection import first_alike
+from ordhash.codes import CodeSpec, OrdinalCodes, PartCodes
+from ordhash.collection import Entry, first_alike
 from ordhash.index import OrdinalIndex
 from ordhash.search.target import Target
 
@@ -150,7 +150,7 @@ def with_pictures(
     there = [(answer, entry) for answer, entry in zip(answers, entries, strict=True) if entry is not None]
     if not there:
         return ()
-    packed = np.frombuffer(b"".join(entry.code for _, entry in there), dtype=np.uint8)
+    packed = np.frombuffer(b"".join(_code_found(*pair, target.encoder.spec) for pair in there), dtype=np.uint8)
     agreeing = OrdinalCodes.from_packed(packed.reshape(len(there), -1), target.encoder.spec).symbols == symbols
     own = [entry.fingerprint for _, entry in there]
     same = [place is not None for place in first_alike(own, fingerprints)]
@@ -168,6 +168,15 @@ def with_pictures(
         )
         for (answer, entry), near_duplicate, group, row in zip(there, same, groups, agreeing.tolist(), strict=True)
     )
+
+
+def _code_found(answer: Answer, entry: Entry, spec: CodeSpec) -> bytes:
+    """The packed code that is so near: of the whole image, or of the part in the answer's box."""
+    if answer.box is None or entry.parts is None:
+        return entry.code
+    parts = PartCodes.from_packed([entry.parts], spec)
+    here = np.flatnonzero(np.abs(parts.shares - answer.box).max(axis=1) < 1 / 510)
+    return parts.codes[here[:1]].packed().tobytes() if len(here) else entry.code
 
 
 def metadata_at(index: OrdinalIndex, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:

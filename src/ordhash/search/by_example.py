@@ -50,7 +50,12 @@ class Example:
 
 
 def search_by_examples(
-    examples: Sequence[Example], target: Target, *, top_k: int = 10, conditions: Sequence[Condition] = ()
+    examples: Sequence[Example],
+    target: Target,
+    *,
+    top_k: int = 10,
+    parts: bool = False,
+    conditions: Sequence[Condition] = (),
 ) -> Answers:
     """Search with several examples at once, by asymmetric distance to their combined scores.
 
@@ -62,6 +67,7 @@ def search_by_examples(
         examples: At least one wanted.
         target: What to search; not an engine.
         top_k: How many answers.
+        parts: As in [search_by_images][ordhash.search.search_by_images].
         conditions: Conditions on metadata columns, all of which an answer must meet.
 
     Raises:
@@ -83,15 +89,15 @@ def search_by_examples(
     where = rows_that_meet(index, conditions)
     encoding = time.perf_counter()
     # One after the other, and no more of each is kept than the network sees: a few uploads can be very many pixels.
-    parts = [_part(example, encoder.info.preprocessing) for example in examples]
-    encoded = encoder.run([Image.fromarray(pixels) for pixels, _ in parts])
+    shown = [_part(example, encoder.info.preprocessing) for example in examples]
+    encoded = encoder.run([Image.fromarray(pixels) for pixels, _ in shown])
     encode_seconds = time.perf_counter() - encoding
     if encoded.failures:  # none is known: these pictures are decoded
         raise encoded.failures[0]
     scores = combined_scores(encoded.scores[wanted], encoded.scores[~wanted])
-    result = index.search_asymmetric(scores[None], top_k=top_k, model_id=encoder.model_id, where=where)
-    rows = result.rows[0]
-    found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, rows))
+    result = index.search_asymmetric(scores[None], top_k=top_k, model_id=encoder.model_id, where=where, parts=parts)
+    rows, boxes = result.rows[0], None if result.boxes is None else result.boxes[0]
+    found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, rows), boxes)
     calibration = encoder.info.asymmetric_calibration
     unlike = None if encoded.unlike is None else bool(encoded.unlike[wanted].any())
     if calibration is not None and not unlike:
@@ -100,11 +106,11 @@ def search_by_examples(
     if target.collection is not None:
         whole = [
             fingerprint(pixels)
-            for example, (pixels, _) in zip(examples, parts, strict=True)
+            for example, (pixels, _) in zip(examples, shown, strict=True)
             if example.wanted and example.box is None
         ]
         found = with_pictures(found, target, [*filter(None, whole)], scores.argmax(axis=1))
-    attention = tuple(zip(encoded.attention, (seen for _, seen in parts), strict=True))
+    attention = tuple(zip(encoded.attention, (seen for _, seen in shown), strict=True))
     name = ", ".join(example.name or source_name(example.image) for example in examples)
     seconds = time.perf_counter() - started - encode_seconds
     return Answers(name, found, attention, encode_seconds, seconds, unlike)

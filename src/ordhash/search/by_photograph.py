@@ -18,7 +18,7 @@ __all__ = ["search_by_photograph"]
 
 
 def search_by_photograph(
-    entry: Entry, target: Target, *, top_k: int = 10, conditions: Sequence[Condition] = ()
+    entry: Entry, target: Target, *, top_k: int = 10, parts: bool = False, conditions: Sequence[Condition] = ()
 ) -> Answers:
     """Search with a photograph of the collection, by ordinal distance to its code.
 
@@ -26,6 +26,7 @@ def search_by_photograph(
         entry: Of the photograph, as the catalogue holds it.
         target: What to search: a collection.
         top_k: How many answers.
+        parts: As in [search_by_images][ordhash.search.search_by_images].
         conditions: Conditions on metadata columns, all of which an answer must meet.
 
     Raises:
@@ -37,8 +38,9 @@ def search_by_photograph(
         raise InputError("only collections are searched with photographs of theirs; search with an image instead")
     packed = np.frombuffer(entry.code, dtype=np.uint8)[None]
     code = OrdinalCodes.from_packed(packed, encoder.spec, model_id=encoder.model_id)
-    result = index.search(code, top_k=top_k, where=rows_that_meet(index, conditions))
-    found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, result.rows[0]))
+    result = index.search(code, top_k=top_k, where=rows_that_meet(index, conditions), parts=parts)
+    boxes = None if result.boxes is None else result.boxes[0]
+    found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, result.rows[0]), boxes)
     if encoder.info.calibration is not None and not entry.is_unlike:
         found = with_likelihoods(found, encoder.info.calibration.likelihood(result.distances[0]))
     pictures = [] if entry.fingerprint is None else [entry.fingerprint]

@@ -259,13 +259,16 @@ class Library:
         """
         return Example(self.folder / self._entry(key).key, name=key, **settings)
 
-    def search(self, examples: Sequence[Example], top_k: int, conditions: Sequence[Condition] = ()) -> Answers:
+    def search(
+        self, examples: Sequence[Example], top_k: int, conditions: Sequence[Condition] = (), *, parts: bool = False
+    ) -> Answers:
         """Photographs that are like some examples, by asymmetric distance.
 
         Args:
             examples: At least one wanted.
             top_k: How many.
             conditions: On their metadata.
+            parts: Whether photographs are found by their parts too.
 
         Raises:
             InputError: As [search_by_examples][ordhash.search.search_by_examples].
@@ -273,15 +276,18 @@ class Library:
             DataError: The collection was encoded again by another model.
         """
         with _same_model():
-            return search_by_examples(examples, self._target(), top_k=top_k, conditions=conditions)
+            return search_by_examples(examples, self._target(), top_k=top_k, parts=parts, conditions=conditions)
 
-    def search_like(self, key: str, top_k: int, conditions: Sequence[Condition] = ()) -> Answers:
+    def search_like(
+        self, key: str, top_k: int, conditions: Sequence[Condition] = (), *, parts: bool = False
+    ) -> Answers:
         """Photographs that are like one of the collection, by ordinal distance, without the network.
 
         Args:
             key: Of the photograph.
             top_k: How many.
             conditions: On their metadata.
+            parts: Whether photographs are found by their parts too.
 
         Raises:
             UnknownKeyError: There is no such photograph.
@@ -289,7 +295,8 @@ class Library:
             DataError: The collection was encoded again by another model.
         """
         with _same_model():
-            return search_by_photograph(self._entry(key), self._target(), top_k=top_k, conditions=conditions)
+            entry, target = self._entry(key), self._target()
+            return search_by_photograph(entry, target, top_k=top_k, parts=parts, conditions=conditions)
 
     def _target(self) -> Target:
         return Target(self.encoder, self._view.index, self.collection)

@@ -33,6 +33,7 @@ __all__ = [
     "Status",
     "Value",
     "attention_map",
+    "box_of",
 ]
 
 Value = str | int | float | bool | datetime.datetime | None
@@ -102,13 +103,15 @@ class Filter(_Message):
 class SearchRequest(_Message):
     """A search. Ordinal distance takes one whole photograph of the collection and runs no network.
 
-    Without ``agreeing`` an answer is shorter.
+    With ``parts`` a photograph is as near as its nearest part, if one is nearer than the whole. Without ``agreeing`` an
+    answer is shorter.
     """
 
     examples: Annotated[list[ExampleImage], Field(min_length=1, max_length=16)]
     top_k: Annotated[int, Field(ge=1, le=1000)] = 50
     distance: Literal["asymmetric", "ordinal"] = "asymmetric"
     filters: Annotated[list[Filter], Field(max_length=16)] = []
+    parts: bool = False
     agreeing: bool = True
 
     @model_validator(mode="after")
@@ -139,9 +142,13 @@ def attention_map(attention: npt.NDArray[np.float32], seen: Edges) -> AttentionM
         attention: float32 (h, w), adding up to 1.
         seen: The part of the picture that it covers.
     """
-    left, top, right, bottom = seen
-    box = Box(left=left, top=top, right=right, bottom=bottom)
-    return AttentionMap(values=attention.astype(float).round(6).tolist(), box=box)
+    return AttentionMap(values=attention.astype(float).round(6).tolist(), box=box_of(seen))
+
+
+def box_of(edges: Edges) -> Box:
+    """The message of a part of a picture."""
+    left, top, right, bottom = edges
+    return Box(left=left, top=top, right=right, bottom=bottom)
 
 
 class Result(_Message):
@@ -152,11 +159,13 @@ class Result(_Message):
     anything that it learned from. ``unlike`` says whether the result is; null where the model cannot tell. ``group`` is
     the same for results that show the same picture, and ``near_duplicate`` is true for the picture of an example.
     ``agreeing`` tells for every segment of the code whether its symbol is the query's; null if the request did without.
+    ``box`` is the part that is so near; null where that is the whole photograph. A part has no likelihood.
     """
 
     key: str
     version: str
     distance: float
+    box: Box | None
     likelihood: float | None
     unlike: bool | None
     near_duplicate: bool
@@ -219,7 +228,7 @@ class Progress(_Message):
 
 
 class Status(_Message):
-    """State of the service."""
+    """State of the service; ``parts`` says whether photographs can be found by their parts."""
 
     name: str
     version: str
@@ -230,6 +239,7 @@ class Status(_Message):
     segments: int
     backbone: str
     calibrated: bool
+    parts: bool
     changes: bool
     columns: list[Column]
     sync: Progress | None

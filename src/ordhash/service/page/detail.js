@@ -80,6 +80,7 @@ function show(photograph, result) {
 async function showPhotograph(photograph, result) {
   const caption = result ? `Found: ${likeness(result)}` : "In the collection";
   const stage = showPicture("detail-result", caption, picture(photograph), fileName(photograph.key));
+  if (result?.box) stage.append(frame(result.box));
   const { signal } = control;
   try {
     const map = await ask("/v1/attention", { query: { key: photograph.key }, signal });
@@ -137,6 +138,7 @@ function showReasons(result) {
   byId("detail-agreeing").textContent = `${agreeing} of ${count(segments.length, "segment agrees", "segments agree")}`;
   const alike = state.answer.results.filter(({ group }) => group === result.group).length - 1;
   const remarks = [];
+  if (result.box) remarks.push("The outlined part matched better than the whole photograph.");
   if (result.near_duplicate) remarks.push("It shows the same picture as an example.");
   if (alike > 0) remarks.push(`${count(alike, "other result shows", "other results show")} the same picture.`);
   byId("detail-alike").textContent = remarks.join(" ");

@@ -8,17 +8,17 @@ let visit = "collection";
 
 /** Note what is shown now, as a step of its own or in place of the last. */
 export function remember({ step }) {
-  const { view, filters } = state;
+  const { view, filters, parts } = state;
   if (step && view === "results") visit = crypto.getRandomValues(new Uint32Array(2)).join("-");
   if (view === "collection") visit = "collection";
-  const kept = { visit, view, filters, examples: view === "results" ? state.examples.map(toHistory) : [] };
+  const kept = { visit, view, filters, parts, examples: view === "results" ? state.examples.map(toHistory) : [] };
   if (step) history.pushState(kept, "");
   else history.replaceState(kept, "");
 }
 
 export const collectionPlace = () => places.get("collection") ?? 0;
 
-/** Call `show({view, examples, filters, place})` whenever the browser goes back or forward, and after a reload. */
+/** Call `show({view, examples, filters, parts, place})` whenever the browser goes back or forward, and after a reload. */
 export function begin(show) {
   history.scrollRestoration = "manual";
   addEventListener("scroll", () => places.set(visit, scrollY), { passive: true });
@@ -32,5 +32,6 @@ function arrive(show) {
   const there = kept?.view === "results" && examples.length > 0 && !examples.includes(null);
   visit = there ? kept.visit : "collection";
   const place = places.get(visit) ?? 0;
-  show({ view: there ? "results" : "collection", examples, filters: kept?.filters ?? [], place });
+  const { filters = [], parts = false } = kept ?? {};
+  show({ view: there ? "results" : "collection", examples, filters, parts, place });
 }

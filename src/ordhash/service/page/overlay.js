@@ -42,11 +42,18 @@ function padded(values) {
   return cells;
 }
 
-/** The outline of the part of a picture that was searched with. */
+/** The outline of a part of a picture: what was searched with, or what was found. */
 export function frame(box) {
   const outline = make("div", { className: "outline", "aria-hidden": "true" });
   place(outline, box);
   return outline;
+}
+
+/** Where a part is in the square that is cut out of the middle of an image; what lies outside ends at its edge. */
+export function inSquare({ left, top, right, bottom }, { naturalWidth: width, naturalHeight: height }) {
+  const side = Math.min(width, height);
+  const cut = (share, length) => Math.min(1, Math.max(0, (share * length - (length - side) / 2) / side));
+  return { left: cut(left, width), top: cut(top, height), right: cut(right, width), bottom: cut(bottom, height) };
 }
 
 /** Lay an element over a part of the picture that it stands beside. */

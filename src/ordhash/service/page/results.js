@@ -2,6 +2,7 @@
 
 import { thumbnail } from "./api.js";
 import { byId, icon, make } from "./dom.js";
+import { frame, inSquare } from "./overlay.js";
 import { lazyImage } from "./pictures.js";
 import { arrowKeys } from "./roving.js";
 import { state, update, watch } from "./state.js";
@@ -9,7 +10,7 @@ import { count, fileName, likeness, number, percent } from "./text.js";
 
 const opened = new Set(); // groups whose photographs are shown one by one
 
-export function beginResults({ choose, explain, add }) {
+export function beginResults({ choose, explain, add, searchParts }) {
   const list = byId("results-list");
   const slider = byId("cutoff");
   const resultOf = (button) => state.answer.results[button.closest("li").dataset.place];
@@ -34,6 +35,12 @@ export function beginResults({ choose, explain, add }) {
   });
   watch(["cutoff", "status"], draw);
   watch(["searching"], () => list.setAttribute("aria-busy", state.searching));
+  const parts = byId("parts");
+  parts.addEventListener("change", () => searchParts(parts.checked));
+  watch(["parts", "searching", "status"], ({ status }) => {
+    if (!state.searching) parts.checked = state.parts; // also after a search that failed
+    byId("parts-choice").hidden = !status?.parts;
+  });
   byId("cutoff-off").addEventListener("click", () => update({ cutoff: 0 }));
 }
 
@@ -83,7 +90,10 @@ function card(result, members, open) {
   const place = state.answer.results.indexOf(result);
   const name = fileName(result.key);
   const button = (does, ...content) => make("button", { type: "button", tabIndex: -1, "data-does": does }, ...content);
-  const photo = button("choose", lazyImage(thumbnail(result), name));
+  const image = lazyImage(thumbnail(result), name);
+  const photo = button("choose", image);
+  const outline = () => photo.append(frame(inSquare(result.box, image)));
+  if (result.box) image.addEventListener("load", outline, { once: true });
   photo.className = "photo";
   const why = button("explain", "Why?");
   why.className = "why";

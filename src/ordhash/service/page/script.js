@@ -12,7 +12,7 @@ import { Grid } from "./grid.js";
 import { beginIntake } from "./intake.js";
 import { begin as beginJourney } from "./journey.js";
 import { beginResults } from "./results.js";
-import { addExample, changeExample, filterBy, removeExample, search, showCollection } from "./search.js";
+import { addExample, changeExample, filterBy, removeExample, search, searchParts, showCollection } from "./search.js";
 import { beginService } from "./service.js";
 import { state, update, watch } from "./state.js";
 import { beginTray } from "./tray.js";
@@ -32,7 +32,7 @@ beginDialogs();
 beginCrop();
 beginFailures();
 beginFilters(filterBy);
-beginResults({ choose: searchWith, explain: openResult, add });
+beginResults({ choose: searchWith, explain: openResult, add, searchParts });
 beginDetail({
   search: searchWith,
   more: (photograph) => add(photograph),
@@ -61,8 +61,8 @@ addEventListener("keydown", (event) => {
   }
 });
 
-beginJourney(({ view, examples, filters, place }) => {
-  if (view === "results") search(examples, { filters, step: null, place });
+beginJourney(({ view, examples, filters, parts, place }) => {
+  if (view === "results") search(examples, { filters, parts, step: null, place });
   else showCollection({ filters, step: false });
 });
 beginService();

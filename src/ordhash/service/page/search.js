@@ -15,7 +15,7 @@ let intended = null; // examples of the search that is running: what is changed 
 const examplesNow = () => intended ?? state.examples;
 
 /** Search, and show what was found; as a step of the browser's history unless told otherwise. */
-export async function search(examples, { filters = state.filters, step = true, place = 0 } = {}) {
+export async function search(examples, { filters = state.filters, parts = state.parts, step = true, place = 0 } = {}) {
   if (!examples.some((example) => example.wanted)) {
     notify("Keep at least one example as “like this”.", "error");
     return;
@@ -26,9 +26,9 @@ export async function search(examples, { filters = state.filters, step = true, p
   update({ searching: true });
   try {
     const messages = await Promise.all(examples.map(toMessage));
-    const json = { examples: messages, top_k: TOP, filters };
+    const json = { examples: messages, top_k: TOP, filters, parts };
     const answer = await ask("/v1/search", { method: "POST", json, signal: control.signal });
-    update({ examples, filters, answer: { ...answer, examples }, view: "results" });
+    update({ examples, filters, parts, answer: { ...answer, examples }, view: "results" });
     if (step !== null) remember({ step });
     scrollTo(0, place);
   } catch (error) {
@@ -44,6 +44,11 @@ export function filterBy(filters) {
   if (intended) return search(intended, { filters }); // a search of the collection is under way
   update({ filters });
   return remember({ step: false });
+}
+
+/** The same search, in parts of photographs too or no longer. */
+export function searchParts(parts) {
+  return search(examplesNow(), { parts, step: false, place: scrollY });
 }
 
 export function addExample(example) {

@@ -10,7 +10,8 @@ export const state = {
   listed: null, // photographs of the collection that pass the filters; null where nobody knows
   examples: [],
   filters: [],
-  answer: null, // of the search with these examples and filters
+  parts: false, // whether photographs are found by their parts too
+  answer: null, // of the search with these examples, filters and parts
   searching: false,
   cutoff: 0,
 };

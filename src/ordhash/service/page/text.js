@@ -15,6 +15,7 @@ export const percent = (share) => `${Math.floor(100 * share + 1e-9)} %`;
 /** How alike a result is: the least likelihood, or its distance where the model does not know what that means. */
 export function likeness(result) {
   if (result.unlike) return "unlike anything learned";
+  if (result.box) return `a part: ${result.distance.toFixed(2)}`;
   return result.likelihood === null ? `distance ${result.distance.toFixed(2)}` : `at least ${percent(result.likelihood)}`;
 }
 

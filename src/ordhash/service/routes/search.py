@@ -58,13 +58,14 @@ async def by_image(
     right: Share = 1,
     bottom: Share = 1,
     where: Where = [],  # noqa: B006  # FastAPI copies it
+    parts: Annotated[bool, Query(description="Whether photographs are found by their parts too.")] = False,
     agreeing: Annotated[bool, Query(description="Whether results say which segments agree.")] = True,
 ) -> Response:
     """Photographs that are like an image, or like a part of it: ``curl --data-binary @cat.jpg``."""
     box = (left, top, right, bottom)
     example = served.library.own_example(image, None if box == (0, 0, 1, 1) else box, name="the image")
     example = await served.decoding(served.library.uploads.decoded, example)
-    return await served.searching(_by_image, served, example, top_k, where, agreeing)
+    return await served.searching(_by_image, served, example, top_k, where, parts, agreeing)
 
 
 # These run in threads, from the bytes of the request to those of the answer: both may be large.
@@ -80,14 +81,16 @@ def _by_examples(served: SharedState, wanted: messages.SearchRequest, examples: 
     conditions = [Condition(one.column, one.comparison, one.value) for one in wanted.filters]
     first = wanted.examples[0]
     if wanted.distance == "ordinal" and first.key is not None:
-        found = library.search_like(first.key, wanted.top_k, conditions)
+        found = library.search_like(first.key, wanted.top_k, conditions, parts=wanted.parts)
     else:
-        found = library.search(examples, wanted.top_k, conditions)
+        found = library.search(examples, wanted.top_k, conditions, parts=wanted.parts)
     return _response(found, served.numbers, agreeing=wanted.agreeing)
 
 
-def _by_image(served: SharedState, example: Example, top_k: int, where: list[str], agreeing: bool) -> Response:
-    found = served.library.search([example], top_k, [Condition.parse(text) for text in where])
+def _by_image(
+    served: SharedState, example: Example, top_k: int, where: list[str], parts: bool, agreeing: bool
+) -> Response:
+    found = served.library.search([example], top_k, [Condition.parse(text) for text in where], parts=parts)
     return _response(found, served.numbers, agreeing=agreeing)
 
 
@@ -122,6 +125,7 @@ def _response(answers: Answers, numbers: Numbers, *, agreeing: bool) -> Response
                 key=answer.key,
                 version=version_of(answer.metadata["modified"]),
                 distance=answer.distance,
+                box=None if answer.box is None else messages.box_of(answer.box),
                 likelihood=answer.likelihood,
                 unlike=answer.unlike,
                 near_duplicate=bool(answer.near_duplicate),

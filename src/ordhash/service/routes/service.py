@@ -79,6 +79,7 @@ def _status(served: SharedState) -> messages.Status:
         segments=info.spec.n_segments,
         backbone=info.backbone,
         calibrated=info.asymmetric_calibration is not None,
+        parts=info.sees_all,
         changes=served.settings.changes,
         columns=[
             messages.Column(name=name, kind=_kind(kind), values=values) for name, kind, values in library.columns()
