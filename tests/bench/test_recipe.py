@@ -65,6 +65,14 @@ def test_the_recipes_of_the_package_can_be_read(path):
         ("epochs = 2", "epochs = 0", r"epochs is 0; allowed is 1 to"),
         ("search = true", "tries = 2", r"\[tuning\] has tries; allowed are search, validation_fraction"),
         ('method = "doh"\n', 'method = "doh"\nseeds = 0\n', r"seeds is 0; allowed are whole numbers from 1"),
+        ('method = "doh"\n', 'method = "doh"\nparts = 3\n', r"parts is 3; allowed are true and false"),
+        ('method = "doh"\n', 'method = "raw"\nparts = true\n', r"parts have codes, and raw makes none"),
+        ('method = "doh"\n', 'method = "sq8"\nparts = true\n', r"parts have codes, and sq8 makes none"),
+        (
+            'method = "doh"\nnetwork = {',
+            'method = "doh"\nparts = true\nnetwork = { fit = "crop",',
+            r"parts need a frozen backbone that sees whole pictures",
+        ),
         ("pair_weight = 2.0", "pear_weight = 2.0", r"the objective of both streams, K = 16 has pear_weight"),
         (
             'name = "both streams, K = 16"',

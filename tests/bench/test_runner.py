@@ -14,6 +14,7 @@ from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
 from ordhash.bench.results import Results
 from ordhash.bench.tuning import RATES
+from ordhash.codes import part_margin
 from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.data import ImageSet, Protocol, read_folder
@@ -63,6 +64,57 @@ def test_every_method_length_and_seed_is_run_and_measured(results, tiny_protocol
     by_row = {run["row"]: run for run in results["runs"]}
     assert by_row["both streams, K = 16"]["arity"] == 16
     assert by_row["dpsh"]["config"]["objective"]["name"] == "dpsh"
+
+
+PARTS = """
+[[variants]]
+name = "both streams, parts"
+method = "doh"
+parts = true
+network = { use_local = true, local_hidden = 8, arity = 16 }
+training = { epochs = 1 }
+objective = { pair_weight = 2.0 }
+
+[[variants]]
+name = "lsh, parts"
+method = "lsh"
+parts = true
+"""
+
+
+def test_a_row_that_searches_parts(recipe_file, tiny_protocol, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr("ordhash.model.parts._DIFFERING", 0.05)  # these pictures are alike all over
+    recipe_file.write_text(recipe_file.read_text() + PARTS)
+    recipe = read_recipe(recipe_file)
+    methods = tuple(method for method in recipe.methods if "lsh" in method.name or "streams" in method.name)
+    recipe = dataclasses.replace(recipe, methods=methods, code_bits=(16,), tuning=Tuning())
+    found = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1)
+    by_row = {(run["row"], run["seed"]): run for run in found["runs"]}
+    for plain, parted in (("both streams, K = 16", "both streams, parts"), ("lsh", "lsh, parts")):
+        for seed in (0, 1):
+            one, other = by_row[plain, seed], by_row[parted, seed]
+            assert "parts_each" not in one
+            assert (parted == "lsh, parts") <= (other["parts_each"] > 0)
+            assert other["parts"]
+            assert "parts" not in one
+            name = parted.replace(", ", "-").replace(" ", "-")
+            (path,) = (tmp_path / "out" / "runs" / "cifar10").glob(f"{name}-16-{seed}-*.npz")
+            with np.load(path) as kept:
+                spec = CodeSpec(16, other["arity"])
+                database, parts = (OrdinalCodes.from_packed(kept[name], spec) for name in ("database", "parts"))
+                queries, owners = OrdinalCodes.from_scores(kept["scores"]), kept["owners"]
+            distances = ordinal_distances(queries, database).astype(int)
+            of_parts = ordinal_distances(queries, parts) + part_margin(spec)
+            for number, owner in enumerate(owners.tolist()):
+                distances[:, owner] = np.minimum(distances[:, owner], of_parts[:, number])
+            assert other["ordinal"]["map"] == pytest.approx(
+                mean_average_precision(distances, tiny_protocol.relevance())
+            )
+    again = run_recipe(recipe, tmp_path / "elsewhere", cache=cache, processes=1, known=condense(found))
+    assert all(run["adopted"] for run in again["runs"])
+    assert [(run["row"], run["ordinal"]["map"]) for run in strip(again["runs"])] == [
+        (run["row"], run["ordinal"]["map"]) for run in strip(found["runs"])
+    ]
 
 
 @pytest.mark.slow  # a benchmark, twice

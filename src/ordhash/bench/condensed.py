@@ -85,7 +85,7 @@ def identity(job: Values) -> str:
     """Everything that affects the result of a job or entry (as JSON values), as text to compare."""
     config = {**job["config"], "code_bits": job["code_bits"]}  # the same for raw features at every length
     deciding = {name: job[name] for name in ("row", "method", "arity", "seed", "trial", "training")}
-    return json.dumps({**deciding, "config": config}, sort_keys=True)
+    return json.dumps({**deciding, "parts": job.get("parts", False), "config": config}, sort_keys=True)
 
 
 def read_results(path: Path) -> Results:

@@ -38,6 +38,7 @@ class Job:
         path: Path of its files, without suffix.
         trial: Number of the tuning trial; None for a run.
         shallow: A shallow method with its settings.
+        parts: Whether images of the database are searched by their parts too.
     """
 
     row: str
@@ -47,6 +48,7 @@ class Job:
     path: Path
     trial: int | None = None
     shallow: ShallowMethod | None = None
+    parts: bool = False
 
     def to_json(self) -> Values:
         """Everything that affects the result."""
@@ -62,6 +64,7 @@ class Job:
             "trial": self.trial,
             "config": config,
             "training": self.training.to_json(),
+            **({"parts": True} if self.parts else {}),
         }
 
     @property
@@ -151,7 +154,8 @@ def _best_trial(method: Method, trials: list[FinishedRun], code_bits: int) -> Me
 
 def _job(method: Method, code_bits: int, folder: Path, trial: int | None = None) -> Job:
     config = dataclasses.replace(method.config, code_bits=code_bits)
-    job = Job(method.name, method.method, config, method.training, folder, trial, method.shallow)
+    parts = method.parts and trial is None  # settings are chosen for whole images
+    job = Job(method.name, method.method, config, method.training, folder, trial, method.shallow, parts)
     what = json.dumps([job.to_json(), ordhash.__version__], sort_keys=True).encode()
     digest = hashlib.blake2b(what, digest_size=6).hexdigest()
     readable = re.sub(r"[^a-z0-9]+", "-", method.name.lower()).strip("-")

@@ -18,7 +18,7 @@ from torch import nn
 
 from ordhash.bench.prepared import Part, Prepared
 from ordhash.bench.results import Outcome
-from ordhash.codes import OrdinalCodes, ordinal_distances
+from ordhash.codes import OrdinalCodes, PartCodes, ordinal_distances
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError, InputError
@@ -35,6 +35,7 @@ from ordhash.learn import (
     held_out_mask,
     labelled,
     leave_one_out_map,
+    parts_of,
     rows_of_neighbourhoods,
     scores_of,
     start_fabric,
@@ -57,11 +58,13 @@ class Learned:
         database: Codes of the database.
         scores: Scores of the queries, float32 (q, n_segments, arity).
         facts: Facts from the training: validation mAP, kept epoch, seconds of the training loop.
+        parts: Codes of the parts of the database's images, if they are searched too.
     """
 
     database: OrdinalCodes
     scores: npt.NDArray[np.float32]
     facts: Outcome
+    parts: PartCodes | None = None
 
 
 def _one_processor() -> Fabric:
@@ -95,13 +98,16 @@ def _train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) ->
     return head, run.state
 
 
-def learn_network(prepared: Sequence[Prepared], config: DOHConfig, settings: TrainConfig) -> list[Learned]:
+def learn_network(
+    prepared: Sequence[Prepared], config: DOHConfig, settings: TrainConfig, *, parts: bool = False
+) -> list[Learned]:
     """Train a network on frozen features.
 
     Args:
         prepared: Protocols with the same training images, at least one.
         config: The network and its objective.
         settings: How to train.
+        parts: Whether to encode parts of the database's images too.
 
     Returns:
         What was learned, applied to every protocol.
@@ -114,6 +120,7 @@ def learn_network(prepared: Sequence[Prepared], config: DOHConfig, settings: Tra
             one.database.seen(whole_maps=config.use_local),
             _one_processor(),
             _facts(state),
+            one.database.maps if parts else None,
         )
         for one in prepared
     ]
@@ -159,7 +166,9 @@ def learn_everything(
     return [_applied(trained.network, pictures(one.query), pictures(one.database), exact, facts) for one in protocols]
 
 
-def learn_shallow(prepared: Sequence[Prepared], method: ShallowMethod, code_bits: int, seed: int) -> list[Learned]:
+def learn_shallow(
+    prepared: Sequence[Prepared], method: ShallowMethod, code_bits: int, seed: int, *, parts: bool = False
+) -> list[Learned]:
     """Fit a shallow method to pooled features.
 
     Args:
@@ -167,12 +176,23 @@ def learn_shallow(prepared: Sequence[Prepared], method: ShallowMethod, code_bits
         method: The method and its settings.
         code_bits: Length of the codes.
         seed: Seed of random draws.
+        parts: As in ``learn_network``.
 
     Returns:
         What was learned, applied to every protocol.
     """
     head = _fitted(prepared[0].train, method, code_bits, seed, prepared[0].last_channels)
-    return [_applied(head, one.query.pooled, one.database.pooled, _one_processor(), Outcome()) for one in prepared]
+    return [
+        _applied(
+            head,
+            one.query.pooled,
+            one.database.pooled,
+            _one_processor(),
+            Outcome(),
+            one.database.maps if parts else None,
+        )
+        for one in prepared
+    ]
 
 
 def try_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Outcome:
@@ -249,6 +269,14 @@ def _facts(state: TrainingState) -> Outcome:
     )
 
 
-def _applied(network: nn.Module, query: Inputs, database: Inputs, fabric: Fabric, facts: Outcome) -> Learned:
-    scores = scores_of(network, query, fabric)
-    return Learned(OrdinalCodes.from_scores(scores_of(network, database, fabric)), scores, facts)
+def _applied(
+    network: nn.Module,
+    query: Inputs,
+    database: Inputs,
+    fabric: Fabric,
+    facts: Outcome,
+    parted: FeatureMaps | None = None,
+) -> Learned:
+    """What was learned; with codes of the parts of images with these maps, if any are given."""
+    scores, codes = scores_of(network, query, fabric), OrdinalCodes.from_scores(scores_of(network, database, fabric))
+    return Learned(codes, scores, facts, None if parted is None else parts_of(network, parted, fabric))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ordhash.bench.compressed import compressed_distances
 from ordhash.bench.learning import Learned
 from ordhash.bench.prepared import Prepared
 from ordhash.bench.results import Outcome, Ranking
-from ordhash.codes import CodeSpec, OrdinalCodes, asymmetric_distances, ordinal_distances
+from ordhash.codes import CodeSpec, OrdinalCodes, PartCodes, Searched
 from ordhash.data.protocols import Protocol
 from ordhash.evaluation import cosine_distances, rank_quality
 from ordhash.learn import DOHConfig
@@ -29,18 +31,17 @@ def keep(path: Path, learned: Learned, *, seconds: float) -> None:
         learned: The run.
         seconds: Time so far.
     """
-    spec = learned.database.spec
+    spec, parts = learned.database.spec, learned.parts
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "database": learned.database.packed(),
+        "scores": learned.scores,
+        "spec": np.array([spec.code_bits, spec.arity]),
+        "facts": np.array(json.dumps(dataclasses.replace(learned.facts, seconds=seconds).to_json())),
+    }
+    if parts is not None:
+        arrays |= {"parts": parts.codes.packed(), "owners": parts.owners, "boxes": parts.boxes}
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(
-        path,
-        lambda file: np.savez(
-            file,
-            database=learned.database.packed(),
-            scores=learned.scores,
-            spec=np.array([spec.code_bits, spec.arity]),
-            facts=np.array(json.dumps(dataclasses.replace(learned.facts, seconds=seconds).to_json())),
-        ),
-    )
+    replace_file(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def measure(path: Path, protocol: Protocol) -> Outcome:
@@ -54,12 +55,17 @@ def measure(path: Path, protocol: Protocol) -> Outcome:
         spec = CodeSpec(*(int(value) for value in kept["spec"]))
         database, scores = OrdinalCodes.from_packed(kept["database"], spec), kept["scores"]
         facts = json.loads(str(kept["facts"])) if "facts" in kept else {}  # older files have none
+        parts = None
+        if "parts" in kept:
+            parts = PartCodes(OrdinalCodes.from_packed(kept["parts"], spec), kept["owners"], kept["boxes"])
     queries = OrdinalCodes.from_scores(scores)
-    ordinal = rank_quality(lambda rows: ordinal_distances(queries[rows], database), protocol, radii=(0, 1, 2))
-    asymmetric = rank_quality(lambda rows: asymmetric_distances(scores[rows], database), protocol)
+    searched = Searched(database, parts)
+    ordinal = rank_quality(lambda rows: searched.ordinal(queries[rows]), protocol, radii=(0, 1, 2))
+    asymmetric = rank_quality(lambda rows: searched.asymmetric(scores[rows]), protocol)
     return dataclasses.replace(
         Outcome.from_json(facts),
         distinct_codes=len(np.unique(database.packed(), axis=0)),
+        parts_each=None if parts is None else len(parts) / len(database),
         ordinal=Ranking.of(ordinal),
         asymmetric=Ranking.of(asymmetric),
     )

@@ -33,6 +33,7 @@ class Method:
         code_bits: Its lengths; None takes those of the recipe.
         seeds: Its runs at each length; None takes the number of the recipe.
         shallow: A shallow method with its settings.
+        parts: Whether images of the database are searched by their parts too.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Method:
     code_bits: tuple[int, ...] | None = None
     seeds: int | None = None
     shallow: ShallowMethod | None = None
+    parts: bool = False
 
     @property
     def learns(self) -> bool:
@@ -208,7 +210,9 @@ def _seeds(given: Any) -> int:
 
 
 def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, Any]) -> Method:
-    _check_names("a variant", entry, {"name", "method", "code_bits", "seeds", "network", "training", "objective"})
+    _check_names(
+        "a variant", entry, {"name", "method", "parts", "code_bits", "seeds", "network", "training", "objective"}
+    )
     method = entry.get("method", "")
     if method not in (RAW_FEATURES, *COMPRESSED, *SHALLOW_METHODS, *OBJECTIVES):
         allowed = ", ".join((RAW_FEATURES, *COMPRESSED, *SHALLOW_METHODS, *OBJECTIVES))
@@ -233,7 +237,18 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
         tuple(entry["code_bits"]) if "code_bits" in entry else None,
         _seeds(entry["seeds"]) if "seeds" in entry else None,
         SHALLOW_METHODS[method]() if method in SHALLOW_METHODS else None,
+        _parts(entry.get("parts", False), method, config, training),
     )
+
+
+def _parts(given: Any, method: str, config: DOHConfig, training: dict[str, Any]) -> bool:
+    if not isinstance(given, bool):
+        raise InputError(f"parts is {given!r}; allowed are true and false")
+    if given and (method == RAW_FEATURES or method in COMPRESSED):
+        raise InputError(f"parts have codes, and {method} makes none; leave parts out")
+    if given and (training.get("mode") == "finetune" or config.fit == "crop"):
+        raise InputError("parts need a frozen backbone that sees whole pictures; leave parts out")
+    return given
 
 
 def _published(entry: dict[str, Any]) -> Published:

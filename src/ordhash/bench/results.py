@@ -100,6 +100,7 @@ class Outcome:
         device: Device that fine-tuned the backbone.
         floats: Dimension of raw features.
         distinct_codes: Number of distinct codes in the database.
+        parts_each: Parts of an image of the database in the mean.
         ordinal: Ranking by ordinal distance, or of raw features by cosine.
         asymmetric: Ranking by asymmetric distance.
     """
@@ -112,6 +113,7 @@ class Outcome:
     device: str | None = None
     floats: int | None = None
     distinct_codes: int | None = None
+    parts_each: float | None = None
     ordinal: Ranking | None = None
     asymmetric: Ranking | None = None
 
@@ -164,6 +166,7 @@ class FinishedRun:
         config: The network, as JSON values; empty in condensed results, which have it in ``settings``.
         training: Training settings, likewise.
         adopted: Whether it comes from another machine.
+        parts: Whether images of the database were searched by their parts too.
     """
 
     row: str
@@ -178,6 +181,7 @@ class FinishedRun:
     config: Values = field(default_factory=dict)
     training: Values = field(default_factory=dict)
     adopted: bool = False
+    parts: bool = False
 
     @classmethod
     def from_json(cls, values: Values) -> FinishedRun:
@@ -188,7 +192,7 @@ class FinishedRun:
         """JSON values, merged with those of the outcome; without empty settings."""
         values = _to_values(self)
         outcome = values.pop("outcome").to_json()
-        absent = [name for name in ("config", "training", "adopted") if not values[name]]
+        absent = [name for name in ("config", "training", "adopted", "parts") if not values[name]]
         return {**{name: value for name, value in values.items() if name not in absent}, **outcome}
 
 

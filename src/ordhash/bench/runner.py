@@ -343,8 +343,8 @@ def _learned(job: Job, rows: list[int]) -> list[Learned]:
         return learn_everything(protocols, job.config, job.training, job.path, _shared().cache)
     features = [_shared().features[row] for row in rows]
     if job.shallow is not None:
-        return learn_shallow(features, job.shallow, job.config.code_bits, job.training.seed)
-    return learn_network(features, job.config, job.training)
+        return learn_shallow(features, job.shallow, job.config.code_bits, job.training.seed, parts=job.parts)
+    return learn_network(features, job.config, job.training, parts=job.parts)
 
 
 def _shared() -> _Common:

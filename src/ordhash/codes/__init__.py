@@ -13,7 +13,7 @@ from ordhash.codes.distances import (
 )
 from ordhash.codes.file import CodeFacts, checked_table, existing_file, mapped_file, read_codes, write_codes
 from ordhash.codes.labels import LABELS, composed, has_label, has_label_with, is_label, joined_labels, labels_in
-from ordhash.codes.parts import BOX_BYTES, MOST_PARTS, PartCodes, check_parts, part_margin, part_margins
+from ordhash.codes.parts import BOX_BYTES, MOST_PARTS, PartCodes, Searched, check_parts, part_margin, part_margins
 from ordhash.codes.shards import LIST, MODEL, Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
 from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import CodeTable, Keys, Metadata, key_array, typed_keys
@@ -33,6 +33,7 @@ __all__ = [
     "PartCodes",
     "Plan",
     "Scale",
+    "Searched",
     "Symbols",
     "asymmetric_distances",
     "check_comparable",

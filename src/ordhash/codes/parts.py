@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes.codes import OrdinalCodes
+from ordhash.codes.distances import asymmetric_distances, ordinal_distances, symbol_losses
 from ordhash.codes.spec import CodeSpec
 from ordhash.errors import InputError
 
-__all__ = ["BOX_BYTES", "MOST_PARTS", "PartCodes", "check_parts", "part_margin", "part_margins"]
+__all__ = ["BOX_BYTES", "MOST_PARTS", "PartCodes", "Searched", "check_parts", "part_margin", "part_margins"]
 
 MOST_PARTS = 8
 """Parts of an image at most."""
@@ -204,3 +205,39 @@ class PartCodes:
         records = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(sum(counts), size)
         codes = OrdinalCodes.from_packed(records[:, : spec.packed_bytes], spec, model_id=model_id)
         return cls(codes, np.repeat(np.arange(len(packed)), counts), records[:, spec.packed_bytes :])
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """Codes of a database, with their parts if these are searched too: the definition of distances to images.
+
+    Attributes:
+        codes: Of n images.
+        parts: Their parts; None to search without.
+    """
+
+    codes: OrdinalCodes
+    parts: PartCodes | None = None
+
+    def ordinal(self, queries: OrdinalCodes) -> npt.NDArray[np.uint16]:
+        """Ordinal distances of q queries, uint16 (q, n).
+
+        Args:
+            queries: Their codes.
+        """
+        whole = ordinal_distances(queries, self.codes)
+        if self.parts is None:
+            return whole
+        return self.parts.nearest(whole, ordinal_distances(queries, self.parts.codes), part_margin(self.codes.spec))
+
+    def asymmetric(self, scores: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+        """Asymmetric distances of q queries, float32 (q, n).
+
+        Args:
+            scores: Of the queries, (q, n_segments, arity).
+        """
+        whole = asymmetric_distances(scores, self.codes)
+        if self.parts is None:
+            return whole
+        margins = part_margins(symbol_losses(scores, self.codes.spec))
+        return self.parts.nearest(whole, asymmetric_distances(scores, self.parts.codes), margins)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import ordhash
-from ordhash.codes import asymmetric_distances, ordinal_distances, part_margin, part_margins, symbol_losses
+from ordhash.codes import Searched
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError
 from ordhash.evaluation import metrics
@@ -158,20 +158,7 @@ def evaluate(
             protocol, query=protocol.query.subset(query.rows), database=protocol.database.subset(database.rows)
         )
     codes, queries, of_parts = database.codes, query.codes, database.parts
-
-    def ordinal(rows: slice) -> npt.NDArray[Any]:
-        whole = ordinal_distances(queries[rows], codes)
-        if of_parts is None:
-            return whole
-        return of_parts.nearest(whole, ordinal_distances(queries[rows], of_parts.codes), part_margin(codes.spec))
-
-    def asymmetric(rows: slice) -> npt.NDArray[Any]:
-        whole, scores = asymmetric_distances(query.scores[rows], codes), query.scores[rows]
-        if of_parts is None:
-            return whole
-        margins = part_margins(symbol_losses(scores, codes.spec))
-        return of_parts.nearest(whole, asymmetric_distances(scores, of_parts.codes), margins)
-
+    searched = Searched(codes, of_parts)
     return Report(
         protocol=protocol.name,
         protocol_hash=protocol.hash(),
@@ -185,7 +172,7 @@ def evaluate(
         left_out=tuple(str(failure) for failure in (*query.failures, *database.failures)),
         distinct_codes=len(np.unique(codes.packed(), axis=0)),
         ordinal=rank_quality(
-            ordinal,
+            lambda rows: searched.ordinal(queries[rows]),
             protocol,
             radii=_RADII,
             ties=ties,
@@ -193,7 +180,7 @@ def evaluate(
             progress=progress,
         ),
         asymmetric=rank_quality(
-            asymmetric,
+            lambda rows: searched.asymmetric(query.scores[rows]),
             protocol,
             ties=ties,
             convention=convention,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ordhash.learn.export import export_backbone, export_model, exported_backbone
     from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, looks_at_labels
     from ordhash.learn.network import HashingHead, HeadOutput
-    from ordhash.learn.outputs import scores_of
+    from ordhash.learn.outputs import parts_of, scores_of
     from ordhash.learn.preparation import Featured, TrainingData, feature_data, training_scenes
     from ordhash.learn.pseudolabels import pseudo_labels
     from ordhash.learn.trainer import TrainedNetwork, TrainResult, fit_network, train, train_network
@@ -67,6 +67,7 @@ __all__ = [
     "labels_of",
     "leave_one_out_map",
     "looks_at_labels",
+    "parts_of",
     "pseudo_labels",
     "rows_of_neighbourhoods",
     "scores_of",
@@ -108,6 +109,7 @@ _HOMES = {
     "leave_one_out_map": "validation",
     "looks_at_labels": "loop",
     "pseudo_labels": "pseudolabels",
+    "parts_of": "outputs",
     "rows_of_neighbourhoods": "validation",
     "scores_of": "outputs",
     "start_fabric": "devices",

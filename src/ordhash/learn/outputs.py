@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from ordhash.codes import PartCodes
 from ordhash.errors import DataError
 from ordhash.learn.batches import Batches, Group, PictureBatches, Share
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
-from ordhash.model import FeatureMaps
+from ordhash.model import FeatureMaps, grouped, part_codes
 
-__all__ = ["averages_of", "features_of", "scores_of"]
+__all__ = ["averages_of", "features_of", "parts_of", "scores_of"]
 
 _AT_ONCE = 64
 
@@ -72,6 +73,42 @@ def scores_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: 
 def averages_of(network: nn.Module, inputs: FeatureMaps | PictureBatches, fabric: Fabric) -> npt.NDArray[np.float32]:
     """Features averaged over locations, float32 (n, D), of n >= 1 images; leaves the network in evaluation mode."""
     return _outputs_of(network, inputs, fabric, lambda output: output.features)
+
+
+def parts_of(network: nn.Module, maps: FeatureMaps, fabric: Fabric) -> PartCodes:
+    """Codes of the parts of n >= 1 images, as a model file with this head gives them; leaves it in evaluation mode.
+
+    Args:
+        network: A head.
+        maps: Feature maps of the images.
+        fabric: Where the head is.
+    """
+    network.eval()
+    several, counts = [], []
+
+    def outputs(features: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        output: HeadOutput = network(torch.from_numpy(features).to(fabric.device))
+        if output.attention is None:
+            raise TypeError("a head gives attention")  # for the type checker
+        return output.scores.float().cpu().numpy(), output.attention.float().cpu().numpy()
+
+    def scores_of_maps(given: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        groups = grouped([one.shape for one in given])
+        found = [outputs(np.stack([given[place] for place in group]).astype(np.float32))[0] for group in groups]
+        return np.concatenate(found)[np.argsort(np.concatenate(groups))] if given else empty
+
+    with torch.inference_mode(), fabric.autocast():
+        for start in range(0, len(maps), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(maps)))
+            looked: list[tuple[npt.NDArray[np.float32], ...]] = [()] * len(rows)
+            for group, features in maps.groups(rows):
+                for place, *one in zip(group.tolist(), features, *outputs(features), strict=True):
+                    looked[place] = tuple(one)
+            features_of_rows, scores, attention = zip(*looked, strict=True)
+            empty = np.stack(scores)[:0]
+            several.append(part_codes(np.stack(scores), features_of_rows, attention, scores_of_maps))
+            counts.append(len(rows))
+    return PartCodes.joined(several, counts)
 
 
 def _outputs_of(

@@ -8,7 +8,7 @@ from ordhash.model.file import MODEL_FILE, Model, load_model, recorded_model, sa
 from ordhash.model.graphs import OPSET
 from ordhash.model.inference import MAX_SIDE, Preprocessing, grouped, open_session
 from ordhash.model.info import ModelInfo
-from ordhash.model.parts import check_sees_all
+from ordhash.model.parts import check_sees_all, part_codes
 from ordhash.model.quantization import quantize
 from ordhash.model.staleness import (
     GENERAL,
@@ -43,6 +43,7 @@ __all__ = [
     "learned_from",
     "load_model",
     "open_session",
+    "part_codes",
     "quantize",
     "recorded_model",
     "save_model",

@@ -126,7 +126,7 @@ def part_codes(
     maps: Sequence[npt.NDArray[np.floating[Any]]],
     attention: Sequence[npt.NDArray[np.float32]],
     score: Callable[[Sequence[npt.NDArray[np.floating[Any]]]], npt.NDArray[np.float32]],
-    model_id: str,
+    model_id: str | None = None,
 ) -> PartCodes:
     """Codes of the parts of n pictures.
 
@@ -135,7 +135,7 @@ def part_codes(
         maps: Their feature maps (D, h, w).
         attention: Their attention (h, w).
         score: Scores (m, n_segments, arity) of m feature maps.
-        model_id: The model that made them.
+        model_id: The model that makes them; None while it has no name.
     """
     windows = [windows_of(*pair) for pair in zip(maps, attention, strict=True)]
     cut = [
