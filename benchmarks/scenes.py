@@ -1,8 +1,9 @@
-"""What finds objects in scenes: sizes of pictures, attention, fitted segments: ``make bench-scenes``.
+"""What finds objects in scenes: sizes of pictures, attention, fitted segments, parts: ``make bench-scenes``.
 
 Only training images of ``grocery-in-scenes`` take part. A quarter of each class is pasted into half of the photographs
 that training may use, hard and soft, on 5 to 40 % of the area; the others learn, pasted into the other half; the
-validation images search. Each network also searches the objects cut out of the scenes, and as they were.
+validation images search. Each network also searches the objects cut out of the scenes, and as they were, and scenes of
+three; all but the cut ones by parts too.
 
 Runs that are in the file of results are not repeated. ``--seeds N`` does N of them; ``--rehearse`` a few images of one
 variant for an epoch, and keeps nothing.
@@ -21,9 +22,9 @@ from typing import Any
 import torch
 from common import RESULTS, machine
 
-from ordhash.bench.learning import learn_network
+from ordhash.bench.learning import Learned, learn_network
 from ordhash.bench.prepared import prepare_protocol
-from ordhash.codes import OrdinalCodes, ordinal_distances
+from ordhash.codes import OrdinalCodes, PartCodes, Searched
 from ordhash.data import ImageSet, Protocol, load_protocol
 from ordhash.data.protocols import split_by_class, split_by_digest
 from ordhash.data.scenes import cut_outs, paste_into
@@ -35,7 +36,8 @@ from ordhash.support import available_cores, write_json
 
 CACHE = Path(".cache")
 SEEDS, EPOCHS = 3, 30
-KINDS = ("scenes", "cut", "plain")
+KINDS = ("scenes", "cut", "plain", "three")
+_SHARES_OF_THREE = ((0.2, 0.4), (0.4, 0.6))  # of a third of the scene, as in grocery-in-scenes-3
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,14 @@ VARIANTS = (
     Variant(160, attention="cam"),
     Variant(160),
     Variant(160, fitted=0.5),
+    Variant(224, attention="none"),
     Variant(224),
     Variant(320),
 )
 
 
 def protocols(most: int | None = None) -> dict[str, Protocol]:
-    """Searches among scenes, objects cut out of them, and these photographs as they were, which share a training."""
+    """Searches in scenes, cut out objects, these photographs as they were, and scenes of three; one training."""
     whole = load_protocol("grocery-in-scenes")
     if most is not None:
         whole = whole.thinned(most)
@@ -84,7 +87,10 @@ def protocols(most: int | None = None) -> dict[str, Protocol]:
     objects = split_by_class(whole.train, {"searched": 0.25}, salt="bench-scenes")
     behind = split_by_digest(photographs, {"searched": len(photographs) // 2}, salt="bench-scenes")
     scenes = paste_into(objects["searched"], behind["searched"], salt="bench-scenes")
-    databases = {"scenes": scenes, "cut": cut_outs(scenes), "plain": objects["searched"]}
+    three = paste_into(
+        objects["searched"], behind["searched"], salt="bench-scenes/three", each=3, shares=_SHARES_OF_THREE
+    )
+    databases = {"scenes": scenes, "cut": cut_outs(scenes), "plain": objects["searched"], "three": three}
     return {kind: _protocol(whole, kind, objects["rest"], databases[kind], behind["rest"]) for kind in KINDS}
 
 
@@ -102,15 +108,22 @@ def run(position: int, seed: int, epochs: int, most: int | None) -> dict[str, An
     torch.set_num_threads(1)  # two trainings at once beat one on two threads: these layers are small
     variant = VARIANTS[position]
     prepared = [prepare_protocol(one, variant.config(), CACHE) for one in protocols(most).values()]
-    found = learn_network(prepared, variant.config(), variant.settings(seed, epochs))
+    found = learn_network(prepared, variant.config(), variant.settings(seed, epochs), parts=True)
     values: dict[str, Any] = {"variant": dataclasses.asdict(variant), "seed": seed}
     for kind, one, learned in zip(KINDS, prepared, found, strict=True):
-        queries, database = OrdinalCodes.from_scores(learned.scores), learned.database
-        distances = ordinal_distances(queries, database)
-        quality = rank_quality(distances.__getitem__, one.protocol)
-        values[kind] = {"map": quality.map, **quality.by_group}
+        values[kind] = _quality(one.protocol, learned, None)
+        if kind != "cut" and learned.parts is not None:
+            values[f"{kind}, parts"] = _quality(one.protocol, learned, learned.parts)
+            values[f"{kind}, parts"]["parts"] = len(learned.parts) / len(learned.database)
     values["train_seconds"] = found[0].facts.train_seconds
     return values
+
+
+def _quality(protocol: Protocol, learned: Learned, parts: PartCodes | None) -> dict[str, float]:
+    """MAP by ordinal distance, and that of every group."""
+    queries, searched = OrdinalCodes.from_scores(learned.scores), Searched(learned.database, parts)
+    quality = rank_quality(lambda rows: searched.ordinal(queries[rows]), protocol)
+    return {"map": quality.map, **quality.by_group}
 
 
 def main() -> None:

@@ -296,6 +296,34 @@ def backbones(results: dict[str, Any]) -> str:
     return table(["backbone", "px", "mAP, ordinal", "mAP, asymmetric", "images/s"], rows) + "\n\n" + note
 
 
+def scenes(results: dict[str, Any]) -> str:
+    """What finds objects in scenes, by one code an image and with parts."""
+    variants: dict[str, Runs] = {}
+    for run in results["runs"]:
+        variants.setdefault(json.dumps(run["variant"], sort_keys=True), []).append(run)
+    rows = []
+    for text, runs in variants.items():
+        variant = json.loads(text)
+        what = "trained without scenes" if not variant["scenes"] else f"attention {variant['attention']}"
+        if variant["fitted"]:
+            what += f", {variant['fitted']:.0%} of the segments fitted"
+        small = [{"map": run["scenes"]["share 5-10 %"]} for run in runs]
+        cells = [mean([run[kind] for run in runs]) for kind in ("scenes", "cut", "plain", "three")]
+        parted = [mean([run[f"{kind}, parts"] for run in runs]) for kind in ("scenes", "plain", "three")]
+        number = statistics.fmean(run["three, parts"]["parts"] for run in runs)
+        rows.append([f"{variant['size']}", what, cells[0], mean(small), *cells[1:], *parted, f"{number:.1f}"])
+    heading = ["px", "network", "scenes", "5-10 % of the area", "cut out", "plain", "three"]
+    heading += ["scenes, parts", "plain, parts", "three, parts", "parts of a scene of three"]
+    seeds = [len(runs) for runs in variants.values()]
+    count = f"{max(seeds)} seeds" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)} seeds"
+    note = (
+        f"mAP by ordinal distance, 48 bits, Lite0, frozen, whole photographs, {results['epochs']} epochs; {count} ± "
+        "95 % interval. On training images alone: the validation images of `grocery` search. Written by "
+        f"`{results['command']}`."
+    )
+    return table(heading, rows) + "\n\n" + note
+
+
 def _processor(results: dict[str, Any]) -> str:
     return f"{results['machine']['processor']}, {results['machine']['cores']} cores"
 
@@ -379,6 +407,7 @@ TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
     "general": ("general.json", general),
     "int8": ("int8.json", int8),
     "backbones": ("backbones.json", backbones),
+    "scenes": ("scenes.json", scenes),
     "scale-encoding": ("scale.json", encoding_rates),
     "scale-serving": ("scale.json", serving_rates),
     "scale-costs": ("scale.json", costs),

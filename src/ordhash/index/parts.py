@@ -66,6 +66,7 @@ class PartStore:
     def __init__(self, whole: Warming, arrays: PartArrays) -> None:
         self._whole, self._warming = whole, Warming(arrays.store)
         self._owners, self._boxes = arrays.owners, arrays.boxes
+        self._most = _most_of(arrays.owners)
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -94,6 +95,7 @@ class PartStore:
         self._warming.put(Grown.of(self._warming.store, parts.codes))
         self._owners = np.concatenate([self._owners, (parts.owners + n).astype(np.uint32)])
         self._boxes = np.concatenate([self._boxes, parts.boxes])
+        self._most = max(self._most, _most_of(parts.owners))
 
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> FoundWithBoxes:
         """As [Store][ordhash.index.stores.Store] says, with the box of what is so near."""
@@ -111,8 +113,13 @@ class PartStore:
         of_items = self._whole.within(queries, radius, allowed)
         bits = np.zeros(-(-len(self) // 8), np.uint8) if radius < margin else self._allowed(allowed)[0]
         of_parts = self._warming.within(queries, max(0, radius - margin), bits)
-        pairs = zip(of_items, of_parts, strict=True)
-        return [self._nearer(items, (parts + np.uint16(margin), numbers)) for items, (parts, numbers) in pairs]
+        found = []
+        for (items, rows), (parts, numbers) in zip(of_items, of_parts, strict=True):
+            n = len(np.union1d(rows, self._owners[numbers]))
+            both = (items[None], rows[None]), ((parts + np.uint16(margin))[None], numbers[None])
+            distances, rows, boxes = self._nearer(*both, n)
+            found.append((distances[0], rows[0], boxes[0]))
+        return found
 
     def distances(
         self, whole: npt.NDArray[np.float32], losses: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
@@ -138,25 +145,26 @@ class PartStore:
     ) -> FoundWithBoxes:
         bits, n_allowed = self._allowed(allowed)
         of_items = ask(self._whole, k, allowed)
-        of_parts = ask(self._warming, min(k * MOST_PARTS, n_allowed), bits)
-        found = [
-            tuple(values[:k] for values in self._nearer((items, rows), (parts + margin, numbers)))
-            for items, rows, parts, numbers, margin in zip(*of_items, *of_parts, margins, strict=True)
-        ]
-        if not found:
-            return *of_items, np.zeros((0, k, 4))
-        distances, rows, boxes = (np.stack(values) for values in zip(*found, strict=True))
-        return distances, rows, boxes
+        distances, numbers = ask(self._warming, min(k * self._most, n_allowed), bits)
+        return self._nearer(of_items, (distances + margins[:, None], numbers), k)
 
-    def _nearer(self, of_items: Found, of_parts: Found) -> FoundWithBoxes:
-        """What one query finds: each item once, at its nearest, ordered by (distance, row)."""
-        distances = np.concatenate([of_items[0], of_parts[0]])
-        rows = np.concatenate([of_items[1], self._owners[of_parts[1]].astype(np.int64)])
-        numbers = np.concatenate([np.full(len(of_items[1]), _WHOLE), of_parts[1]])
-        order = np.lexsort((numbers, rows, distances))
-        nearest = order[np.sort(np.unique(rows[order], return_index=True)[1])]
-        boxes = np.vstack([self._boxes, np.array(_ALL, np.uint8)])[numbers[nearest]]  # the last one is the whole
-        return distances[nearest], rows[nearest], boxes / 255
+    def _nearer(self, of_items: Found, of_parts: Found, k: int) -> FoundWithBoxes:
+        """What q queries find: each item once, at its nearest, ordered by (distance, row); the k nearest of each."""
+        distances = np.concatenate([of_items[0], of_parts[0]], axis=1)
+        rows = np.concatenate([of_items[1], self._owners[of_parts[1]].astype(np.int64)], axis=1)
+        numbers = np.concatenate([np.full(of_items[1].shape, _WHOLE), of_parts[1]], axis=1)
+        # Stable: at equal distances the whole item comes first, then its parts in their order.
+        order = np.lexsort((rows, distances), axis=1)
+        distances, rows, numbers = (np.take_along_axis(one, order, axis=1) for one in (distances, rows, numbers))
+        by_row = np.argsort(rows, axis=1, kind="stable")
+        grouped = np.take_along_axis(rows, by_row, axis=1)
+        again = np.zeros(rows.shape, np.bool_)  # an item that was nearer before
+        np.put_along_axis(again, by_row[:, 1:], grouped[:, 1:] == grouped[:, :-1], axis=1)
+        kept = np.argsort(again, axis=1, kind="stable")[:, :k]
+        distances, rows, numbers = (np.take_along_axis(one, kept, axis=1) for one in (distances, rows, numbers))
+        boxes, by_part = np.tile(np.array(_ALL, np.uint8), (*rows.shape, 1)), numbers != _WHOLE
+        boxes[by_part] = self._boxes[numbers[by_part]]
+        return distances, rows, boxes / 255
 
     def _allowed(self, allowed: Bytes | None) -> tuple[Bytes | None, int]:
         """Bit mask of the parts of allowed items, None for all, and their number."""
@@ -164,6 +172,12 @@ class PartStore:
             return None, len(self)
         mask = bools_of(allowed, self._whole.store.n)[self._owners]
         return np.packbits(mask, bitorder="little"), int(mask.sum())
+
+
+def _most_of(owners: npt.NDArray[np.integer[Any]]) -> int:
+    """Parts of an item at most, at least 1."""
+    several = range(1, min(MOST_PARTS, len(owners)))
+    return max([1, *(more + 1 for more in several if (owners[more:] == owners[:-more]).any())])
 
 
 def checked(parts: PartStore | None) -> PartStore:
