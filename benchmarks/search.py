@@ -30,7 +30,7 @@ from codes import SPEC, one_hot, padded, random_codes, real_codes
 from common import RESULTS, machine, medians
 
 from ordhash import OrdinalCodes, OrdinalIndex
-from ordhash.codes import symbol_losses
+from ordhash.codes import PartCodes, symbol_losses
 from ordhash.index import kernels
 from ordhash.index.planes import BLOCK, PlaneCodes
 from ordhash.support import available_cores, write_json
@@ -221,11 +221,35 @@ def on_real_codes(codes: OrdinalCodes) -> dict[str, Any]:
     return {"stats": dataclasses.asdict(index.stats), **against_flat(index, queries, plain, expanded)}
 
 
+def with_parts(n: int, each: int) -> dict[str, Any]:
+    """The nearest of n items by their codes alone, and by ``each`` parts too, in the same index."""
+    owners = np.repeat(np.arange(n), each)
+    boxes = np.tile(np.array([0, 0, 255, 255], np.uint8), (n * each, 1))
+    index = OrdinalIndex(random_codes(n), parts=PartCodes(random_codes(n * each, 6), owners, boxes))
+    index.warm_up()
+    queries, scores = random_codes(BATCH, 1), np.random.default_rng(2).normal(size=(BATCH, SPEC.n_segments, SPEC.arity))
+    out: dict[str, Any] = {"codes": n, "parts": each, "bytes_an_item": index.stats.nbytes / n}
+
+    def work(count: int, kind: str, parts: bool) -> Work:
+        if kind == "ordinal":
+            return lambda: index.search(queries[:count], top_k=TOP_K, parts=parts)
+        return lambda: index.search_asymmetric(scores[:count], top_k=TOP_K, parts=parts)
+
+    for name, count in (("one", 1), ("batch", BATCH)):
+        works = {
+            f"{kind}, parts" if parts else kind: work(count, kind, parts)
+            for kind in ("ordinal", "asymmetric")
+            for parts in (False, True)
+        }
+        out[name] = {what: 1000 * seconds / count for what, seconds in medians(works, ROUNDS, repeats=5).items()}
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rehearse", action="store_true", help="few codes, no results kept")
     parser.add_argument(
-        "--only", choices=("random", "real", "memory", "sublinear", "growth"), help="measure one part anew"
+        "--only", choices=("random", "real", "parts", "memory", "sublinear", "growth"), help="measure one part anew"
     )
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
     options = parser.parse_args()
@@ -239,6 +263,7 @@ def main() -> None:
     parts: dict[str, Work] = {
         "random": lambda: on_random_codes(n),
         "real": lambda: {"real": real()},
+        "parts": lambda: {"parts": [with_parts(n // 10, each) for each in (1, 2, 4, 8)]},
         "memory": lambda: {"memory": memory(most)},
         "sublinear": lambda: {"sublinear": sublinear(most)},
         "growth": lambda: {"growth": growth([size for size in (10**4, 10**5, 10**6, 10**7, 10**8) if size <= most])},

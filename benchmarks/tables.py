@@ -195,6 +195,27 @@ def search(results: dict[str, Any]) -> str:
     return table(["work", "rival", "ordhash, ms", "rival, ms", "times faster"], rows) + "\n\n" + note
 
 
+def search_parts(results: dict[str, Any]) -> str:
+    """How many times longer a search with parts takes."""
+    rows = []
+    for one in results["parts"]:
+        ratios = [
+            f"{one[number][f'{kind}, parts'] / one[number][kind]:.1f}"
+            for kind in ("ordinal", "asymmetric")
+            for number in ("one", "batch")
+        ]
+        rows.append([f"{1 + one['parts']}", *ratios, f"{one['bytes_an_item']:.0f}"])
+    batch = f"{results['batch']} at once"
+    heading = ["codes an item", "ordinal, one query", f"ordinal, {batch}", "asymmetric, one query"]
+    heading += [f"asymmetric, {batch}", "bytes an item"]
+    note = (
+        f"How many times longer than without parts: {results['parts'][0]['codes']:,} random items of "
+        f"{results['code_bits']} bits, exact top {results['top_k']}, medians of {results['rounds']} alternating "
+        f"rounds; {_processor(results)}. Written by `{results['command']}`."
+    )
+    return table(heading, rows) + "\n\n" + note
+
+
 def experiments(results: dict[str, Any]) -> str:
     """What was tried for the default objective."""
     runs: Runs = results["runs"]
@@ -406,6 +427,7 @@ TABLES: dict[str, tuple[str | tuple[str, ...], Callable[..., str]]] = {
     "demo": ("demo.json", demo),
     "general": ("general.json", general),
     "int8": ("int8.json", int8),
+    "search-parts": ("search.json", search_parts),
     "backbones": ("backbones.json", backbones),
     "scenes": ("scenes.json", scenes),
     "scale-encoding": ("scale.json", encoding_rates),

@@ -283,6 +283,8 @@ class OrdinalIndex:
         >>> index.warm_up(1)  # one code is searched faster than they load
         """
         self._warming.warm_up(n_queries, progress=progress)
+        if self._parts is not None:
+            self._parts.warm_up(n_queries, progress=progress)
 
     def build_tables(self) -> None:
         """Build tables that find near items of a large index without comparing every code; results stay exact.
@@ -351,9 +353,6 @@ class OrdinalIndex:
         """Write the items to one file (Arrow IPC, see [indexfile][ordhash.index.indexfile]).
 
         An existing file is replaced only when the new one is complete.
-
-        Args:
-            path: The file.
 
         Raises:
             InputError: The folder does not exist.

@@ -90,6 +90,10 @@ class PartStore:
             return PartArrays.of(self.parts if rows is None else self.parts.taken(rows))
         return PartArrays(store, self._owners, self._boxes)
 
+    def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
+        """As [OrdinalIndex.warm_up][ordhash.index.OrdinalIndex.warm_up], for the parts."""
+        self._warming.warm_up(n_queries, progress=progress)
+
     def add(self, parts: PartCodes, n: int) -> None:
         """Append the parts of items that follow the n that were there."""
         self._warming.put(Grown.of(self._warming.store, parts.codes))
