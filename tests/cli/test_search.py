@@ -64,7 +64,7 @@ def test_search_by_parts_refuses(photo_folder: Path, photo_index: Path, calibrat
     assert "keeps no parts" in run("search", photo_index, photo(photo_folder), "--parts").stderr
     index = tmp_path / "parts.index"
     good("index", photo_folder, "--model", calibrated_model, "--out", index, "--parts")
-    assert "likelihood" in run("search", index, photo(photo_folder), "--parts", "--likely").stderr
+    assert "not calibrated for parts" in run("search", index, photo(photo_folder), "--parts", "--likely").stderr
 
 
 def test_search_among_some_items(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:

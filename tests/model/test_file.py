@@ -237,7 +237,7 @@ def test_a_newer_format_is_refused(path):
         load_model(rewritten(path, json.dumps(values, default=str)))
 
 
-CALIBRATIONS = ("calibration", "asymmetric_calibration")
+CALIBRATIONS = ("calibration", "asymmetric_calibration", "calibration_with_parts", "asymmetric_calibration_with_parts")
 
 
 @pytest.mark.parametrize(

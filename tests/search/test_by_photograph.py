@@ -1,11 +1,15 @@
 import dataclasses
 
+import onnx
 import pytest
 from parting import BOX, part_like_the_first
 
-from ordhash.codes import part_margin
+from ordhash import Encoder, OrdinalIndex
+from ordhash.codes import OrdinalCodes, part_margin
 from ordhash.errors import InputError
-from ordhash.search import Target
+from ordhash.model import Calibration, load_model
+from ordhash.model.file import write_graph
+from ordhash.search import Example, Target, search_by_examples, search_by_images
 from ordhash.search.by_photograph import search_by_photograph
 
 
@@ -26,11 +30,34 @@ def test_a_part_is_found_and_its_place_is_said(parted):
     last = next(answer for answer in found.found if answer.key == entries[-1].key)
     assert last.distance == part_margin(target.encoder.spec)
     assert last.box == pytest.approx(BOX)
-    assert last.likelihood is None  # it is measured for whole photographs
+    assert {answer.likelihood for answer in found.found} == {None}  # this model is calibrated for whole photographs
     assert last.agreeing is not None
     assert all(last.agreeing)  # the symbols of the part, not those of the whole
     own = next(answer for answer in found.found if answer.key == entries[0].key)
     assert (own.distance, own.box) == (0, None)
+
+
+def test_likelihoods_are_those_of_searches_with_parts(parted, tmp_path):
+    target, entries = parted
+    model = load_model(target.encoder.path)
+    steps = [float(number) for number in range(25)]
+    of_parts = Calibration(tuple(steps), tuple(0.8 - 0.6 * step / 24 for step in steps), 100)
+    info = dataclasses.replace(model.info, calibration_with_parts=of_parts, asymmetric_calibration_with_parts=of_parts)
+    write_graph(tmp_path / "model.onnx", onnx.load_from_string(model.graph), info)
+    encoder = Encoder(tmp_path / "model.onnx")
+    codes, keys = OrdinalCodes(target.index.codes.symbols, encoder.spec), target.index.keys
+    index = OrdinalIndex(codes, keys, target.index.metadata, parts=target.index.parts)
+    query = target.collection.path.parent / "photos" / entries[0].key
+    for asymmetric in (False, True):
+        (answers,), _ = search_by_images(
+            [query], Target(encoder, index), top_k=19, parts=True, likely=True, asymmetric=asymmetric
+        )
+        assert any(answer.box for answer in answers.found)
+        for answer in answers.found:
+            assert answer.likelihood == pytest.approx(0.8 - 0.6 * answer.distance / 24)
+    found = search_by_examples([Example(query)], Target(encoder, index), top_k=19, parts=True).found
+    for answer in found:
+        assert answer.likelihood == pytest.approx(0.8 - 0.6 * answer.distance / 24, abs=1e-6)
 
 
 def test_a_target_without_parts_says_so(judging):

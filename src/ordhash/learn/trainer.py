@@ -21,10 +21,10 @@ from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.learn.backbones import Backbone, configured_backbone
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
+from ordhash.learn.calibrating import Calibrations, measured_on
 from ordhash.learn.checkpoint import TrainingState, training_digest
 from ordhash.learn.config import DEFAULT_CACHE, DOHConfig, TrainConfig
 from ordhash.learn.correction import CORRECTED_FILE, check_one_label, corrected, write_corrected
-from ordhash.learn.crossfitting import crossfitted_calibrations
 from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
 from ordhash.learn.familiarity import FamiliarityGauge, GaugedHead, least_familiar, sampled_examples
@@ -34,10 +34,9 @@ from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
 from ordhash.learn.outputs import averages_of, scores_of
 from ordhash.learn.preparation import TrainingData, prepare_features, prepare_pictures
-from ordhash.learn.validation import calibrated_rows, labelled, labels_of, rows_of_neighbourhoods
+from ordhash.learn.validation import labelled, labels_of, rows_of_neighbourhoods
 from ordhash.model import (
     MODEL_FILE,
-    Calibration,
     Familiarity,
     FeatureStore,
     FrozenBackbone,
@@ -139,17 +138,13 @@ def train(  # the entry point: options by name, each with a default
         raise InputError(f"{path} is another training's model; choose another folder, or allow overwriting it")
     run = TrainingRun(settings, fabric, TrainingState(digest), out, overwrite=bool(overwrite), progress=progress)
     trained = train_network(images, config, run, validation=validation, backgrounds=backgrounds, cache=cache)
-    state, held = trained.state, trained.held
-    measured: tuple[Calibration | None, Calibration | None] = (None, None)
-    if len(held.labels):
-        epochs = [scores.cpu().numpy() for scores in state.scores]
-        measured = crossfitted_calibrations(epochs, held.labels[calibrated_rows(len(held.labels))])
+    state, measured = trained.state, measured_on(trained.network, trained.held, trained.state.scores, run.fabric)
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         write_corrected(out / CORRECTED_FILE, trained.corrected)  # first, because the model marks the end
         origin = {} if trained.shares is None else learned_from(available, trained.shares)
         info = _described(trained, config, settings, protocol, measured, origin)
-        gauged = None if measured[0] is None else _gauged(trained, run)
+        gauged = None if measured.calibration is None else _gauged(trained, run)
         _write_model(path, trained, info, gauged)
         (out / "checkpoint.pt").unlink(missing_ok=True)
     fabric.barrier()
@@ -310,7 +305,7 @@ def _described(
     config: DOHConfig,
     settings: TrainConfig,
     protocol: str,
-    calibration: tuple[Calibration | None, Calibration | None],
+    measured: Calibrations,
     origin: dict[str, Any],
 ) -> ModelInfo:
     """Metadata of the model file; ``weights_id`` is filled in on writing."""
@@ -341,8 +336,7 @@ def _described(
             "failures": [[failure.source, failure.reason] for failure in trained.failures],
             **origin,
         },
-        calibration=calibration[0],
-        asymmetric_calibration=calibration[1],
+        **vars(measured),
     )
 
 

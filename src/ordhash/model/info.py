@@ -39,6 +39,9 @@ class ModelInfo:
         calibration: How likely images at an ordinal distance are of the same kind at least; None where no labelled
             images were left to measure it on.
         asymmetric_calibration: The same by asymmetric distance.
+        calibration_with_parts: The same by ordinal distance to images with their parts; None also where a trained
+            backbone, or an older version, has not measured it.
+        asymmetric_calibration_with_parts: The same by asymmetric distance.
         familiarity: Which pictures are unlike anything learned; None where nothing is known of that, and then the graph
             has no output ``familiarity``.
     """
@@ -55,7 +58,20 @@ class ModelInfo:
     training: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
     asymmetric_calibration: Calibration | None = None
+    calibration_with_parts: Calibration | None = None
+    asymmetric_calibration_with_parts: Calibration | None = None
     familiarity: Familiarity | None = None
+
+    def calibration_of(self, *, asymmetric: bool, parts: bool) -> Calibration | None:
+        """What distances of a search mean; None where that was not measured.
+
+        Args:
+            asymmetric: Whether it is by asymmetric distance.
+            parts: Whether it looks at parts of images too.
+        """
+        if parts:
+            return self.asymmetric_calibration_with_parts if asymmetric else self.calibration_with_parts
+        return self.asymmetric_calibration if asymmetric else self.calibration
 
     @property
     def sees_all(self) -> bool:
@@ -88,6 +104,8 @@ class ModelInfo:
             training=_typed(values, "training", dict),
             calibration=_calibration(values.get("calibration")),
             asymmetric_calibration=_calibration(values.get("asymmetric_calibration")),
+            calibration_with_parts=_calibration(values.get("calibration_with_parts")),
+            asymmetric_calibration_with_parts=_calibration(values.get("asymmetric_calibration_with_parts")),
             familiarity=_familiarity(values["familiarity"]),
         )
 

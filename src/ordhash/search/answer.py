@@ -52,8 +52,7 @@ class Answer:
         agreeing: For every segment, whether its symbol is the query's; None as above.
         unlike: Whether it is unlike anything that the model learned from; None where that is not known: only
             collections keep it.
-        box: The part of it that is so near; None where the whole image is, or parts were not searched. Then it has no
-            likelihood, which is measured for whole images.
+        box: The part of it that is so near; None where the whole image is, or parts were not searched.
     """
 
     key: Any
@@ -115,16 +114,14 @@ def answers_of(
 
 
 def with_likelihoods(answers: Sequence[Answer], likelihoods: npt.NDArray[np.floating[Any]]) -> tuple[Answer, ...]:
-    """Answers with the likelihood of each, unless it was found by a part.
+    """Answers with the likelihood of each.
 
     Args:
         answers: k answers.
         likelihoods: (k,).
     """
     pairs = zip(answers, likelihoods.tolist(), strict=True)
-    return tuple(
-        answer if answer.box else dataclasses.replace(answer, likelihood=likelihood) for answer, likelihood in pairs
-    )
+    return tuple(dataclasses.replace(answer, likelihood=likelihood) for answer, likelihood in pairs)
 
 
 def with_pictures(

@@ -98,10 +98,10 @@ def search_by_examples(
     result = index.search_asymmetric(scores[None], top_k=top_k, model_id=encoder.model_id, where=where, parts=parts)
     rows, boxes = result.rows[0], None if result.boxes is None else result.boxes[0]
     found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, rows), boxes)
-    calibration = encoder.info.asymmetric_calibration
+    calibration = encoder.info.calibration_of(asymmetric=True, parts=parts)
     unlike = None if encoded.unlike is None else bool(encoded.unlike[wanted].any())
     if calibration is not None and not unlike:
-        each = calibration.likelihood(index.distances(encoded.scores[wanted], rows))
+        each = calibration.likelihood(index.distances(encoded.scores[wanted], rows, parts=parts))
         found = with_likelihoods(found, each.mean(axis=0))
     if target.collection is not None:
         whole = [

@@ -44,8 +44,7 @@ def search_by_images(
 
     Raises:
         InputError: The index is of another model, a condition does not fit its columns, ``likely`` is asked of a model
-            without calibration or together with ``parts``, or asymmetric distance or parts of an engine or an index
-            that has none.
+            without calibration, or asymmetric distance or parts of an engine or an index that has none.
 
     Example::
 
@@ -54,14 +53,14 @@ def search_by_images(
         answers[0].found[0].key
     """
     encoder, index = target.encoder, target.index
-    calibration = encoder.info.asymmetric_calibration if asymmetric else encoder.info.calibration
+    calibration = encoder.info.calibration_of(asymmetric=asymmetric, parts=parts)
     if likely and calibration is None:
+        if parts and encoder.info.calibration is not None:
+            raise InputError(f"{encoder.path} is not calibrated for parts; search without them, or ask for all results")
         raise InputError(
             f"{encoder.path} is not calibrated, since no labelled images were held out of its training; train it again "
             "with labels, or ask for all results"
         )
-    if likely and parts:
-        raise InputError("what is found by a part has no likelihood; leave out --likely or --parts")
     where = rows_that_meet(index, conditions) if isinstance(index, OrdinalIndex) else None
     if asymmetric and not isinstance(index, OrdinalIndex):
         raise InputError("other engines have no asymmetric distance; leave it out, or search the collection here")

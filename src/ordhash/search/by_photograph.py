@@ -41,8 +41,9 @@ def search_by_photograph(
     result = index.search(code, top_k=top_k, where=rows_that_meet(index, conditions), parts=parts)
     boxes = None if result.boxes is None else result.boxes[0]
     found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, result.rows[0]), boxes)
-    if encoder.info.calibration is not None and not entry.is_unlike:
-        found = with_likelihoods(found, encoder.info.calibration.likelihood(result.distances[0]))
+    calibration = encoder.info.calibration_of(asymmetric=False, parts=parts)
+    if calibration is not None and not entry.is_unlike:
+        found = with_likelihoods(found, calibration.likelihood(result.distances[0]))
     pictures = [] if entry.fingerprint is None else [entry.fingerprint]
     found = with_pictures(found, target, pictures, code.symbols[0])
     return Answers(entry.key, found, search_seconds=time.perf_counter() - started, unlike=entry.is_unlike)

@@ -159,7 +159,7 @@ class Result(_Message):
     anything that it learned from. ``unlike`` says whether the result is; null where the model cannot tell. ``group`` is
     the same for results that show the same picture, and ``near_duplicate`` is true for the picture of an example.
     ``agreeing`` tells for every segment of the code whether its symbol is the query's; null if the request did without.
-    ``box`` is the part that is so near; null where that is the whole photograph. A part has no likelihood.
+    ``box`` is the part that is so near; null where that is the whole photograph.
     """
 
     key: str

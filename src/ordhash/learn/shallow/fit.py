@@ -15,6 +15,7 @@ from torch import nn
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.data import ImageSet
 from ordhash.errors import InputError, did_you_mean
+from ordhash.learn.calibrating import Calibrations
 from ordhash.learn.config import DEFAULT_CACHE, DOHConfig
 from ordhash.learn.export import export_model, exported_backbone
 from ordhash.learn.familiarity import GaugedHead, least_familiar, sampled_examples
@@ -26,7 +27,7 @@ from ordhash.learn.shallow.sdh import SDH
 from ordhash.learn.shallow.spectral import SpectralHashing
 from ordhash.learn.trainer import TrainResult
 from ordhash.learn.validation import calibrations, held_out_mask, labelled, labels_of
-from ordhash.model import MODEL_FILE, Calibration, FeatureStore, ModelInfo, learned_from, symbol_shares
+from ordhash.model import MODEL_FILE, FeatureStore, ModelInfo, learned_from, symbol_shares
 
 __all__ = ["SHALLOW_METHODS", "find_shallow_method", "fit_shallow"]
 
@@ -107,13 +108,13 @@ def fit_shallow(  # as `train`: options by name, each with a default
     if images.labels is None:
         shares = symbol_shares(OrdinalCodes.from_scores(_scores(head, pooled)))
         training |= learned_from(len(images), shares)
-    measured: tuple[Calibration | None, Calibration | None] = (None, None)
+    measured = Calibrations()
     if images.labels is not None:
         usable = images.subset(maps.rows)
         some = labels_of(usable).any(axis=1)
         measured = _calibrations(method, usable.subset(some), pooled[some], head, config.code_bits, seed)
     gauged = None
-    if measured[0] is not None:
+    if measured.calibration is not None:
         averages = maps.pooled()
         rows, others = sampled_examples(len(averages), maps.depth, seed)
         gauged = least_familiar(averages[rows], averages[others])
@@ -128,8 +129,7 @@ def fit_shallow(  # as `train`: options by name, each with a default
         method={"name": method.name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
         protocol=protocol,
         training={**training, "failures": [[failure.source, failure.reason] for failure in maps.failures]},
-        calibration=measured[0],
-        asymmetric_calibration=measured[1],
+        **vars(measured),
     )
     if gauged is not None:
         head, info = GaugedHead(head, gauged[0]), dataclasses.replace(info, familiarity=gauged[1])
@@ -139,16 +139,16 @@ def fit_shallow(  # as `train`: options by name, each with a default
 
 def _calibrations(
     method: ShallowMethod, images: ImageSet, pooled: Features, head: nn.Module, code_bits: int, seed: int
-) -> tuple[Calibration | None, Calibration | None]:
+) -> Calibrations:
     """Calibrations of a fitted head, on images with labels that it did not learn from."""
     labels = labels_of(images)
     if method.supervision == "labels":
         held = held_out_mask(images, _CALIBRATING, seed)
         if not held.any():
-            return None, None
+            return Calibrations()
         head = method.fit(pooled[~held], labels[~held], code_bits, seed)
         pooled, labels = pooled[held], labels[held]
-    return calibrations(_scores(head, pooled), labels)
+    return Calibrations(*calibrations(_scores(head, pooled), labels))
 
 
 def _scores(head: nn.Module, pooled: Features) -> npt.NDArray[np.float32]:

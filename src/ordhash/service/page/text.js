@@ -15,8 +15,8 @@ export const percent = (share) => `${Math.floor(100 * share + 1e-9)} %`;
 /** How alike a result is: the least likelihood, or its distance where the model does not know what that means. */
 export function likeness(result) {
   if (result.unlike) return "unlike anything learned";
-  if (result.box) return `a part: ${result.distance.toFixed(2)}`;
-  return result.likelihood === null ? `distance ${result.distance.toFixed(2)}` : `at least ${percent(result.likelihood)}`;
+  if (result.likelihood !== null) return `at least ${percent(result.likelihood)}`;
+  return `${result.box ? "a part:" : "distance"} ${result.distance.toFixed(2)}`;
 }
 
 export const columnName = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
