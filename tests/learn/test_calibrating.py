@@ -3,26 +3,15 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from ordhash.codes import CodeSpec, OrdinalCodes, Searched
+from ordhash.codes import OrdinalCodes, Searched
 from ordhash.learn.calibrating import Calibrations, measured_on
 from ordhash.learn.crossfitting import crossfitted_calibrations
 from ordhash.learn.loop import Validation
-from ordhash.learn.network import HashingHead
 from ordhash.learn.outputs import parts_of, scores_of
 from ordhash.learn.validation import calibrations_of
 from ordhash.model import FeatureMaps
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
-
-
-@pytest.fixture
-def head():
-    torch.manual_seed(0)
-    options = {"hidden": 8, "local_hidden": 8, "use_global": True, "use_local": True, "dropout": 0.0}
-    head = HashingHead(6, 3, CodeSpec(24, 4), multilabel=False, attention="learned", hidden_dropout=0.0, **options)
-    for parameter in head.parameters():
-        parameter.data *= 4
-    return head
 
 
 @pytest.fixture
@@ -33,12 +22,12 @@ def held():
     return Validation(FeatureMaps.of(maps.astype(np.float16)), np.eye(3, dtype=bool)[classes])
 
 
-def test_distances_mean_what_held_out_images_say_with_parts_and_without(head, held):
-    scores = scores_of(head, held.inputs, FABRIC)
-    found = measured_on(head, held, [torch.from_numpy(scores)], FABRIC)
+def test_distances_mean_what_held_out_images_say_with_parts_and_without(attending_head, held):
+    scores = scores_of(attending_head, held.inputs, FABRIC)
+    found = measured_on(attending_head, held, [torch.from_numpy(scores)], FABRIC)
     ordinal, asymmetric = crossfitted_calibrations([scores], held.labels)
     assert (found.calibration, found.asymmetric_calibration) == (ordinal, asymmetric)
-    parts = parts_of(head, held.inputs, FABRIC)
+    parts = parts_of(attending_head, held.inputs, FABRIC)
     assert len(parts) > 10
     codes = OrdinalCodes.from_scores(scores)
     searched = Searched(codes, parts)
@@ -49,6 +38,6 @@ def test_distances_mean_what_held_out_images_say_with_parts_and_without(head, he
     assert found.calibration_with_parts != ordinal
 
 
-def test_without_held_out_images_nothing_is_known(head, held):
+def test_without_held_out_images_nothing_is_known(attending_head, held):
     none = Validation(held.inputs.subset(np.arange(0)), held.labels[:0])
-    assert measured_on(head, none, [], FABRIC) == Calibrations()
+    assert measured_on(attending_head, none, [], FABRIC) == Calibrations()

@@ -3,23 +3,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from ordhash.codes import CodeSpec
-from ordhash.learn.network import HashingHead
 from ordhash.learn.outputs import parts_of
 from ordhash.model import FeatureMaps
 from ordhash.model.parts import boxes_of, window_side, windows_of
 
 SHAPES = [(5, 5)] * 70 + [(5, 7)] * 3 + [(9, 5)] * 4  # more than are computed at once
-
-
-@pytest.fixture
-def head():
-    torch.manual_seed(0)
-    options = {"hidden": 8, "local_hidden": 8, "use_global": True, "use_local": True, "dropout": 0.0}
-    head = HashingHead(6, 3, CodeSpec(24, 4), multilabel=False, attention="learned", hidden_dropout=0.0, **options)
-    for parameter in head.parameters():
-        parameter.data *= 4  # so that windows differ
-    return head
 
 
 @pytest.fixture
@@ -31,18 +19,20 @@ def maps():
     return FeatureMaps(values, np.cumsum(sizes) - sizes, np.array(SHAPES), 6, np.arange(len(each)), [], 0)
 
 
-def test_parts_are_what_the_head_makes_of_windows_one_by_one(head, maps):
-    found = parts_of(head, maps, Fabric(accelerator="cpu", devices=1))
-    head.eval()
+def test_parts_are_what_the_head_makes_of_windows_one_by_one(attending_head, maps):
+    found = parts_of(attending_head, maps, Fabric(accelerator="cpu", devices=1))
+    attending_head.eval()
     owners, symbols, boxes = [], [], []
     for number in range(len(maps)):
         features = torch.from_numpy(maps.read([number]))
         with torch.inference_mode():
-            output = head(features)
+            output = attending_head(features)
             kept = [output.scores[0].argmax(dim=1).numpy()]
             side = window_side(*SHAPES[number])
             for top, left in windows_of(features[0].numpy(), output.attention[0].numpy()):
-                window = head(features[:, :, top : top + side, left : left + side]).scores[0].argmax(dim=1).numpy()
+                window = (
+                    attending_head(features[:, :, top : top + side, left : left + side]).scores[0].argmax(dim=1).numpy()
+                )
                 if min((window != other).sum() for other in kept) >= 4:
                     kept.append(window)
                     owners.append(number)
