@@ -115,7 +115,6 @@ def run(position: int, seed: int, epochs: int, most: int | None) -> dict[str, An
         if kind != "cut" and learned.parts is not None:
             values[f"{kind}, parts"] = _quality(one.protocol, learned, learned.parts)
             values[f"{kind}, parts"]["parts"] = len(learned.parts) / len(learned.database)
-    values["train_seconds"] = found[0].facts.train_seconds
     return values
 
 

@@ -337,9 +337,10 @@ def scenes(results: dict[str, Any]) -> str:
     heading += ["scenes, parts", "plain, parts", "three, parts", "parts of a scene of three"]
     seeds = [len(runs) for runs in variants.values()]
     count = f"{max(seeds)} seeds" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)} seeds"
+    count = "one seed" if max(seeds) == 1 else f"{count} ± 95 % interval"
     note = (
-        f"mAP by ordinal distance, 48 bits, Lite0, frozen, whole photographs, {results['epochs']} epochs; {count} ± "
-        "95 % interval. On training images alone: the validation images of `grocery` search. Written by "
+        f"mAP by ordinal distance, 48 bits, Lite0, frozen, whole photographs, {results['epochs']} epochs; {count}. "
+        "On training images alone: the validation images of `grocery` search. Written by "
         f"`{results['command']}`."
     )
     return table(heading, rows) + "\n\n" + note
