@@ -90,6 +90,20 @@ def test_codes_are_those_of_one_machine_byte_for_byte(ray_cluster, sources, tiny
         assert [str(failure)] == [str(one) for one in there]
 
 
+def test_parts_are_those_of_one_machine(ray_cluster, photo_folder, tiny_model, tmp_path):
+    out = tmp_path / "codes"
+    options = {"address": ray_cluster.address, "shard_size": 8}
+    encode_on_ray(str(photo_folder), tiny_model, str(out), parts=True, **options)
+    table = read_shards(Location(str(out)))
+    expected = Encoder(tiny_model).run(_images(photo_folder), parts=True).parts
+    assert len(expected) > 0
+    np.testing.assert_array_equal(table.parts.owners, expected.owners)
+    np.testing.assert_array_equal(table.parts.codes.symbols, expected.codes.symbols)
+    np.testing.assert_array_equal(table.parts.boxes, expected.boxes)
+    with pytest.raises(InputError, match="was begun with parts"):
+        encode_on_ray(str(photo_folder), tiny_model, str(out), **options)
+
+
 def _images(source):
     from ordhash.data import read_images
 
