@@ -150,6 +150,12 @@ def judging_model(calibrated_model: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
+def many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that differ in one segment are kept: tiny networks see hardly more in these pictures."""
+    monkeypatch.setattr("ordhash.model.parts._DIFFERING", 0.01)
+
+
+@pytest.fixture
 def dark_photo(tmp_path: Path) -> Path:
     """A photograph that is unlike anything that `judging_model` learned from."""
     path = tmp_path / "dark.png"

@@ -82,8 +82,8 @@ parts = true
 """
 
 
-def test_a_row_that_searches_parts(recipe_file, tiny_protocol, tmp_path, cache, monkeypatch):
-    monkeypatch.setattr("ordhash.model.parts._DIFFERING", 0.05)  # these pictures are alike all over
+@pytest.mark.usefixtures("many_parts")
+def test_a_row_that_searches_parts(recipe_file, tiny_protocol, tmp_path, cache):
     recipe_file.write_text(recipe_file.read_text() + PARTS)
     recipe = read_recipe(recipe_file)
     methods = tuple(method for method in recipe.methods if "lsh" in method.name or "streams" in method.name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from commands import good, lines, photo, run
 
 from ordhash import OrdinalIndex
@@ -58,6 +59,7 @@ def test_encode_images_and_manifests_and_parts(
     assert codes_of("cifar10", "--split", "query").keys.tolist() == tiny_protocol.query.keys.tolist()
 
 
+@pytest.mark.usefixtures("many_parts")
 def test_parts_of_images(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     codes, index, again = (tmp_path / name for name in ("codes.parquet", "photos.index", "again.index"))
     good("encode", photo_folder, "--model", tiny_model, "--out", codes, "--parts")

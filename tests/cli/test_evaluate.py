@@ -29,6 +29,7 @@ def test_evaluate_a_folder(photo_folder: Path, tiny_model: Path, cache: Path, tm
     assert run("evaluate", tiny_model, photo_folder, "--out", report).exit_code == 2
 
 
+@pytest.mark.usefixtures("many_parts")
 def test_evaluate_with_parts(photo_folder: Path, tiny_model: Path, cache: Path) -> None:
     (plain,) = lines(good("evaluate", tiny_model, photo_folder, "--json"))
     (values,) = lines(good("evaluate", tiny_model, photo_folder, "--json", "--parts"))

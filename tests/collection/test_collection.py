@@ -232,6 +232,7 @@ def test_codes_of_a_collection_as_a_file(collection, photo_folder, encoder, tmp_
 
 
 @pytest.mark.slow  # encodes large pictures
+@pytest.mark.usefixtures("many_parts")
 def test_parts_of_photographs_are_kept(collection, photo_folder, encoder, tmp_path):
     collection.sync(photo_folder, encoder)
     paths = sorted(photo_folder.rglob("*.jpg"))

@@ -96,7 +96,6 @@ def test_parts_are_those_of_one_machine(ray_cluster, photo_folder, tiny_model, t
     encode_on_ray(str(photo_folder), tiny_model, str(out), parts=True, **options)
     table = read_shards(Location(str(out)))
     expected = Encoder(tiny_model).run(_images(photo_folder), parts=True).parts
-    assert len(expected) > 0
     np.testing.assert_array_equal(table.parts.owners, expected.owners)
     np.testing.assert_array_equal(table.parts.codes.symbols, expected.codes.symbols)
     np.testing.assert_array_equal(table.parts.boxes, expected.boxes)

@@ -4,8 +4,8 @@ A part is a window of the feature map, four tenths of its shorter side wide and 
 makes of that window alone. What counts at a location is its attention times the length of its features; where a model
 has no attention, the features alone. Windows are taken in the order of what they hold of that, and overlap no earlier
 one. A window becomes a part if its code says something that the code of the whole picture and those of earlier parts
-leave open: if it differs from each of them in a third of the segments. So a photograph of one thing has hardly any
-part, and one of three things about two (docs/experiments.md).
+leave open: if its distance to each of them is at least four ninths of the mean distance of two codes. So a photograph
+of one thing has hardly any part, and one of three things about two (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["boxes_of", "check_sees_all", "differing_parts", "part_codes", "windo
 
 _SIDE = 0.4  # of the shorter side of the map
 _LEAST = 0.02  # of what counts in the whole picture
-_DIFFERING = 1 / 3  # of the segments
+_DIFFERING = 4 / 9  # of the mean distance of a code to all codes
 
 Window = tuple[int, int]
 """Its first row and column in the feature map."""
@@ -87,19 +87,21 @@ def windows_of(features: npt.NDArray[np.floating[Any]], attention: npt.NDArray[n
     return found
 
 
-def differing_parts(whole: npt.NDArray[np.uint8], parts: npt.NDArray[np.uint8]) -> list[int]:
+def differing_parts(whole: npt.NDArray[np.uint8], parts: npt.NDArray[np.uint8], arity: int) -> list[int]:
     """Which parts say something that the whole and the parts kept before do not.
 
     Args:
         whole: Symbols of the whole, (n_segments,).
         parts: Symbols of the parts, (p, n_segments).
+        arity: Number of values of a symbol.
 
-    >>> differing_parts(np.array([0, 0, 0]), np.array([[0, 0, 0], [0, 1, 2], [0, 1, 2]]))
+    >>> differing_parts(np.array([0, 0, 0]), np.array([[0, 0, 0], [0, 1, 2], [0, 1, 2]]), 4)
     [1]
     """
     kept, held = [], [whole]
+    least = _DIFFERING * len(whole) * (1 - 1 / arity) - 1e-9
     for number, symbols in enumerate(parts):
-        if min(int((symbols != other).sum()) for other in held) >= _DIFFERING * len(whole):
+        if min(int((symbols != other).sum()) for other in held) >= least:
             kept.append(number)
             held.append(symbols)
     return kept
@@ -150,7 +152,7 @@ def part_codes(
     for row, (features, of_picture) in enumerate(zip(maps, windows, strict=True)):
         candidates = parts[done : done + len(of_picture)]
         done += len(of_picture)
-        kept = differing_parts(whole[row], candidates)
+        kept = differing_parts(whole[row], candidates, spec.arity)
         owners += [row] * len(kept)
         symbols.append(candidates[kept])
         boxes.append(boxes_of([of_picture[number] for number in kept], *features.shape[1:]))
