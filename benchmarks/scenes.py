@@ -27,7 +27,7 @@ from ordhash.bench.prepared import prepare_protocol
 from ordhash.codes import OrdinalCodes, PartCodes, Searched
 from ordhash.data import ImageSet, Protocol, load_protocol
 from ordhash.data.protocols import split_by_class, split_by_digest
-from ordhash.data.scenes import cut_outs, paste_into
+from ordhash.data.scenes import SHARES_OF_THREE, cut_outs, paste_into
 from ordhash.evaluation import rank_quality
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.config import Attention
@@ -37,7 +37,6 @@ from ordhash.support import available_cores, write_json
 CACHE = Path(".cache")
 SEEDS, EPOCHS = 3, 30
 KINDS = ("scenes", "cut", "plain", "three")
-_SHARES_OF_THREE = ((0.2, 0.4), (0.4, 0.6))  # of a third of the scene, as in grocery-in-scenes-3
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def protocols(most: int | None = None) -> dict[str, Protocol]:
     behind = split_by_digest(photographs, {"searched": len(photographs) // 2}, salt="bench-scenes")
     scenes = paste_into(objects["searched"], behind["searched"], salt="bench-scenes")
     three = paste_into(
-        objects["searched"], behind["searched"], salt="bench-scenes/three", each=3, shares=_SHARES_OF_THREE
+        objects["searched"], behind["searched"], salt="bench-scenes/three", each=3, shares=SHARES_OF_THREE
     )
     databases = {"scenes": scenes, "cut": cut_outs(scenes), "plain": objects["searched"], "three": three}
     return {kind: _protocol(whole, kind, objects["rest"], databases[kind], behind["rest"]) for kind in KINDS}
@@ -119,7 +118,7 @@ def run(position: int, seed: int, epochs: int, most: int | None) -> dict[str, An
 
 
 def _quality(protocol: Protocol, learned: Learned, parts: PartCodes | None) -> dict[str, float]:
-    """MAP by ordinal distance, and that of every group."""
+    """Mean average precision by ordinal distance, and that of every group."""
     queries, searched = OrdinalCodes.from_scores(learned.scores), Searched(learned.database, parts)
     quality = rank_quality(lambda rows: searched.ordinal(queries[rows]), protocol)
     return {"map": quality.map, **quality.by_group}

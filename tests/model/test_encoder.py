@@ -16,16 +16,6 @@ from ordhash.model.file import load_model
 from ordhash.model.inference import open_session
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_model):
-    return Encoder(tiny_model, threads=2)
-
-
-@pytest.fixture
-def photos(photo_folder):
-    return sorted(photo_folder.rglob("*.jpg"))
-
-
 @pytest.fixture
 def mixed(photos, bad_files, tmp_path):
     """Good and bad files; the good ones are at 1, 2 and 5."""

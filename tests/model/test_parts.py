@@ -77,16 +77,6 @@ def test_boxes_lie_where_the_windows_are(height, width, data):
     assert box[1] < box[3]
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_model):
-    return Encoder(tiny_model, threads=2)
-
-
-@pytest.fixture
-def photos(photo_folder):
-    return sorted(photo_folder.rglob("*.jpg"))
-
-
 @pytest.mark.usefixtures("many_parts")
 def test_part_codes_are_what_the_head_makes_of_windows(encoder, tiny_model, photos):
     found = encoder.run(photos, parts=True)

@@ -113,17 +113,7 @@ def learn_network(
         What was learned, applied to every protocol.
     """
     head, state = _train_head(prepared[0], config, settings)
-    return [
-        _applied(
-            head,
-            one.query.seen(whole_maps=config.use_local),
-            one.database.seen(whole_maps=config.use_local),
-            _one_processor(),
-            _facts(state),
-            one.database.maps if parts else None,
-        )
-        for one in prepared
-    ]
+    return _applied_to(prepared, head, _facts(state), whole_maps=config.use_local, parts=parts)
 
 
 def learn_everything(
@@ -182,17 +172,7 @@ def learn_shallow(
         What was learned, applied to every protocol.
     """
     head = _fitted(prepared[0].train, method, code_bits, seed, prepared[0].last_channels)
-    return [
-        _applied(
-            head,
-            one.query.pooled,
-            one.database.pooled,
-            _one_processor(),
-            Outcome(),
-            one.database.maps if parts else None,
-        )
-        for one in prepared
-    ]
+    return _applied_to(prepared, head, Outcome(), whole_maps=False, parts=parts)
 
 
 def try_network(prepared: Prepared, config: DOHConfig, settings: TrainConfig) -> Outcome:
@@ -269,14 +249,20 @@ def _facts(state: TrainingState) -> Outcome:
     )
 
 
-def _applied(
-    network: nn.Module,
-    query: Inputs,
-    database: Inputs,
-    fabric: Fabric,
-    facts: Outcome,
-    parted: FeatureMaps | None = None,
-) -> Learned:
-    """What was learned; with codes of the parts of images with these maps, if any are given."""
-    scores, codes = scores_of(network, query, fabric), OrdinalCodes.from_scores(scores_of(network, database, fabric))
-    return Learned(codes, scores, facts, None if parted is None else parts_of(network, parted, fabric))
+def _applied_to(
+    prepared: Sequence[Prepared], head: nn.Module, facts: Outcome, *, whole_maps: bool, parts: bool
+) -> list[Learned]:
+    """What was learned on frozen features, applied to every protocol."""
+    found = []
+    for one in prepared:
+        query, database = (part.seen(whole_maps=whole_maps) for part in (one.query, one.database))
+        learned = _applied(head, query, database, _one_processor(), facts)
+        if parts:
+            learned = dataclasses.replace(learned, parts=parts_of(head, one.database.maps, _one_processor()))
+        found.append(learned)
+    return found
+
+
+def _applied(network: nn.Module, query: Inputs, database: Inputs, fabric: Fabric, facts: Outcome) -> Learned:
+    scores = scores_of(network, query, fabric)
+    return Learned(OrdinalCodes.from_scores(scores_of(network, database, fabric)), scores, facts)

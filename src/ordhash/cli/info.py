@@ -10,7 +10,7 @@ import typer
 from ordhash.cli.options import Json
 from ordhash.cli.output import print_facts, print_json
 from ordhash.cli.sources import check_is_collection
-from ordhash.codes import CodeSpec, CodeTable, existing_file, read_codes
+from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes, existing_file, read_codes
 from ordhash.collection import Collection
 from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.index import OrdinalIndex
@@ -91,7 +91,11 @@ def _index_facts(index: OrdinalIndex) -> dict[str, Any]:
 
 
 def _codes_facts(table: CodeTable | OrdinalIndex) -> dict[str, Any]:
-    codes = table if isinstance(table, OrdinalIndex) else table.codes
+    codes: OrdinalCodes | OrdinalIndex
+    if isinstance(table, OrdinalIndex):
+        codes, n_parts = table, table.stats.parts  # without unpacking them
+    else:
+        codes, n_parts = table.codes, None if table.parts is None else len(table.parts)
     return {
         "count": len(table),
         **_code(codes.spec),
@@ -99,7 +103,7 @@ def _codes_facts(table: CodeTable | OrdinalIndex) -> dict[str, Any]:
         "model_path": table.model_path,
         "keys": "integers" if table.keys.dtype.kind == "i" else "strings",
         "metadata": [] if table.metadata is None else table.metadata.column_names,
-        **({} if table.parts is None else {"parts": len(table.parts)}),
+        **({} if n_parts is None else {"parts": n_parts}),
     }
 
 

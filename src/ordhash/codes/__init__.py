@@ -13,7 +13,16 @@ from ordhash.codes.distances import (
 )
 from ordhash.codes.file import CodeFacts, checked_table, existing_file, mapped_file, read_codes, write_codes
 from ordhash.codes.labels import LABELS, composed, has_label, has_label_with, is_label, joined_labels, labels_in
-from ordhash.codes.parts import BOX_BYTES, MOST_PARTS, PartCodes, Searched, check_parts, part_margin, part_margins
+from ordhash.codes.parts import (
+    BOX_BYTES,
+    MOST_PARTS,
+    PartCodes,
+    Searched,
+    check_parts,
+    part_margin,
+    part_margins,
+    parts_among,
+)
 from ordhash.codes.shards import LIST, MODEL, Plan, is_leftover, read_failures, read_shards, shard_name, write_shard
 from ordhash.codes.spec import CodeSpec
 from ordhash.codes.table import CodeTable, Keys, Metadata, key_array, typed_keys
@@ -53,6 +62,7 @@ __all__ = [
     "ordinal_distances",
     "part_margin",
     "part_margins",
+    "parts_among",
     "read_codes",
     "read_failures",
     "read_shards",

@@ -335,11 +335,10 @@ def _column_of(parts: PartCodes, n: int) -> pa.ListArray:
     """The parts of n images, a list for each."""
     import pyarrow as pa
 
-    width = parts.codes.spec.packed_bytes + BOX_BYTES
-    records = pa.py_buffer(b"".join(parts.packed(n)))
-    values = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(parts), [None, records])
-    ends = np.searchsorted(parts.owners, np.arange(n), side="right")
-    return pa.ListArray.from_arrays(pa.array([0, *ends.tolist()], pa.int32()), values)
+    records = parts.records()
+    kind = pa.binary(records.shape[1])
+    values = pa.FixedSizeBinaryArray.from_buffers(kind, len(parts), [None, pa.py_buffer(records)])
+    return pa.ListArray.from_arrays(pa.array(parts.starts(n), pa.int32()), values)
 
 
 def _parts_in(column: pa.ChunkedArray, facts: CodeFacts) -> PartCodes:

@@ -11,11 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes.codes import OrdinalCodes
-from ordhash.codes.distances import asymmetric_distances, ordinal_distances, symbol_losses
+from ordhash.codes.distances import ordinal_distances, sums_of_losses, symbol_losses
 from ordhash.codes.spec import CodeSpec
 from ordhash.errors import InputError
 
-__all__ = ["BOX_BYTES", "MOST_PARTS", "PartCodes", "Searched", "check_parts", "part_margin", "part_margins"]
+__all__ = [
+    "BOX_BYTES",
+    "MOST_PARTS",
+    "PartCodes",
+    "Searched",
+    "check_parts",
+    "part_margin",
+    "part_margins",
+    "parts_among",
+]
 
 MOST_PARTS = 8
 """Parts of an image at most."""
@@ -83,6 +92,26 @@ def check_parts(m: int, owners: npt.NDArray[Any], boxes: npt.NDArray[Any]) -> No
         raise InputError("a part must have left < right and top < bottom, from 0 to 255; give such boxes")
 
 
+def parts_among(
+    owners: npt.NDArray[np.integer[Any]], rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which parts are of some images, and of which of these, (p,) each.
+
+    Args:
+        owners: The image of every part, never falling, (m,).
+        rows: Images, in any order, (r,).
+
+    >>> parts_among(np.array([0, 2, 2]), np.array([2, 1, 0]))
+    (array([1, 2, 0]), array([0, 0, 2]))
+    """
+    wanted = rows.astype(owners.dtype)  # or all owners would be converted
+    starts = np.searchsorted(owners, wanted)
+    counts = np.searchsorted(owners, wanted, side="right") - starts
+    of = np.repeat(np.arange(len(rows)), counts)
+    within = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(starts, counts) + within, of
+
+
 @dataclass(frozen=True, eq=False)
 class PartCodes:
     """Codes of parts of n images, each of which has 0 to 8.
@@ -131,12 +160,7 @@ class PartCodes:
         Args:
             rows: Different rows, in any order.
         """
-        wanted = np.asarray(rows, np.int64)
-        starts = np.searchsorted(self.owners, wanted)
-        counts = np.searchsorted(self.owners, wanted, side="right") - starts
-        owners = np.repeat(np.arange(len(wanted)), counts)
-        within = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
-        picked = np.repeat(starts, counts) + within
+        picked, owners = parts_among(self.owners, np.asarray(rows, np.int64))
         return PartCodes(self.codes[picked], owners, self.boxes[picked])
 
     @classmethod
@@ -176,15 +200,22 @@ class PartCodes:
             found[:, self.owners[here]] = np.minimum(found[:, self.owners[here]], of_parts[:, here] + more)
         return found
 
+    def records(self) -> npt.NDArray[np.uint8]:
+        """The parts as files hold them, packed code and box of each, uint8 (m, bytes)."""
+        return np.concatenate([self.codes.packed(), self.boxes], axis=1)
+
+    def starts(self, n: int) -> npt.NDArray[np.int64]:
+        """Where the parts of each of n images start, and where the last ones end, (n + 1,)."""
+        return np.searchsorted(self.owners, np.arange(n + 1))
+
     def packed(self, n: int) -> list[bytes]:
-        """The parts of each image in bytes, as files hold them: packed code and box of one part after the other.
+        """The records of each image, one part after the other.
 
         Args:
             n: How many images there are.
         """
-        records = np.concatenate([self.codes.packed(), self.boxes], axis=1)
-        ends = np.searchsorted(self.owners, np.arange(n), side="right").tolist()
-        return [records[start:end].tobytes() for start, end in itertools.pairwise([0, *ends])]
+        records = self.records()
+        return [records[start:end].tobytes() for start, end in itertools.pairwise(self.starts(n).tolist())]
 
     @classmethod
     def from_packed(cls, packed: Sequence[bytes], spec: CodeSpec, *, model_id: str | None = None) -> PartCodes:
@@ -236,8 +267,8 @@ class Searched:
         Args:
             scores: Of the queries, (q, n_segments, arity).
         """
-        whole = asymmetric_distances(scores, self.codes)
+        losses = symbol_losses(scores, self.codes.spec)
+        whole = sums_of_losses(losses, self.codes)
         if self.parts is None:
             return whole
-        margins = part_margins(symbol_losses(scores, self.codes.spec))
-        return self.parts.nearest(whole, asymmetric_distances(scores, self.parts.codes), margins)
+        return self.parts.nearest(whole, sums_of_losses(losses, self.parts.codes), part_margins(losses))

@@ -24,10 +24,13 @@ from ordhash.data.images import DrawnImage, ImageSource, content_id, open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 
-__all__ = ["SHARES", "CutOut", "Pasted", "Scene", "cut_outs", "in_clutter", "paste_into"]
+__all__ = ["SHARES", "SHARES_OF_THREE", "CutOut", "Pasted", "Scene", "cut_outs", "in_clutter", "paste_into"]
 
 SHARES = ((0.05, 0.1), (0.1, 0.2), (0.2, 0.4))
 """Shares of the area that an object takes, from and to: small, middle and large."""
+
+SHARES_OF_THREE = ((0.2, 0.4), (0.4, 0.6))
+"""The same where three share a scene, of a third of it each."""
 
 _RATIO = 4 / 3  # width to height
 _MARGIN = 0.03  # of a background's shorter side: scans have dark edges

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes import MOST_PARTS, OrdinalCodes, PartCodes, part_margin, part_margins, sums_of_losses
+from ordhash.codes import MOST_PARTS, OrdinalCodes, PartCodes, part_margin, part_margins, parts_among, sums_of_losses
 from ordhash.errors import InputError
 from ordhash.index.planes import Bytes
 from ordhash.index.results import Found
@@ -136,7 +136,9 @@ class PartStore:
             rows: Of the items, (r,).
         """
         different, places = np.unique(rows, return_inverse=True)
-        parts, nothing = self.parts.taken(different), np.full((len(losses), len(different)), np.inf, np.float32)
+        numbers, owners = parts_among(self._owners, different)
+        store, nothing = self._warming.store, np.full((len(losses), len(different)), np.inf, np.float32)
+        parts = PartCodes(OrdinalCodes(store.symbols_at(numbers), store.spec), owners, self._boxes[numbers])
         found = parts.nearest(nothing, sums_of_losses(losses, parts.codes), part_margins(losses))
         return np.asarray(np.minimum(whole, found[:, places]))
 

@@ -95,7 +95,7 @@ def parts_of(network: nn.Module, maps: FeatureMaps, fabric: Fabric) -> PartCodes
     def scores_of_maps(given: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
         groups = grouped([one.shape for one in given])
         found = [outputs(np.stack([given[place] for place in group]).astype(np.float32))[0] for group in groups]
-        return np.concatenate(found)[np.argsort(np.concatenate(groups))] if given else empty
+        return np.concatenate(found)[np.argsort(np.concatenate(groups))]
 
     with torch.inference_mode(), fabric.autocast():
         for start in range(0, len(maps), _AT_ONCE):
@@ -105,7 +105,6 @@ def parts_of(network: nn.Module, maps: FeatureMaps, fabric: Fabric) -> PartCodes
                 for place, *one in zip(group.tolist(), features, *outputs(features), strict=True):
                     looked[place] = tuple(one)
             features_of_rows, scores, attention = zip(*looked, strict=True)
-            empty = np.stack(scores)[:0]
             several.append(part_codes(np.stack(scores), features_of_rows, attention, scores_of_maps))
             counts.append(len(rows))
     return PartCodes.joined(several, counts)

@@ -136,7 +136,7 @@ def part_codes(
         scores: Of the whole pictures, float32 (n, n_segments, arity).
         maps: Their feature maps (D, h, w).
         attention: Their attention (h, w).
-        score: Scores (m, n_segments, arity) of m feature maps.
+        score: Scores (m, n_segments, arity) of m >= 1 feature maps.
         model_id: The model that makes them; None while it has no name.
     """
     windows = [windows_of(*pair) for pair in zip(maps, attention, strict=True)]
@@ -147,7 +147,7 @@ def part_codes(
         for top, left in of_picture
     ]
     spec = CodeSpec.of_segments(*scores.shape[1:])
-    whole, parts = symbols_from_scores(scores), symbols_from_scores(score(cut))
+    whole, parts = symbols_from_scores(scores), symbols_from_scores(score(cut) if cut else scores[:0])
     owners, symbols, boxes, done = [], [], [], 0
     for row, (features, of_picture) in enumerate(zip(maps, windows, strict=True)):
         candidates = parts[done : done + len(of_picture)]

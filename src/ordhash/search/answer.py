@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ordhash.codes import CodeSpec, OrdinalCodes, PartCodes
 from ordhash.collection import Entry, first_alike
-from ordhash.index import OrdinalIndex
+from ordhash.index import OrdinalIndex, SearchResult
 from ordhash.search.target import Target
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "Answer",
     "Answers",
     "Box",
+    "answers_in",
     "answers_of",
     "metadata_at",
     "values_of",
@@ -90,10 +91,7 @@ class Answers:
 
 
 def answers_of(
-    keys: Sequence[Any],
-    distances: npt.NDArray[Any],
-    metadata: Sequence[dict[str, Any]],
-    boxes: npt.NDArray[np.float64] | None = None,
+    keys: Sequence[Any], distances: npt.NDArray[Any], metadata: Sequence[dict[str, Any]]
 ) -> tuple[Answer, ...]:
     """Answers to one query, as an index gives them.
 
@@ -101,15 +99,26 @@ def answers_of(
         keys: k keys, nearest first.
         distances: Their distances, (k,).
         metadata: Their columns.
-        boxes: What of each is so near, (k, 4), as in [SearchResult][ordhash.index.SearchResult]; None for the whole.
 
     >>> answers_of(["cat.jpg"], np.array([2]), [{}])[0].distance
     2
     """
-    found = tuple(map(Answer, keys, distances.tolist(), metadata))
-    if boxes is None:
+    return tuple(map(Answer, keys, distances.tolist(), metadata))
+
+
+def answers_in(index: OrdinalIndex, result: SearchResult, query: int = 0) -> tuple[Answer, ...]:
+    """Answers to one of the queries of a search.
+
+    Args:
+        index: What was searched.
+        result: What it found.
+        query: Which query.
+    """
+    rows = result.rows[query]
+    found = answers_of(result.keys[query].tolist(), result.distances[query], metadata_at(index, rows))
+    if result.boxes is None:
         return found
-    parts = [None if box == _WHOLE else box for box in map(tuple, boxes.tolist())]
+    parts = [None if box == _WHOLE else box for box in map(tuple, result.boxes[query].tolist())]
     return tuple(dataclasses.replace(answer, box=box) for answer, box in zip(found, parts, strict=True))
 
 

@@ -18,7 +18,7 @@ from ordhash.data import MAX_PIXELS, Fit, ImageSource, open_rgb, prepare, source
 from ordhash.errors import InputError
 from ordhash.index import Condition, OrdinalIndex, rows_that_meet
 from ordhash.model import Preprocessing
-from ordhash.search.answer import Answers, Box, answers_of, metadata_at, with_likelihoods, with_pictures
+from ordhash.search.answer import Answers, Box, answers_in, with_likelihoods, with_pictures
 from ordhash.search.target import Target
 
 __all__ = ["Example", "combined_scores", "search_by_examples", "seen_part"]
@@ -96,12 +96,11 @@ def search_by_examples(
         raise encoded.failures[0]
     scores = combined_scores(encoded.scores[wanted], encoded.scores[~wanted])
     result = index.search_asymmetric(scores[None], top_k=top_k, model_id=encoder.model_id, where=where, parts=parts)
-    rows, boxes = result.rows[0], None if result.boxes is None else result.boxes[0]
-    found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, rows), boxes)
+    found = answers_in(index, result)
     calibration = encoder.info.calibration_of(asymmetric=True, parts=parts)
     unlike = None if encoded.unlike is None else bool(encoded.unlike[wanted].any())
     if calibration is not None and not unlike:
-        each = calibration.likelihood(index.distances(encoded.scores[wanted], rows, parts=parts))
+        each = calibration.likelihood(index.distances(encoded.scores[wanted], result.rows[0], parts=parts))
         found = with_likelihoods(found, each.mean(axis=0))
     if target.collection is not None:
         whole = [

@@ -9,7 +9,7 @@ from ordhash.data import Images, as_image_set
 from ordhash.errors import ImageError, InputError
 from ordhash.index import Condition, OrdinalIndex, Where, rows_that_meet
 from ordhash.model import Encoded
-from ordhash.search.answer import Answer, Answers, answers_of, metadata_at, with_likelihoods, with_pictures
+from ordhash.search.answer import Answer, Answers, answers_in, with_likelihoods, with_pictures
 from ordhash.search.target import Target
 
 __all__ = ["search_by_images"]
@@ -100,8 +100,4 @@ def _nearest(
         )
     else:
         result = index.search(encoded.codes, top_k=top_k, where=where, parts=parts)
-    boxes = [None] * len(result.keys) if result.boxes is None else result.boxes
-    return [
-        answers_of(keys.tolist(), distances, metadata_at(index, rows), of_query)
-        for keys, distances, rows, of_query in zip(result.keys, result.distances, result.rows, boxes, strict=True)
-    ]
+    return [answers_in(index, result, query) for query in range(len(result.keys))]

@@ -11,7 +11,7 @@ from ordhash.codes import OrdinalCodes
 from ordhash.collection import Entry
 from ordhash.errors import InputError
 from ordhash.index import Condition, OrdinalIndex, rows_that_meet
-from ordhash.search.answer import Answers, answers_of, metadata_at, with_likelihoods, with_pictures
+from ordhash.search.answer import Answers, answers_in, with_likelihoods, with_pictures
 from ordhash.search.target import Target
 
 __all__ = ["search_by_photograph"]
@@ -39,8 +39,7 @@ def search_by_photograph(
     packed = np.frombuffer(entry.code, dtype=np.uint8)[None]
     code = OrdinalCodes.from_packed(packed, encoder.spec, model_id=encoder.model_id)
     result = index.search(code, top_k=top_k, where=rows_that_meet(index, conditions), parts=parts)
-    boxes = None if result.boxes is None else result.boxes[0]
-    found = answers_of(result.keys[0].tolist(), result.distances[0], metadata_at(index, result.rows[0]), boxes)
+    found = answers_in(index, result)
     calibration = encoder.info.calibration_of(asymmetric=False, parts=parts)
     if calibration is not None and not entry.is_unlike:
         found = with_likelihoods(found, calibration.likelihood(result.distances[0]))

@@ -15,12 +15,11 @@ from ordhash.data.protocols.grocery import coarse_classes
 from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
 from ordhash.data.protocols.splits import split_by_class, split_by_digest, together
-from ordhash.data.scenes import cut_outs, paste_into
+from ordhash.data.scenes import SHARES_OF_THREE, cut_outs, paste_into
 
 __all__ = ["PROTOCOLS"]
 
 _FOOD = frozenset({"crops", "food", "fruit", "harvest", "market", "vegetables"})
-_SHARES_OF_THREE = ((0.2, 0.4), (0.4, 0.6))  # of a third of the scene
 _PLAIN = 0.2  # share of the test photographs that stay plain
 
 
@@ -42,7 +41,7 @@ def _grocery(name: str, *, find: str, cut: bool = False) -> Callable[[Parts, Par
             plain, pasted = pasted, plain
         backgrounds = _backgrounds(corel5k)
         if find == "scenes of three":
-            scenes = paste_into(pasted, backgrounds["searched"], salt=name, each=3, shares=_SHARES_OF_THREE)
+            scenes = paste_into(pasted, backgrounds["searched"], salt=name, each=3, shares=SHARES_OF_THREE)
         else:
             scenes = paste_into(pasted, backgrounds["searched"], salt="grocery-in-scenes")
         if cut:
