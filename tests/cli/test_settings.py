@@ -31,7 +31,7 @@ def test_options_have_the_types_and_defaults_of_the_fields() -> None:
     assert parameters["code_bits"].annotation.__origin__ is int
     assert parameters["code_bits"].default == DOHConfig.code_bits
     assert parameters["fit"].annotation.__origin__ == Literal["squash", "crop", "whole"]
-    assert parameters["attention"].default == "cam"
+    assert parameters["attention"].default == "auto"
     assert parameters["no_local"].default is False
     assert parameters["correct_labels"].default is None
     assert fields_of(TrainConfig, {"code_bits": 8, "epochs": 3}) == {"epochs": 3}

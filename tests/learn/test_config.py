@@ -32,7 +32,8 @@ def test_replacing_a_part_recomputes_the_spec():
 
 def test_attention_goes_with_its_stream():
     assert DOHConfig(use_local=False).attention == "none"
-    assert DOHConfig(use_global=False).attention == "cam"
+    assert DOHConfig(use_local=False).attention_for(scenes=True) == "none"
+    assert DOHConfig(use_global=False).attention == "auto"
     with pytest.raises(InputError, match="both streams are switched off"):
         DOHConfig(use_global=False, use_local=False)
 

@@ -26,6 +26,7 @@ from ordhash.learn.checkpoint import training_digest
 from ordhash.learn.export import export_backbone, export_head, weights_digest
 from ordhash.learn.familiarity import GaugedHead
 from ordhash.learn.network import HashingHead
+from ordhash.learn.objectives import DOHCodewords
 from ordhash.learn.validation import calibrations, held_out, leave_one_out_map
 from ordhash.model.encoder import Encoder
 from ordhash.model.features import FeatureStore
@@ -910,6 +911,19 @@ def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(p
     assert len({str(run.history) for run in runs}) == 2  # without scenes, backgrounds change nothing
     assert len({load_model(run.model).info.training["digest"] for run in runs}) == 3
     assert [len(run.failures) for run in runs] == [0, 1, 0]  # the one that is no picture
+    configs = [load_model(run.model).info.training["config"] for run in runs]
+    assert [config["attention"] for config in configs] == ["cam", "learned", "cam"]
+    assert [config["objective"]["name"] for config in configs] == ["ordhash"] * 3
+    chosen = [load_model(run.model).info.method for run in runs]
+    assert [method["fitted_share"] for method in chosen] == [0.5, 0.0, 0.5]
+
+
+def test_attention_and_fitted_segments_that_were_asked_for_stay_with_backgrounds(photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
+    asked = dataclasses.replace(TINY, attention="none", objective=DOHCodewords(fitted_share=0.25))
+    model = load_model(train(images, asked, FAST, out=tmp_path, backgrounds=images, cache=cache).model)
+    assert model.info.training["config"]["attention"] == "none"
+    assert model.info.method["fitted_share"] == 0.25
 
 
 def test_backgrounds_need_a_frozen_backbone(photo_folder, tmp_path, cache):

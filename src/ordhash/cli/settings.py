@@ -61,8 +61,8 @@ OPTIONS: dict[str, Option] = {
     "use_global": Option("Train without the global stream.", flags="--no-global"),
     "use_local": Option("Train without the local stream.", flags="--no-local"),
     "attention": Option(
-        "How the local stream chooses locations: by class activation maps as in the paper, trained for it (best with "
-        "--backgrounds), or not."
+        "How the local stream chooses locations: by class activation maps as in the paper (cam), trained for it "
+        "(learned), or not. auto: learned with --backgrounds, cam without."
     ),
     "mode": Option("Train only the head, on features computed once (frozen), or everything; auto: finetune on a GPU."),
     "epochs": Option("Passes over the training images."),

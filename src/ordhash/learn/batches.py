@@ -40,9 +40,10 @@ class Share:
 
 
 class Batches(Protocol):
-    """Source of training batches; ``labels`` covers the whole set."""
+    """Source of training batches: ``labels`` of the whole set, and whether scenes of it are learned from too."""
 
     labels: Tensor
+    has_scenes: bool
 
     def __len__(self) -> int:
         """Number of training images."""
@@ -108,6 +109,7 @@ class FeatureBatches:
         held = [part.in_memory() for part in sets] if float_bytes <= _KEPT_IN_MEMORY else sets
         self._plain, self._mirrored = held[0], None if mirrored is None else held[1]
         self._cluttered = held[len(sets) - len(cluttered) :]
+        self.has_scenes = bool(cluttered)
         self.maps = maps
         self.labels = torch.from_numpy(labels.astype(np.float32))
 
@@ -119,7 +121,7 @@ class FeatureBatches:
         flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
         drawn = np.random.default_rng([seed, 2])
         for number, rows in enumerate(order):
-            scenes = clutter and bool(self._cluttered) and number % 2 == 1
+            scenes = clutter and self.has_scenes and number % 2 == 1
             source = self._cluttered[drawn.integers(len(self._cluttered))] if scenes else self._plain
             groups: list[Group] = []
             for group, values in source.groups(rows):
@@ -181,6 +183,8 @@ class PictureBatches:
         workers: Processes that decode.
         strong: Whether to augment more, see ``TrainConfig.strong_augment``.
     """
+
+    has_scenes = False
 
     def __init__(
         self, images: ImageSet, preprocessing: Preprocessing, *, crop: float | None, workers: int, strong: bool = False

@@ -52,7 +52,8 @@ class DOHConfig:
         use_local: Whether to use the local stream.
         attention: How the local stream chooses locations: ``cam`` takes the activation maps of the predicted classes as
             the paper does, ``learned`` is trained for it, and all streams read through it, ``none`` averages over all.
-            Learned attention is for training with ``backgrounds``; without them it overfits (docs/experiments.md).
+            ``auto`` is ``learned`` in training with ``backgrounds``, and ``cam`` without, where learned attention
+            overfits (docs/experiments.md).
         dropout: Dropout rate of the features.
         hidden_dropout: Dropout rate of the global stream's hidden layers.
 
@@ -78,7 +79,7 @@ class DOHConfig:
     local_hidden: int = 128
     use_global: bool = True
     use_local: bool = True
-    attention: Attention = "cam"
+    attention: Literal["auto", Attention] = "auto"
     dropout: float = 0.5
     hidden_dropout: float = 0.3
     spec: CodeSpec = field(init=False, repr=False)
@@ -90,8 +91,8 @@ class DOHConfig:
         object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
-        if self.attention not in get_args(Attention):
-            raise InputError(f"attention is {self.attention!r}; allowed are 'cam', 'learned' and 'none'")
+        if self.attention not in ("auto", *get_args(Attention)):
+            raise InputError(f"attention is {self.attention!r}; allowed are 'auto', 'cam', 'learned' and 'none'")
         if not self.use_local:
             # Attention is part of the local stream; without that stream the option would have no effect.
             object.__setattr__(self, "attention", "none")
@@ -105,6 +106,19 @@ class DOHConfig:
             names = ", ".join(get_args(NormalisationName))
             raise InputError(f"normalisation is {self.normalisation!r}; allowed are {names}: choose one")
         check_fit(self.fit, self.image_size, step=1)  # the backbone decides the step
+
+    def attention_for(self, *, scenes: bool) -> Attention:
+        """How the local stream attends, ``auto`` decided.
+
+        Args:
+            scenes: Whether training images are pasted into backgrounds.
+
+        >>> DOHConfig().attention_for(scenes=True), DOHConfig(attention="none").attention_for(scenes=True)
+        ('learned', 'none')
+        """
+        if self.attention != "auto":
+            return self.attention
+        return "learned" if scenes else "cam"
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; the objective becomes its name and settings."""

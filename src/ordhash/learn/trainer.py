@@ -125,6 +125,8 @@ def train(  # the entry point: options by name, each with a default
         MissingPartError: The backbone's weights are not available.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
+    attention = config.attention_for(scenes=backgrounds is not None and settings.scenes > 0)
+    config = dataclasses.replace(config, attention=attention)  # what the model file says
     available = len(images)
     images = _learnable(images, settings)
     fabric = start_fabric(settings)
@@ -283,17 +285,17 @@ def fit_network(
     Returns:
         The head, or backbone and head, with the weights of the kept epoch; and the objective and labels used.
     """
-    settings, device = run.settings, run.fabric.device
+    settings, device, scenes = run.settings, run.fabric.device, data.batches.has_scenes
     with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         n_classes, multilabel = data.batches.labels.shape[1], data.images.multilabel
         task = Task(
             config.spec, n_classes, multilabel, settings.seed, len(data.images),
-            soft=settings.from_neighbourhoods, fineness=data.fineness,
+            scenes=scenes, soft=settings.from_neighbourhoods, fineness=data.fineness,
         )  # fmt: skip
         objective = find_objective(config.objective)
         head = configured_head(
-            config, data.depth, n_classes, multilabel=multilabel,
+            config, data.depth, n_classes, multilabel=multilabel, scenes=scenes,
             n_fitted=objective.fitted_segments(task), fitted_channels=data.last_channels,
         )  # fmt: skip
         network = head if backbone is None else HashingNetwork(backbone, head)

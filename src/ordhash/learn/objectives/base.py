@@ -46,6 +46,7 @@ class Task:
         multilabel: Whether images carry several labels.
         seed: Seed of the objective's random draws.
         n_images: Number of training images; None if unknown.
+        scenes: Whether the images are also learned from as small things in scenes.
         soft: Whether labels are soft memberships in clusters of several scales (``ordhash.learn.pseudolabels``).
         fineness: How much clearer the clearest scale of soft labels is than the coarsest, relatively.
         accuracy: Estimated accuracy of class predictions from the frozen features of a pretrained backbone; None if it
@@ -59,6 +60,7 @@ class Task:
     multilabel: bool = False
     seed: int = 0
     n_images: int | None = None
+    scenes: bool = False
     soft: bool = False
     fineness: float = 0.0
     accuracy: float | None = None

@@ -6,12 +6,14 @@ Ours. The choice by kind of labels (docs/experiments.md has the numbers):
 - one label, many images per class: pairs of blended images, which rank ambiguous images by confidence; no blending if
   the features of a frozen backbone predict classes too badly;
 - one label, few images per class: also codewords, which need far fewer training steps than pairs;
+- scenes of these images too: no fitted segments, since features of a whole picture do not find what is small in it;
 - no given labels, but memberships in clusters: pairs of whole images, and a classifier on the symbols, with more weight
   the clearer fine clusters are than coarse ones.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +42,8 @@ class Default(Objective):
     0.0
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=81, n_images=2640)).name
     'doh-codewords'
+    >>> Default().suited(Task(CodeSpec(48, 4), n_classes=81, n_images=2640, scenes=True)).fitted_share
+    0.0
     >>> Default().suited(Task(CodeSpec(48, 4), n_classes=248, n_images=5000, soft=True, fineness=0.5)).symbol_weight
     0.25
     """
@@ -58,10 +62,11 @@ class Default(Objective):
             return DOHSymbols(symbol_weight=min(1.0, task.fineness**2))
         if task.multilabel:
             return DOH()
+        chosen: DOH = DOHCodewords()
         if task.n_images is None or task.n_images >= MANY_IMAGES * task.n_classes:
             weak = task.accuracy is not None and task.accuracy < _LEAST_ACCURACY
-            return DOHMixup(mixup=0.0) if weak else DOHMixup()
-        return DOHCodewords()
+            chosen = DOHMixup(mixup=0.0) if weak else DOHMixup()
+        return dataclasses.replace(chosen, fitted_share=0.0) if task.scenes else chosen
 
     def fitted_segments(self, task: Task) -> int:
         """Those of the selected objective."""
