@@ -17,6 +17,7 @@ from pymilvus import DataType, MilvusClient
 from ordhash.cli import app
 from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.file import read_codes
+from ordhash.codes.parts import PartCodes
 from ordhash.codes.table import CodeTable
 from ordhash.collection import Collection
 from ordhash.errors import InputError, ServerError
@@ -198,7 +199,7 @@ def test_a_server_that_goes_away_in_the_middle_of_a_push(milvus, monkeypatch):
     send, sent = MilvusClient.upsert, []
 
     def upsert(client, *arguments, **named):
-        index._timeout = 3  # from now on: before, the server may still be busy with what the last test did to it
+        index._whole._timeout = 3  # from now on: before, the server may still be busy with what the last test did to it
         if len(sent) == 2:
             milvus.kill()
         sent.append(send(client, *arguments, **named))
@@ -272,8 +273,8 @@ def test_long_texts_go_in_smaller_batches(index):
 
 
 def test_more_rows_than_one_answer_holds_are_read(index, monkeypatch):
-    monkeypatch.setattr("ordhash.milvus.index.MOST_ROWS", 100)
-    monkeypatch.setattr("ordhash.milvus.index.ROWS_A_READ", 90)
+    monkeypatch.setattr("ordhash.milvus.table.MOST_ROWS", 100)
+    monkeypatch.setattr("ordhash.milvus.table.ROWS_A_READ", 90)
     table = made_up(3000)
     index.push(table)
     assert_same_table(index.pull(), table)
@@ -391,6 +392,72 @@ def run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
+def with_parts(table, seed=0):
+    """The table, each item with up to three parts, some nearer to others' codes than the wholes are."""
+    rng = np.random.default_rng(seed)
+    owners = np.sort(rng.choice(len(table), len(table) // 2))
+    owners = owners[np.arange(len(owners)) - np.searchsorted(owners, owners) < 3]
+    symbols = rng.integers(0, table.codes.spec.arity, (len(owners), table.codes.spec.n_segments), dtype=np.uint8)
+    edges = np.sort(rng.integers(0, 255, (len(owners), 2, 2)), axis=1).astype(np.uint8)
+    edges[:, 1] += edges[:, 0] == edges[:, 1]
+    parts = PartCodes(
+        OrdinalCodes(symbols, table.codes.spec, table.codes.model_id), owners, edges.reshape(len(owners), 4)
+    )
+    return CodeTable(table.codes, table.keys, table.metadata, table.model_path, parts)
+
+
+@pytest.mark.parametrize("conditions", [[], ["size<300"]])
+def test_parts_find_what_they_find_in_the_embedded_index(index, conditions):
+    table = with_parts(made_up(1000))
+    assert index.push(table) == PushReport(1000, 0, 0, len(table.parts))
+    queries = made_up(20, seed=1).codes
+    queries = OrdinalCodes(
+        np.concatenate([queries.symbols, table.parts.codes.symbols[::40]]), queries.spec, queries.model_id
+    )
+    local = OrdinalIndex(table.codes, table.keys, table.metadata, parts=table.parts)
+    where = rows_that_meet(local, [Condition.parse(text) for text in conditions])
+    expected = local.search(queries, top_k=10, parts=True, where=where)
+    found = index.nearest(queries, top_k=10, conditions=[Condition.parse(text) for text in conditions], parts=True)
+    columns = table.metadata.to_pylist()
+    by_parts = 0
+    for answers, keys, distances, boxes, rows in zip(
+        found, expected.keys.tolist(), expected.distances, expected.boxes, expected.rows.tolist(), strict=True
+    ):
+        np.testing.assert_array_equal([answer.distance for answer in answers], distances)
+        box_of, row_of = dict(zip(keys, boxes.tolist(), strict=True)), dict(zip(keys, rows, strict=True))
+        nearer = [answer for answer in answers if answer.distance < distances.max()]
+        assert {answer.key for answer in nearer} == {
+            key for key, distance in zip(keys, distances, strict=True) if distance < distances.max()
+        }
+        for answer in nearer:
+            assert list(answer.box or (0, 0, 1, 1)) == box_of[answer.key]
+            assert answer.metadata == columns[row_of[answer.key]]
+            by_parts += answer.box is not None
+    assert by_parts >= 3
+    assert all(answer.box is None for answers in index.nearest(queries, top_k=10) for answer in answers)
+
+
+def test_parts_come_back_and_go(index):
+    table = with_parts(made_up(300))
+    index.push(table)
+    pulled = index.pull()
+    order = np.argsort(table.keys)
+    assert_same_table(pulled, table)
+    assert pulled.parts.packed(300) == [table.parts.packed(300)[row] for row in order]
+    assert index.push(pulled) == PushReport(0, 0, 300, len(table.parts))
+    with pytest.raises(InputError, match="top_k is 3000; Milvus gives at most 2048 with parts"):
+        index.nearest(table.codes[:1], top_k=3000, parts=True)
+    none = CodeTable(
+        table.codes, table.keys, table.metadata, table.model_path, PartCodes.none(table.codes.spec, "model-a")
+    )
+    assert index.push(none).parts == 0
+    assert index.nearest(table.codes[:1], top_k=1, parts=True)[0][0].distance == 0
+    assert index.push(made_up(300)) == PushReport(0, 0, 300)
+    assert index.pull().parts is None
+    with pytest.raises(InputError, match="holds no parts"):
+        index.nearest(table.codes[:1], parts=True)
+
+
 def test_the_commands(milvus, photo_collection, photo_folder, tmp_path):
     query = photo_folder / "apple" / "apple_0.jpg"
     pushed = run("push", photo_collection, "--milvus", milvus.uri)
@@ -408,9 +475,16 @@ def test_the_commands(milvus, photo_collection, photo_folder, tmp_path):
         assert {answer["metadata"]["folder"] for answer in found} == {"apple"}
         assert [answer["likelihood"] for answer in found] == [answer["likelihood"] for answer in here]
 
+    options = ("--json", "--parts", "--top-k", 4)
+    here, there = (run("search", photo_collection, query, *options, *more) for more in ((), ("--milvus", milvus.uri)))
+    found, expected = (json.loads(one.stdout)["results"] for one in (there, here))
+    assert [answer["distance"] for answer in found] == [answer["distance"] for answer in expected]
+
     out = tmp_path / "codes.parquet"
     assert run("pull", "photos_collection", out, "--milvus", milvus.uri).exit_code == 0
-    assert_same_table(read_codes(out), Collection(photo_collection).codes())
+    pulled, kept = read_codes(out), Collection(photo_collection).codes()
+    assert_same_table(pulled, kept)
+    assert pulled.parts.packed(18) == [kept.parts.packed(18)[row] for row in np.argsort(kept.keys)]
     named = run("push", out, "--milvus", milvus.uri, "--name", "other", "--json")
     assert json.loads(named.stdout) == {
         "name": "other",
@@ -418,6 +492,7 @@ def test_the_commands(milvus, photo_collection, photo_folder, tmp_path):
         "upserted": 18,
         "deleted": 0,
         "unchanged": 0,
+        "parts": len(pulled.parts),
     }
 
     Collection(photo_collection).delete(["apple/apple_0.jpg"])

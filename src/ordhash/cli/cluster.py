@@ -54,14 +54,13 @@ def push(
     """
     table, location = codes_of(source), Location(source)
     index = milvus_index(milvus, name or Path(location.path).name, token=token)
-    if table.parts is not None:
-        say("parts stay here: a Milvus server holds the codes of whole images alone")
     report = index.push(table, source=name_of(location), replace=replace, progress=True)
     server = without_password(milvus)
     if as_json:
         print_json({"name": index.name, "milvus": server, **dataclasses.asdict(report)})
     else:
         done = f"{report.upserted} written, {report.deleted} deleted, {report.unchanged} unchanged"
+        done += "" if report.parts is None else f"; {report.parts} parts"
         tell(f"{index.name} at {server}: {done}")
 
 
@@ -76,7 +75,7 @@ def pull(
     """Write codes, keys and metadata from a Milvus server to a Parquet file, like `ordhash encode`."""
     check_codes_output(out, force=force)
     table = milvus_index(milvus, name, token=token).pull(progress=True)
-    write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path)
+    write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts)
     if as_json:
         print_json({"out": str(out), "written": len(table)})
     else:

@@ -3,64 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import itertools
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-from pymilvus import DataType, MilvusClient
+from pymilvus import MilvusClient
 
-from ordhash.codes import CodeFacts, CodeTable, OrdinalCodes, check_comparable, key_array
-from ordhash.errors import DataError, InputError, ServerError, did_you_mean
+from ordhash.codes import MOST_PARTS, CodeFacts, CodeTable, OrdinalCodes
+from ordhash.errors import InputError
 from ordhash.index import Condition
-from ordhash.milvus.description import Description
-from ordhash.milvus.entities import CODE, DIGEST, DIGESTS, KEY, Columns, any_of, digests_of, entities_of
-from ordhash.milvus.requests import ask, one_sentence
-from ordhash.milvus.simplex import codes_of_simplex, ordinal_distances_of, simplex_bits, simplex_of
-from ordhash.search import Answer, answers_of, values_of
-from ordhash.support import integer_at_least, progress_bar, without_password
+from ordhash.milvus.parts import OWNER, columns_of_parts, merged, parts_of_table, table_of_parts
+from ordhash.milvus.requests import one_sentence
+from ordhash.milvus.table import MOST_ROWS, MilvusTable, TableReport
+from ordhash.search import Answer
+from ordhash.support import integer_at_least, without_password
 
-__all__ = ["MOST_ROWS", "ROWS_A_READ", "Consistency", "MilvusIndex", "PushReport", "collection_name"]
+__all__ = ["Consistency", "MilvusIndex", "PushReport", "collection_name"]
 
 Consistency: TypeAlias = Literal["strong", "bounded", "session", "eventually"]
 
-MOST_ROWS = 16_384
-"""Rows that Milvus gives in one answer at most."""
-
-ROWS_A_READ = 12_000
-"""Rows of a read on average: few enough that answers hardly ever reach ``MOST_ROWS`` by chance."""
-
-_ROWS_A_BATCH = 2_048
-_BYTES_A_BATCH = 8 << 20  # the server refuses messages of more than 64 MB
-_QUERIES_A_BATCH = 256
-_T = TypeVar("_T")
+_OF_PARTS = "__parts"  # ends the name of the collection that holds them
 
 
 @dataclass(frozen=True)
-class PushReport:
+class PushReport(TableReport):
     """What was done to a collection of Milvus.
 
     Attributes:
         upserted: Rows that were new or had changed.
         deleted: Rows that were missing in the table.
         unchanged: Rows that were up to date.
+        parts: Codes of parts that are held now; None without.
     """
 
-    upserted: int
-    deleted: int
-    unchanged: int
+    parts: int | None = None
 
 
 class MilvusIndex:
-    """Codes in a collection of a Milvus server.
+    """Codes in a collection of a Milvus server, and codes of parts in another beside it.
 
     The server looks at every code (BIN_FLAT), so what it finds is exact, as in an
     [OrdinalIndex][ordhash.index.OrdinalIndex]; only the choice among equally distant items at the end may differ.
@@ -94,23 +78,24 @@ class MilvusIndex:
         consistency: Consistency = "strong",
         timeout: float = 60.0,
     ) -> None:
-        self._shown = without_password(uri)
+        shown = without_password(uri)
         if not _is_server(uri):
-            raise InputError(f"the server is {self._shown!r}; give its address, as http://localhost:19530")
+            raise InputError(f"the server is {shown!r}; give its address, as http://localhost:19530")
         if name != collection_name(name):
             raise InputError(
                 f"the name is {name!r}; give letters, digits and underscores, as {collection_name(name)!r}"
             )
         if consistency not in get_args(Consistency):
             raise InputError(f"consistency is {consistency!r}; allowed are {', '.join(get_args(Consistency))}")
-        self.uri, self.name = uri, name
-        self._level = consistency.capitalize()
-        self._timeout = timeout
+        self.uri, self.name, self._shown = uri, name, shown
         # It also raises what it logs.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-        with one_sentence(self._shown):
+        with one_sentence(shown):
             self._client = MilvusClient(uri=uri, token=token, timeout=timeout)
-        self._known: Description | None = None
+        level = consistency.capitalize()
+        self._whole, self._parts = (
+            MilvusTable(self._client, shown, of, level=level, timeout=timeout) for of in (name, name + _OF_PARTS)
+        )
 
     def __repr__(self) -> str:
         return f"MilvusIndex({self._shown}, {self.name})"
@@ -127,11 +112,10 @@ class MilvusIndex:
             InputError: The collection does not exist, or was not made by ordhash.
             ServerError: The server cannot be reached.
         """
-        return self._described().facts
+        return self._whole.describe().facts
 
     def __len__(self) -> int:
-        self._described()
-        return self._count()
+        return len(self._whole)
 
     def push(
         self, table: CodeTable, *, source: str | None = None, replace: bool = False, progress: bool = False
@@ -141,242 +125,73 @@ class MilvusIndex:
         After an interruption the next push continues: rows that arrived are recognised and not sent again.
 
         Args:
-            table: The codes.
+            table: The codes, and those of their parts if it has them.
             source: Where they are from. A collection that was pushed from elsewhere is refused, since everything in it
                 would be deleted; None is not compared.
             replace: Whether to rebuild the collection if these codes do not fit it; one that
                 ordhash did not make is never replaced.
-            progress: Whether to show a bar.
+            progress: Whether to show bars.
 
         Raises:
             InputError: The collection is of another model or source, has other columns or was not made by
                 ordhash, or a value does not fit into Milvus.
             ServerError: The server cannot be reached, or went away; what it acknowledged stays.
         """
-        key_array(table.keys, pa.string())  # refuses what is not valid Unicode
-        facts = CodeFacts(table.codes.spec, table.codes.model_id, table.model_path)
-        wanted, digests = Description(facts, Columns.of(table.metadata), source), None
-        there = self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout))
-        self._known = None
-        if there:
-            self._described()  # refuses collections that ordhash did not make
-            try:
-                held_columns = self._check_same(wanted, table.keys.dtype)
-                digests = digests_of(table, held_columns)
-                wanted = dataclasses.replace(wanted, columns=held_columns)
-            except InputError:
-                if not replace:
-                    raise
-                digests = digests_of(table, wanted.columns)  # what cannot be kept is refused before anything is deleted
-                self._ask(lambda: self._client.drop_collection(self.name, timeout=self._timeout))
-                there = False
-        if digests is None:
-            digests = digests_of(table, wanted.columns)
-        if not there:
-            self._create(wanted, table.keys.dtype)
-            self._known = None
-        self._load()
-        held = {row[KEY]: row[DIGEST] for rows in self._read([KEY, DIGEST]) for row in rows}
-        new = [row for row, key in enumerate(table.keys.tolist()) if held.pop(key, None) != digests[row]]
-        changes: list[tuple[int, Callable[[], object]]] = []
-        for block in _blocks(np.array(new, np.int64), _ROWS_A_BATCH):
-            changes.append((len(block), functools.partial(self._upsert, table, wanted.columns, block)))
-        for keys in _blocks(list(held), _ROWS_A_BATCH):
-            changes.append((len(keys), functools.partial(self._delete, keys)))
-        done, total = 0, len(new) + len(held)
-        with progress_bar("Pushing", total, show=progress) as advance:
-            for size, change in changes:
-                try:
-                    self._ask(change)
-                except ServerError as error:
-                    raise ServerError(f"{done} of {total} rows were written: {error}") from error
-                done += size
-                advance(size)
-        if changes:
-            self._ask(lambda: self._client.flush(self.name, timeout=self._timeout))
-        return PushReport(len(new), len(held), len(table) - len(new))
+        of_parts = None if table.parts is None else table_of_parts(table, table.parts)
+        done = self._whole.push(table, source=source, replace=replace, progress=progress)
+        if of_parts is not None:
+            columns = columns_of_parts(self._whole.describe().columns, table.keys.dtype)
+            self._parts.push(of_parts, columns=columns, source=source, replace=replace, progress=progress)
+        elif self._parts.exists() and OWNER in self._parts.describe().columns.schema.names:
+            self._parts.drop()
+        return PushReport(**dataclasses.asdict(done), parts=None if of_parts is None else len(of_parts))
 
     def nearest(
-        self, codes: OrdinalCodes, *, top_k: int = 10, conditions: Sequence[Condition] = ()
+        self, codes: OrdinalCodes, *, top_k: int = 10, conditions: Sequence[Condition] = (), parts: bool = False
     ) -> list[tuple[Answer, ...]]:
         """The nearest rows of every query by ordinal distance, nearest first, ties by key.
 
         Args:
             codes: q codes of the model of the collection.
-            top_k: How many of each query, at most 16384.
+            top_k: How many of each query, at most 16384; with parts 2048.
             conditions: Conditions on metadata columns, all of which must hold; the server applies them.
+            parts: Whether an item is as near as its nearest part, as in an OrdinalIndex.
 
         Raises:
-            InputError: Codes of another model or spec, a wrong top_k, or a condition that does not fit.
+            InputError: Codes of another model or spec, a wrong top_k, a condition that does not fit, or no parts.
             ServerError: The server cannot be reached.
         """
-        known = self._described()
-        facts, columns = known.facts, known.columns
-        wanted = integer_at_least(top_k, 1, "top_k")
-        check_comparable(codes, facts, of=self._place)
-        if wanted > MOST_ROWS:
-            raise InputError(f"top_k is {wanted}; Milvus gives at most {MOST_ROWS}")
-        where = columns.expression(conditions)
-        vectors = [row.tobytes() for row in simplex_of(codes)]
-        hits = []
-        for some in _blocks(vectors, _QUERIES_A_BATCH):
-            search = functools.partial(
-                self._client.search,
-                self.name,
-                data=some,
-                anns_field=CODE,
-                limit=wanted,
-                filter=where,
-                output_fields=["*"],
-                consistency_level=self._level,
-                timeout=self._timeout,
+        wanted, most = integer_at_least(top_k, 1, "top_k"), MOST_ROWS // MOST_PARTS if parts else MOST_ROWS
+        if wanted > most:
+            raise InputError(f"top_k is {wanted}; Milvus gives at most {most}{' with parts' if parts else ''}")
+        of_items = self._whole.nearest(codes, top_k=wanted, conditions=conditions)
+        if not parts:
+            return of_items
+        if not self._parts.exists():
+            raise InputError(
+                f"{self.name} at {self._shown} holds no parts; push a collection, or codes that were made with "
+                "--parts, or search without parts"
             )
-            found = list(self._ask(search)) or [[] for _ in some]  # an empty collection gives no lists
-            hits += [self._answers(rows, columns, facts) for rows in found]
-        return hits
+        # The nearest items have as many parts at most.
+        of_parts = self._parts.nearest(codes, top_k=wanted * MOST_PARTS, conditions=conditions)
+        return [merged(*pair, codes.spec, wanted) for pair in zip(of_items, of_parts, strict=True)]
 
     def pull(self, *, progress: bool = False) -> CodeTable:
         """Everything the collection holds, in the order of the keys.
 
         Args:
-            progress: Whether to show a bar.
+            progress: Whether to show bars.
 
         Raises:
             InputError: The collection does not exist, or was not made by ordhash.
             DataError: It holds an invalid code.
             ServerError: The server cannot be reached.
         """
-        known = self._described()
-        facts, columns = known.facts, known.columns
-        self._load()
-        rows: list[dict[str, Any]] = []
-        with progress_bar("Pulling", self._count(), show=progress) as advance:
-            for some in self._read(["*"]):
-                rows += some
-                advance(len(some))
-        rows.sort(key=lambda row: row[KEY])
-        simplex = np.frombuffer(b"".join(row[CODE][0] for row in rows), np.uint8)
-        try:
-            codes = codes_of_simplex(
-                simplex.reshape(len(rows), simplex_bits(facts.spec) // 8), facts.spec, model_id=facts.model_id
-            )
-        except InputError as error:
-            raise DataError(f"{self._place} holds invalid codes ({error}); push them again") from None
-        return CodeTable(codes, [row[KEY] for row in rows] if rows else None, columns.metadata(rows), facts.model_path)
-
-    @property
-    def _place(self) -> str:
-        return f"{self.name} at {self._shown}"
-
-    def _ask(self, request: Callable[[], _T]) -> _T:
-        return ask(request, self._shown, self._timeout, load=self._load_again)
-
-    def _load_again(self) -> None:
-        self._client.load_collection(self.name, timeout=self._timeout)
-
-    def _upsert(self, table: CodeTable, columns: Columns, rows: npt.NDArray[np.int64]) -> None:
-        entities = entities_of(table, columns, rows)
-        # Long texts in the metadata could make a batch larger than what the server takes.
-        size = max(1, _BYTES_A_BATCH // max(len(repr(entity)) for entity in entities))
-        for some in _blocks(entities, size):
-            self._client.upsert(self.name, some, timeout=self._timeout)
-
-    def _delete(self, keys: Sequence[Any]) -> None:
-        self._client.delete(self.name, filter=any_of(keys), timeout=self._timeout)
-
-    def _create(self, described: Description, keys: np.dtype[Any]) -> None:
-        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=True, description=described.to_text())
-        described.add_fields(schema, keys)
-        create = functools.partial(self._client.create_collection, schema=schema, consistency_level=self._level)
-        self._ask(lambda: create(self.name, timeout=self._timeout))
-
-    def _load(self) -> None:
-        """Make the collection searchable, also if its creation was interrupted."""
-        indexed = self._ask(lambda: self._client.list_indexes(self.name))
-        for field, kind, more in ((CODE, "BIN_FLAT", {"metric_type": "HAMMING"}), (DIGEST, "STL_SORT", {})):
-            if field not in indexed:
-                params = self._client.prepare_index_params()
-                params.add_index(field, index_type=kind, index_name=field, **more)
-                self._ask(functools.partial(self._client.create_index, self.name, params, timeout=self._timeout))
-        self._ask(lambda: self._client.load_collection(self.name, timeout=self._timeout))
-
-    def _described(self) -> Description:
-        if self._known is None:
-            if not self._ask(lambda: self._client.has_collection(self.name, timeout=self._timeout)):
-                known = self._ask(lambda: self._client.list_collections(timeout=self._timeout))
-                raise InputError(
-                    f"there is no {self._place}; push it there with `ordhash push`{did_you_mean(self.name, known)}"
-                )
-            self._known = Description.of_text(self._description()["description"], self._place)
-        return self._known
-
-    def _description(self) -> dict[str, Any]:
-        return self._ask(lambda: self._client.describe_collection(self.name, timeout=self._timeout))
-
-    def _check_same(self, wanted: Description, keys: np.dtype[Any]) -> Columns:
-        """The columns of the collection that is there, if these codes can be part of it."""
-        held = self._described()
-        otherwise = "give another name, or --replace to rebuild the collection"
-        if None not in (wanted.source, held.source) and wanted.source != held.source:
-            raise InputError(f"{self._place} was pushed from {held.source}, not from {wanted.source}; {otherwise}")
-        if held.facts.spec != wanted.facts.spec:
-            raise InputError(f"{self._place} has {held.facts.spec} and these codes {wanted.facts.spec}; {otherwise}")
-        if held.facts.model_id != wanted.facts.model_id:  # unknown models too: later pushes could not check
-            raise InputError(
-                f"{self._place} is of model {held.facts.model_id!r} and these codes of {wanted.facts.model_id!r}; "
-                f"{otherwise}"
-            )
-        if not held.columns.schema.equals(wanted.columns.schema):
-            raise InputError(
-                f"{self._place} has the columns {held.columns} and these codes {wanted.columns}; {otherwise}"
-            )
-        key = next(field for field in self._description()["fields"] if field["name"] == KEY)
-        numbers = key["type"] == DataType.INT64
-        if numbers != (keys == np.int64):
-            kinds = ("strings", "integers")
-            raise InputError(f"the keys of {self._place} are {kinds[numbers]} and these are not; {otherwise}")
-        return held.columns
-
-    def _count(self) -> int:
-        return int(self._query("", ["count(*)"])[0]["count(*)"])
-
-    def _query(self, condition: str, fields: list[str], **more: Any) -> list[dict[str, Any]]:
-        """Rows that meet a condition, every write seen."""
-        query = functools.partial(self._client.query, self.name, filter=condition, output_fields=fields, **more)
-        return list(self._ask(lambda: query(consistency_level="Strong", timeout=self._timeout)))
-
-    def _read(self, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
-        """All rows, in parts, each once.
-
-        By ranges of digests, which are spread evenly: the client's own iterator goes by keys that it does not escape,
-        and ends early at one with a quotation mark.
-        """
-        parts = max(1, -(-self._count() // ROWS_A_READ))
-        edges = [DIGESTS * part // parts for part in range(parts + 1)]
-        for first, last in itertools.pairwise(edges):
-            yield from self._between(first, last - 1, fields)
-
-    def _between(self, first: int, last: int, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
-        """Rows with digests from ``first`` to ``last``."""
-        rows = self._query(f"{DIGEST} >= {first} and {DIGEST} <= {last}", fields, limit=MOST_ROWS)
-        if len(rows) < MOST_ROWS:
-            yield rows
-            return
-        middle = (first + last) // 2
-        yield from self._between(first, middle, fields)
-        yield from self._between(middle + 1, last, fields)
-
-    def _answers(self, rows: Iterable[dict[str, Any]], columns: Columns, facts: CodeFacts) -> tuple[Answer, ...]:
-        ordered = sorted(rows, key=lambda row: (row["distance"], row["entity"][KEY]))
-        entities = [dict(row["entity"]) for row in ordered]
-        metadata = columns.metadata(entities)
-        distances = ordinal_distances_of([row["distance"] for row in ordered], facts.spec)
-        rows_of_metadata = [{} for _ in entities] if metadata is None else values_of(metadata)
-        return answers_of([entity[KEY] for entity in entities], distances, rows_of_metadata)
-
-
-def _blocks(items: Any, size: int) -> Iterator[Any]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+        whole = self._whole.pull(progress=progress)
+        if not self._parts.exists():
+            return whole
+        parts = parts_of_table(self._parts.pull(progress=progress), whole.keys)
+        return CodeTable(whole.codes, whole.keys, whole.metadata, whole.model_path, parts)
 
 
 def _is_server(uri: str) -> bool:
@@ -393,5 +208,5 @@ def collection_name(text: str) -> str:
     >>> collection_name("runs/my photos.ordhash"), collection_name("2024")
     ('my_photos_ordhash', '_2024')
     """
-    name = re.sub(r"[^A-Za-z0-9_]", "_", Path(text).name)[:255]
-    return name if re.match(r"[A-Za-z_]", name) else f"_{name}"[:255]
+    name = re.sub(r"[^A-Za-z0-9_]", "_", Path(text).name)[: 255 - len(_OF_PARTS)]
+    return name if re.match(r"[A-Za-z_]", name) else f"_{name}"[: 255 - len(_OF_PARTS)]

@@ -44,7 +44,7 @@ def search_by_images(
 
     Raises:
         InputError: The index is of another model, a condition does not fit its columns, ``likely`` is asked of a model
-            without calibration, or asymmetric distance or parts of an engine or an index that has none.
+            without calibration, or asymmetric distance of an engine, or parts of an index that has none.
 
     Example::
 
@@ -64,15 +64,13 @@ def search_by_images(
     where = rows_that_meet(index, conditions) if isinstance(index, OrdinalIndex) else None
     if asymmetric and not isinstance(index, OrdinalIndex):
         raise InputError("other engines have no asymmetric distance; leave it out, or search the collection here")
-    if parts and not isinstance(index, OrdinalIndex):
-        raise InputError("other engines hold no parts; leave them out, or search the collection here")
     wanted = as_image_set(images)
     encoded = encoder.run(wanted, pixels=target.collection is not None)
     if isinstance(index, OrdinalIndex):
         index.warm_up(len(encoded.rows), progress=progress)
         every = _nearest(index, encoded, top_k=top_k, asymmetric=asymmetric, where=where, parts=parts)
     else:
-        every = index.nearest(encoded.codes, top_k=top_k, conditions=conditions)
+        every = index.nearest(encoded.codes, top_k=top_k, conditions=conditions, parts=parts)
     answers = []
     for number, (row, found) in enumerate(zip(encoded.rows.tolist(), every, strict=True)):
         unlike = None if encoded.unlike is None else bool(encoded.unlike[number])

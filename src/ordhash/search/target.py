@@ -20,8 +20,10 @@ __all__ = ["Engine", "Target"]
 class Engine(Protocol):
     """An index that another program keeps, and which ranks by ordinal distance."""
 
-    def nearest(self, codes: OrdinalCodes, *, top_k: int, conditions: Sequence[Condition]) -> list[tuple[Answer, ...]]:
-        """For every query the nearest items that meet all conditions."""
+    def nearest(
+        self, codes: OrdinalCodes, *, top_k: int, conditions: Sequence[Condition], parts: bool
+    ) -> list[tuple[Answer, ...]]:
+        """For every query the nearest items that meet all conditions; an item may be as near as its nearest part."""
 
 
 @dataclass(frozen=True, eq=False)
