@@ -297,11 +297,13 @@ def int8(results: dict[str, Any]) -> str:
 
 
 def backbones(results: dict[str, Any]) -> str:
-    """Quality and speed of backbones."""
+    """Quality and speed of backbones and sizes."""
     rows = [
         [
             f"`{row['backbone']}`",
             f"{row['image_size']}",
+            row["fit"],
+            mean(row["runs"], "validation"),
             mean(row["runs"], "ordinal"),
             mean(row["runs"], "asymmetric"),
             f"{row['images_per_second']:.0f}",
@@ -314,7 +316,8 @@ def backbones(results: dict[str, Any]) -> str:
         "seeds ± 95 % interval; without one, a single run. Images a second with ONNX Runtime, decoding included; "
         f"{_processor(results)}. Written by `{results['command']}`."
     )
-    return table(["backbone", "px", "mAP, ordinal", "mAP, asymmetric", "images/s"], rows) + "\n\n" + note
+    head = ["backbone", "px", "fit", "mAP, validation", "mAP, ordinal", "mAP, asymmetric", "images/s"]
+    return table(head, rows) + "\n\n" + note
 
 
 def scenes(results: dict[str, Any]) -> str:

@@ -70,6 +70,7 @@ SIZES = {  # train, query, database, validation
     "grocery-seen@all": (1938, 1822, 2709, 227),
     "grocery-in-scenes": (2640, 497, 1988, 296),
     "grocery-in-scenes@cut": (2640, 497, 1988, 296),
+    "grocery-in-scenes@plain": (2640, 497, 1988, 296),
     "grocery-in-scenes-3": (2640, 497, 662, 296),
     "grocery-by-scenes": (2640, 497, 1988, 296),
     "grocery-parts": (2640, 497, 2485, 296),
@@ -123,6 +124,9 @@ def test_scenes_show_test_images_that_are_not_on_the_other_side():
     cut = published("grocery-in-scenes@cut")
     assert cut.database.keys.tolist() == scenes.database.keys.tolist()
     assert cut.training_hash() == scenes.training_hash() != plain.training_hash()
+    as_they_were = published("grocery-in-scenes@plain")
+    assert set(as_they_were.database.keys.tolist()) == shown
+    assert as_they_were.training_hash() == scenes.training_hash()
     assert len(scenes.backgrounds) > 1000
     assert behind.isdisjoint(scenes.backgrounds.keys.tolist())
 

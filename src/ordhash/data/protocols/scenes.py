@@ -1,6 +1,7 @@
 """Protocols that search objects in photographs which show much else: plain photographs of objects, and scenes of them.
 
 A twin ``@cut`` has the pasted rectangles instead of the scenes: what the same model would do that knew where to look.
+A twin ``@plain`` has the photographs that were pasted: what a model that finds things in scenes makes of plain ones.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ def _backgrounds(corel5k: Parts) -> dict[str, ImageSet]:
     return split_by_digest(kept, {"searched": len(kept) // 2}, salt="scenes")
 
 
-def _grocery(name: str, *, find: str, cut: bool = False) -> Callable[[Parts, Parts], Protocol]:
+def _grocery(name: str, find: str) -> Callable[[Parts, Parts], Protocol]:
     """A protocol; ``find`` is what is found: ``scenes``, ``scenes of three`` or ``plain`` photographs by scenes."""
+    twin = name.partition("@")[2]
 
     def build(grocery: Parts, corel5k: Parts) -> Protocol:
         split = split_by_class(grocery["test"], {"plain": _PLAIN}, salt="grocery-in-scenes")
@@ -44,8 +46,8 @@ def _grocery(name: str, *, find: str, cut: bool = False) -> Callable[[Parts, Par
             scenes = paste_into(pasted, backgrounds["searched"], salt=name, each=3, shares=SHARES_OF_THREE)
         else:
             scenes = paste_into(pasted, backgrounds["searched"], salt="grocery-in-scenes")
-        if cut:
-            scenes = cut_outs(scenes)
+        if twin:
+            scenes = cut_outs(scenes) if twin == "cut" else pasted
         query, database = (scenes, plain) if find == "plain" else (plain, scenes)
         return Protocol(
             name,
@@ -59,15 +61,14 @@ def _grocery(name: str, *, find: str, cut: bool = False) -> Callable[[Parts, Par
             ),
             coarse=coarse_classes(grocery["train"]),
             backgrounds=backgrounds["rest"],
-            groups=("share", "edges"),
+            groups=() if twin == "plain" else ("share", "edges"),
         )
 
     return build
 
 
 def _info(name: str, find: str, summary: str, pinned: str, pinned_split: str | None = None) -> ProtocolInfo:
-    build = _grocery(name, find=find, cut=name.endswith("@cut"))
-    return ProtocolInfo("grocery", summary, build, pinned, pinned_split, backgrounds="corel5k")
+    return ProtocolInfo("grocery", summary, _grocery(name, find), pinned, pinned_split, backgrounds="corel5k")
 
 
 PROTOCOLS: dict[str, ProtocolInfo] = {
@@ -85,6 +86,12 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             "scenes",
             "as grocery-in-scenes, the objects cut out of the scenes",
             "c07349dc61ebb26e",
+        ),
+        (
+            "grocery-in-scenes@plain",
+            "scenes",
+            "as grocery-in-scenes, the photographs that were pasted",
+            "d0ae114d10ee9758",
         ),
         (
             "grocery-in-scenes-3",
