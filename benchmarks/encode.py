@@ -29,18 +29,19 @@ from ordhash.support import write_json
 
 N_IMAGES, ROUNDS, EAGER_IMAGES = 10_000, 7, 256
 CONFIG = DOHConfig()
+SIZE, FIT = CONFIG.pictures()
 
 
 def eager_network() -> HashingNetwork:
     """The network in PyTorch; speed does not depend on the values of its head's weights."""
-    backbone = build_backbone(CONFIG.backbone, image_size=CONFIG.image_size)
+    backbone = build_backbone(CONFIG.backbone, image_size=SIZE)
     head = HashingHead(1280, 10, CONFIG.spec, hidden=CONFIG.hidden, local_hidden=CONFIG.local_hidden)
     return HashingNetwork(backbone, head).eval()
 
 
 def eager_speed(network: HashingNetwork, images: ImageSet, batch_size: int, channels_last: bool) -> float:
     """Images/s of decode, scale and run, batch after batch."""
-    preprocessing = Preprocessing(CONFIG.image_size, CONFIG.fit)
+    preprocessing = Preprocessing(SIZE, FIT)
     network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
     started = time.perf_counter()
     with torch.inference_mode():

@@ -94,3 +94,13 @@ def test_settings_survive_json():
     assert DOHConfig(weights=None).to_json()["weights"] is None
     settings = TrainConfig(epochs=7, devices=2, mode="frozen")
     assert TrainConfig(**json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_what_training_with_backgrounds_decides():
+    plain, scenes = (DOHConfig().decided(scenes=given) for given in (False, True))
+    assert (plain.image_size, plain.fit, plain.attention) == (160, "squash", "cam")
+    assert (scenes.image_size, scenes.fit, scenes.attention) == (320, "whole", "learned")
+    asked = DOHConfig(image_size=64, fit="crop", attention="none")
+    assert asked.decided(scenes=True) == asked
+    assert scenes.decided(scenes=False) == scenes
+    assert DOHConfig.from_json(DOHConfig().to_json()) == DOHConfig()

@@ -913,6 +913,7 @@ def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(p
     assert [len(run.failures) for run in runs] == [0, 1, 0]  # the one that is no picture
     configs = [load_model(run.model).info.training["config"] for run in runs]
     assert [config["attention"] for config in configs] == ["cam", "learned", "cam"]
+    assert [config["fit"] for config in configs] == ["squash", "whole", "squash"]
     assert [config["objective"]["name"] for config in configs] == ["ordhash"] * 3
     chosen = [load_model(run.model).info.method for run in runs]
     assert [method["fitted_share"] for method in chosen] == [0.5, 0.0, 0.5]

@@ -41,7 +41,7 @@ def test_it_is_a_long_binary_code_and_says_what_it_was_made_of(model):
     info = load_model(model).info
     assert (info.spec.code_bits, info.spec.arity) == (GENERAL_BITS, 2)
     assert info.training["general"] > 5000
-    assert info.preprocessing.size == DOHConfig().image_size
+    assert (info.preprocessing.size, info.preprocessing.fit) == DOHConfig().pictures()
 
 
 def test_its_codes_bring_together_what_looks_alike(model):

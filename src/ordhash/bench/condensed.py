@@ -68,7 +68,7 @@ def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[F
         if (entry.protocol, entry.version) != (protocol, ordhash.__version__):
             continue
         common = rows.get(entry.row, {})
-        config = {**DOHConfig().to_json(), **common.get("config", {}), **entry.config}
+        config = {**DOHConfig().decided(scenes=False).to_json(), **common.get("config", {}), **entry.config}
         own_training = {**common.get("training", {}), **entry.training}
         objective = OBJECTIVES.get(config["objective"]["name"])
         if "correct_labels" not in own_training and objective is not None and objective.corrects_labels:

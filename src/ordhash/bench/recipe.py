@@ -171,7 +171,8 @@ def _recipe(name: str, values: dict[str, Any]) -> Recipe:
             raise InputError(f"protocol {protocol!r} is unknown; allowed are {', '.join(PROTOCOLS)}")
     network, training = values.get("network", {}), values.get("training", {})
     entries = [{"name": method, "method": method} for method in values.get("methods", [])]
-    methods = [_method(entry, network, training) for entry in (*entries, *values.get("variants", []))]
+    scenes = all(PROTOCOLS[protocol].backgrounds for protocol in values["protocols"])
+    methods = [_method(entry, network, training, scenes=scenes) for entry in (*entries, *values.get("variants", []))]
     names = [method.name for method in methods]
     if not names or len(set(names)) != len(names):
         raise InputError(f"its methods are {names}; name at least one, and each once")
@@ -209,7 +210,7 @@ def _seeds(given: Any) -> int:
     return given
 
 
-def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, Any]) -> Method:
+def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, Any], *, scenes: bool) -> Method:
     _check_names(
         "a variant", entry, {"name", "method", "parts", "code_bits", "seeds", "network", "training", "objective"}
     )
@@ -229,6 +230,7 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
         network["weights"] = None if network["weights"] == "none" else Path(network["weights"])
     chosen = dataclasses.replace(objective, **settings) if settings else objective  # type: ignore[type-var]
     config = DOHConfig(**{**network, "objective": chosen if method in OBJECTIVES else _NO_OBJECTIVE})
+    config = config.decided(scenes=scenes and TrainConfig(**training).scenes > 0)
     return Method(
         entry.get("name", method),
         method,

@@ -25,6 +25,9 @@ Attention: TypeAlias = Literal["cam", "learned", "none"]
 """How the local stream chooses locations: ``cam`` takes the class activation maps as the paper does, ``learned`` is
 trained for it, ``none`` takes all alike."""
 
+_PLAIN: tuple[int, Fit] = (160, "squash")
+_OF_SCENES: tuple[int, Fit] = (320, "whole")  # docs/experiments.md, "Objects in scenes"
+
 
 @dataclass(frozen=True)
 class DOHConfig:
@@ -37,12 +40,13 @@ class DOHConfig:
         backbone: A timm name, ``alexnet``, or an ONNX file; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no
             download.
         weights: ``pretrained``, a weights file for the backbone, or None for random weights.
-        image_size: Shorter side of what the backbone sees, in pixels.
+        image_size: Shorter side of what the backbone sees, in pixels; None is 320 in training with ``backgrounds``, and
+            160 without.
         stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
             before it, which carry more texture and parts.
         mirror: Whether to average features over a picture and its mirror image: better codes at twice the cost.
         fit: ``squash`` uses the whole photograph, squeezed into a square, ``crop`` its centre square, ``whole`` the
-            whole photograph in its own aspect.
+            whole photograph in its own aspect; ``auto`` is ``whole`` with backgrounds, and ``squash`` without.
         normalisation: How pixels become the backbone's input (``NORMALISATIONS``); ``own`` is what timm states, and an
             ONNX file needs another.
         tensor: Name of the tensor of an ONNX file that holds the feature map; None takes its only output.
@@ -52,8 +56,8 @@ class DOHConfig:
         use_local: Whether to use the local stream.
         attention: How the local stream chooses locations: ``cam`` takes the activation maps of the predicted classes as
             the paper does, ``learned`` is trained for it, and all streams read through it, ``none`` averages over all.
-            ``auto`` is ``learned`` in training with ``backgrounds``, and ``cam`` without, where learned attention
-            overfits (docs/experiments.md).
+            ``auto`` is ``learned`` with backgrounds, and ``cam`` without, where learned attention overfits
+            (docs/experiments.md).
         dropout: Dropout rate of the features.
         hidden_dropout: Dropout rate of the global stream's hidden layers.
 
@@ -69,10 +73,10 @@ class DOHConfig:
     objective: str | Objective = "ordhash"
     backbone: str = "tf_efficientnet_lite0"
     weights: Literal["pretrained"] | Path | None = "pretrained"
-    image_size: int = 160
+    image_size: int | None = None
     stages: int = 1
     mirror: bool = False
-    fit: Fit = "squash"
+    fit: Literal["auto", Fit] = "auto"
     normalisation: NormalisationName = "own"
     tensor: str | None = None
     hidden: int = 1024
@@ -98,14 +102,16 @@ class DOHConfig:
             object.__setattr__(self, "attention", "none")
         _check_range("dropout", self.dropout, 0.0, 0.95)
         _check_range("hidden_dropout", self.hidden_dropout, 0.0, 0.95)
-        _check_range("image_size", self.image_size, 32, 1024)
+        if self.image_size is not None:
+            _check_range("image_size", self.image_size, 32, 1024)
         _check_range("stages", self.stages, 1, 16)
         _check_range("hidden", self.hidden, 1, 65536)
         _check_range("local_hidden", self.local_hidden, 1, 65536)
         if self.normalisation not in get_args(NormalisationName):
             names = ", ".join(get_args(NormalisationName))
             raise InputError(f"normalisation is {self.normalisation!r}; allowed are {names}: choose one")
-        check_fit(self.fit, self.image_size, step=1)  # the backbone decides the step
+        if self.fit != "auto":
+            check_fit(self.fit, self.pictures()[0], step=1)  # the backbone decides the step
 
     def attention_for(self, *, scenes: bool) -> Attention:
         """How the local stream attends, ``auto`` decided.
@@ -119,6 +125,27 @@ class DOHConfig:
         if self.attention != "auto":
             return self.attention
         return "learned" if scenes else "cam"
+
+    def pictures(self, *, scenes: bool = False) -> tuple[int, Fit]:
+        """Shorter side of what the backbone sees and what that is of a photograph, ``None`` and ``auto`` decided.
+
+        Args:
+            scenes: Whether training images are pasted into backgrounds.
+
+        >>> DOHConfig().pictures(), DOHConfig(image_size=224).pictures(scenes=True)
+        ((160, 'squash'), (224, 'whole'))
+        """
+        size, fit = _OF_SCENES if scenes else _PLAIN
+        return self.image_size or size, fit if self.fit == "auto" else self.fit
+
+    def decided(self, *, scenes: bool) -> DOHConfig:
+        """The same configuration without ``None`` and ``auto``.
+
+        Args:
+            scenes: Whether training images are pasted into backgrounds.
+        """
+        size, fit = self.pictures(scenes=scenes)
+        return dataclasses.replace(self, image_size=size, fit=fit, attention=self.attention_for(scenes=scenes))
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; the objective becomes its name and settings."""

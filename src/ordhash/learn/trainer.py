@@ -125,8 +125,7 @@ def train(  # the entry point: options by name, each with a default
         MissingPartError: The backbone's weights are not available.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
-    attention = config.attention_for(scenes=backgrounds is not None and settings.scenes > 0)
-    config = dataclasses.replace(config, attention=attention)  # what the model file says
+    config = config.decided(scenes=backgrounds is not None and settings.scenes > 0)
     available = len(images)
     images = _learnable(images, settings)
     fabric = start_fabric(settings)

@@ -98,4 +98,4 @@ def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: 
 
 
 def _sees(config: DOHConfig) -> list[Any]:
-    return [config.backbone, config.weights, config.image_size, config.fit, config.stages, config.mirror]
+    return [config.backbone, config.weights, *config.pictures(), config.stages, config.mirror]
