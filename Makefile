@@ -14,7 +14,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # Tests start many processes, each of which would compile the package anew where the environment forbids to keep that.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-ridge bench-int8 bench-backbones bench-scenes bench-scale page-picture architecture results clean
+.PHONY: help setup milvus milvus-server demo test test-all check format bench-quality bench-methods bench-encode bench-search bench-serve bench-few bench-ridge bench-int8 bench-backbones bench-scenes bench-scale page-picture scenes-figure architecture results clean
 
 help:
 	@echo "make setup           create .venv with everything; other targets do so when they need it"
@@ -38,6 +38,7 @@ help:
 	@echo "make bench-scenes    measure on training images what finds objects in scenes -> benchmarks/results/"
 	@echo "make bench-scale     measure Ray and Milvus -> benchmarks/results/"
 	@echo "make page-picture    draw the web page for the README; needs Chromium, and make demo first"
+	@echo "make scenes-figure   draw what is found in scenes for the README -> docs/images/scenes.jpg"
 	@echo "make architecture    draw the picture of docs/architecture.md from the imports between rooms"
 	@echo "make results         update the tables and figures of README and docs from benchmarks/results/"
 	@echo "make clean           remove .venv and all caches"
@@ -138,6 +139,9 @@ bench-search: $(READY)
 
 page-picture: $(READY)
 	$(BIN)/python benchmarks/page.py
+
+scenes-figure: $(READY)
+	$(BIN)/python benchmarks/scenes_figure.py
 
 architecture: $(READY)
 	$(BIN)/python tools/architecture.py

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ordhash.data import ImageSet, read_folder
+from ordhash.data import ImageSet, open_rgb, read_folder
 from ordhash.errors import DataError, ImageError, InputError
 from ordhash.learn import DOHConfig, TrainConfig, loop, train
 from ordhash.learn import checkpoint as checkpoint_module
@@ -922,7 +922,8 @@ def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(p
 def test_attention_and_fitted_segments_that_were_asked_for_stay_with_backgrounds(photo_folder, tmp_path, cache):
     images = read_folder(photo_folder)
     asked = dataclasses.replace(TINY, attention="none", objective=DOHCodewords(fitted_share=0.25))
-    model = load_model(train(images, asked, FAST, out=tmp_path, backgrounds=images, cache=cache).model)
+    behind = ImageSet(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
+    model = load_model(train(images, asked, FAST, out=tmp_path, backgrounds=behind, cache=cache).model)
     assert model.info.training["config"]["attention"] == "none"
     assert model.info.method["fitted_share"] == 0.25
 
@@ -933,3 +934,17 @@ def test_backgrounds_need_a_frozen_backbone(photo_folder, tmp_path, cache):
         train(images, TINY, settings, out=tmp_path, backgrounds=images, cache=cache)
     with pytest.raises(InputError, match="none of the 1 images"):
         train(images, TINY, FAST, out=tmp_path, backgrounds=ImageSet([b"no picture"]), cache=cache)
+    with pytest.raises(InputError, match="all 18 backgrounds look like training images"):
+        train(images, TINY, FAST, out=tmp_path, backgrounds=images, cache=cache)
+
+
+def test_backgrounds_that_show_a_class_are_left_out_and_named(photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
+    noise = list(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
+    known = [open_rgb(images.images[row]) for row in (0, 17)]
+    behind = ImageSet([noise[0], known[0], *noise[1:], known[1]], np.array(["a", "apple", "b", "c", "pear"]))
+    found = train(images, TINY, FAST, out=tmp_path, backgrounds=behind, cache=cache)
+    assert [(failure.source, "label it" in failure.reason) for failure in found.failures] == [
+        ("image apple", True),
+        ("image pear", True),
+    ]

@@ -78,7 +78,8 @@ def train(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Photographs of anything else: training images are pasted into them, to find what is small in others.",
+            help="Photographs of anything else: training images are pasted into them, to find what is small in others. "
+            "Those that look like training images are left out.",
             show_default=False,
         ),
     ] = None,

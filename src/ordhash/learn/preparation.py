@@ -14,6 +14,7 @@ import torch
 from ordhash.data import ImageSet, in_clutter
 from ordhash.errors import DataError, ImageError
 from ordhash.learn.backbones import Backbone
+from ordhash.learn.backgrounds import unlike_training
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.config import TrainConfig
 from ordhash.learn.graphs import GraphBackbone
@@ -151,9 +152,10 @@ def prepare_features(
         return _still_readable(store.maps(images, other_way, progress=progress))
 
     maps = store.maps(images, frozen, progress=progress).at_least_one()
-    learned = images.subset(maps.rows)
-    cluttered, unusable = _cluttered_maps(learned, backgrounds, settings.scenes, frozen, store, progress=progress)
-    train, failures, given = Featured(learned, maps, cluttered), [*maps.failures, *unusable], None
+    train, failures, given = Featured(images.subset(maps.rows), maps), maps.failures, None
+    if backgrounds is not None and settings.scenes:
+        train, unusable = _with_scenes(train, backgrounds, settings, frozen, store, progress=progress)
+        failures = [*failures, *unusable]
     if validation is not None and not settings.from_neighbourhoods:
         found = store.maps(validation, frozen, progress=progress)
         if len(validation):
@@ -163,21 +165,21 @@ def prepare_features(
     return dataclasses.replace(data, failures=failures)
 
 
-def _cluttered_maps(
-    images: ImageSet,
-    backgrounds: ImageSet | None,
-    count: int,
+def _with_scenes(
+    train: Featured,
+    backgrounds: ImageSet,
+    settings: TrainConfig,
     frozen: FrozenBackbone,
     store: FeatureStore,
     *,
     progress: bool = False,
-) -> tuple[tuple[FeatureMaps, ...], list[ImageError]]:
-    """Feature maps of ``count`` scenes of every image, none without backgrounds; and the backgrounds left out.
+) -> tuple[Featured, list[ImageError]]:
+    """Training images with the feature maps of their scenes; and the backgrounds left out.
 
     Args:
-        images: n images, all usable.
+        train: Training images, all usable.
         backgrounds: What they are pasted into.
-        count: Scenes an image.
+        settings: How many scenes an image, and whether it is known what images show.
         frozen: The backbone.
         store: Cache of feature maps.
         progress: Whether to show bars.
@@ -186,12 +188,14 @@ def _cluttered_maps(
         InputError: None of the backgrounds can be used.
         DataError: A photograph became unreadable in the meantime.
     """
-    if backgrounds is None or not count:
-        return (), []
-    with progress_bar("Checking backgrounds", len(backgrounds), show=progress) as advance:
-        behind, unusable = usable(backgrounds, advance)
-    scenes = training_scenes(images, behind, count)
-    return tuple(_still_readable(store.maps(one, frozen, progress=progress)) for one in scenes), unusable
+    found = store.maps(backgrounds, frozen, progress=progress).at_least_one()
+    behind, left_out = backgrounds.subset(found.rows), found.failures
+    if not settings.from_neighbourhoods:
+        behind, known = unlike_training(behind, found, train.maps)
+        left_out = [*left_out, *known]
+    scenes = training_scenes(train.images, behind, settings.scenes)
+    maps = tuple(_still_readable(store.maps(one, frozen, progress=progress)) for one in scenes)
+    return dataclasses.replace(train, cluttered=maps), left_out
 
 
 def _still_readable(maps: FeatureMaps) -> FeatureMaps:
