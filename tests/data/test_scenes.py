@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ordhash.data import ImageSet, content_id, open_rgb
-from ordhash.data.scenes import SHARES, CutOut, Pasted, Scene, cut_outs, in_clutter, paste_into
+from ordhash.data.scenes import SHARES, CutOut, Pasted, Scene, cut_outs, drawn_scene, in_clutter, paste_into
 from ordhash.errors import ImageError, InputError
 
 GREY = np.full((60, 90, 3), 120, np.uint8)
@@ -211,3 +211,18 @@ def test_clutter_has_a_scene_of_every_object_in_their_order(labelled):
 def test_clutter_needs_a_background():
     with pytest.raises(InputError, match="background"):
         in_clutter(objects(), backgrounds(0), salt="s")
+
+
+def test_drawn_scenes_are_of_all_kinds_and_come_back():
+    behind = backgrounds()
+    scenes = [drawn_scene(plain((255, 0, 0)), behind, draw=f"{number}") for number in range(300)]
+    assert content_id(drawn_scene(plain((255, 0, 0)), behind, draw="7")) == content_id(scenes[7])
+    assert len({content_id(scene) for scene in scenes}) == 300
+    things = [thing for scene in scenes for thing in scene.things]
+    shares = np.array([thing.share for thing in things])
+    for least, most in SHARES:
+        assert 70 < ((shares >= least) & (shares < most)).sum() < 130
+    assert 120 < sum(thing.soft for thing in things) < 180
+    assert {scene.background[0, 0, 1] for scene in scenes} == {90, 91, 92, 93, 94}
+    for place in (np.array([thing.across for thing in things]), np.array([thing.down for thing in things])):
+        assert place.min() < 0.05 < 0.95 < place.max()

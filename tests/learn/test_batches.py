@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional
 
-from ordhash.data import ImageSet, read_folder
+from ordhash.data import ImageSet, drawn_scene, read_folder
 from ordhash.errors import InputError
 from ordhash.learn.batches import FeatureBatches, PictureBatches, Share, coloured, epoch_order
 from ordhash.model.features import FeatureMaps
@@ -150,6 +150,36 @@ def test_augmented_pictures_depend_on_seed_and_image_alone(photo_folder):
     assert all((preprocessing.read(images, row) != picture).any() for row, picture in found.items())
     torch.manual_seed(0)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("crop", [None, 0.4])
+def test_every_other_batch_is_of_scenes_that_are_new_in_every_epoch(crop, photo_folder):
+    images, preprocessing = read_folder(photo_folder), Preprocessing(64, "whole")
+    behind = ImageSet(np.random.default_rng(0).integers(0, 256, (4, 60, 90, 3), dtype=np.uint8))
+    here, elsewhere = (
+        PictureBatches(images, preprocessing, crop=crop, workers=workers, backgrounds=behind) for workers in (0, 2)
+    )
+    assert here.has_scenes
+    order = epoch_order(18, 6, 0, Share())
+    asked = ((3, False), (3, True), (4, True))
+    plainly, first, second = (list(here.epoch(order, seed, clutter=clutter)) for seed, clutter in asked)
+    again = list(elsewhere.epoch(order, 3, clutter=True))
+    for number, rows in enumerate(order):
+        if number != 1:
+            for (one, _), (other, _) in zip(plainly[number], first[number], strict=True):
+                assert torch.equal(one, other)
+            continue
+        ((pictures, of),) = first[number]
+        ((others, _),) = second[number]
+        assert of.tolist() == rows.tolist()
+        assert not torch.equal(pictures, others)
+        for row, picture in zip(of.tolist(), pictures.numpy(), strict=True):
+            scene = drawn_scene(images.images[row], behind, draw=f"3/{row}")
+            expected = preprocessing.read(ImageSet([scene]), 0)
+            mirrored = np.array_equal(picture, expected[:, ::-1])
+            assert np.array_equal(picture, expected) or (mirrored and crop is not None)
+    for one, other in zip(first, again, strict=True):
+        assert all(torch.equal(a, b) for (a, _), (b, _) in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -928,10 +928,21 @@ def test_attention_and_fitted_segments_that_were_asked_for_stay_with_backgrounds
     assert model.info.method["fitted_share"] == 0.25
 
 
-def test_backgrounds_need_a_frozen_backbone(photo_folder, tmp_path, cache):
-    images, settings = read_folder(photo_folder), dataclasses.replace(FAST, mode="finetune")
-    with pytest.raises(InputError, match="frozen"):
-        train(images, TINY, settings, out=tmp_path, backgrounds=images, cache=cache)
+def test_fine_tuning_learns_from_scenes_too(photo_folder, tmp_path, cache):
+    images, settings = read_folder(photo_folder), dataclasses.replace(FAST, mode="finetune", epochs=2)
+    behind = ImageSet([*np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8), b"no picture"])
+    runs = []
+    for scenes in (0, 1):
+        how = dataclasses.replace(settings, scenes=scenes)
+        runs.append(train(images, TINY, how, out=tmp_path / f"{scenes}", backgrounds=behind, cache=cache))
+    configs = [load_model(run.model).info.training["config"] for run in runs]
+    assert [config["attention"] for config in configs] == ["cam", "learned"]
+    assert [len(run.failures) for run in runs] == [0, 1]
+    assert runs[0].history != runs[1].history
+
+
+def test_backgrounds_that_cannot_be_used_are_refused(photo_folder, tmp_path, cache):
+    images = read_folder(photo_folder)
     with pytest.raises(InputError, match="none of the 1 images"):
         train(images, TINY, FAST, out=tmp_path, backgrounds=ImageSet([b"no picture"]), cache=cache)
     with pytest.raises(InputError, match="all 18 backgrounds look like training images"):

@@ -141,6 +141,7 @@ def learn_everything(
         config,
         TrainingRun(settings, fabric, TrainingState(digest), folder),
         validation=None if first.validation is None else labelled(first.validation),
+        backgrounds=first.backgrounds,
         cache=cache,
     )
     if trained.failures:

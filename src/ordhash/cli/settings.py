@@ -84,7 +84,10 @@ OPTIONS: dict[str, Option] = {
     "augment": Option("Train without mirrored and cropped images.", flags="--no-augment"),
     "crop": Option("Smallest share of a picture that a random crop keeps when fine-tuning."),
     "strong_augment": Option("Augment more when fine-tuning; for few images and many epochs."),
-    "scenes": Option("With --backgrounds: scenes that are made of each training image."),
+    "scenes": Option(
+        "With --backgrounds: scenes that are made of each training image, or 0; when fine-tuning, new ones in every "
+        "epoch."
+    ),
     "validation_fraction": Option("Share of each class held out to choose the epoch."),
     "seed": Option("Random seed."),
     "precision": Option("Numerical precision."),

@@ -24,7 +24,17 @@ from ordhash.data.images import DrawnImage, ImageSource, content_id, open_rgb
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import InputError
 
-__all__ = ["SHARES", "SHARES_OF_THREE", "CutOut", "Pasted", "Scene", "cut_outs", "in_clutter", "paste_into"]
+__all__ = [
+    "SHARES",
+    "SHARES_OF_THREE",
+    "CutOut",
+    "Pasted",
+    "Scene",
+    "cut_outs",
+    "drawn_scene",
+    "in_clutter",
+    "paste_into",
+]
 
 SHARES = ((0.05, 0.1), (0.1, 0.2), (0.2, 0.4))
 """Shares of the area that an object takes, from and to: small, middle and large."""
@@ -210,6 +220,23 @@ def in_clutter(
     if not len(backgrounds):
         raise InputError("scenes need at least one background; give some photographs")
     return _composed(objects, [[row] for row in range(len(objects))], backgrounds, salt, shares)
+
+
+def drawn_scene(
+    image: ImageSource, backgrounds: ImageSet, *, draw: str, shares: Sequence[tuple[float, float]] = SHARES
+) -> Scene:
+    """One scene of a photograph, everything about it drawn, to train with another one in every epoch.
+
+    Args:
+        image: The photograph.
+        backgrounds: At least one photograph that shows none of its classes.
+        draw: Another text gives another scene.
+        shares: As in ``paste_into``; each is as likely.
+    """
+    behind, band, within, across, down, edges = draws(draw, 6)
+    least, most = shares[int(band * len(shares))]
+    thing = Pasted(image, least + within * (most - least), across, down, soft=edges < 0.5)
+    return Scene(backgrounds.images[int(behind * len(backgrounds))], (thing,))
 
 
 def _composed(

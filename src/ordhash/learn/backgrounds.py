@@ -52,7 +52,8 @@ def unlike_training(
             "classes, or none"
         )
     reason = "it looks like a training image, and a background must show none of the classes; label it, or leave it out"
-    return backgrounds.subset(~like), [ImageError(backgrounds.name(row), reason) for row in np.flatnonzero(like).tolist()]
+    left_out = [ImageError(backgrounds.name(row), reason) for row in np.flatnonzero(like).tolist()]
+    return backgrounds.subset(~like), left_out
 
 
 def _directions(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from ordhash.data import ImageSet, open_rgb
+from ordhash.data import ImageSet, drawn_scene, open_rgb
 from ordhash.errors import InputError
 from ordhash.model import FeatureMaps, Preprocessing, grouped
 
@@ -121,7 +121,7 @@ class FeatureBatches:
         flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
         drawn = np.random.default_rng([seed, 2])
         for number, rows in enumerate(order):
-            scenes = clutter and self.has_scenes and number % 2 == 1
+            scenes = clutter and self.has_scenes and _is_of_scenes(number)
             source = self._cluttered[drawn.integers(len(self._cluttered))] if scenes else self._plain
             groups: list[Group] = []
             for group, values in source.groups(rows):
@@ -136,11 +136,23 @@ class FeatureBatches:
         return inputs
 
 
-class _Pictures(Dataset[Tensor]):
-    """Pictures, indexed by the epoch's seed and the row."""
+_Wanted: TypeAlias = tuple[int, int, bool]
+"""Seed of the epoch, row, and whether a scene of the picture is wanted."""
 
-    def __init__(self, images: ImageSet, preprocessing: Preprocessing, crop: float | None, strong: bool) -> None:
+
+class _Pictures(Dataset[Tensor]):
+    """Pictures, indexed by what is wanted."""
+
+    def __init__(
+        self,
+        images: ImageSet,
+        preprocessing: Preprocessing,
+        crop: float | None,
+        strong: bool,
+        backgrounds: ImageSet | None,
+    ) -> None:
         self.images = images
+        self.backgrounds = backgrounds
         self.preprocessing = preprocessing
         self.transform = None
         if crop is not None:
@@ -158,8 +170,10 @@ class _Pictures(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, seed_and_row: tuple[int, int]) -> Tensor:
-        seed, row = seed_and_row
+    def __getitem__(self, wanted: _Wanted) -> Tensor:
+        seed, row, in_scene = wanted
+        if in_scene and self.backgrounds is not None:
+            return self._scene(seed, row, self.backgrounds)
         if self.transform is None:
             return torch.from_numpy(np.ascontiguousarray(self.preprocessing.read(self.images, row)))
         # Large enough that the smallest crop has at least the network's input size.
@@ -169,6 +183,13 @@ class _Pictures(Dataset[Tensor]):
             torch.default_generator.manual_seed(_seed_of(seed, row))
             channels_first: Tensor = self.transform(picture)
         return channels_first.permute(1, 2, 0).contiguous()
+
+    def _scene(self, seed: int, row: int, backgrounds: ImageSet) -> Tensor:
+        """A scene of a picture, mirrored at random; not cropped, which could take the picture away."""
+        scene = drawn_scene(self.images.images[row], backgrounds, draw=f"{seed}/{row}")
+        pixels = self.preprocessing.read(ImageSet([scene]), 0)
+        mirrored = self.transform is not None and np.random.default_rng([_seed_of(seed, row), 1]).random() < 0.5
+        return torch.from_numpy(np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels))
 
 
 class PictureBatches:
@@ -182,21 +203,28 @@ class PictureBatches:
         crop: Smallest share of the area that a random crop keeps; None disables augmentation.
         workers: Processes that decode.
         strong: Whether to augment more, see ``TrainConfig.strong_augment``.
+        backgrounds: Photographs that pictures are pasted into, anew in every epoch; None for no scenes.
     """
 
-    has_scenes = False
-
     def __init__(
-        self, images: ImageSet, preprocessing: Preprocessing, *, crop: float | None, workers: int, strong: bool = False
+        self,
+        images: ImageSet,
+        preprocessing: Preprocessing,
+        *,
+        crop: float | None,
+        workers: int,
+        strong: bool = False,
+        backgrounds: ImageSet | None = None,
     ) -> None:
         if images.labels is None:
             raise ValueError("images need labels")  # the trainer has checked
         self.images = images
         self.labels = torch.from_numpy(images.labels.astype(np.float32))
+        self.has_scenes = backgrounds is not None
         self._augment = crop is not None
-        self._batches: list[list[tuple[int, int]]] = []  # of this epoch; the loader reads it at its start
+        self._batches: list[list[_Wanted]] = []  # of this epoch; the loader reads it at its start
         self._loader: DataLoader[Any] = DataLoader(
-            _Pictures(images, preprocessing, crop, strong),
+            _Pictures(images, preprocessing, crop, strong, backgrounds),
             batch_sampler=self._batches,
             num_workers=workers,
             persistent_workers=workers > 0,  # starting them takes longer than a short epoch
@@ -210,7 +238,10 @@ class PictureBatches:
 
     def epoch(self, order: list[Rows], seed: int, *, clutter: bool = False) -> Iterator[list[Group]]:
         """See ``Batches``."""
-        self._batches[:] = [[(seed, row) for row in rows.tolist()] for rows in order]
+        in_scenes = [clutter and self.has_scenes and _is_of_scenes(number) for number in range(len(order))]
+        self._batches[:] = [
+            [(seed, row, scenes) for row in rows.tolist()] for rows, scenes in zip(order, in_scenes, strict=True)
+        ]
         for groups, rows in zip(self._loader, order, strict=True):
             yield [(pictures, rows[group]) for pictures, group in groups]
 
@@ -220,6 +251,11 @@ class PictureBatches:
             return inputs
         drawn = [np.random.default_rng(_seed_of(seed, row)).uniform(*_COLOURS, 3) for row in rows.tolist()]
         return coloured(inputs, torch.tensor(np.array(drawn), dtype=torch.float32, device=inputs.device))
+
+
+def _is_of_scenes(number: int) -> bool:
+    """Whether the batch of that number is of scenes: every other one is."""
+    return number % 2 == 1
 
 
 def _in_groups(pictures: Sequence[Tensor]) -> list[Group]:

@@ -84,6 +84,7 @@ def prepare_pictures(
     backbone: Backbone,
     preprocessing: Preprocessing,
     *,
+    backgrounds: ImageSet | None = None,
     progress: bool = False,
 ) -> TrainingData:
     """Prepare pictures that are decoded in every epoch, to train the backbone too.
@@ -94,10 +95,11 @@ def prepare_pictures(
         settings: How to train.
         backbone: Gives the channels of the feature maps.
         preprocessing: How pictures are prepared.
+        backgrounds: Photographs that training images are pasted into; None trains with the images alone.
         progress: Whether to show bars.
 
     Raises:
-        InputError: None of the images can be used.
+        InputError: None of the images, or of the backgrounds, can be used.
     """
     with progress_bar("Checking images", len(images), show=progress) as advance:
         images, failures = usable(images, advance)
@@ -107,8 +109,15 @@ def prepare_pictures(
         with progress_bar("Checking validation images", len(validation), show=progress) as advance:
             validation, more = usable(validation, advance)
         failures = [*failures, *more]
+    behind = backgrounds if settings.scenes else None
+    if behind is not None:
+        with progress_bar("Checking backgrounds", len(behind), show=progress) as advance:
+            behind, more = usable(behind, advance)
+        failures = [*failures, *more]
     crop = settings.crop if settings.augment else None
-    batches = PictureBatches(images, preprocessing, crop=crop, workers=settings.workers, strong=settings.strong_augment)
+    batches = PictureBatches(
+        images, preprocessing, crop=crop, workers=settings.workers, strong=settings.strong_augment, backgrounds=behind
+    )
     held = PictureBatches(validation, preprocessing, crop=None, workers=settings.workers)
     with torch.inference_mode():
         depth = backbone(torch.zeros(1, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)).shape[1]

@@ -108,7 +108,7 @@ def train(  # the entry point: options by name, each with a default
         validation: Images that choose the epoch and calibrate; None holds out some of ``images``. Not used without
             labels: then the last epoch is kept.
         backgrounds: Photographs that show none of the classes. Training images are pasted into them, so that codes hold
-            what is small in a cluttered photograph; needs a frozen backbone.
+            what is small in a cluttered photograph.
         protocol: Name of the data, for the model file.
         cache: Folder of feature maps and exported backbones.
         overwrite: Whether to replace a finished training in ``out``, whatever its arguments, and to discard an
@@ -120,8 +120,8 @@ def train(  # the entry point: options by name, each with a default
         The model's path, its quality on validation images, and the history.
 
     Raises:
-        InputError: The images have no labels, fewer than two classes, or are too few to learn without labels; there are
-            backgrounds and the backbone is trained too; or ``out`` holds another training.
+        InputError: The images have no labels, fewer than two classes, or are too few to learn without labels; no
+            background can be used; or ``out`` holds another training.
         MissingPartError: The backbone's weights are not available.
     """
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
@@ -237,10 +237,10 @@ def train_network(
     backbone: Backbone | GraphBackbone
     frozen: FrozenBackbone | None
     if finetunes(settings, run.fabric):
-        if backgrounds is not None:
-            raise InputError("backgrounds need a frozen backbone; set mode to 'frozen', or give no backgrounds")
         trained, preprocessing = configured_backbone(config, seed=settings.seed)
-        data = prepare_pictures(images, validation, settings, trained, preprocessing, progress=run.progress)
+        data = prepare_pictures(
+            images, validation, settings, trained, preprocessing, backgrounds=backgrounds, progress=run.progress
+        )
         network, lesson = fit_network(data, config, run, trained)
         backbone, frozen = trained, None
     else:
