@@ -235,7 +235,7 @@ def measure(
     maps: dict[str, list[npt.NDArray[np.float32]]] = {}
     on_control: list[npt.NDArray[np.float32]] = []
     found: dict[str, dict[str, list[Floats]]] = {}
-    base = DOHConfig()
+    base = DOHConfig().decided(scenes=False)
     for network, changes in NETWORKS.items():
         found[network] = {"plain": [], "pasted": []}
         for seed in range(seeds):

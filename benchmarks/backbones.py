@@ -1,8 +1,8 @@
 """What backbones and sizes are worth and what they cost: mAP on ``grocery`` and images a second.
 
 ``make bench-backbones``. Each gets the default network, 48 bits, and three seeds; its validation images choose the
-epoch, and what the default sees of a picture is chosen by their mAP alone. Speeds are those of ``Encoder`` on the
-queries' files, in rounds that alternate between the rows.
+epoch, and their mAP is what a choice between the rows may look at. Speeds are those of ``Encoder`` on the queries'
+files, in rounds that alternate between the rows.
 
 Trainings that ``runs/bench-backbones`` holds are not repeated. ``--seeds N`` trains N of the three and takes the others
 from there; ``--rehearse`` takes one small backbone for an epoch and keeps no results.

@@ -79,7 +79,7 @@ def main() -> None:
     results = {
         "command": "make bench-encode",
         "machine": machine(),
-        "network": f"{CONFIG.backbone} at {CONFIG.image_size} px, both streams, {CONFIG.code_bits} bits",
+        "network": f"{CONFIG.backbone} at {SIZE} px, both streams, {CONFIG.code_bits} bits",
         "images": N_IMAGES,
         "ordhash_images_per_second": statistics.median(ours),
         "eager_images_per_second": statistics.median(eager),

@@ -1,7 +1,7 @@
 """The figure of the README: photographs of groceries, and the scenes that show one: ``make scenes-figure``.
 
 The default network of training with backgrounds learns ``grocery-in-scenes``. Test photographs are pasted, three a
-scene, into six photographs that scikit-image carries and nobody has rights in: Corel's may not be passed on. Plain test
+scene, into six photographs free of rights that come with scikit-image: Corel's may not be passed on. Plain test
 photographs search the scenes by their parts. Nothing is picked by hand: queries are the first of every eighth of the
 classes that at least four scenes show.
 """

@@ -79,7 +79,7 @@ def train(
         typer.Option(
             metavar="FOLDER",
             help="Photographs of anything else: training images are pasted into them, to find what is small in others. "
-            "Those that look like training images are left out.",
+            "With labels and a frozen backbone, those that look like training images are left out.",
             show_default=False,
         ),
     ] = None,

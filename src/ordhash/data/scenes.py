@@ -225,13 +225,13 @@ def in_clutter(
 def drawn_scene(
     image: ImageSource, backgrounds: ImageSet, *, draw: str, shares: Sequence[tuple[float, float]] = SHARES
 ) -> Scene:
-    """One scene of a photograph, everything about it drawn, to train with another one in every epoch.
+    """One scene of a photograph, with everything about it chosen at random, to train with another in every epoch.
 
     Args:
         image: The photograph.
         backgrounds: At least one photograph that shows none of its classes.
         draw: Another text gives another scene.
-        shares: As in ``paste_into``; each is as likely.
+        shares: As in ``paste_into``; all equally likely.
     """
     behind, band, within, across, down, edges = draws(draw, 6)
     least, most = shares[int(band * len(shares))]

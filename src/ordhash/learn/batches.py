@@ -121,7 +121,7 @@ class FeatureBatches:
         flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
         drawn = np.random.default_rng([seed, 2])
         for number, rows in enumerate(order):
-            scenes = clutter and self.has_scenes and _is_of_scenes(number)
+            scenes = clutter and self.has_scenes and _is_of_scenes(number, seed)
             source = self._cluttered[drawn.integers(len(self._cluttered))] if scenes else self._plain
             groups: list[Group] = []
             for group, values in source.groups(rows):
@@ -238,7 +238,7 @@ class PictureBatches:
 
     def epoch(self, order: list[Rows], seed: int, *, clutter: bool = False) -> Iterator[list[Group]]:
         """See ``Batches``."""
-        in_scenes = [clutter and self.has_scenes and _is_of_scenes(number) for number in range(len(order))]
+        in_scenes = [clutter and self.has_scenes and _is_of_scenes(number, seed) for number in range(len(order))]
         self._batches[:] = [
             [(seed, row, scenes) for row in rows.tolist()] for rows, scenes in zip(order, in_scenes, strict=True)
         ]
@@ -253,9 +253,9 @@ class PictureBatches:
         return coloured(inputs, torch.tensor(np.array(drawn), dtype=torch.float32, device=inputs.device))
 
 
-def _is_of_scenes(number: int) -> bool:
-    """Whether the batch of that number is of scenes: every other one is."""
-    return number % 2 == 1
+def _is_of_scenes(number: int, seed: int) -> bool:
+    """Whether the batch of that number is of scenes: every other one is, and in the next epoch the others are."""
+    return (number + seed) % 2 == 1
 
 
 def _in_groups(pictures: Sequence[Tensor]) -> list[Group]:

@@ -40,8 +40,8 @@ class DOHConfig:
         backbone: A timm name, ``alexnet``, or an ONNX file; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no
             download.
         weights: ``pretrained``, a weights file for the backbone, or None for random weights.
-        image_size: Shorter side of what the backbone sees, in pixels; None is 320 in training with ``backgrounds``, and
-            160 without.
+        image_size: Shorter side of what the backbone sees, in pixels; None is 320 in training with ``backgrounds`` (and
+            ``scenes`` of them, as always below), and 160 without.
         stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
             before it, which carry more texture and parts.
         mirror: Whether to average features over a picture and its mirror image: better codes at twice the cost.

@@ -14,7 +14,7 @@ import torch
 from ordhash.data import ImageSet, in_clutter
 from ordhash.errors import DataError, ImageError
 from ordhash.learn.backbones import Backbone
-from ordhash.learn.backgrounds import unlike_training
+from ordhash.learn.backgrounds import some_of, unlike_training
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.config import TrainConfig
 from ordhash.learn.graphs import GraphBackbone
@@ -197,11 +197,14 @@ def _with_scenes(
         InputError: None of the backgrounds can be used.
         DataError: A photograph became unreadable in the meantime.
     """
-    found = store.maps(backgrounds, frozen, progress=progress).at_least_one()
-    behind, left_out = backgrounds.subset(found.rows), found.failures
-    if not settings.from_neighbourhoods:
-        behind, known = unlike_training(behind, found, train.maps)
-        left_out = [*left_out, *known]
+    behind = some_of(backgrounds)
+    if settings.from_neighbourhoods:
+        with progress_bar("Checking backgrounds", len(behind), show=progress) as advance:
+            behind, left_out = usable(behind, advance)
+    else:
+        found = store.maps(behind, frozen, progress=progress).at_least_one()
+        behind, known = unlike_training(behind.subset(found.rows), found, train.maps, labels_of(train.images))
+        left_out = [*found.failures, *known]
     scenes = training_scenes(train.images, behind, settings.scenes)
     maps = tuple(_still_readable(store.maps(one, frozen, progress=progress)) for one in scenes)
     return dataclasses.replace(train, cluttered=maps), left_out

@@ -16,7 +16,7 @@ from pymilvus import MilvusClient
 from ordhash.codes import MOST_PARTS, CodeFacts, CodeTable, OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.index import Condition
-from ordhash.milvus.parts import OWNER, columns_of_parts, merged, parts_of_table, table_of_parts
+from ordhash.milvus.parts import BOX, columns_of_parts, merged, parts_of_table, table_of_parts
 from ordhash.milvus.requests import one_sentence
 from ordhash.milvus.table import MOST_ROWS, MilvusTable, TableReport
 from ordhash.search import Answer
@@ -138,11 +138,14 @@ class MilvusIndex:
             ServerError: The server cannot be reached, or went away; what it acknowledged stays.
         """
         of_parts = None if table.parts is None else table_of_parts(table, table.parts)
+        held = self._has_parts()
+        if of_parts is not None and not held and self._parts.exists():
+            raise InputError(f"{self._parts.name} at {self._shown} does not hold parts; give another name")
         done = self._whole.push(table, source=source, replace=replace, progress=progress)
         if of_parts is not None:
-            columns = columns_of_parts(self._whole.describe().columns, table.keys.dtype)
+            columns = columns_of_parts(self._whole.describe().columns)
             self._parts.push(of_parts, columns=columns, source=source, replace=replace, progress=progress)
-        elif self._parts.exists() and OWNER in self._parts.describe().columns.schema.names:
+        elif held:
             self._parts.drop()
         return PushReport(**dataclasses.asdict(done), parts=None if of_parts is None else len(of_parts))
 
@@ -167,7 +170,7 @@ class MilvusIndex:
         of_items = self._whole.nearest(codes, top_k=wanted, conditions=conditions)
         if not parts:
             return of_items
-        if not self._parts.exists():
+        if not self._has_parts():
             raise InputError(
                 f"{self.name} at {self._shown} holds no parts; push a collection, or codes that were made with "
                 "--parts, or search without parts"
@@ -188,10 +191,19 @@ class MilvusIndex:
             ServerError: The server cannot be reached.
         """
         whole = self._whole.pull(progress=progress)
-        if not self._parts.exists():
+        if not self._has_parts():
             return whole
         parts = parts_of_table(self._parts.pull(progress=progress), whole.keys)
         return CodeTable(whole.codes, whole.keys, whole.metadata, whole.model_path, parts)
+
+    def _has_parts(self) -> bool:
+        """Whether parts were pushed; a collection of that name may also be somebody else's."""
+        if not self._parts.exists():
+            return False
+        try:
+            return BOX in self._parts.describe().columns.schema.names
+        except InputError:
+            return False
 
 
 def _is_server(uri: str) -> bool:

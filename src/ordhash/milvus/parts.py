@@ -1,7 +1,7 @@
 """Codes of parts on a Milvus server: rows of a collection of their own, each with the metadata of its image.
 
 Their keys are those of the images with ``#`` and a number. Milvus then finds parts as it finds images, and applies the
-same conditions; which image a part is of, and where it is, are two more columns.
+same conditions. One more column says where a part is.
 """
 
 from __future__ import annotations
@@ -17,24 +17,21 @@ from ordhash.codes import BOX_BYTES, CodeSpec, CodeTable, PartCodes, part_margin
 from ordhash.milvus.entities import Columns
 from ordhash.search import Answer
 
-__all__ = ["BOX", "OWNER", "columns_of_parts", "merged", "parts_of_table", "table_of_parts"]
+__all__ = ["BOX", "columns_of_parts", "merged", "parts_of_table", "table_of_parts"]
 
-OWNER, BOX = "ordhash_owner", "ordhash_box"
-"""Columns: the key of the image, and the four sides of the box as the bytes of a number, the left one highest."""
+BOX = "ordhash_box"
+"""Column: the four sides of the box as the bytes of a number, the left one highest."""
 
 _BYTES = 256 ** np.arange(BOX_BYTES)[::-1]
 
 
-def columns_of_parts(columns: Columns, keys: np.dtype[Any]) -> Columns:
-    """How the metadata of parts are kept: as those of the images, and two more.
+def columns_of_parts(columns: Columns) -> Columns:
+    """How the metadata of parts are kept: as those of the images, and one more.
 
     Args:
         columns: Of the images.
-        keys: The dtype of their keys.
     """
-    owner = pa.field(OWNER, pa.int64() if keys == np.int64 else pa.string())
-    schema = columns.schema.append(owner).append(pa.field(BOX, pa.int64()))
-    return Columns(schema, columns.scalars | {OWNER, BOX})
+    return Columns(columns.schema.append(pa.field(BOX, pa.int64())), columns.scalars | {BOX})
 
 
 def table_of_parts(table: CodeTable, parts: PartCodes) -> CodeTable:
@@ -50,15 +47,14 @@ def table_of_parts(table: CodeTable, parts: PartCodes) -> CodeTable:
     >>> table_of_parts(CodeTable(codes, ["a.jpg", "b.jpg"]), parts).keys.tolist()
     ['b.jpg#0', 'b.jpg#1']
     """
-    owners = table.keys[parts.owners]
     places = np.arange(len(parts)) - np.searchsorted(parts.owners, parts.owners)  # among the parts of an image
-    keys = np.array([f"{owner}#{place}" for owner, place in zip(owners.tolist(), places.tolist(), strict=True)], object)
-    kind = pa.int64() if table.keys.dtype == np.int64 else pa.string()
-    where = pa.table({OWNER: pa.array(owners, kind), BOX: parts.boxes.astype(np.int64) @ _BYTES})
+    owners = table.keys[parts.owners].tolist()
+    keys = np.array([f"{owner}#{place}" for owner, place in zip(owners, places.tolist(), strict=True)], object)
+    metadata = pa.table({BOX: parts.boxes.astype(np.int64) @ _BYTES})
     if table.metadata is not None:
         for place, column in enumerate(table.metadata.take(pa.array(parts.owners)).columns):
-            where = where.add_column(place, table.metadata.field(place), column)
-    return CodeTable(parts.codes, keys, where, table.model_path)
+            metadata = metadata.add_column(place, table.metadata.field(place), column)
+    return CodeTable(parts.codes, keys, metadata, table.model_path)
 
 
 def parts_of_table(rows: CodeTable, keys: npt.NDArray[Any]) -> PartCodes:
@@ -70,10 +66,10 @@ def parts_of_table(rows: CodeTable, keys: npt.NDArray[Any]) -> PartCodes:
     """
     if not len(rows) or rows.metadata is None:
         return PartCodes.none(rows.codes.spec, rows.codes.model_id)
-    number_of = {key: row for row, key in enumerate(keys.tolist())}
-    owners = np.array([number_of.get(owner, -1) for owner in rows.metadata[OWNER].to_pylist()])
-    places = np.array([int(key.rpartition("#")[2]) for key in rows.keys.tolist()])
-    order = np.lexsort((places, owners))
+    number_of = {str(key): row for row, key in enumerate(keys.tolist())}
+    named = [key.rpartition("#") for key in rows.keys.tolist()]
+    owners = np.array([number_of.get(owner, -1) for owner, _, _ in named])
+    order = np.lexsort((np.array([int(place) for _, _, place in named]), owners))
     order = order[owners[order] >= 0]
     boxes = rows.metadata[BOX].to_numpy()[order, None] // _BYTES % 256
     return PartCodes(rows.codes[order], owners[order], boxes)
@@ -88,12 +84,14 @@ def merged(of_items: Sequence[Answer], of_parts: Sequence[Answer], spec: CodeSpe
         spec: Shape of the codes.
         top_k: How many.
     """
+    if not of_items:  # then only a push that is under way has parts
+        return ()
+    # Not from a column: the server's texts have composed accents, and keys have those of the file's name.
+    as_key = int if isinstance(of_items[0].key, int) else str
     margin, found = part_margin(spec), {answer.key: answer for answer in of_items}
     for part in of_parts:
-        owner, metadata, distance = part.metadata[OWNER], dict(part.metadata), part.distance + margin
-        if owner in found and found[owner].distance <= distance:
-            continue
+        owner, metadata, distance = as_key(part.key.rpartition("#")[0]), dict(part.metadata), part.distance + margin
         box = metadata.pop(BOX) // _BYTES % 256 / 255
-        del metadata[OWNER]
-        found[owner] = Answer(owner, distance, metadata, box=tuple(box.tolist()))
+        if owner not in found or distance < found[owner].distance:
+            found[owner] = Answer(owner, distance, metadata, box=tuple(box.tolist()))
     return tuple(sorted(found.values(), key=lambda answer: (answer.distance, answer.key))[:top_k])
