@@ -38,7 +38,7 @@ help:
 	@echo "make bench-scenes    measure on training images what finds objects in scenes -> benchmarks/results/"
 	@echo "make bench-scale     measure Ray and Milvus -> benchmarks/results/"
 	@echo "make page-picture    draw the web page for the README; needs Chromium, and make demo first"
-	@echo "make scenes-figure   draw what is found in scenes for the README -> docs/images/scenes.jpg"
+	@echo "make scenes-figure   draw what parts find in scenes -> docs/images/scenes.jpg"
 	@echo "make architecture    draw the picture of docs/architecture.md from the imports between rooms"
 	@echo "make results         update the tables and figures of README and docs from benchmarks/results/"
 	@echo "make clean           remove .venv and all caches"
