@@ -22,7 +22,7 @@ from skimage import data as skimage_data
 from ordhash import Encoder, OrdinalIndex
 from ordhash.data import ImageSet, load_protocol, open_rgb
 from ordhash.data.scenes import SHARES_OF_THREE, paste_into
-from ordhash.learn import TrainConfig, train
+from ordhash.learn import TrainConfig, labels_of, train
 
 FREE = ("astronaut", "chelsea", "coffee", "rocket")
 LEAST, EVERY, SHOWN, FOUND, EPOCHS = 4, 8, 5, 4, 30
@@ -59,26 +59,18 @@ def main() -> None:
             "\n".join(textwrap.wrap(protocol.query.class_names[one], 18)),
         )
         for place, (scene, box) in enumerate(zip(found.rows[line].tolist(), found.boxes[line], strict=True)):
-            picture, right = open_rgb(scenes.images[scene]), bool(shown[scene, one])
-            axis = axes[line, place + 1]
-            show(axis, picture, f"{place + 1} {'✓' if right else '✗'}")
-            axis.title.set_color(RIGHT if right else WRONG)
-            left, top, right_end, bottom = box * np.tile(picture.size, 2)
-            edge = RIGHT if right else WRONG
+            picture, axis = open_rgb(scenes.images[scene]), axes[line, place + 1]
+            mark, edge = ("✓", RIGHT) if shown[scene, one] else ("✗", WRONG)
+            show(axis, picture, f"{place + 1} {mark}")
+            axis.title.set_color(edge)
+            left, top, right, bottom = box * np.tile(picture.size, 2)
             for colour, width in (("white", 4.0), (edge, 2.0)):
                 axis.add_patch(
-                    Rectangle((left, top), right_end - left, bottom - top, fill=False, edgecolor=colour, lw=width)
+                    Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, lw=width)
                 )
     FIGURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(FIGURE, pil_kwargs={"quality": 82})
     print(f"{FIGURE}: {len(scenes)} scenes, {len(encoded.parts or ()) / len(scenes):.1f} parts each")
-
-
-def labels_of(images: ImageSet) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Labels, which these images have."""
-    if images.labels is None:
-        raise RuntimeError("images of a protocol have labels")
-    return images.labels
 
 
 if __name__ == "__main__":

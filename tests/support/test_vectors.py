@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ordhash.support import unit_rows
+from ordhash.support import spread_rows, unit_rows
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -16,3 +16,16 @@ def test_rows_have_length_one_and_keep_their_directions(dtype):
 
 def test_a_row_of_zeros_stays():
     assert unit_rows(np.zeros((1, 4), np.float32)).tolist() == [[0.0] * 4]
+
+
+@pytest.mark.parametrize(("n", "most"), [(0, 4), (1, 4), (4, 4), (5, 4), (1000, 7)])
+def test_some_rows_are_spread_over_all(n, most):
+    rows = spread_rows(n, most).tolist()
+    assert len(set(rows)) == len(rows) == min(n, most)
+    assert rows == sorted(rows)
+    if n > most:
+        assert (rows[0], rows[-1]) == (0, n - 1)
+        gaps = np.diff(rows)
+        assert gaps.max() - gaps.min() <= 1
+    else:
+        assert rows == list(range(n))

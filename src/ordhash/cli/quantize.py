@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from ordhash.cli.options import DEFAULT_ROOT, Force, Json, Root, Sources, Split
@@ -16,6 +15,7 @@ from ordhash.cli.sources import check_output, images_of
 from ordhash.data import ImageSet
 from ordhash.errors import DataError
 from ordhash.model import Encoder
+from ordhash.support import spread_rows
 
 __all__ = ["quantize"]
 
@@ -44,7 +44,7 @@ def quantize(
     from ordhash.model import quantize as quantized  # slow to import, and other commands do not need it
 
     variant = quantized(model, images, out)
-    some = images.subset(np.linspace(0, len(images) - 1, min(len(images), _COMPARED)).astype(int))
+    some = images.subset(spread_rows(len(images), _COMPARED))
     whole = Encoder(model)
     found = whole.run(some)
     failures = found.failures

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError
 from ordhash.model import FeatureMaps
+from ordhash.support import spread_rows, unit_rows
 
 __all__ = ["MOST_BACKGROUNDS", "some_of", "unlike_training"]
 
@@ -28,7 +29,7 @@ def some_of(backgrounds: ImageSet) -> ImageSet:
     Args:
         backgrounds: n photographs.
     """
-    return backgrounds.subset(_spread(len(backgrounds), MOST_BACKGROUNDS))
+    return backgrounds.subset(spread_rows(len(backgrounds), MOST_BACKGROUNDS))
 
 
 def unlike_training(
@@ -49,17 +50,17 @@ def unlike_training(
     Raises:
         InputError: All look like training images.
     """
-    some = _spread(len(learned), _MOST_COMPARED)
+    some = spread_rows(len(learned), _MOST_COMPARED)
     features, classes = learned.subset(some).pooled(), labels[some].astype(np.float32)
     mean = features.mean(axis=0)
-    features = _directions(features - mean)
+    features = unit_rows(features - mean)
     alike = classes @ classes.T > 0
     np.fill_diagonal(alike, val=False)
     compared = alike.any(axis=1)
     if compared.sum() < _LEAST_COMPARED:
         return backgrounds, []
     nearest = np.where(alike, features @ features.T, -np.inf).max(axis=1)[compared]
-    like = (_directions(maps.pooled() - mean) @ features.T).max(axis=1) >= np.quantile(nearest, 1 - _NEAR)
+    like = (unit_rows(maps.pooled() - mean) @ features.T).max(axis=1) >= np.quantile(nearest, 1 - _NEAR)
     if like.all():
         raise InputError(
             f"all {len(backgrounds)} backgrounds look like training images; give photographs that show none of the "
@@ -68,12 +69,3 @@ def unlike_training(
     reason = "it looks like a training image, and a background must show none of the classes; label it, or leave it out"
     left_out = [ImageError(backgrounds.name(row), reason) for row in np.flatnonzero(like).tolist()]
     return backgrounds.subset(~like), left_out
-
-
-def _spread(n: int, most: int) -> npt.NDArray[np.intp]:
-    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
-
-
-def _directions(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)

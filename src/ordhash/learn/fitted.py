@@ -37,7 +37,7 @@ from ordhash.learn.directions import canonical_directions
 from ordhash.learn.network import FittedSegments, HashingHead, HashingNetwork
 from ordhash.learn.outputs import features_of
 from ordhash.learn.rotation import rotations, simplex
-from ordhash.support import unit_rows
+from ordhash.support import spread_rows, unit_rows
 
 __all__ = ["RIDGE", "WITHIN_RIDGE", "fit_segments", "refit", "rescale"]
 
@@ -70,7 +70,7 @@ def fit_segments(
     >>> weight.shape, bias.shape
     ((16, 8), (16,))
     """
-    rows = np.linspace(0, len(features) - 1, min(len(features), _MOST_IMAGES)).astype(np.intp)
+    rows = spread_rows(len(features), _MOST_IMAGES)
     units = unit_rows(features[rows].astype(np.float64))
     mean = units.mean(axis=0)
     centred, dimensions = units - mean, spec.n_segments * (spec.arity - 1)
@@ -152,7 +152,7 @@ def rescale(
         batch_size: Images at once.
         fabric: Where the network is.
     """
-    rows = np.linspace(0, len(batches) - 1, min(len(batches), _SCALED_IMAGES)).astype(np.intp)
+    rows = spread_rows(len(batches), _SCALED_IMAGES)
     order = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     network.eval()
     with torch.inference_mode():

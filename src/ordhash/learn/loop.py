@@ -96,14 +96,7 @@ class Lesson:
 
 
 def configured_head(  # every argument of a head that is not in its configuration
-    config: DOHConfig,
-    in_dim: int,
-    n_classes: int,
-    *,
-    multilabel: bool,
-    scenes: bool = False,
-    n_fitted: int = 0,
-    fitted_channels: int = 0,
+    config: DOHConfig, in_dim: int, n_classes: int, *, multilabel: bool, n_fitted: int = 0, fitted_channels: int = 0
 ) -> HashingHead:
     """The configured head, with random weights.
 
@@ -112,7 +105,6 @@ def configured_head(  # every argument of a head that is not in its configuratio
         in_dim: D, channels of the feature map.
         n_classes: Columns of the label matrix.
         multilabel: Whether images carry several labels.
-        scenes: Whether it learns from scenes too.
         n_fitted: Number of segments that are fitted instead of trained.
         fitted_channels: Number of channels that these see, the first ones; 0 for all.
     """
@@ -125,7 +117,7 @@ def configured_head(  # every argument of a head that is not in its configuratio
         local_hidden=config.local_hidden,
         use_global=config.use_global,
         use_local=config.use_local,
-        attention=config.attention_for(scenes=scenes),
+        attention=config.attention_for(scenes=False),
         dropout=config.dropout,
         hidden_dropout=config.hidden_dropout,
         n_fitted=n_fitted,

@@ -294,7 +294,7 @@ def fit_network(
         )  # fmt: skip
         objective = find_objective(config.objective)
         head = configured_head(
-            config, data.depth, n_classes, multilabel=multilabel, scenes=scenes,
+            config.decided(scenes=scenes), data.depth, n_classes, multilabel=multilabel,
             n_fitted=objective.fitted_segments(task), fitted_channels=data.last_channels,
         )  # fmt: skip
         network = head if backbone is None else HashingNetwork(backbone, head)

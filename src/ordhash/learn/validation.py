@@ -17,7 +17,7 @@ from ordhash.data import ImageSet, open_rgb
 from ordhash.errors import ImageError, InputError, TooFewImagesError
 from ordhash.evaluation import expected_average_precision
 from ordhash.model import MOST_LEARNED_FROM, Calibration
-from ordhash.support import Advance, some_usable
+from ordhash.support import Advance, some_usable, spread_rows
 
 __all__ = [
     "LEAST_UNLABELLED",
@@ -266,7 +266,7 @@ def calibrated_rows(n: int) -> npt.NDArray[np.intp]:
     Args:
         n: Number of images, which may be sorted by class.
     """
-    return np.linspace(0, n - 1, min(n, _CALIBRATED_IMAGES)).astype(np.intp)
+    return spread_rows(n, _CALIBRATED_IMAGES)
 
 
 def calibrations(

@@ -23,7 +23,7 @@ from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError
 from ordhash.model.file import Model, load_model, write_graph
 from ordhash.model.inference import grouped
-from ordhash.support import StrPath
+from ordhash.support import StrPath, spread_rows
 
 __all__ = ["MOST_PICTURES", "quantize"]
 
@@ -74,7 +74,7 @@ def quantize(model: StrPath, images: ImageSet, out: StrPath) -> Model:
 
 def _pictures(model: Model, images: ImageSet) -> list[npt.NDArray[np.uint8]]:
     found = []
-    for row in np.linspace(0, len(images) - 1, min(len(images), MOST_PICTURES)).astype(int).tolist():
+    for row in spread_rows(len(images), MOST_PICTURES).tolist():
         try:
             found.append(model.info.preprocessing.read(images, row))
         except ImageError:

@@ -11,7 +11,7 @@ from ordhash.support.locations import Location, is_address, name_of, without_pas
 from ordhash.support.memory import give_memory_back
 from ordhash.support.progress import Advance, Pace, duration, progress_bar
 from ordhash.support.seals import SEAL, is_damaged, placeholder, seal, sealed
-from ordhash.support.vectors import unit_rows
+from ordhash.support.vectors import spread_rows, unit_rows
 
 __all__ = [
     "SEAL",
@@ -36,6 +36,7 @@ __all__ = [
     "seal",
     "sealed",
     "some_usable",
+    "spread_rows",
     "unit_rows",
     "without_password",
     "write_csv",

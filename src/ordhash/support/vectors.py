@@ -1,4 +1,4 @@
-"""Rows of length 1."""
+"""Rows of arrays: of length 1, or some of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["unit_rows"]
+__all__ = ["spread_rows", "unit_rows"]
+
+
+def spread_rows(n: int, most: int) -> npt.NDArray[np.intp]:
+    """Numbers of at most ``most`` of n rows, spread evenly, ascending.
+
+    Args:
+        n: How many rows there are.
+        most: How many to take.
+
+    >>> spread_rows(11, 3).tolist(), spread_rows(2, 3).tolist()
+    ([0, 5, 10], [0, 1])
+    """
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
 
 
 def unit_rows(rows: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
