@@ -232,7 +232,7 @@ def test_the_default_is_chosen_by_features_too(noise, mixup, recipe_file):
     )
     asked = dataclasses.replace(method, config=dataclasses.replace(method.config, objective="ordhash"))
     suited = [suited.config.objective for suited in runner._suited([asked, method], images, (prepared,))]
-    assert suited == [DOHMixup(mixup=mixup), DOHMixup()]
+    assert suited == [DOHMixup(mixup=mixup, fitted_share=mixup), DOHMixup()]
     (unseen,) = runner._suited([asked], images, ())
     assert unseen.config.objective == DOHMixup()
 

@@ -8,7 +8,7 @@ from scipy.linalg import sqrtm
 
 from ordhash.codes import CodeSpec, OrdinalCodes
 from ordhash.errors import InputError
-from ordhash.learn import FeatureBatches, TrainConfig, TrainingRun, TrainingState, Validation, fit
+from ordhash.learn import FeatureBatches, Lesson, TrainConfig, TrainingRun, TrainingState, Validation, fit
 from ordhash.learn.directions import canonical_directions
 from ordhash.learn.fitted import RIDGE, WITHIN_RIDGE, fit_segments
 from ordhash.learn.network import FittedSegments, HashingHead
@@ -165,12 +165,11 @@ def test_segments_are_fitted_to_what_the_trained_network_attends_to(attention):
     torch.manual_seed(0)
     head = HashingHead(6, 3, spec, hidden=8, local_hidden=8, n_fitted=n_fitted, attention=attention)
     fabric = Fabric(accelerator="cpu", devices=1)
-    fit(
-        head, objective, task, batches, Validation(batches.maps.subset([]), np.zeros((0, 3), bool)),
-        TrainingRun(settings, fabric, TrainingState("digest")),
-    )  # fmt: skip
-    seen = features_of(head, batches, 16, fabric, attended=True).numpy()
-    averages = features_of(head, batches, 16, fabric).numpy()
+    none = Validation(batches.maps.subset([]), np.zeros((0, 3), bool))
+    run = TrainingRun(settings, fabric, TrainingState("digest"))
+    fit(head, Lesson(objective, task, batches.labels), batches, none, run)
+    seen = features_of(head, batches, 16, fabric, lambda output: output.attended).numpy()
+    averages = features_of(head, batches, 16, fabric, lambda output: output.features).numpy()
     assert np.allclose(seen, averages, atol=1e-3) == (attention == "none")
     weight, _ = fit_segments(seen, np.eye(3)[classes], head.fitted.spec, settings.seed)
     np.testing.assert_allclose(head.fitted.weight.numpy(), weight, atol=1e-4)

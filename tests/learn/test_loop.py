@@ -8,58 +8,19 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision import MixedPrecision
 
 from ordhash.codes.codes import CodeSpec
-from ordhash.data import read_folder
 from ordhash.errors import DataError
-from ordhash.learn.backbones import build_backbone
-from ordhash.learn.batches import FeatureBatches, PictureBatches
+from ordhash.learn.batches import FeatureBatches
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import TrainConfig
-from ordhash.learn.loop import TrainingRun, Validation, class_means, features_of, fit
-from ordhash.learn.network import HashingHead, HashingNetwork
+from ordhash.learn.lesson import Lesson
+from ordhash.learn.loop import TrainingRun, Validation, fit
+from ordhash.learn.network import HashingHead
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.model.features import FeatureMaps
-from ordhash.model.inference import Preprocessing
 
 
 def head(in_dim, n_classes):
     return HashingHead(in_dim, n_classes, CodeSpec(8, 4), multilabel=True, hidden=4, use_local=False)
-
-
-def means_slowly(features, labels):
-    """Of every class, the mean over its images less the mean over all of them, one class at a time."""
-    rows = [features[labels[:, c]] for c in range(labels.shape[1])]
-    return np.stack(
-        [own.mean(axis=0) - features.mean(axis=0) if len(own) else np.zeros(features.shape[1]) for own in rows]
-    )
-
-
-@pytest.mark.parametrize(("batch_size", "precision"), [(4, "32-true"), (32, "bf16-mixed")])
-def test_class_features_are_means_less_the_mean_of_all(batch_size, precision):
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(21, 3, 2, 2)).astype(np.float16)  # 21: no image is left out, not even one that is alone
-    labels = rng.random((21, 5)) < 0.4
-    labels[:, 3] = False  # a class without images
-    labels[:, 4] = np.arange(21) == 20
-    batches = FeatureBatches(FeatureMaps.of(values), None, labels)
-    network = head(3, 5)
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-    found = class_means(features_of(network, batches, batch_size, fabric), batches.labels)
-    assert found.dtype == torch.float32
-    expected = means_slowly(values.astype(np.float32).mean(axis=(2, 3)), labels)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
-    assert not found[3].any()
-
-
-def test_class_features_of_a_network_that_reads_pictures(photo_folder):
-    images = read_folder(photo_folder)
-    backbone, preprocessing = build_backbone("test_resnet", weights=None, image_size=64), Preprocessing(64)
-    batches = PictureBatches(images, preprocessing, crop=None, workers=0)
-    network = HashingNetwork(backbone, head(backbone.last_channels, 3)).train()
-    found = class_means(features_of(network, batches, 5, Fabric(accelerator="cpu", devices=1)), batches.labels)
-    pictures = torch.from_numpy(np.stack([preprocessing.read(images, row) for row in range(len(images))]))
-    with torch.no_grad():
-        features = backbone.eval()(pictures).mean(dim=(2, 3)).numpy()
-    np.testing.assert_allclose(found.numpy(), means_slowly(features, images.labels), atol=1e-4)
 
 
 class Recording(torch.optim.AdamW):
@@ -92,7 +53,7 @@ def test_the_learning_rate_of_every_step_with_and_without_an_interruption(warmup
 
     def learn(out, settings=settings):
         network = HashingHead(3, 3, CodeSpec(8, 4), hidden=4, use_local=False)
-        fit(network, find_objective("doh"), Task(CodeSpec(8, 4), 3), batches, none,
+        fit(network, Lesson(find_objective("doh"), Task(CodeSpec(8, 4), 3), batches.labels), batches, none,
             TrainingRun(settings, fabric, TrainingState("digest"), out))  # fmt: skip
 
     learn(tmp_path / "whole")
@@ -134,7 +95,7 @@ def taught(fabric, name):
     settings = TrainConfig(epochs=2, batch_size=4, accelerator="cpu")
     none = Validation(batches.maps.subset([]), labels[:0])
     run = TrainingRun(settings, fabric, TrainingState("digest"))
-    fit(network, find_objective(name), Task(spec, 3), batches, none, run)
+    fit(network, Lesson(find_objective(name), Task(spec, 3), batches.labels), batches, none, run)
     return network
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ordhash.learn.correction import CORRECTED_FILE, correct_labels
     from ordhash.learn.devices import start_fabric
     from ordhash.learn.export import export_backbone, export_model, exported_backbone
-    from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit, looks_at_labels
+    from ordhash.learn.lesson import Lesson, looks_at_labels
+    from ordhash.learn.loop import TrainingRun, Validation, configured_head, fit
     from ordhash.learn.network import HashingHead, HeadOutput
     from ordhash.learn.outputs import parts_of, scores_of
     from ordhash.learn.preparation import Featured, TrainingData, feature_data, training_scenes
@@ -85,7 +86,7 @@ _HOMES = {
     "HashingHead": "network",
     "HeadOutput": "network",
     "LEAST_UNLABELLED": "validation",
-    "Lesson": "loop",
+    "Lesson": "lesson",
     "PictureBatches": "batches",
     "TrainResult": "trainer",
     "TrainedNetwork": "trainer",
@@ -107,7 +108,7 @@ _HOMES = {
     "labelled": "validation",
     "labels_of": "validation",
     "leave_one_out_map": "validation",
-    "looks_at_labels": "loop",
+    "looks_at_labels": "lesson",
     "pseudo_labels": "pseudolabels",
     "parts_of": "outputs",
     "rows_of_neighbourhoods": "validation",

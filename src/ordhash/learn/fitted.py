@@ -130,7 +130,7 @@ def refit(
     Raises:
         DataError: The features are not finite.
     """
-    features = features_of(network, batches, settings.batch_size, fabric, attended=True)
+    features = features_of(network, batches, settings.batch_size, fabric, lambda output: output.attended)
     seen, labels = features[:, : fitted.weight.shape[1]].numpy(), targets.cpu().numpy()
     found = fit_segments(seen, labels, fitted.spec, settings.seed) if fabric.is_global_zero else None
     weight, bias = cast(Weights, fabric.broadcast(found))

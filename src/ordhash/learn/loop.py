@@ -17,7 +17,6 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
 from ordhash.codes import OrdinalCodes
@@ -25,25 +24,19 @@ from ordhash.errors import DataError
 from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
-from ordhash.learn.correction import LEAST_CLASSES, Correction, check_one_label, correct_labels
 from ordhash.learn.fitted import refit, rescale
+from ordhash.learn.lesson import Lesson
 from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
-from ordhash.learn.objectives import MANY_IMAGES, Objective, Task
-from ordhash.learn.outputs import features_of, scores_of
+from ordhash.learn.outputs import scores_of
 from ordhash.learn.validation import calibrated_rows, leave_one_out_precisions
 from ordhash.model import FeatureMaps
 from ordhash.support import progress_bar
 
-_MOST_PROBABILITIES = 200_000_000  # images x classes; more are not corrected by default, at 40 bytes each
-
 __all__ = [
-    "Lesson",
     "TrainingRun",
     "Validation",
-    "class_means",
     "configured_head",
     "fit",
-    "looks_at_labels",
     "rate_factor",
 ]
 
@@ -82,19 +75,6 @@ class TrainingRun:
     progress: bool = False
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What was trained: the objective and the labels.
-
-    Attributes:
-        objective: The objective, chosen for these images and features.
-        correction: Which training labels were replaced; None if they were used as given.
-    """
-
-    objective: Objective
-    correction: Correction | None
-
-
 def configured_head(  # every argument of a head that is not in its configuration
     config: DOHConfig, in_dim: int, n_classes: int, *, multilabel: bool, n_fitted: int = 0, fitted_channels: int = 0
 ) -> HashingHead:
@@ -126,37 +106,28 @@ def configured_head(  # every argument of a head that is not in its configuratio
 
 
 def fit(
-    network: HashingHead | HashingNetwork,
-    objective: Objective,
-    task: Task,
-    batches: Batches,
-    validation: Validation,
-    run: TrainingRun,
-) -> Lesson:
+    network: HashingHead | HashingNetwork, lesson: Lesson, batches: Batches, validation: Validation, run: TrainingRun
+) -> None:
     """Train, then load the weights of the latest epoch that is as good as the best on the validation images.
 
     Seeds PyTorch's random state in every epoch and does not restore it.
 
     Args:
         network: A head, which reads feature maps, or the whole network, which reads pictures.
-        objective: Builds the loss and blends batches, or selects an objective that does.
-        task: Data and code the loss is built for.
+        lesson: Objective and labels.
         batches: Training images.
         validation: If empty, the last epoch is kept.
         run: How and where to train.
 
-    Returns:
-        The objective and the labels that were used.
-
     Raises:
         DataError: The loss became NaN or infinite, or the checkpoint is damaged.
-        InputError: The checkpoint belongs to another training, or labels cannot be corrected.
+        InputError: The checkpoint belongs to another training.
     """
     settings, fabric, state = run.settings, run.fabric, run.state
     share = Share(fabric.global_rank, fabric.world_size)
-    objective, task, targets, correction = _suited(network, objective, task, batches, run)
+    objective, targets = lesson.objective, lesson.labels
     head = cast(HashingHead, network.head if isinstance(network, HashingNetwork) else network)
-    loss = objective.build(dataclasses.replace(task, spec=head.learned))
+    loss = objective.build(dataclasses.replace(lesson.task, spec=head.learned))
     learner = _Learner(network, loss, head.learned.n_segments, fabric)
     if head.fitted is not None:
         refit(network, head.fitted, batches, targets, settings, fabric)
@@ -223,7 +194,6 @@ def fit(
                 if run.out:
                     state.save(run.out, fabric, learner, optimizer)
     learner.load_state_dict(state.kept)
-    return Lesson(objective, correction)
 
 
 def _advance(schedule: LambdaLR, *, scaled: bool) -> None:
@@ -232,72 +202,6 @@ def _advance(schedule: LambdaLR, *, scaled: bool) -> None:
         if scaled:  # it warns where the scaler has skipped the first step
             warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step", category=UserWarning)
         schedule.step()
-
-
-def _suited(
-    network: HashingHead | HashingNetwork, asked: Objective, task: Task, batches: Batches, run: TrainingRun
-) -> tuple[Objective, Task, Tensor, Correction | None]:
-    """Choose the objective and the labels; both may depend on the features and the given labels.
-
-    Returns:
-        The objective, the task with the class features or accuracy that it needs, the labels float32 (n, n_classes),
-        and their correction, or None if labels are used as given.
-    """
-    settings, fabric = run.settings, run.fabric
-    objective = asked.suited(task)
-    targets, correction = batches.labels, None
-    corrects = _corrects(settings, objective, task)
-    # Only for a frozen backbone: the choice depends on features that must not change.
-    chooses = asked is not objective and looks_at_labels(objective, task) and not isinstance(network, HashingNetwork)
-    if corrects or chooses or objective.wants_class_features:
-        features = features_of(network, batches, settings.batch_size, fabric)
-        if corrects or chooses:
-            given = targets.argmax(dim=1).numpy()
-            looked = correct_labels(features.numpy(), given) if fabric.is_global_zero else None
-            found = cast(Correction, fabric.broadcast(looked))
-            if corrects:
-                correction, run.state.wrong_labels = found, found.share
-                targets = functional.one_hot(torch.from_numpy(found.classes), task.n_classes).float()
-            if chooses:
-                task = dataclasses.replace(task, accuracy=found.accuracy)
-                objective = asked.suited(task)
-        if objective.wants_class_features:
-            task = dataclasses.replace(task, class_features=class_means(features, targets))
-    return objective, task, targets, correction
-
-
-def _corrects(settings: TrainConfig, objective: Objective, task: Task) -> bool:
-    """Whether to replace probably wrong labels: as the settings say, else if objective and data allow it."""
-    if settings.correct_labels is not None:
-        if settings.correct_labels:
-            check_one_label(task.multilabel)
-        return settings.correct_labels
-    return looks_at_labels(objective, task)
-
-
-def looks_at_labels(objective: Objective, task: Task) -> bool:
-    """Whether objective and data allow comparing labels with predictions from the features.
-
-    Args:
-        objective: The objective chosen for the task.
-        task: Gives the numbers of images and classes.
-    """
-    possible = not task.multilabel and not task.soft and task.n_classes >= LEAST_CLASSES
-    n_images = task.n_images or 0
-    small = n_images * task.n_classes <= _MOST_PROBABILITIES
-    return possible and objective.corrects_labels and n_images >= MANY_IMAGES * task.n_classes and small
-
-
-def class_means(features: Tensor, labels: Tensor) -> Tensor:
-    """Mean features of each class minus the mean of all images, float32 (n_classes, D); 0 for a class without images.
-
-    Args:
-        features: float32 (n, D).
-        labels: float32 (n, n_classes).
-    """
-    counts = labels.sum(dim=0)[:, None]
-    means = labels.T @ features / counts.clamp(min=1)
-    return torch.where(counts > 0, means - features.mean(dim=0), 0.0)
 
 
 class _Learner(nn.Module):

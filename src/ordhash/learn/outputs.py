@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ordhash.codes import PartCodes
 from ordhash.errors import DataError
 from ordhash.learn.batches import Batches, Group, PictureBatches, Share
-from ordhash.learn.network import HashingHead, HashingNetwork, HeadOutput
+from ordhash.learn.network import HeadOutput
 from ordhash.model import FeatureMaps, grouped, part_codes
 
 __all__ = ["averages_of", "features_of", "parts_of", "scores_of"]
@@ -24,18 +24,18 @@ _AT_ONCE = 64
 
 
 def features_of(
-    network: HashingHead | HashingNetwork, batches: Batches, batch_size: int, fabric: Fabric, *, attended: bool = False
+    network: nn.Module, batches: Batches, batch_size: int, fabric: Fabric, pooled: Callable[[Any], Tensor]
 ) -> Tensor:
     """Pooled features of every training image, float32 (n, D), on the CPU; the same in every process.
 
     Leaves the network on the training device, in evaluation mode. Pictures are cropped and mirrored at random.
 
     Args:
-        network: The network.
+        network: The network, or what it begins with.
         batches: Training images.
         batch_size: Images at once.
         fabric: Where the network is.
-        attended: Whether they are averaged under learned attention.
+        pooled: Takes float (n, D) from what the network gives for n images.
 
     Raises:
         DataError: They are not finite.
@@ -48,10 +48,7 @@ def features_of(
     with torch.inference_mode():
         for inputs, rows in itertools.chain.from_iterable(batches.epoch(order, 0)):
             with fabric.autocast():
-                output: HeadOutput = network(inputs.to(fabric.device))
-            part = output.attended if attended else output.features
-            if part is None:
-                raise TypeError("a head gives features")  # for the type checker
+                part = pooled(network(inputs.to(fabric.device)))
             if features is None:
                 features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
             features[torch.from_numpy(rows).to(fabric.device)] = part.float()

@@ -29,7 +29,8 @@ from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
 from ordhash.learn.familiarity import FamiliarityGauge, GaugedHead, least_familiar, sampled_examples
 from ordhash.learn.graphs import GraphBackbone
-from ordhash.learn.loop import Lesson, TrainingRun, Validation, configured_head, fit
+from ordhash.learn.lesson import Lesson, choose_lesson
+from ordhash.learn.loop import TrainingRun, Validation, configured_head, fit
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
 from ordhash.learn.outputs import averages_of, scores_of
@@ -286,19 +287,22 @@ def fit_network(
     """
     settings, device, scenes = run.settings, run.fabric.device, data.batches.has_scenes
     with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
-        torch.manual_seed(settings.seed)
         n_classes, multilabel = data.batches.labels.shape[1], data.images.multilabel
         task = Task(
             config.spec, n_classes, multilabel, settings.seed, len(data.images),
             scenes=scenes, soft=settings.from_neighbourhoods, fineness=data.fineness,
         )  # fmt: skip
-        objective = find_objective(config.objective)
+        lesson = choose_lesson(find_objective(config.objective), task, data.batches, settings, run.fabric, backbone)
+        if lesson.correction is not None:
+            run.state.wrong_labels = lesson.correction.share
+        torch.manual_seed(settings.seed)
         head = configured_head(
             config.decided(scenes=scenes), data.depth, n_classes, multilabel=multilabel,
-            n_fitted=objective.fitted_segments(task), fitted_channels=data.last_channels,
+            n_fitted=lesson.objective.fitted_segments(lesson.task), fitted_channels=data.last_channels,
         )  # fmt: skip
         network = head if backbone is None else HashingNetwork(backbone, head)
-        return network, fit(network, objective, task, data.batches, data.held, run)
+        fit(network, lesson, data.batches, data.held, run)
+        return network, lesson
 
 
 def _described(

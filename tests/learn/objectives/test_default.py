@@ -11,7 +11,7 @@ def test_it_chooses_by_the_labels():
     default = Default()
     assert default.suited(Task(SPEC, 10, n_images=5000)) == DOHMixup()
     assert default.suited(Task(SPEC, 10, n_images=5000, accuracy=0.9)) == DOHMixup()
-    assert default.suited(Task(SPEC, 10, n_images=5000, accuracy=0.7)) == DOHMixup(mixup=0.0)
+    assert default.suited(Task(SPEC, 10, n_images=5000, accuracy=0.7)) == DOHMixup(mixup=0.0, fitted_share=0.0)
     assert default.suited(Task(SPEC, 81, n_images=2640)) == DOHCodewords()
     assert default.suited(Task(SPEC, 14, n_images=500)) == DOHCodewords()
     assert default.suited(Task(SPEC, 21, multilabel=True, n_images=4000)) == DOH()

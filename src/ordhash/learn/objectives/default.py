@@ -3,8 +3,8 @@
 Ours. The choice by kind of labels (docs/experiments.md has the numbers):
 
 - several labels per image: pairs of whole images, the paper's objective;
-- one label, many images per class: pairs of blended images, which rank ambiguous images by confidence; no blending if
-  the features of a frozen backbone predict classes too badly;
+- one label, many images per class: pairs of blended images, which rank ambiguous images by confidence; no blending and
+  no fitted segments if the features of a frozen backbone predict classes too badly;
 - one label, few images per class: also codewords, which need far fewer training steps than pairs;
 - scenes of these images too: no fitted segments, since features of a whole picture do not find what is small in it;
 - no given labels, but memberships in clusters: pairs of whole images, and a classifier on the symbols, with more weight
@@ -27,7 +27,7 @@ from ordhash.learn.objectives.symbols import DOHSymbols
 
 __all__ = ["Default"]
 
-# Estimated accuracy of the features' class predictions, below which blending does harm.
+# Estimated accuracy of the features' class predictions, below which blending and fitted segments do harm.
 _LEAST_ACCURACY = 0.78
 
 
@@ -65,7 +65,7 @@ class Default(Objective):
         chosen: DOH = DOHCodewords()
         if task.n_images is None or task.n_images >= MANY_IMAGES * task.n_classes:
             weak = task.accuracy is not None and task.accuracy < _LEAST_ACCURACY
-            chosen = DOHMixup(mixup=0.0) if weak else DOHMixup()
+            chosen = DOHMixup(mixup=0.0, fitted_share=0.0) if weak else DOHMixup()
         return dataclasses.replace(chosen, fitted_share=0.0) if task.scenes else chosen
 
     def fitted_segments(self, task: Task) -> int:
