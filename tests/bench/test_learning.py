@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ordhash.bench.learning import try_network, try_shallow
+from ordhash.bench.learning import learn_shallow, try_network, try_shallow
 from ordhash.bench.prepared import Part, Prepared
 from ordhash.codes import OrdinalCodes, ordinal_distances
 from ordhash.data import ImageSet, Protocol
@@ -76,6 +76,20 @@ def test_without_held_out_images_a_trial_says_nothing():
     none = dataclasses.replace(SETTINGS, validation_fraction=0.0)
     for learned in (True, False):
         assert try_shallow(prepared(learned), ITQCCA(), 12, none).validation_map is None
+
+
+def test_shallow_methods_learn_from_the_scenes_that_networks_learn_from():
+    given, method = prepared(learned=False), ITQCCA(ridge=0.1)
+    cluttered = tuple(part([f"s{number}-{row}" for row in range(80)], number + 4) for number in range(2))
+    given = dataclasses.replace(given, train=dataclasses.replace(given.train, cluttered=cluttered))
+    for scenes in (0, 1, 2):
+        (found,) = learn_shallow([given], method, 12, dataclasses.replace(SETTINGS, scenes=scenes))
+        learned = [given.train, *cluttered[:scenes]]
+        features, labels = (
+            np.concatenate([one.averages() for one in learned]), np.concatenate([one.labels for one in learned])
+        )  # fmt: skip
+        expected = codes_of(method.fit(method.seen(features, 12), labels, 12, 0), given.database)
+        np.testing.assert_array_equal(found.database.symbols, expected.symbols)
 
 
 def test_more_scenes_than_a_benchmark_makes_are_refused():

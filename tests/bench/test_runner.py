@@ -98,7 +98,7 @@ def test_a_row_that_searches_parts(recipe_file, tiny_protocol, tmp_path, cache):
             assert other["parts"]
             assert "parts" not in one
             name = parted.replace(", ", "-").replace(" ", "-")
-            (path,) = (tmp_path / "out" / "runs" / "cifar10").glob(f"{name}-16-{seed}-*.npz")
+            (path,) = (tmp_path / "out" / "runs").glob(f"cifar10-*/{name}-16-{seed}-*.npz")
             with np.load(path) as kept:
                 spec = CodeSpec(16, other["arity"])
                 database, parts = (OrdinalCodes.from_packed(kept[name], spec) for name in ("database", "parts"))
@@ -156,7 +156,8 @@ def test_protocols_with_the_same_training_images_share_trainings(
     key = "row", "code_bits", "protocol"
     expected = sorted(strip(alone[0]["runs"] + alone[1]["runs"]), key=lambda run: [str(run[name]) for name in key])
     assert sorted(strip(together["runs"]), key=lambda run: [str(run[name]) for name in key]) == expected
-    shutil.rmtree(tmp_path / "both" / "runs" / turned.name)
+    (folder,) = (tmp_path / "both" / "runs").glob(f"{turned.name}-*")
+    shutil.rmtree(folder)
     again = run_recipe(both, tmp_path / "both", cache=cache, processes=1)
     assert taught[5:] == [[1]] * 5
     assert len(again["runs"]) == len(together["runs"])
@@ -191,7 +192,7 @@ def test_what_another_machine_has_done_is_not_done_again(results, recipe_file, t
 
 
 def test_codes_and_scores_are_kept_and_say_what_the_metrics_are(results, tiny_protocol, tmp_path):
-    paths = sorted((tmp_path / "out" / "runs" / "cifar10").glob("*.npz"))
+    paths = sorted((tmp_path / "out" / "runs").glob("cifar10-*/*.npz"))
     assert len(paths) == 5 * 2 * 2
     for path in paths:
         run = json.loads(path.with_suffix(".json").read_text())
@@ -231,10 +232,16 @@ def test_the_default_is_chosen_by_features_too(noise, mixup, recipe_file):
         np.zeros((360, 2, 2, 3), np.uint8), np.arange(360).astype(str), np.eye(3, dtype=bool)[classes], tuple("abc")
     )
     asked = dataclasses.replace(method, config=dataclasses.replace(method.config, objective="ordhash"))
-    suited = [suited.config.objective for suited in runner._suited([asked, method], images, (prepared,))]
+    query = dataclasses.replace(images.subset([0, 1, 2]), keys=np.array(["q0", "q1", "q2"]))
+    protocol = Protocol("p", images, query, images)
+    suited = [suited.config.objective for suited in runner._suited([asked, method], protocol, (prepared,))]
     assert suited == [DOHMixup(mixup=mixup, fitted_share=mixup), DOHMixup()]
-    (unseen,) = runner._suited([asked], images, ())
+    (unseen,) = runner._suited([asked], protocol, ())
     assert unseen.config.objective == DOHMixup()
+    in_scenes = dataclasses.replace(protocol, backgrounds=images.without_labels())
+    without = dataclasses.replace(asked, training=dataclasses.replace(asked.training, scenes=0))
+    learning, alone = runner._suited([asked, without], in_scenes, ())
+    assert (learning.config.objective, alone.config.objective) == (DOHMixup(fitted_share=0.0), DOHMixup())
 
 
 def test_an_interrupted_benchmark_goes_on(recipe_file, tiny_protocol, tmp_path, cache, monkeypatch):
@@ -321,7 +328,7 @@ def test_a_network_whose_backbone_learns(recipe_file, tiny_protocol, tmp_path, c
     assert results["protocols"]["cifar10"]["backbone"] == "test_resnet at 64 px, fine-tuned"
     (run,) = results["runs"]
     assert (run["kept_epoch"] > 0, 0 < run["ordinal"]["map"] <= 1) == (True, True)
-    kept = sorted(path.suffix for path in (tmp_path / "out" / "runs" / "cifar10").iterdir())
+    kept = sorted(path.suffix for path in (tmp_path / "out" / "runs").glob("cifar10-*/*"))
     assert kept == [".json", ".npz"]  # no checkpoint is left
     assert run["device"] == "cpu"
 

@@ -77,6 +77,30 @@ def test_images_beside_class_folders_are_encoded_too(photo_folder: Path, tiny_mo
         assert (refused.exit_code, "not a folder" in refused.stderr) == (2, True)
 
 
+def test_a_collection_is_no_source(photo_collection: Path, tiny_model: Path, tmp_path: Path) -> None:
+    for command in (
+        ["encode", photo_collection, "--model", tiny_model, "--out", tmp_path / "x.parquet"],
+        ["index", photo_collection, "--out", tmp_path / "x.index"],
+        ["train", photo_collection, "--out", tmp_path / "run"],
+    ):
+        result = run(*command)
+        assert (result.exit_code, "is a collection" in result.stderr, "export" in result.stderr) == (2, True, True)
+
+
+def test_what_is_read_is_not_overwritten(photo_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    codes = tmp_path / "codes.parquet"
+    good("encode", photo_folder, "--model", tiny_model, "--out", codes)
+    content = codes.read_bytes()
+    for command in (
+        ["index", codes, "--out", codes],
+        ["encode", codes, "--model", tiny_model, "--out", codes],
+        ["index", photo_folder, "--model", tiny_model, "--out", tiny_model],
+    ):
+        result = run(*command, "--force")
+        assert (result.exit_code, "is read" in result.stderr) == (2, True)
+    assert codes.read_bytes() == content
+
+
 @pytest.mark.parametrize("name", ["missing.parquet", "missing.csv", "missing", "missing/a.jpg", "dangling"])
 @pytest.mark.parametrize(
     "words",

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from ordhash.collection import keep_patterns
 from ordhash.collection.adding import safe_stem
+from ordhash.collection.excluding import keep_patterns
 from ordhash.errors import DataError, InputError
 
 
@@ -94,7 +94,7 @@ def test_a_link_is_refused(inside, synced, photos, photo_folder, encoder):
 
 
 def test_what_a_sync_would_leave_out_is_refused(synced, photos, photo_folder, encoder):
-    keep_patterns(synced.path, photo_folder, ["*.png", "added/private*"])
+    keep_patterns(synced.path, ["*.png", "added/private*"])
     with pytest.raises(InputError, match="left out"):
         synced.add(photos[0], encoder, name="private.jpg")
     assert not (photo_folder / "added").exists()

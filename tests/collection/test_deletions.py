@@ -61,6 +61,13 @@ def test_a_copy_that_was_not_deleted_stays_and_may_move(deleted):
     assert len({"renamed.jpg", "renamed too.jpg"} & set(keys(collection))) == 1
 
 
+def test_a_key_may_be_given_twice(collection, photo_folder, encoder):
+    collection.sync(photo_folder, encoder)
+    collection.delete(["apple/apple_0.jpg", "apple/apple_0.jpg"])
+    assert len(collection.index()) == 17
+    assert collection.verify() == []
+
+
 def test_another_file_of_that_name_is_another_photograph(deleted):
     collection, folder, sync = deleted
     photo, backup = folder / "apple/apple_0.jpg", folder.parent / "backup.jpg"

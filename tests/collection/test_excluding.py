@@ -1,33 +1,25 @@
 import pytest
 
-from ordhash.collection.excluding import keep_patterns, kept_patterns
+from ordhash.collection.excluding import checked_patterns, keep_patterns, kept_patterns
 from ordhash.errors import DataError, InputError
-
-
-@pytest.fixture(autouse=True)
-def photographs(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/1.jpg").touch()
 
 
 def test_patterns_are_kept_until_others_are_given(tmp_path):
     assert kept_patterns(tmp_path) == kept_patterns(tmp_path / "nowhere") == ()
-    keep_patterns(tmp_path, tmp_path, ["raw/", "", "ä*.png", "!x"])
+    keep_patterns(tmp_path, checked_patterns(["raw/", "", "ä*.png", "!x"]))
     assert kept_patterns(tmp_path) == ("raw/", "ä*.png", "!x")
-    keep_patterns(tmp_path, tmp_path, [""])
+    keep_patterns(tmp_path, checked_patterns([""]))
     assert kept_patterns(tmp_path) == ()
 
 
-def test_what_is_not_a_pattern_is_not_kept(tmp_path):
+def test_what_is_not_a_pattern_is_refused():
     for bad in ("!", "a\nb", "a\u2028b", "a\0b", "\udce9"):
         with pytest.raises(InputError, match="pattern"):
-            keep_patterns(tmp_path, tmp_path, ["raw/", bad])
-    assert kept_patterns(tmp_path) == ()
+            checked_patterns(["raw/", bad])
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"raw/\n!\n"])
 def test_a_damaged_file_is_reported(tmp_path, content):
-    keep_patterns(tmp_path, tmp_path, ["raw/"])
     path = tmp_path / "exclude"
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"{path.name}.*--exclude"):

@@ -206,6 +206,10 @@ def test_clutter_has_a_scene_of_every_object_in_their_order(labelled):
     others = in_clutter(given, backgrounds(), salt="training/1")
     assert {content_id(one) for one in scenes.images}.isdisjoint(content_id(one) for one in others.images)
     assert len({(kind["share"], kind["edges"]) for kind in scenes.metadata.to_pylist()}) == 6
+    turned = in_clutter(given, backgrounds(), salt="training/1", turn=1)
+    for one, other in zip(scenes.metadata.to_pylist(), turned.metadata.to_pylist(), strict=True):
+        assert one["share"] != other["share"]
+        assert one["edges"] != other["edges"]
 
 
 def test_clutter_needs_a_background():

@@ -86,6 +86,14 @@ def test_mirrored_features_are_those_of_both_ways_of_looking():
     torch.testing.assert_close(features_of(both.train(), pictures), features_of(plain.train(), pictures))
 
 
+@pytest.mark.parametrize(("height", "width"), [(224, 288), (288, 224), (224, 448)])
+def test_stages_of_whole_photographs_join_at_every_aspect(height, width):
+    backbone = build_backbone("alexnet", weights=None, image_size=224, fit="whole", stages=3)
+    with torch.no_grad():
+        found = backbone(torch.zeros(1, height, width, 3, dtype=torch.uint8))
+    assert found.shape == (1, 256 + 192 + 64, height // 32 - 1, width // 32 - 1)
+
+
 @pytest.mark.parametrize(("name", "stages"), [("resnet18", 6), ("tf_efficientnet_lite0", 9)])
 def test_more_stages_than_there_are_are_refused(name, stages):
     with pytest.raises(InputError, match=rf"stages is {stages}; {name} has \d feature maps to join"):

@@ -537,8 +537,12 @@ def test_the_digest_follows_whatever_decides_the_result(photo_folder, tmp_path):
     weights_file.write_bytes(b"one")
     from_file = dataclasses.replace(TINY, weights=weights_file)
 
-    def digest(images=images, validation=None, config=TINY, settings=FAST, finetune=False):
-        return training_digest(images, validation, config, settings, finetune=finetune)
+    graph_file = tmp_path / "net.onnx"
+    graph_file.write_bytes(b"one")
+    from_graph = dataclasses.replace(TINY, backbone=str(graph_file), weights="pretrained")
+
+    def digest(images=images, validation=None, config=TINY, settings=FAST, finetune=False, backgrounds=None):
+        return training_digest(images, validation, config, settings, finetune=finetune, backgrounds=backgrounds)
 
     assert digest() == digest(images=read_folder(photo_folder))
     relabelled = ImageSet(images.images, images.keys, np.roll(images.labels, 1, axis=1), images.class_names)
@@ -548,13 +552,16 @@ def test_the_digest_follows_whatever_decides_the_result(photo_folder, tmp_path):
         digest(images=relabelled),
         digest(images=dataclasses.replace(images, class_names=("a", "b", "c"))),
         digest(validation=images),
+        digest(backgrounds=images),
+        digest(config=from_graph),
         digest(config=dataclasses.replace(TINY, arity=2)),
         digest(settings=dataclasses.replace(FAST, seed=1)),
         digest(finetune=True),
         digest(config=from_file),
     ]
-    weights_file.write_bytes(b"two")  # other weights under the same name
-    found.append(digest(config=from_file))
+    for file, config in ((weights_file, from_file), (graph_file, from_graph)):
+        file.write_bytes(b"two")  # another network under the same name
+        found.append(digest(config=config))
     (photo_folder / "apple" / "apple_0.jpg").write_bytes((photo_folder / "apple" / "apple_1.jpg").read_bytes())
     found.append(digest())
     assert len(set(found)) == len(found)

@@ -17,6 +17,7 @@ from PIL import Image
 from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, ImageError, InputError
+from ordhash.model import features
 from ordhash.model.features import FeatureStore, FrozenBackbone
 from ordhash.model.inference import Preprocessing, open_session
 
@@ -106,6 +107,24 @@ def test_equal_pictures_are_computed_once_and_stand_where_they_stood(tmp_path):
     assert maps.computed == 4
     assert len(maps.values) == 4 * ROW_BYTES // 2
     check(maps, images)
+
+
+def test_a_file_that_is_changed_meanwhile_is_not_kept_under_its_old_content(tmp_path, photo_folder, monkeypatch):
+    path = photo_folder / "apple/apple_0.jpg"
+    before, other = path.read_bytes(), (photo_folder / "apple/apple_1.jpg").read_bytes()
+    run_images = features.run_images
+
+    def edited(*given, **options):
+        path.write_bytes(other)
+        return run_images(*given, **options)
+
+    monkeypatch.setattr(features, "run_images", edited)
+    store = FeatureStore(tmp_path / "features")
+    with pytest.raises(DataError, match=r"apple_0\.jpg was changed"):
+        store.maps(ImageSet([path]), BACKBONE)
+    monkeypatch.setattr(features, "run_images", run_images)
+    path.write_bytes(before)
+    assert store.maps(ImageSet([path]), BACKBONE).computed == 1
 
 
 def test_a_file_and_its_content_are_one_picture(tmp_path, photo_folder):

@@ -96,3 +96,5 @@ def test_it_suits_the_default_network_alone():
     assert suits(DOHConfig(code_bits=64, hidden=64))
     assert not suits(DOHConfig(backbone="tf_efficientnet_lite2"))
     assert not suits(DOHConfig(weights=None))
+    assert not suits(DOHConfig(normalisation="half"))
+    assert not suits(DOHConfig(tensor="features"))

@@ -57,6 +57,14 @@ def test_pictures_come_before_parquet_files(photo_folder):
         list_images(str(photo_folder))
 
 
+def test_options_of_folders_have_no_effect_on_parquet_files_and_are_refused(tmp_path):
+    pq.write_table(pa.table({"image": [b"x"]}), tmp_path / "a.parquet")
+    assert list_images(str(tmp_path)).n_images == 1
+    for options in ({"exclude": ["a.parquet"]}, {"classes": "leaf"}):
+        with pytest.raises(InputError, match="leave classes and exclude out"):
+            list_images(str(tmp_path), **options)
+
+
 def test_the_same_images_have_the_same_digest(photo_folder, monkeypatch):
     one = list_images(str(photo_folder))
     monkeypatch.chdir(photo_folder.parent)

@@ -1,8 +1,12 @@
+import dataclasses
+import shutil
+
 import pytest
 from PIL import Image
 
 from ordhash import Encoder, OrdinalIndex
 from ordhash.collection import Collection
+from ordhash.collection.catalogue import Catalogue
 from ordhash.errors import InputError
 from ordhash.search.by_image import search_by_images
 from ordhash.search.target import Target
@@ -73,6 +77,23 @@ def test_what_is_unlike_anything_learned_has_no_likelihood(asymmetric, judging, 
     (dark, light), _ = search_by_images([dark_photo, apple], judging, top_k=19, asymmetric=asymmetric, likely=True)
     assert [answer.key for answer in dark.found] == ["apple/dark.png"]  # the same picture is
     assert "apple/dark.png" not in [answer.key for answer in light.found]
+
+
+def test_what_is_unlike_does_not_push_others_out(photo_folder, judging_model, dark_photo):
+    apple = photo_folder / "apple/apple_0.jpg"
+    for number in range(20):
+        shutil.copy(dark_photo, photo_folder / "apple" / f"{number:02}.png")
+    collection, encoder = Collection(photo_folder.with_suffix(".collection")), Encoder(judging_model)
+    collection.sync(photo_folder, encoder)
+    with Catalogue(collection.path / "catalogue.sqlite") as catalogue:
+        rows = catalogue.entries()
+        (code,) = [row.code for row in rows if row.key == "apple/apple_0.jpg"]
+        catalogue.update([dataclasses.replace(row, code=code) for row in rows], [])  # all equally near
+    judging = Target(encoder, collection.index(), collection)
+    for top_k, expected in ((3, 3), (18, 18), (30, 18)):
+        (found,), _ = search_by_images([apple], judging, top_k=top_k, likely=True)
+        assert len(found.found) == expected
+        assert not any(answer.unlike for answer in found.found)
 
 
 def test_an_index_knows_of_the_query_alone_whether_it_is_unlike(judging, photo_folder, dark_photo):

@@ -21,7 +21,7 @@ from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.shallow import ShallowMethod
 from ordhash.support import write_json
 
-__all__ = ["Job", "adopt", "lengths_of", "runs_of", "trials_of"]
+__all__ = ["Job", "adopt", "inputs_digest", "lengths_of", "runs_of", "trials_of"]
 
 Values = dict[str, Any]
 
@@ -160,6 +160,19 @@ def _job(method: Method, code_bits: int, folder: Path, trial: int | None = None)
     digest = hashlib.blake2b(what, digest_size=6).hexdigest()
     readable = re.sub(r"[^a-z0-9]+", "-", method.name.lower()).strip("-")
     return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{method.training.seed}-{digest}")
+
+
+def inputs_digest(protocol_hash: str, config: DOHConfig) -> str:
+    """Hash of what results depend on beside settings: the images, and the content of the backbone's files.
+
+    Args:
+        protocol_hash: Hash of the protocol.
+        config: Names the files.
+    """
+    digest = hashlib.blake2b(protocol_hash.encode(), digest_size=4)
+    for file in config.files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def adopt(jobs: list[Job], entries: list[FinishedRun]) -> int:

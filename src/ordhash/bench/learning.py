@@ -84,10 +84,7 @@ def _train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) ->
     run = TrainingRun(settings, _one_processor(), TrainingState(""))
 
     def featured(part: Part) -> Featured:
-        if part.cluttered and settings.scenes > len(part.cluttered):
-            raise InputError(f"scenes is {settings.scenes}; allowed in a benchmark is 0 to {len(part.cluttered)}")
-        scenes = part.cluttered[: settings.scenes]
-        cluttered = tuple(one.seen(whole_maps=config.use_local) for one in scenes)
+        cluttered = tuple(one.seen(whole_maps=config.use_local) for one in _scenes(part, settings))
         return Featured(part.images, part.seen(whole_maps=config.use_local), cluttered)
 
     train = featured(prepared.train)
@@ -158,21 +155,21 @@ def learn_everything(
 
 
 def learn_shallow(
-    prepared: Sequence[Prepared], method: ShallowMethod, code_bits: int, seed: int, *, parts: bool = False
+    prepared: Sequence[Prepared], method: ShallowMethod, code_bits: int, settings: TrainConfig, *, parts: bool = False
 ) -> list[Learned]:
-    """Fit a shallow method to pooled features.
+    """Fit a shallow method to pooled features, of scenes too where networks learn from scenes.
 
     Args:
         prepared: Protocols with the same training images, at least one.
         method: The method and its settings.
         code_bits: Length of the codes.
-        seed: Seed of random draws.
+        settings: Gives the seed of random draws, and the number of scenes of each image.
         parts: As in ``learn_network``.
 
     Returns:
         What was learned, applied to every protocol.
     """
-    head = _fitted(prepared[0].train, method, code_bits, seed, prepared[0].last_channels)
+    head = _fitted(prepared[0].train, method, code_bits, settings, prepared[0].last_channels)
     return _applied_to(prepared, head, Outcome(), whole_maps=False, parts=parts)
 
 
@@ -207,7 +204,7 @@ def try_shallow(prepared: Prepared, method: ShallowMethod, code_bits: int, setti
         settings: Gives the share of each class to hold out, and the seed.
     """
     learning, _ = _parted(prepared, settings)
-    head = _fitted(learning, method, code_bits, settings.seed, prepared.last_channels)
+    head = _fitted(learning, method, code_bits, settings, prepared.last_channels)
     return Outcome(validation_map=_rehearsed(head, prepared, settings, whole_maps=False))
 
 
@@ -236,9 +233,18 @@ def _rehearsed(head: nn.Module, prepared: Prepared, settings: TrainConfig, *, wh
     return mean_average_precision(ordinal_distances(codes[rows], database), relevance[rows])
 
 
-def _fitted(train: Part, method: ShallowMethod, code_bits: int, seed: int, last_channels: int) -> nn.Module:
-    labels = train.labels if method.supervision == "labels" else None
-    return method.fit(method.seen(train.averages(), last_channels), labels, code_bits, seed)
+def _fitted(train: Part, method: ShallowMethod, code_bits: int, settings: TrainConfig, last_channels: int) -> nn.Module:
+    learned = [train, *_scenes(train, settings)]
+    labels = np.concatenate([part.labels for part in learned]) if method.supervision == "labels" else None
+    features = np.concatenate([part.averages() for part in learned])
+    return method.fit(method.seen(features, last_channels), labels, code_bits, settings.seed)
+
+
+def _scenes(train: Part, settings: TrainConfig) -> tuple[Part, ...]:
+    """Scenes of training images, as many sets as are asked for."""
+    if train.cluttered and settings.scenes > len(train.cluttered):
+        raise InputError(f"scenes is {settings.scenes}; allowed in a benchmark is 0 to {len(train.cluttered)}")
+    return train.cluttered[: settings.scenes]
 
 
 def _facts(state: TrainingState) -> Outcome:

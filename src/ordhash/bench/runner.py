@@ -19,13 +19,12 @@ import torch
 import ordhash
 from ordhash.bench.comparing import compare
 from ordhash.bench.condensed import known_entries
-from ordhash.bench.jobs import Job, adopt, lengths_of, runs_of, trials_of
+from ordhash.bench.jobs import Job, adopt, inputs_digest, lengths_of, runs_of, trials_of
 from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, try_network, try_shallow
 from ordhash.bench.measuring import keep, measure, measure_compressed, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.results import FinishedRun, Outcome, ProtocolFacts, Results, Row
-from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
 from ordhash.learn import DEFAULT_CACHE, DOHConfig, correct_labels, labelled, labels_of, looks_at_labels
@@ -116,9 +115,6 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         if seed is None:
             write_json(out / "results.json", results.to_json())
 
-    def part(protocol: Protocol) -> str:  # thinned protocols have other images, so other runs
-        return protocol.name if most_images is None else f"{protocol.name}-{most_images}"
-
     for protocols in _sharing_trainings(load_protocol(name, root) for name in recipe.protocols):
         if most_images is not None:
             protocols = tuple(protocol.thinned(most_images) for protocol in protocols)
@@ -129,15 +125,16 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         _common = _Common(protocols, prepared, cache)
         facts = _facts(_common, config)
         results.protocols |= facts
+        folders = {name: f"{name}-{inputs_digest(of_one.hash, config)}" for name, of_one in facts.items()}
         pool = _Workers(workers, protocols, config, cache)
         elsewhere = {
             name: [] if known is None else known_entries(known, name, of_one.hash) for name, of_one in facts.items()
         }
-        methods = list(_suited(recipe.methods, labelled(first.train), prepared))
+        methods = list(_suited(recipe.methods, first, prepared))
         trials: list[Job] = []
         for method in methods:
             if recipe.tuning.search:
-                trials += trials_of(method, recipe, out / "trials" / part(first))
+                trials += trials_of(method, recipe, out / "trials" / folders[first.name])
         adopted = adopt(trials, elsewhere[first.name])
         done = _work([(job,) for job in trials], _try, pool, ends, say)
         results.trials += done
@@ -147,7 +144,7 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
             for method in methods:
                 mine = [entry for entry in done if entry.row == method.name]
                 if len(mine) == sum(job.row == method.name for job in trials):
-                    jobs += runs_of(method, mine, recipe, out / "runs" / part(protocol))
+                    jobs += runs_of(method, mine, recipe, out / "runs" / folders[protocol.name])
             if seed is not None:
                 jobs = [job for job in jobs if job.training.seed == seed]
             # The first seed of every method at the first length comes first: most useful if time runs out.
@@ -183,7 +180,7 @@ def _nothing_yet(recipe: Recipe, lengths: list[int]) -> Results:
 
 
 def _shared_backbone(recipe: Recipe) -> DOHConfig:
-    names = ("backbone", "weights", "image_size", "fit", "stages", "mirror")
+    names = ("backbone", "weights", "image_size", "fit", "stages", "mirror", "normalisation", "tensor")
     backbones = {tuple(getattr(method.config, name) for name in names) for method in recipe.methods}
     if len(backbones) > 1:
         raise InputError(
@@ -214,17 +211,18 @@ def _sharing_trainings(protocols: Iterable[Protocol]) -> list[tuple[Protocol, ..
     return [tuple(group) for group in groups.values()]
 
 
-def _suited(methods: Iterable[Method], images: ImageSet, prepared: tuple[Prepared, ...]) -> Iterator[Method]:
-    """Methods with the objective that each selects for these images and features, and whose settings are tuned.
+def _suited(methods: Iterable[Method], protocol: Protocol, prepared: tuple[Prepared, ...]) -> Iterator[Method]:
+    """Methods with the objective that each selects for the images and features, and whose settings are tuned.
 
     The features' accuracy is estimated once, on all images, including those that a training holds out.
     """
-    accuracy = None
+    images, accuracy = labelled(protocol.train), None
     for method in methods:
         if not method.learns or method.training.from_neighbourhoods:
             yield method
             continue
-        task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images))
+        scenes = protocol.backgrounds is not None and method.training.scenes > 0
+        task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images), scenes=scenes)
         asked = find_objective(method.config.objective)
         objective = asked.suited(task)
         if objective is not asked and prepared and looks_at_labels(objective, task):
@@ -343,7 +341,7 @@ def _learned(job: Job, rows: list[int]) -> list[Learned]:
         return learn_everything(protocols, job.config, job.training, job.path, _shared().cache)
     features = [_shared().features[row] for row in rows]
     if job.shallow is not None:
-        return learn_shallow(features, job.shallow, job.config.code_bits, job.training.seed, parts=job.parts)
+        return learn_shallow(features, job.shallow, job.config.code_bits, job.training, parts=job.parts)
     return learn_network(features, job.config, job.training, parts=job.parts)
 
 

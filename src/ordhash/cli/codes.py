@@ -83,7 +83,7 @@ def encode(
     refuse_idle(ctx, "address", "workers", "shard_size", unless=False, why="without --engine ray")
     path = Path(out)
     check_exist(sources)
-    check_codes_output(path, force=force)
+    check_codes_output(path, force=force, read=[*sources, model])
     table, failures = _encode(images_of(ctx, sources, split, root), model, parts=parts)
     write_codes(path, table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts)
     _finish(path, len(table), failures, as_json)
@@ -106,8 +106,8 @@ def index(
 
     Images that cannot be used are reported and skipped; the exit status is then 1.
     """
-    check_output(out, force=force)
     check_exist(sources)
+    check_output(out, force=force, read=[*sources, model])
     failures: list[ImageError] = []
     if len(sources) == 1 and holds_codes(sources[0]):
         idle = ("parts", "split", "root", "classes", "exclude")

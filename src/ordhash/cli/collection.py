@@ -12,7 +12,7 @@ from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import Exclude, Force, Json, refuse_idle
 from ordhash.cli.output import failures_as_json, print_json, report_failures, report_unread, say, tell, visible
 from ordhash.cli.sources import check_codes_output, check_is_collection
-from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport, collection_of_moved, keep_patterns
+from ordhash.collection import NEAR_DUPLICATE, Collection, SyncReport, collection_of_moved
 from ordhash.errors import InputError, OrdhashError
 from ordhash.model import GENERAL, Encoder, load_model
 
@@ -81,10 +81,14 @@ def sync(
     if model and relearn:
         raise InputError("--relearn trains a new model and --model gives one; use only one of them")
     refuse_idle(ctx, "reencode", unless=model is not None, why="without --model")
-    options = {"undelete": undelete, "forget": forget, "wait": wait, "progress": True}
+    options: dict[str, Any] = {
+        "exclude": exclude,
+        "undelete": undelete,
+        "forget": forget,
+        "wait": wait,
+        "progress": True,
+    }
     made = Collection(collection)
-    if exclude is not None:
-        keep_patterns(collection, folder, exclude)
     if model is None and (relearn or not Collection.is_one(collection)):
         report = _learn_and_sync(made, folder, relearn=relearn, **options)
     else:

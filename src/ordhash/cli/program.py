@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import warnings
 from typing import Annotated
 
@@ -77,4 +79,7 @@ def main() -> None:
     """Entry point of the command ``ordhash``."""
     # Pillow's warnings on odd EXIF blocks do not help users; unusable images are reported anyway.
     warnings.filterwarnings("ignore", module="PIL")
+    for stream in (sys.stdout, sys.stderr):  # names of files may have letters that the terminal has not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

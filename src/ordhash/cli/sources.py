@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +63,14 @@ def check_exist(sources: list[str]) -> None:
     """Check that a source exists, before anything else is said of it; of several images, missing ones are left out.
 
     Raises:
-        InputError: It is neither a path that exists, nor a protocol, nor an address.
+        InputError: It is neither a path that exists, nor a protocol, nor an address; or it is a collection.
     """
     source = sources[0]
+    if Collection.is_one(source):
+        images = Collection(source).info().folder
+        raise InputError(
+            f"{source} is a collection; give its folder of images, {images}, or write its codes with `ordhash export`"
+        )
     if len(sources) == 1 and not (Path(source).exists() or source in PROTOCOLS or is_address(source)):
         raise InputError(
             f"{source!r} does not exist; give a folder, a manifest, images, or a protocol (`ordhash data list` lists "
@@ -186,12 +192,19 @@ def holds_codes(source: str) -> bool:
         return False
 
 
-def check_output(path: Path, *, force: bool) -> None:
+def check_output(path: Path, *, force: bool, read: Sequence[str | Path | None] = ()) -> None:
     """Fail before the work, not after it.
+
+    Args:
+        path: The file to write.
+        force: Whether it may replace another.
+        read: What is read, which may not be replaced.
 
     Raises:
         InputError: The file exists and may not be replaced, or cannot be written.
     """
+    if path.exists() and any(other is not None and Path(other).exists() and path.samefile(other) for other in read):
+        raise InputError(f"{path} is read by this command; give another name for what it writes")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file name")
     if path.exists() and not force:
@@ -200,7 +213,7 @@ def check_output(path: Path, *, force: bool) -> None:
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it")
 
 
-def check_codes_output(path: Path, *, force: bool) -> None:
+def check_codes_output(path: Path, *, force: bool, read: Sequence[str | Path | None] = ()) -> None:
     """As `check_output`, for a file of codes.
 
     Raises:
@@ -208,7 +221,7 @@ def check_codes_output(path: Path, *, force: bool) -> None:
     """
     if path.suffix.lower() != ".parquet":
         raise InputError(f"codes files must end in .parquet, not {path.name}")
-    check_output(path, force=force)
+    check_output(path, force=force, read=read)
 
 
 def _is_image(path: Path) -> bool:

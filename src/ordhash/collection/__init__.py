@@ -1,7 +1,7 @@
 """A folder of images that stays searchable: its catalogue, sync, duplicates, fingerprints."""
 
 from ordhash.collection.collection import Collection
-from ordhash.collection.excluding import keep_patterns, kept_patterns
+from ordhash.collection.excluding import kept_patterns
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
 from ordhash.collection.moves import collection_of_moved
 from ordhash.collection.rows import CollectionInfo, Entry
@@ -19,6 +19,5 @@ __all__ = [
     "fingerprint",
     "first_alike",
     "is_as_it_was",
-    "keep_patterns",
     "kept_patterns",
 ]

@@ -55,6 +55,8 @@ class Catalogue:
             self._check()
         except BaseException:
             self.close()
+            if facts is not None and path.is_file() and not path.stat().st_size:  # a full disk
+                path.unlink()
             raise
 
     def _open(self) -> None:

@@ -13,11 +13,12 @@ from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
 from ordhash.collection.database import DamagedError
 from ordhash.collection.duplicates import duplicate_groups, without_links
-from ordhash.collection.excluding import check_worth_making
+from ordhash.collection.excluding import checked_patterns, keep_patterns
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.listing import list_files
 from ordhash.collection.moves import check_images_there, check_same_images
+from ordhash.collection.placing import check_worth_making, is_collection
 from ordhash.collection.rescue import mended_catalogue
 from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, changed_photographs
@@ -66,13 +67,14 @@ class Collection:
     @staticmethod
     def is_one(path: StrPath) -> bool:
         """Whether a folder is a collection."""
-        return (Path(path) / CATALOGUE).is_file()
+        return is_collection(Path(path))
 
     def sync(
         self,
         folder: StrPath,
         encoder: Encoder,
         *,
+        exclude: Sequence[str] | None = None,
         reencode: bool = False,
         own: bool = False,
         undelete: bool = False,
@@ -87,6 +89,8 @@ class Collection:
         Args:
             folder: The folder of the images. If they were moved to another one, the collection follows them.
             encoder: The model; the collection keeps a copy of it.
+            exclude: Patterns of what to leave out, as in a .gitignore, from now on; None leaves out what earlier syncs
+                did.
             reencode: Whether to encode all images again if the catalogue is of another model. The old codes are
                 replaced when all new ones are there.
             own: Whether the model was learned from these images.
@@ -99,20 +103,23 @@ class Collection:
             What was done.
 
         Raises:
-            InputError: The collection is of another model, or of other images than the folder holds.
+            InputError: The collection is of another model, or of other images than the folder holds; a pattern is
+                none; or a new collection's folder holds the images or other files.
             SyncRunningError: Another sync is running.
             DataError: The folder is missing, its images are, or the catalogue is damaged; or the collection is new and
                 the folder holds no images.
         """
         facts = facts_of(encoder, self.path, own=own)
-        wanted = _existing(folder)
-        check_worth_making(self.path, wanted)
+        wanted, patterns = _existing(folder), None if exclude is None else checked_patterns(exclude)
+        check_worth_making(self.path, wanted, patterns)
         create_folder(self.path, wanted)
         path = self.path / CATALOGUE
         with self._locked(wait=wait), mended_catalogue(path, facts, wanted, undelete=undelete) as catalogue:
             moved = check_same_images(catalogue, wanted)
             if not reencode:
                 self._check_model(catalogue, encoder)
+            if patterns is not None:
+                keep_patterns(self.path, patterns)
             if undelete:
                 catalogue.undelete()
             entries = catalogue.mend()  # what is damaged is encoded anew
@@ -125,20 +132,21 @@ class Collection:
         return report
 
     @contextmanager
-    def learning(self, folder: StrPath, *, wait: bool = False) -> Iterator[Path]:
+    def learning(self, folder: StrPath, *, exclude: Sequence[str] | None = None, wait: bool = False) -> Iterator[Path]:
         """Lock the learning of a model for this collection; yields a folder for intermediate files.
 
         Args:
             folder: The folder of the images.
+            exclude: As in ``sync``.
             wait: Whether to wait for another process that is learning a model.
 
         Raises:
-            InputError: The collection is of other images than the folder holds, or cannot be created.
+            InputError: As ``sync``; or the collection cannot be created.
             SyncRunningError: Another process is learning a model.
             DataError: The folder or its images are missing, or the catalogue is damaged.
         """
-        wanted = _existing(folder)
-        check_worth_making(self.path, wanted)
+        wanted, patterns = _existing(folder), None if exclude is None else checked_patterns(exclude)
+        check_worth_making(self.path, wanted, patterns)
         if self.is_one(self.path):
             with self._connections.opened() as catalogue:
                 check_same_images(catalogue, wanted)
@@ -146,6 +154,8 @@ class Collection:
             check_images_there(list_files(wanted, self.path.absolute()), wanted, held, self.path)
         create_folder(self.path, wanted)
         with locked_for_learning(self.path, wait=wait) as work:
+            if patterns is not None:
+                keep_patterns(self.path, patterns)
             yield work
 
     def model(self) -> Path:
@@ -247,7 +257,7 @@ class Collection:
             SyncRunningError: A sync is running.
             DataError: There is no collection, its catalogue is damaged, its folder is missing, or ``added`` is a link.
         """
-        with self._connections.opened() as catalogue, self._locked(wait=False):
+        with self._locked(wait=False), self._connections.opened() as catalogue:
             self._check_model(catalogue, encoder)
             return add_photograph(catalogue, encoder, photograph, name=name, max_pixels=max_pixels)
 
@@ -294,7 +304,7 @@ class Collection:
             SyncRunningError: A sync is running.
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._connections.opened() as catalogue, self._locked(wait=False):
+        with self._locked(wait=False), self._connections.opened() as catalogue:
             entries = catalogue.entries_of(keys)
             absent = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
             if absent:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from ordhash.collection.access import create_folder
-from ordhash.data import CATALOGUE, check_holds_images, check_patterns
+from ordhash.data import check_patterns
 from ordhash.errors import DataError, InputError
 from ordhash.support import replace_file
 
-__all__ = ["check_worth_making", "keep_patterns", "kept_patterns"]
+__all__ = ["checked_patterns", "keep_patterns", "kept_patterns"]
 
 _EXCLUDE = "exclude"
 
@@ -35,41 +34,26 @@ def kept_patterns(collection: Path) -> tuple[str, ...]:
     return patterns
 
 
-def keep_patterns(collection: Path, folder: Path, patterns: Iterable[str]) -> None:
+def checked_patterns(patterns: Iterable[str]) -> list[str]:
+    """Patterns that can be kept, without empty ones.
+
+    Raises:
+        InputError: One is not a pattern, or cannot be shown.
+    """
+    wanted = [pattern for pattern in patterns if pattern.strip()]
+    check_patterns(wanted)
+    bad = next((pattern for pattern in wanted if len(pattern.splitlines()) > 1 or not pattern.isprintable()), None)
+    if bad is not None:
+        raise InputError(f"the pattern {bad!r} has unprintable characters; write ? for each of them")
+    return wanted
+
+
+def keep_patterns(collection: Path, patterns: Iterable[str]) -> None:
     """Leave out files and folders from the next sync of a collection on; they are forgotten if they are known.
 
     Args:
-        collection: Its folder, created if missing.
-        folder: The folder of the images.
-        patterns: As in a .gitignore; they replace earlier ones, and empty ones are dropped.
-
-    Raises:
-        InputError: One is not a pattern, or the collection cannot be created.
-        DataError: The folder of the images is missing, or holds none for a new collection.
+        collection: Its folder.
+        patterns: Patterns that were checked; they replace earlier ones.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; give the folder of the images")
-    patterns = [pattern for pattern in patterns if pattern.strip()]
-    check_patterns(patterns)
-    bad = next((pattern for pattern in patterns if len(pattern.splitlines()) > 1 or not pattern.isprintable()), None)
-    if bad is not None:
-        raise InputError(f"the pattern {bad!r} has unprintable characters; write ? for each of them")
-    check_worth_making(collection, folder, patterns)
-    create_folder(collection, folder.resolve())
     text = "".join(f"{pattern}\n" for pattern in patterns)
     replace_file(collection / _EXCLUDE, lambda file: file.write(text.encode()))
-
-
-def check_worth_making(collection: Path, folder: Path, patterns: Sequence[str] | None = None) -> None:
-    """Check that the folder of a new collection holds images, before anything is written.
-
-    Args:
-        collection: Its folder; nothing is checked if there is a collection.
-        folder: The folder of the images.
-        patterns: Of what is left out; None means those that are kept.
-
-    Raises:
-        DataError: It holds none.
-    """
-    if not (collection / CATALOGUE).is_file():
-        check_holds_images(folder, kept_patterns(collection) if patterns is None else patterns)

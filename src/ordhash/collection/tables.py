@@ -197,10 +197,11 @@ class Table(Generic[R]):
         """Write rows, in place of those that have their identities; inside a transaction.
 
         Args:
-            rows: The rows.
+            rows: The rows; of several with the same identity, the last is written.
         """
-        self.remove([tuple(getattr(row, name) for name in self._identity) for row in rows])
-        self.add(rows)
+        distinct = {tuple(getattr(row, name) for name in self._identity): row for row in rows}
+        self.remove(distinct)
+        self.add(distinct.values())
 
     def remove(self, identities: Iterable[tuple[Any, ...]]) -> None:
         """Remove the rows with some identities, where they exist; inside a transaction.

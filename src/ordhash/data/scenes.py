@@ -200,16 +200,14 @@ def paste_into(
     return _composed(objects, _groups(objects, each, salt), backgrounds, salt, shares)
 
 
-def in_clutter(
-    objects: ImageSet, backgrounds: ImageSet, *, salt: str, shares: Sequence[tuple[float, float]] = SHARES
-) -> ImageSet:
+def in_clutter(objects: ImageSet, backgrounds: ImageSet, *, salt: str, turn: int = 0) -> ImageSet:
     """A scene of every photograph, in their order, to train with: the object small, and much else around it.
 
     Args:
         objects: n photographs, with labels or without.
         backgrounds: At least one photograph that shows none of their classes.
         salt: Another salt gives other scenes.
-        shares: As in ``paste_into``.
+        turn: Another turn gives an object the next share and the other kind of edges.
 
     Returns:
         n scenes, as ``paste_into`` makes them.
@@ -219,7 +217,7 @@ def in_clutter(
     """
     if not len(backgrounds):
         raise InputError("scenes need at least one background; give some photographs")
-    return _composed(objects, [[row] for row in range(len(objects))], backgrounds, salt, shares)
+    return _composed(objects, [[row] for row in range(len(objects))], backgrounds, salt, SHARES, turn)
 
 
 def drawn_scene(
@@ -245,6 +243,7 @@ def _composed(
     backgrounds: ImageSet,
     salt: str,
     shares: Sequence[tuple[float, float]],
+    turn: int = 0,
 ) -> ImageSet:
     """Scenes of some rows of the objects each, side by side."""
     rounds = range(-(-len(groups) // len(backgrounds)))  # each in another order: no background keeps its share
@@ -252,8 +251,8 @@ def _composed(
     scenes, keys, share_names, edges = [], [], [], []
     labels = None if objects.labels is None else np.zeros((len(groups), len(objects.class_names)), dtype=bool)
     for number, rows in enumerate(groups):
-        least, most = shares[number % len(shares)]
-        soft = bool(number // len(shares) % 2)
+        least, most = shares[(number + turn) % len(shares)]
+        soft = bool((number // len(shares) + turn) % 2)
         background = behind[number]
         key = "+".join(str(objects.keys[row]) for row in rows)
         things = []

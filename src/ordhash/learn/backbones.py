@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from ordhash.data import Fit, check_fit
 from ordhash.errors import InputError
-from ordhash.learn.config import DOHConfig
+from ordhash.learn.config import DOHConfig, is_graph
 from ordhash.learn.graphs import GraphBackbone, read_graph
 from ordhash.learn.layouts import (
     Layout,
@@ -39,7 +39,7 @@ from ordhash.learn.pretrained import PACKAGED_WEIGHTS, give_weights
 from ordhash.learn.trunks import TRUNKS, make_trunk
 from ordhash.model import Preprocessing
 
-__all__ = ["Backbone", "build_backbone", "configured_backbone", "configured_graph", "is_graph"]
+__all__ = ["Backbone", "build_backbone", "configured_backbone", "configured_graph"]
 
 # What the packaged weights were trained with; timm's configuration of the architecture centres on 127.5.
 _LITE = Normalisation((127.0,) * 3, (128.0,) * 3)
@@ -127,13 +127,14 @@ def _averaged(maps: Tensor, last: Tensor) -> Tensor:
     """Average-pool maps (n, D, H, W) to the h and w of the last map."""
     if maps.shape[2:] == last.shape[2:]:
         return maps
-    height, size = maps.shape[2], last.shape[2]
-    side = -(-height // size)
-    if -(-height // side) == size:
-        return functional.avg_pool2d(maps, side, ceil_mode=True)
+    sizes = list(zip(maps.shape[2:], last.shape[2:], strict=True))
+    sides = [-(-before // after) for before, after in sizes]
+    if all(-(-before // side) == after for (before, after), side in zip(sizes, sides, strict=True)):
+        return functional.avg_pool2d(maps, sides, ceil_mode=True)
     # Windows that do not overlap give too few outputs, as for 13 -> 6; use overlapping ones.
-    step = height // size
-    return functional.avg_pool2d(maps, height - (size - 1) * step, step)
+    steps = [before // after for before, after in sizes]
+    windows = [before - (after - 1) * step for (before, after), step in zip(sizes, steps, strict=True)]
+    return functional.avg_pool2d(maps, windows, steps)
 
 
 def build_backbone(
@@ -268,11 +269,6 @@ def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, 
         seed=seed,
     )
     return backbone, Preprocessing(size, fit, step=backbone.step)
-
-
-def is_graph(backbone: str) -> bool:
-    """Whether the name of a backbone is that of an ONNX file."""
-    return backbone.endswith(".onnx")
 
 
 def configured_graph(config: DOHConfig) -> GraphBackbone:

@@ -85,6 +85,7 @@ class TrainingState:
                 "state": dataclasses.asdict(self),
                 "learner": learner.state_dict(),
                 "optimizer": optimizer.state_dict(),
+                "precision": fabric.strategy.precision.state_dict(),
             }
             # Via memory, because torch reports a full disk as an unrelated RuntimeError.
             buffer = io.BytesIO()
@@ -120,6 +121,7 @@ class TrainingState:
             setattr(self, name, value)
         learner.load_state_dict(values["learner"])
         optimizer.load_state_dict(values["optimizer"])
+        fabric.strategy.precision.load_state_dict(values["precision"])
 
 
 def training_digest(
@@ -136,7 +138,7 @@ def training_digest(
     Args:
         images: Training images.
         validation: Validation images, if given.
-        config: The network and its objective; a weights file is hashed by content.
+        config: The network and its objective; files of weights and of a graph are hashed by content.
         settings: How to train.
         finetune: Whether the backbone is trained too.
         backgrounds: What training images are pasted into, if given.
@@ -145,10 +147,11 @@ def training_digest(
     digest.update(
         json.dumps([config.to_json(), settings.to_json(), finetune, ordhash.__version__], sort_keys=True).encode()
     )
-    if isinstance(config.weights, Path) and config.weights.is_file():
-        digest.update(config.weights.read_bytes())
-    for part in (images, validation, backgrounds):
+    for file in config.files:
+        digest.update(file.read_bytes())
+    for role, part in (("images", images), ("validation", validation), ("backgrounds", backgrounds)):
         if part is not None:
+            digest.update(role.encode())
             digest.update(
                 "\0".join(str(key) for key in part.keys).encode("utf-8", "surrogateescape")
                 + b"".join(part.content_ids())

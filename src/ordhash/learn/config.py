@@ -17,7 +17,7 @@ from ordhash.learn.normalisation import NormalisationName
 if TYPE_CHECKING:
     from ordhash.learn.objectives import Objective
 
-__all__ = ["DEFAULT_CACHE", "Attention", "DOHConfig", "TrainConfig"]
+__all__ = ["DEFAULT_CACHE", "Attention", "DOHConfig", "TrainConfig", "is_graph"]
 
 DEFAULT_CACHE = Path(".cache")
 
@@ -27,6 +27,11 @@ trained for it, ``none`` takes all alike."""
 
 _PLAIN: tuple[int, Fit] = (160, "squash")
 _OF_SCENES: tuple[int, Fit] = (320, "whole")  # docs/experiments.md, "Objects in scenes"
+
+
+def is_graph(backbone: str) -> bool:
+    """Whether the name of a backbone is that of an ONNX file."""
+    return backbone.endswith(".onnx")
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,14 @@ class DOHConfig:
             raise InputError(f"normalisation is {self.normalisation!r}; allowed are {names}: choose one")
         if self.fit != "auto":
             check_fit(self.fit, self.pictures()[0], step=1)  # the backbone decides the step
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the network is read from: of weights, or an ONNX graph; those that exist."""
+        named = [self.weights] if isinstance(self.weights, Path) else []
+        if is_graph(self.backbone):
+            named.append(Path(self.backbone))
+        return tuple(path for path in named if path.is_file())
 
     def attention_for(self, *, scenes: bool) -> Attention:
         """How the local stream attends, ``auto`` decided.

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 import ordhash
 from ordhash.errors import InputError, first_line
-from ordhash.learn.backbones import Backbone, configured_backbone, configured_graph, is_graph
-from ordhash.learn.config import DOHConfig
+from ordhash.learn.backbones import Backbone, configured_backbone, configured_graph
+from ordhash.learn.config import DOHConfig, is_graph
 from ordhash.learn.familiarity import GaugedHead
 from ordhash.learn.graphs import GraphBackbone
 from ordhash.learn.layouts import plain_attention

@@ -81,7 +81,7 @@ def configured_head(  # every argument of a head that is not in its configuratio
     """The configured head, with random weights.
 
     Args:
-        config: The network.
+        config: The network, [decided][ordhash.learn.DOHConfig.decided].
         in_dim: D, channels of the feature map.
         n_classes: Columns of the label matrix.
         multilabel: Whether images carry several labels.

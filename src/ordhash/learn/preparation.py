@@ -227,7 +227,7 @@ def training_scenes(images: ImageSet, backgrounds: ImageSet, count: int = TrainC
         backgrounds: What they are pasted into.
         count: Scenes an image.
     """
-    return [in_clutter(images, backgrounds, salt=f"training/{number}") for number in range(count)]
+    return [in_clutter(images, backgrounds, salt=f"training/{number}", turn=number) for number in range(count)]
 
 
 def feature_data(

@@ -235,6 +235,7 @@ def train_network(
         MissingPartError: The backbone's weights are not available.
     """
     settings = run.settings
+    config = config.decided(scenes=backgrounds is not None and settings.scenes > 0)
     backbone: Backbone | GraphBackbone
     frozen: FrozenBackbone | None
     if finetunes(settings, run.fabric):

@@ -183,7 +183,7 @@ class FeatureStore:
             batch_size: Images a run.
 
         Raises:
-            DataError: The backbone gives values that float16 cannot hold.
+            DataError: The backbone gives values that float16 cannot hold, or an image was changed meanwhile.
         """
         folder = self.folder / backbone.folder_name
         folder.mkdir(parents=True, exist_ok=True)
@@ -235,6 +235,8 @@ class FeatureStore:
             )
             for batch in batches:
                 for row, found in zip(batch.rows, batch.outputs[0], strict=True):
+                    if images.subset([row]).content_ids() != [ids[row]]:
+                        raise DataError(f"{images.name(row)} was changed while it was read; run the command again")
                     if not np.isfinite(found).all() or np.abs(found).max() > np.finfo(np.float16).max:
                         raise DataError(
                             f"{backbone.name} gives features that float16 cannot hold; use another backbone"

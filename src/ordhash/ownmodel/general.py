@@ -37,7 +37,8 @@ def suits(config: DOHConfig) -> bool:
     (True, False)
     """
     with np.load(_KEPT) as kept:
-        return bool(_sees(config) == json.loads(str(kept["facts"]))["sees"])
+        own = config.normalisation == "own" and config.tensor is None
+        return own and bool(_sees(config) == json.loads(str(kept["facts"]))["sees"])
 
 
 def general_model(out: Path, *, cache: Path) -> TrainResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ def sync_without_model(
     folder: StrPath,
     *,
     config: DOHConfig | None = None,
+    exclude: Sequence[str] | None = None,
     relearn: bool = False,
     undelete: bool = False,
     forget: bool = False,
@@ -101,6 +102,7 @@ def sync_without_model(
         collection: The collection; created if it does not exist.
         folder: The folder of the images.
         config: The network and the code, if a model is learned; None takes those of the collection's own model.
+        exclude: As in [Collection.sync][ordhash.collection.Collection.sync].
         relearn: Whether to learn a new model and encode everything again.
         undelete: As in [Collection.sync][ordhash.collection.Collection.sync].
         forget: As in [Collection.sync][ordhash.collection.Collection.sync].
@@ -124,10 +126,10 @@ def sync_without_model(
         report, trained = sync_without_model(Collection("photos.ordhash"), "PHOTOS")
     """
     syncing: dict[str, Any] = {"undelete": undelete, "forget": forget, "wait": wait, "progress": progress}
-    images = read_photographs(folder, kept_patterns(collection.path))
+    images = read_photographs(folder, kept_patterns(collection.path) if exclude is None else exclude)
     if not Collection.is_one(collection.path) and not suits(config or DOHConfig()):
         check_neighbourhoods(len(images))  # fail before an empty collection is created
-    with collection.learning(folder, wait=wait) as work:
+    with collection.learning(folder, exclude=exclude, wait=wait) as work:
         if Collection.is_one(collection.path) and not relearn:  # another process may have created it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
         kept = collection.path / _LABELS

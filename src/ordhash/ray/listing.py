@@ -140,6 +140,10 @@ def list_images(source: str | ImageSet, *, classes: ClassFolders = "auto", exclu
     location = Location(source)
     name = name_of(location)
     files = _parquet_with_images(location)
+    if files and (exclude or classes != "auto"):
+        raise InputError(
+            f"{location} holds images in Parquet files, which have no folders; leave classes and exclude out"
+        )
     if files:
         rows = ImageRows.of(files)
         if not len(rows):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ordhash.collection import fingerprint
 from ordhash.data import Images, as_image_set
 from ordhash.errors import ImageError, InputError
-from ordhash.index import Condition, OrdinalIndex, Where, rows_that_meet
-from ordhash.model import Encoded
+from ordhash.index import Condition, OrdinalIndex, rows_that_meet
+from ordhash.model import Calibration, Encoded
 from ordhash.search.answer import Answer, Answers, answers_in, with_likelihoods, with_pictures
 from ordhash.search.target import Target
 
 __all__ = ["search_by_images"]
+
+_MOST = 2048  # are looked at to fill up what was left out; other engines give no more
 
 
 def search_by_images(
@@ -68,34 +71,50 @@ def search_by_images(
     encoded = encoder.run(wanted, pixels=target.collection is not None)
     if isinstance(index, OrdinalIndex):
         index.warm_up(len(encoded.rows), progress=progress)
-        every = _nearest(index, encoded, top_k=top_k, asymmetric=asymmetric, where=where, parts=parts)
-    else:
-        every = index.nearest(encoded.codes, top_k=top_k, conditions=conditions, parts=parts)
+
+    def nearest(queries: slice, count: int) -> list[tuple[Answer, ...]]:
+        codes, scores = encoded.codes[queries], encoded.scores[queries]
+        if not isinstance(index, OrdinalIndex):
+            return list(index.nearest(codes, top_k=count, conditions=conditions, parts=parts))
+        if asymmetric:
+            result = index.search_asymmetric(scores, top_k=count, model_id=encoded.model_id, where=where, parts=parts)
+        else:
+            result = index.search(codes, top_k=count, where=where, parts=parts)
+        return [answers_in(index, result, query) for query in range(len(result.keys))]
+
     answers = []
-    for number, (row, found) in enumerate(zip(encoded.rows.tolist(), every, strict=True)):
+    for number, (row, found) in enumerate(zip(encoded.rows.tolist(), nearest(slice(None), top_k), strict=True)):
         unlike = None if encoded.unlike is None else bool(encoded.unlike[number])
-        if calibration is not None and not unlike:
-            found = with_likelihoods(found, calibration.likelihood([answer.distance for answer in found]))
-        if encoded.pixels is not None:
-            picture = fingerprint(encoded.pixels[number])
-            symbols = encoded.scores[number].argmax(axis=1)
-            found = with_pictures(found, target, [] if picture is None else [picture], symbols)
+        limit = math.inf
         if likely and calibration is not None:
             limit = -1 if calibration.cutoff is None or unlike else calibration.cutoff
-            found = tuple(
-                answer for answer in found if answer.near_duplicate or (answer.distance <= limit and not answer.unlike)
-            )
-        answers.append(Answers(wanted.name(row), found, unlike=unlike))
+        count, kept = top_k, _kept(found, number, encoded, target, None if unlike else calibration, limit)
+        # What is left out may have pushed others out: many are equally near.
+        while len(kept) < top_k and len(found) == count <= _MOST / 4 and found[-1].distance <= limit:
+            count *= 4
+            found = nearest(slice(number, number + 1), count)[0]
+            kept = _kept(found, number, encoded, target, None if unlike else calibration, limit)
+        answers.append(Answers(wanted.name(row), kept[:top_k], unlike=unlike))
     return answers, encoded.failures
 
 
-def _nearest(
-    index: OrdinalIndex, encoded: Encoded, *, top_k: int, asymmetric: bool, where: Where | None, parts: bool
-) -> list[tuple[Answer, ...]]:
-    if asymmetric:
-        result = index.search_asymmetric(
-            encoded.scores, top_k=top_k, model_id=encoded.model_id, where=where, parts=parts
-        )
-    else:
-        result = index.search(encoded.codes, top_k=top_k, where=where, parts=parts)
-    return [answers_in(index, result, query) for query in range(len(result.keys))]
+def _kept(
+    found: tuple[Answer, ...],
+    number: int,
+    encoded: Encoded,
+    target: Target,
+    calibration: Calibration | None,
+    limit: float,
+) -> tuple[Answer, ...]:
+    """What was found by a query, with likelihoods and pictures, without what is gone or beyond a limit."""
+    if calibration is not None:
+        found = with_likelihoods(found, calibration.likelihood([answer.distance for answer in found]))
+    if encoded.pixels is not None:
+        picture = fingerprint(encoded.pixels[number])
+        symbols = encoded.scores[number].argmax(axis=1)
+        found = with_pictures(found, target, [] if picture is None else [picture], symbols)
+    if limit == math.inf:
+        return found
+    return tuple(
+        answer for answer in found if answer.near_duplicate or (answer.distance <= limit and not answer.unlike)
+    )

@@ -100,6 +100,9 @@ def test_labels_that_are_missing_or_of_one_class_are_refused(name):
     one[:, 2] = True
     with pytest.raises(InputError, match="images of at least two classes; there are 20 images of 1 class"):
         method.fit(features, one, 8, 0)
+    one[:, 0] = True
+    with pytest.raises(InputError, match="all 20 images have the same"):
+        method.fit(features, one, 8, 0)
 
 
 @pytest.mark.parametrize("name", ["sh", "itq-cca", "sdh"])

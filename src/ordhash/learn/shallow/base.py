@@ -151,7 +151,7 @@ def label_matrix(labels: Labels | None, name: str) -> npt.NDArray[np.float64]:
         float64 (n, classes that have images).
 
     Raises:
-        InputError: There are no labels, or fewer than two classes have images.
+        InputError: There are no labels, fewer than two classes have images, or all images have the same labels.
 
     >>> label_matrix(np.array([[True, False, False], [False, False, True]]), "sdh").tolist()
     [[1.0, 0.0], [0.0, 1.0]]
@@ -164,6 +164,8 @@ def label_matrix(labels: Labels | None, name: str) -> npt.NDArray[np.float64]:
             f"{name} learns from labels and needs images of at least two classes; there are {len(labels)} "
             f"images of {present.sum()} classes"
         )
+    if (labels == labels[0]).all():
+        raise InputError(f"{name} learns from labels, and all {len(labels)} images have the same; give some others")
     return labels[:, present].astype(np.float64)
 
 
