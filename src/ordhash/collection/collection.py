@@ -18,7 +18,7 @@ from ordhash.collection.keptindex import everything_in, index_damages, kept_inde
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.listing import list_files
 from ordhash.collection.moves import check_images_there, check_same_images
-from ordhash.collection.placing import check_worth_making, is_collection
+from ordhash.collection.placing import folder_to_sync, is_collection
 from ordhash.collection.rescue import mended_catalogue
 from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, changed_photographs
@@ -26,7 +26,7 @@ from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress,
 from ordhash.collection.upkeep import MODEL, THUMBNAILS, remove_thumbnails
 from ordhash.collection.writing import facts_of, write_codes_of_folder
 from ordhash.data import CATALOGUE, MAX_PIXELS
-from ordhash.errors import DataError, ImageError, InputError, SyncRunningError
+from ordhash.errors import ImageError, InputError, SyncRunningError
 from ordhash.index import OrdinalIndex
 from ordhash.model import Encoder, Model, recorded_model, staleness
 from ordhash.support import StrPath, locked
@@ -69,6 +69,7 @@ class Collection:
         """Whether a folder is a collection."""
         return is_collection(Path(path))
 
+    # Each option may be left out, and is given by name.
     def sync(
         self,
         folder: StrPath,
@@ -89,8 +90,7 @@ class Collection:
         Args:
             folder: The folder of the images. If they were moved to another one, the collection follows them.
             encoder: The model; the collection keeps a copy of it.
-            exclude: Patterns of what to leave out, as in a .gitignore, from now on; None leaves out what earlier syncs
-                did.
+            exclude: Patterns of what to leave out from now on, as in a .gitignore; None keeps those there are.
             reencode: Whether to encode all images again if the catalogue is of another model. The old codes are
                 replaced when all new ones are there.
             own: Whether the model was learned from these images.
@@ -103,23 +103,21 @@ class Collection:
             What was done.
 
         Raises:
-            InputError: The collection is of another model, or of other images than the folder holds; a pattern is
-                none; or a new collection's folder holds the images or other files.
+            InputError: The collection is of another model or of other images, a pattern is none, or the folder of a new
+                collection holds other files.
             SyncRunningError: Another sync is running.
             DataError: The folder is missing, its images are, or the catalogue is damaged; or the collection is new and
                 the folder holds no images.
         """
         facts = facts_of(encoder, self.path, own=own)
-        wanted, patterns = _existing(folder), None if exclude is None else checked_patterns(exclude)
-        check_worth_making(self.path, wanted, patterns)
+        wanted = folder_to_sync(folder, self.path, patterns := checked_patterns(exclude))
         create_folder(self.path, wanted)
         path = self.path / CATALOGUE
         with self._locked(wait=wait), mended_catalogue(path, facts, wanted, undelete=undelete) as catalogue:
             moved = check_same_images(catalogue, wanted)
             if not reencode:
                 self._check_model(catalogue, encoder)
-            if patterns is not None:
-                keep_patterns(self.path, patterns)
+            keep_patterns(self.path, patterns)
             if undelete:
                 catalogue.undelete()
             entries = catalogue.mend()  # what is damaged is encoded anew
@@ -145,8 +143,7 @@ class Collection:
             SyncRunningError: Another process is learning a model.
             DataError: The folder or its images are missing, or the catalogue is damaged.
         """
-        wanted, patterns = _existing(folder), None if exclude is None else checked_patterns(exclude)
-        check_worth_making(self.path, wanted, patterns)
+        wanted = folder_to_sync(folder, self.path, patterns := checked_patterns(exclude))
         if self.is_one(self.path):
             with self._connections.opened() as catalogue:
                 check_same_images(catalogue, wanted)
@@ -154,8 +151,7 @@ class Collection:
             check_images_there(list_files(wanted, self.path.absolute()), wanted, held, self.path)
         create_folder(self.path, wanted)
         with locked_for_learning(self.path, wait=wait) as work:
-            if patterns is not None:
-                keep_patterns(self.path, patterns)
+            keep_patterns(self.path, patterns)
             yield work
 
     def model(self) -> Path:
@@ -401,9 +397,3 @@ class Collection:
 
     def _busy(self, process: str) -> SyncRunningError:
         return SyncRunningError(f"process {process} is syncing {self.path}; wait for it, or give --wait")
-
-
-def _existing(folder: StrPath) -> Path:
-    if not Path(folder).is_dir():
-        raise DataError(f"{folder} is not a folder; give the folder of the images")
-    return Path(folder).resolve()

@@ -34,12 +34,14 @@ def kept_patterns(collection: Path) -> tuple[str, ...]:
     return patterns
 
 
-def checked_patterns(patterns: Iterable[str]) -> list[str]:
-    """Patterns that can be kept, without empty ones.
+def checked_patterns(patterns: Iterable[str] | None) -> list[str] | None:
+    """Patterns that can be kept, without empty ones; None stays None.
 
     Raises:
         InputError: One is not a pattern, or cannot be shown.
     """
+    if patterns is None:
+        return None
     wanted = [pattern for pattern in patterns if pattern.strip()]
     check_patterns(wanted)
     bad = next((pattern for pattern in wanted if len(pattern.splitlines()) > 1 or not pattern.isprintable()), None)
@@ -48,12 +50,14 @@ def checked_patterns(patterns: Iterable[str]) -> list[str]:
     return wanted
 
 
-def keep_patterns(collection: Path, patterns: Iterable[str]) -> None:
+def keep_patterns(collection: Path, patterns: Iterable[str] | None) -> None:
     """Leave out files and folders from the next sync of a collection on; they are forgotten if they are known.
 
     Args:
         collection: Its folder.
-        patterns: Patterns that were checked; they replace earlier ones.
+        patterns: Patterns that were checked; they replace earlier ones, and None keeps these.
     """
+    if patterns is None:
+        return
     text = "".join(f"{pattern}\n" for pattern in patterns)
     replace_file(collection / _EXCLUDE, lambda file: file.write(text.encode()))

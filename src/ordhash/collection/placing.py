@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ordhash.collection.excluding import kept_patterns
 from ordhash.data import CATALOGUE, check_holds_images
-from ordhash.errors import InputError
+from ordhash.errors import DataError, InputError
+from ordhash.support import StrPath
 
-__all__ = ["check_worth_making", "is_collection"]
+__all__ = ["folder_to_sync", "is_collection"]
 
 # What a collection may leave behind when its catalogue is deleted, and what systems put into folders by themselves.
 _OWN = (
@@ -25,20 +26,23 @@ def is_collection(folder: Path) -> bool:
     return catalogue.is_file() and catalogue.stat().st_size > 0
 
 
-def check_worth_making(collection: Path, folder: Path, patterns: Sequence[str] | None = None) -> None:
-    """Check that a new collection has a place and its folder images, before anything is written.
+def folder_to_sync(folder: StrPath, collection: Path, patterns: Sequence[str] | None = None) -> Path:
+    """The folder of the images, an absolute path.
 
     Args:
-        collection: Its folder; nothing is checked if there is a collection.
-        folder: The folder of the images.
+        folder: It exists; for a new collection it holds images.
+        collection: Folder of the collection; a new one has it for itself.
         patterns: Of what is left out; None means those that are kept.
 
     Raises:
-        InputError: The folder of the collection is that of the images or contains it, or holds other files.
-        DataError: The folder of the images holds none.
+        InputError: The folder of a new collection is that of the images or contains it, or holds other files.
+        DataError: There is no folder of images, or it holds none for a new collection.
     """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder of the images")
     if is_collection(collection):
-        return
+        return folder.resolve()
     if folder.resolve().is_relative_to(collection.resolve()):
         raise InputError(
             f"the collection {collection} would hold the photographs of {folder}; name another folder with --collection"
@@ -50,6 +54,7 @@ def check_worth_making(collection: Path, folder: Path, patterns: Sequence[str] |
             "--collection"
         )
     check_holds_images(folder, kept_patterns(collection) if patterns is None else patterns)
+    return folder.resolve()
 
 
 def _others_in(collection: Path) -> str | None:
