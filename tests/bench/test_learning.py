@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from ordhash.bench.learning import learn_shallow, try_network, try_shallow
-from ordhash.bench.prepared import Part, Prepared
+from ordhash.bench.prepared import Part, Prepared, Scenes
 from ordhash.codes import OrdinalCodes, ordinal_distances
-from ordhash.data import ImageSet, Protocol
+from ordhash.data import ImageSet, Protocol, companions
 from ordhash.errors import InputError
 from ordhash.evaluation import mean_average_precision
-from ordhash.learn import DOHConfig, TrainConfig, held_out_mask
+from ordhash.learn import DOHConfig, SceneMaps, TrainConfig, held_out_mask
 from ordhash.learn.shallow import ITQCCA
 from ordhash.learn.validation import leave_one_out_map
 from ordhash.model import FeatureMaps
 
 CLASSES = 5
-SETTINGS = TrainConfig(mode="frozen", epochs=3, batch_size=16, validation_fraction=0.25, accelerator="cpu")
+SETTINGS = TrainConfig(mode="frozen", epochs=3, batch_size=16, validation_fraction=0.25, scenes=2, accelerator="cpu")
 
 
 def part(keys, seed):
@@ -39,6 +39,16 @@ def prepared(learned, validation=False):
     held = part([f"v{row}" for row in range(20)], 3) if validation else None
     protocol = Protocol("p", train.images, query.images, database.images, None if held is None else held.images)
     return Prepared(protocol, "", train, held, query, database, 12)
+
+
+def scenes_of_one_and_of_three():
+    """Two sets of scenes of eighty images."""
+    found = []
+    for each in (1, 3):
+        maps = part([f"s{row}" for row in range(80)], each).maps
+        scenes = SceneMaps(maps, companions(np.arange(80), each))
+        found.append(Scenes(scenes, scenes))
+    return tuple(found)
 
 
 def codes_of(head, images):
@@ -80,21 +90,20 @@ def test_without_held_out_images_a_trial_says_nothing():
 
 def test_shallow_methods_learn_from_the_scenes_that_networks_learn_from():
     given, method = prepared(learned=False), ITQCCA(ridge=0.1)
-    cluttered = tuple(part([f"s{number}-{row}" for row in range(80)], number + 4) for number in range(2))
+    cluttered = scenes_of_one_and_of_three()
     given = dataclasses.replace(given, train=dataclasses.replace(given.train, cluttered=cluttered))
     for scenes in (0, 1, 2):
         (found,) = learn_shallow([given], method, 12, dataclasses.replace(SETTINGS, scenes=scenes))
-        learned = [given.train, *cluttered[:scenes]]
-        features, labels = (
-            np.concatenate([one.averages() for one in learned]), np.concatenate([one.labels for one in learned])
-        )  # fmt: skip
+        learned = [one.pooled for one in cluttered[:scenes]]
+        features = np.concatenate([given.train.averages(), *(one.maps.pooled() for one in learned)])
+        labels = np.concatenate([given.train.labels, *(given.train.labels[one.members].any(axis=1) for one in learned)])
         expected = codes_of(method.fit(method.seen(features, 12), labels, 12, 0), given.database)
         np.testing.assert_array_equal(found.database.symbols, expected.symbols)
 
 
 def test_more_scenes_than_a_benchmark_makes_are_refused():
     given = prepared(learned=False)
-    cluttered = tuple(part([f"s{number}-{row}" for row in range(80)], number) for number in range(2))
+    cluttered = scenes_of_one_and_of_three()
     given = dataclasses.replace(given, train=dataclasses.replace(given.train, cluttered=cluttered))
     config = DOHConfig(code_bits=12, objective="doh", hidden=8, use_local=False)
     assert try_network(given, config, SETTINGS).kept_epoch == 3

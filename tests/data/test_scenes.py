@@ -4,10 +4,23 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given as for_any
+from hypothesis import strategies as st
 from PIL import Image
 
 from ordhash.data import ImageSet, content_id, open_rgb
-from ordhash.data.scenes import SHARES, CutOut, Pasted, Scene, cut_outs, drawn_scene, in_clutter, paste_into
+from ordhash.data.scenes import (
+    SHARES,
+    SHARES_OF_THREE,
+    CutOut,
+    Pasted,
+    Scene,
+    companions,
+    cut_outs,
+    drawn_scene,
+    in_clutter,
+    paste_into,
+)
 from ordhash.errors import ImageError, InputError
 
 GREY = np.full((60, 90, 3), 120, np.uint8)
@@ -219,8 +232,8 @@ def test_clutter_needs_a_background():
 
 def test_drawn_scenes_are_of_all_kinds_and_come_back():
     behind = backgrounds()
-    scenes = [drawn_scene(plain((255, 0, 0)), behind, draw=f"{number}") for number in range(300)]
-    assert content_id(drawn_scene(plain((255, 0, 0)), behind, draw="7")) == content_id(scenes[7])
+    scenes = [drawn_scene([plain((255, 0, 0))], behind, draw=f"{number}") for number in range(300)]
+    assert content_id(drawn_scene([plain((255, 0, 0))], behind, draw="7")) == content_id(scenes[7])
     assert len({content_id(scene) for scene in scenes}) == 300
     things = [thing for scene in scenes for thing in scene.things]
     shares = np.array([thing.share for thing in things])
@@ -230,3 +243,26 @@ def test_drawn_scenes_are_of_all_kinds_and_come_back():
     assert {scene.background[0, 0, 1] for scene in scenes} == {90, 91, 92, 93, 94}
     for place in (np.array([thing.across for thing in things]), np.array([thing.down for thing in things])):
         assert place.min() < 0.05 < 0.95 < place.max()
+
+
+@for_any(st.integers(1, 30), st.integers(1, 3), st.integers(0, 99))
+def test_companions_are_others_and_everybody_is_in_as_many_scenes(n, each, seed):
+    each = min(each, n)
+    found = companions(np.random.default_rng(seed).permutation(n), each)
+    assert found.shape == (n, each)
+    assert found[:, 0].tolist() == list(range(n))
+    assert all(len(set(row)) == each for row in found.tolist())
+    assert np.bincount(found.ravel(), minlength=n).tolist() == [each] * n
+
+
+def test_clutter_of_several_shows_all_of_them_side_by_side():
+    given, together = objects(6), companions(np.arange(6), 3)
+    scenes = in_clutter(given, backgrounds(), salt="s", together=together)
+    for row, scene in enumerate(scenes.images):
+        assert [thing.image[0, 0, 2] for thing in scene.things] == together[row].tolist()
+        boxes = [scene.box(place) for place in range(3)]
+        assert all(one[2] <= other[0] for one, other in itertools.pairwise(boxes))
+    np.testing.assert_array_equal(scenes.labels, given.labels[together].any(axis=1))
+    drawn = drawn_scene([given.images[row] for row in together[0]], backgrounds(), draw="1")
+    areas = np.array([3 * thing.share for thing in drawn.things])
+    assert any(least <= areas.min() and areas.max() <= most for least, most in SHARES_OF_THREE)

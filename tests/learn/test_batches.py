@@ -9,7 +9,15 @@ from torchvision.transforms.v2 import functional
 
 from ordhash.data import ImageSet, drawn_scene, read_folder
 from ordhash.errors import InputError
-from ordhash.learn.batches import FeatureBatches, PictureBatches, Share, coloured, epoch_order
+from ordhash.learn.batches import (
+    FeatureBatches,
+    PictureBatches,
+    SceneMaps,
+    Share,
+    coloured,
+    epoch_order,
+    shown_labels,
+)
 from ordhash.model.features import FeatureMaps
 from ordhash.model.inference import Preprocessing
 
@@ -83,8 +91,9 @@ def test_features_are_those_of_the_picture_or_of_its_mirror_image():
     def epoch(seed):
         found = np.full(n, np.nan)
         for groups, expected in zip(batches.epoch(order, seed), order, strict=True):
-            ((values, rows),) = groups
-            np.testing.assert_array_equal(rows, expected)
+            ((values, members),) = groups
+            np.testing.assert_array_equal(members, expected[:, None])
+            rows = members[:, 0]
             assert values.dtype == torch.float32
             assert values.shape == (len(rows), 2, 1, 3)
             assert (values == values[:, :1, :, :1]).all()
@@ -104,18 +113,18 @@ def test_features_without_mirror_images_are_as_they_are():
     plain = np.random.default_rng(0).normal(size=(10, 2, 3, 3)).astype(np.float16)
     maps = maps_of(plain)
     batches = FeatureBatches(maps, None, np.eye(2, dtype=bool)[np.arange(10) % 2])
-    for ((values, rows),) in batches.epoch(epoch_order(10, 4, 0, Share()), 0):
-        np.testing.assert_array_equal(values.numpy(), plain[::-1][rows])
+    for ((values, members),) in batches.epoch(epoch_order(10, 4, 0, Share()), 0):
+        np.testing.assert_array_equal(values.numpy(), plain[::-1][members[:, 0]])
         values[:] = 0  # what a step does to its inputs stays in the step
     np.testing.assert_array_equal(maps.values, plain.ravel())
 
 
 def all_pictures(batches, order, seed):
     return {
-        int(row): picture
+        row: picture
         for groups in batches.epoch(order, seed)
-        for pictures, rows in groups
-        for row, picture in zip(rows, batches.on_device(pictures, rows, seed).numpy(), strict=True)
+        for pictures, members in groups
+        for row, picture in zip(members[:, 0].tolist(), batches.on_device(pictures, members, seed).numpy(), strict=True)
     }
 
 
@@ -160,7 +169,7 @@ def test_every_other_batch_is_of_scenes_that_are_new_in_every_epoch(crop, photo_
         PictureBatches(images, preprocessing, crop=crop, workers=workers, backgrounds=behind) for workers in (0, 2)
     )
     assert here.has_scenes
-    order, mirrored = epoch_order(18, 6, 0, Share()), []
+    order, mirrored, sizes = epoch_order(18, 6, 0, Share()), [], set()
     for seed in range(6):
         plainly, cluttered = (list(here.epoch(order, seed, clutter=clutter)) for clutter in (False, True))
         for number, rows in enumerate(order):
@@ -168,13 +177,16 @@ def test_every_other_batch_is_of_scenes_that_are_new_in_every_epoch(crop, photo_
                 for (one, _), (other, _) in zip(plainly[number], cluttered[number], strict=True):
                     assert torch.equal(one, other)
                 continue
-            ((pictures, of),) = cluttered[number]
-            assert of.tolist() == rows.tolist()
-            for row, picture in zip(rows.tolist(), pictures.numpy(), strict=True):
-                scene = drawn_scene(images.images[row], behind, draw=f"{seed}/{row}")
+            ((pictures, members),) = cluttered[number]
+            assert members[:, 0].tolist() == rows.tolist()
+            sizes.add(members.shape[1])
+            for shown, picture in zip(members.tolist(), pictures.numpy(), strict=True):
+                assert len(set(shown)) == len(shown)
+                scene = drawn_scene([images.images[row] for row in shown], behind, draw=f"{seed}/{shown[0]}")
                 expected = preprocessing.read(ImageSet([scene]), 0)
                 mirrored.append(not np.array_equal(picture, expected))
                 np.testing.assert_array_equal(picture[:, ::-1] if mirrored[-1] else picture, expected)
+    assert sizes == {1, 3}
     assert 0.3 < np.mean(mirrored) < 0.7 if crop else not any(mirrored)
     for one, other in zip(cluttered, elsewhere.epoch(order, 5, clutter=True), strict=True):
         assert all(torch.equal(a, b) for (a, _), (b, _) in zip(one, other, strict=True))
@@ -286,9 +298,9 @@ def test_maps_of_several_shapes_come_in_groups_with_their_mirror_images():
     seen = set()
     for seed in range(20):
         (groups,) = batches.epoch([np.array([5, 1, 0, 3, 4])], seed)
-        assert [rows.tolist() for _, rows in groups] == [[5, 0], [1, 4], [3]]
-        for values, rows in groups:
-            for value, row in zip(values.numpy(), rows.tolist(), strict=True):
+        assert [members.tolist() for _, members in groups] == [[[5], [0]], [[1], [4]], [[3]]]
+        for values, members in groups:
+            for value, (row,) in zip(values.numpy(), members.tolist(), strict=True):
                 sign = 1 if (value == plain[row]).all() else -1
                 np.testing.assert_array_equal(value, sign * plain[row].astype(np.float32))
                 seen.add((row, sign))
@@ -299,22 +311,27 @@ def test_whole_pictures_come_in_groups(photo_folder):
     images, preprocessing = read_folder(photo_folder), Preprocessing(32, "whole")
     batches = PictureBatches(images, preprocessing, crop=None, workers=0)
     (groups,) = batches.epoch([np.arange(18)[::-1]], 0)
-    assert sorted(row for _, rows in groups for row in rows) == list(range(18))
-    for pictures, rows in groups:
-        for picture, row in zip(pictures.numpy(), rows.tolist(), strict=True):
+    assert sorted(row for _, members in groups for (row,) in members) == list(range(18))
+    for pictures, members in groups:
+        for picture, (row,) in zip(pictures.numpy(), members.tolist(), strict=True):
             np.testing.assert_array_equal(picture, preprocessing.read(images, row))
 
 
 def test_every_other_batch_of_a_training_is_of_scenes():
     plain = np.arange(40, dtype=np.float16).reshape(20, 2, 1, 1)
-    scenes = [FeatureMaps.of(plain + shift) for shift in (100, 200)]
+    pairs = np.stack([np.arange(20), (np.arange(20) + 7) % 20], axis=1)
+    scenes = [
+        SceneMaps(FeatureMaps.of(plain + 100), np.arange(20)[:, None]), SceneMaps(FeatureMaps.of(plain + 200), pairs)
+    ]  # fmt: skip
     batches = FeatureBatches(FeatureMaps.of(plain), None, np.eye(2, dtype=bool)[np.arange(20) % 2], scenes)
     order = epoch_order(20, 4, 0, Share())
 
     def shifts(seed, **options):
         found = []
-        for ((values, rows),) in batches.epoch(order, seed, **options):
-            (shift,) = np.unique(values.numpy() - plain[rows])
+        for ((values, members),) in batches.epoch(order, seed, **options):
+            (shift,) = np.unique(values.numpy() - plain[members[:, 0]])
+            assert members.shape[1] == (2 if shift == 200 else 1)
+            np.testing.assert_array_equal(members, pairs[members[:, 0], : members.shape[1]])
             found.append(int(shift))
         return found
 
@@ -325,3 +342,39 @@ def test_every_other_batch_of_a_training_is_of_scenes():
         assert set(found[1 - seed % 2 :: 2]) <= {100, 200}
     assert {shift for found in seen for shift in found} == {0, 100, 200}
     assert shifts(3, clutter=True) == seen[3]
+
+
+@pytest.mark.parametrize("as_mask", [True, False])
+def test_scenes_that_show_a_held_out_image_are_not_learned_from(as_mask):
+    members = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 0]])
+    scenes = SceneMaps(FeatureMaps.of(np.arange(5, dtype=np.float16).reshape(5, 1, 1, 1)), members)
+    picked = np.array([0, 1, 3, 4])
+    left = scenes.among(np.isin(np.arange(5), picked) if as_mask else picked, 5)
+    assert left.maps.pooled().ravel().tolist() == [0, 3, 4]
+    assert picked[left.members].tolist() == [[0, 1], [3, 4], [4, 0]]
+    labels = np.eye(2, dtype=bool)[[0, 1, 0, 1]]
+    plain = FeatureMaps.of(np.full((4, 1, 1, 1), 9, np.float16))
+    batches = FeatureBatches(plain, None, labels, [left, scenes.among(np.array([0, 2]), 5)])
+    seen = set()
+    for ((values, of),) in batches.epoch([np.arange(4), np.arange(4)], 1, clutter=True):
+        seen |= {(value, tuple(shown)) for value, shown in zip(values.ravel().tolist(), of.tolist(), strict=True)}
+    assert {value for value, shown in seen if len(shown) == 1} == {9}
+    assert {shown for _, shown in seen if len(shown) == 2} == {(0, 1), (2, 3), (3, 0)}
+
+
+def test_without_any_scene_left_there_are_none():
+    scenes = SceneMaps(FeatureMaps.of(np.zeros((2, 1, 1, 1), np.float16)), np.array([[0, 1], [1, 0]]))
+    labels = np.eye(2, dtype=bool)
+    batches = FeatureBatches(
+        FeatureMaps.of(np.ones((2, 1, 1, 1), np.float16)), None, labels, [scenes.among(labels[0], 2)]
+    )
+    assert not batches.has_scenes
+    for ((values, _),) in batches.epoch([np.arange(2)], 1, clutter=True):
+        assert values.ravel().tolist() == [1, 1]
+
+
+def test_labels_of_scenes():
+    targets = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 1]])
+    members = np.array([[0, 1], [1, 2], [0, 0]])
+    assert shown_labels(targets, members, multilabel=False).tolist() == [[0.5, 0.5, 0], [0, 1, 0.5], [1, 0, 0]]
+    assert shown_labels(targets, members, multilabel=True).tolist() == [[1, 1, 0], [0, 1, 1], [1, 0, 0]]

@@ -24,6 +24,7 @@ from ordhash.errors import InputError, ServerError
 from ordhash.index import OrdinalIndex
 from ordhash.index.conditions import Condition, rows_that_meet
 from ordhash.milvus.index import MilvusIndex, PushReport, collection_name
+from ordhash.milvus.table import MilvusTable
 
 # A server that was killed takes up to a minute to load what it had, on a machine that has more to do.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -237,7 +238,7 @@ def test_a_server_that_is_away_for_a_moment_is_waited_for(milvus, monkeypatch):
 def test_what_was_interrupted_while_it_was_made_is_completed(milvus, monkeypatch):
     table = made_up(100)
     index = MilvusIndex(milvus.uri, f"t_{uuid.uuid4().hex}")
-    monkeypatch.setattr(MilvusIndex, "_load", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(MilvusTable, "_load", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         index.push(table)
     monkeypatch.undo()

@@ -105,12 +105,12 @@ def test_nothing_is_worth_waiting_for_once_everything_is_closed(serve, photo_col
 SLOW_SEARCH = """
 import time
 from ordhash.service.library import Library
-Library.search_like = lambda *arguments: time.sleep(60)
+Library.search_like = lambda *arguments, **options: time.sleep(60)
 """
 SLOW_START = """
 import time
 from ordhash.service.library import Library
-Library.warm_up = lambda *arguments: time.sleep(60)
+Library.warm_up = lambda *arguments, **options: time.sleep(60)
 """
 SEARCH = b'{"examples": [{"key": "apple/apple_0.jpg"}], "distance": "ordinal"}'
 

@@ -16,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from ordhash.bench.prepared import Part, Prepared
+from ordhash.bench.prepared import Part, Prepared, Scenes
 from ordhash.bench.results import Outcome
 from ordhash.codes import OrdinalCodes, PartCodes, ordinal_distances
 from ordhash.data import ImageSet
@@ -234,13 +234,16 @@ def _rehearsed(head: nn.Module, prepared: Prepared, settings: TrainConfig, *, wh
 
 
 def _fitted(train: Part, method: ShallowMethod, code_bits: int, settings: TrainConfig, last_channels: int) -> nn.Module:
-    learned = [train, *_scenes(train, settings)]
-    labels = np.concatenate([part.labels for part in learned]) if method.supervision == "labels" else None
-    features = np.concatenate([part.averages() for part in learned])
-    return method.fit(method.seen(features, last_channels), labels, code_bits, settings.seed)
+    features, labels = [train.averages()], [train.labels]
+    for scenes in _scenes(train, settings):
+        if len(scenes.pooled.maps):
+            features.append(scenes.pooled.maps.pooled())
+            labels.append(train.labels[scenes.pooled.members].max(axis=1))
+    given = np.concatenate(labels) if method.supervision == "labels" else None
+    return method.fit(method.seen(np.concatenate(features), last_channels), given, code_bits, settings.seed)
 
 
-def _scenes(train: Part, settings: TrainConfig) -> tuple[Part, ...]:
+def _scenes(train: Part, settings: TrainConfig) -> tuple[Scenes, ...]:
     """Scenes of training images, as many sets as are asked for."""
     if train.cluttered and settings.scenes > len(train.cluttered):
         raise InputError(f"scenes is {settings.scenes}; allowed in a benchmark is 0 to {len(train.cluttered)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,28 @@ import numpy.typing as npt
 from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError
-from ordhash.learn import DOHConfig, exported_backbone, labelled, labels_of, training_scenes
+from ordhash.learn import DOHConfig, SceneMaps, exported_backbone, labelled, labels_of, training_scenes
 from ordhash.model import FeatureMaps, FeatureStore
 from ordhash.support import replace_file
 
 __all__ = ["Part", "Prepared", "prepare_protocol"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """A set of scenes of training images, to train with too.
+
+    Attributes:
+        maps: Their feature maps, and which images each shows.
+        pooled: The same with maps averaged over locations.
+    """
+
+    maps: SceneMaps
+    pooled: SceneMaps
+
+    def seen(self, *, whole_maps: bool) -> SceneMaps:
+        """The network's input: whole maps or averages."""
+        return self.maps if whole_maps else self.pooled
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,23 +47,24 @@ class Part:
         pooled: The maps averaged over locations; enough for a global stream.
         labels: bool (n, n_classes), or pseudo labels, float32.
         images: The images.
-        cluttered: Scenes of the same images, in their order, to train with too.
+        cluttered: Sets of scenes of these images.
     """
 
     maps: FeatureMaps
     pooled: FeatureMaps
     labels: npt.NDArray[Any]
     images: ImageSet
-    cluttered: tuple[Part, ...] = ()
+    cluttered: tuple[Scenes, ...] = ()
 
     def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Part:
-        """A subset, by boolean mask or positions."""
+        """A subset, by boolean mask or positions, and the scenes that show nothing else."""
+        n = len(self.images)
         return Part(
             self.maps.subset(picked),
             self.pooled.subset(picked),
             self.labels[picked],
             self.images.subset(picked),
-            tuple(part.subset(picked) for part in self.cluttered),
+            tuple(Scenes(one.maps.among(picked, n), one.pooled.among(picked, n)) for one in self.cluttered),
         )
 
     def averages(self) -> npt.NDArray[np.float32]:
@@ -113,18 +132,16 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
         return Part(maps, FeatureMaps.of(pooled[:, :, None, None], maps.rows), labels_of(images), images)
 
     images = labelled(protocol.train)
-    cluttered = (
-        ()
-        if protocol.backgrounds is None
-        else tuple(
-            part(f"scenes{number}", scenes)
-            for number, scenes in enumerate(training_scenes(images, protocol.backgrounds))
-        )
-    )
+    cluttered = []
+    if protocol.backgrounds is not None:
+        for number, (scenes, members) in enumerate(training_scenes(images, protocol.backgrounds)):
+            drawn = hashlib.blake2b(b"".join(scenes.content_ids()), digest_size=8).hexdigest()
+            found = part(f"scenes{number}-{drawn}", scenes)
+            cluttered.append(Scenes(SceneMaps(found.maps, members), SceneMaps(found.pooled, members)))
     return Prepared(
         protocol,
         found_hash,
-        dataclasses.replace(part("train", images), cluttered=cluttered),
+        dataclasses.replace(part("train", images), cluttered=tuple(cluttered)),
         None if protocol.validation is None else part("validation", labelled(protocol.validation)),
         part("query", protocol.query),
         part("database", protocol.database),

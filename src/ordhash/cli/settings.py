@@ -85,7 +85,7 @@ OPTIONS: dict[str, Option] = {
     "crop": Option("Smallest share of a picture that a random crop keeps when fine-tuning."),
     "strong_augment": Option("Augment more when fine-tuning; for few images and many epochs."),
     "scenes": Option(
-        "With --backgrounds: scenes that are made of each training image, or 0; when fine-tuning, new ones in every "
+        "With --backgrounds: sets of as many scenes as training images, or 0; when fine-tuning, new ones in every "
         "epoch."
     ),
     "validation_fraction": Option("Share of each class held out to choose the epoch."),

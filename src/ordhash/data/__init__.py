@@ -15,7 +15,7 @@ from ordhash.data.protocols import PROTOCOLS, Protocol, load_protocol
 from ordhash.data.readers import read_images
 from ordhash.data.remote import holds_images, read_location
 from ordhash.data.scaling import STEP, Fit, check_fit, prepare, step_for
-from ordhash.data.scenes import drawn_scene, in_clutter
+from ordhash.data.scenes import by_digest, companions, drawn_scene, in_clutter
 from ordhash.data.tables import TABLES, is_table_name
 from ordhash.data.walking import CATALOGUE, is_image_name, is_walked, walk_images
 
@@ -38,10 +38,12 @@ __all__ = [
     "PassedOver",
     "Protocol",
     "as_image_set",
+    "by_digest",
     "check_fit",
     "check_holds_images",
     "check_patterns",
     "class_folders",
+    "companions",
     "content_id",
     "drawn_scene",
     "file_suffix",

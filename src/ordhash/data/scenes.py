@@ -30,6 +30,8 @@ __all__ = [
     "CutOut",
     "Pasted",
     "Scene",
+    "by_digest",
+    "companions",
     "cut_outs",
     "drawn_scene",
     "in_clutter",
@@ -200,41 +202,77 @@ def paste_into(
     return _composed(objects, _groups(objects, each, salt), backgrounds, salt, shares)
 
 
-def in_clutter(objects: ImageSet, backgrounds: ImageSet, *, salt: str, turn: int = 0) -> ImageSet:
-    """A scene of every photograph, in their order, to train with: the object small, and much else around it.
+def in_clutter(
+    objects: ImageSet, backgrounds: ImageSet, *, salt: str, turn: int = 0, together: npt.NDArray[np.intp] | None = None
+) -> ImageSet:
+    """Scenes of photographs, to train with: objects small, and much else around them.
 
     Args:
         objects: n photographs, with labels or without.
         backgrounds: At least one photograph that shows none of their classes.
         salt: Another salt gives other scenes.
         turn: Another turn gives an object the next share and the other kind of edges.
+        together: intp (m, each), the photographs of every scene; None gives each photograph a scene of its own.
 
     Returns:
-        n scenes, as ``paste_into`` makes them.
+        m scenes, as ``paste_into`` makes them.
 
     Raises:
         InputError: There is no background.
     """
     if not len(backgrounds):
         raise InputError("scenes need at least one background; give some photographs")
-    return _composed(objects, [[row] for row in range(len(objects))], backgrounds, salt, SHARES, turn)
+    groups = np.arange(len(objects))[:, None] if together is None else together
+    return _composed(objects, groups.tolist(), backgrounds, salt, _shares_of(groups.shape[1]), turn)
 
 
-def drawn_scene(
-    image: ImageSource, backgrounds: ImageSet, *, draw: str, shares: Sequence[tuple[float, float]] = SHARES
-) -> Scene:
-    """One scene of a photograph, with everything about it chosen at random, to train with another in every epoch.
+def companions(order: npt.NDArray[np.intp], each: int) -> npt.NDArray[np.intp]:
+    """Which photographs share a scene: each is the first in one scene, and those that follow it in an order are others.
 
     Args:
-        image: The photograph.
-        backgrounds: At least one photograph that shows none of its classes.
-        draw: Another text gives another scene.
-        shares: As in ``paste_into``; all equally likely.
+        order: intp (n,), a permutation.
+        each: Photographs a scene, at most n.
+
+    Returns:
+        intp (n, each); row r begins with r.
+
+    >>> companions(np.array([2, 0, 1]), 2).tolist()
+    [[0, 1], [1, 2], [2, 0]]
     """
-    behind, band, within, across, down, edges = draws(draw, 6)
-    least, most = shares[int(band * len(shares))]
-    thing = Pasted(image, least + within * (most - least), across, down, soft=edges < 0.5)
-    return Scene(backgrounds.images[int(behind * len(backgrounds))], (thing,))
+    place = np.argsort(order)
+    return np.stack([order[(place + step) % len(order)] for step in range(each)], axis=1)
+
+
+def drawn_scene(things: Sequence[ImageSource], backgrounds: ImageSet, *, draw: str) -> Scene:
+    """One scene of some photographs, with everything about it chosen at random: another for every epoch of a training.
+
+    Args:
+        things: The photographs, side by side.
+        backgrounds: At least one photograph that shows none of their classes.
+        draw: Another text gives another scene.
+    """
+    behind, band, edges = draws(draw, 3)
+    shares = _shares_of(len(things))
+    share = shares[int(band * len(shares))]
+    pasted = _side_by_side(things, share, draw, soft=edges < 0.5)
+    return Scene(backgrounds.images[int(behind * len(backgrounds))], pasted)
+
+
+def _shares_of(each: int) -> Sequence[tuple[float, float]]:
+    """Shares of the area that objects may take, of their own part of a scene with several."""
+    return SHARES if each == 1 else SHARES_OF_THREE
+
+
+def _side_by_side(
+    images: Sequence[ImageSource], share: tuple[float, float], draw: str, *, soft: bool
+) -> tuple[Pasted, ...]:
+    things = []
+    for place, image in enumerate(images):
+        within, across, down = draws(f"{draw}/{place}", 3)
+        between = (place / len(images), (place + 1) / len(images))
+        area = (share[0] + within * (share[1] - share[0])) / len(images)
+        things.append(Pasted(image, area, across, down, soft, between))
+    return tuple(things)
 
 
 def _composed(
@@ -247,25 +285,20 @@ def _composed(
 ) -> ImageSet:
     """Scenes of some rows of the objects each, side by side."""
     rounds = range(-(-len(groups) // len(backgrounds)))  # each in another order: no background keeps its share
-    behind = [int(row) for turn in rounds for row in _by_digest(backgrounds, f"{salt}/background/{turn}")]
+    behind = [int(row) for turn in rounds for row in by_digest(backgrounds, f"{salt}/background/{turn}")]
     scenes, keys, share_names, edges = [], [], [], []
     labels = None if objects.labels is None else np.zeros((len(groups), len(objects.class_names)), dtype=bool)
     for number, rows in enumerate(groups):
-        least, most = shares[(number + turn) % len(shares)]
+        share = shares[(number + turn) % len(shares)]
         soft = bool((number // len(shares) + turn) % 2)
         background = behind[number]
         key = "+".join(str(objects.keys[row]) for row in rows)
-        things = []
-        for place, row in enumerate(rows):
-            share, across, down = draws(f"{salt}/{key}/{place}", 3)
-            between = (place / len(rows), (place + 1) / len(rows))
-            area = (least + share * (most - least)) / len(rows)
-            things.append(Pasted(objects.images[row], area, across, down, soft, between))
+        things = _side_by_side([objects.images[row] for row in rows], share, f"{salt}/{key}", soft=soft)
         if labels is not None and objects.labels is not None:
             labels[number] = objects.labels[rows].any(axis=0)
-        scenes.append(Scene(backgrounds.images[background], tuple(things)))
+        scenes.append(Scene(backgrounds.images[background], things))
         keys.append(f"{key} in {backgrounds.keys[background]}")
-        share_names.append(f"{100 * least:g}-{100 * most:g} %")
+        share_names.append(f"{100 * share[0]:g}-{100 * share[1]:g} %")
         edges.append("soft" if soft else "hard")
     import pyarrow as pa
 
@@ -289,7 +322,7 @@ def cut_outs(scenes: ImageSet) -> ImageSet:
 
 def _groups(objects: ImageSet, each: int, salt: str) -> list[list[int]]:
     """Rows of the objects of every scene, of different classes."""
-    labels, waiting = objects.labels, [int(row) for row in _by_digest(objects, salt)]
+    labels, waiting = objects.labels, [int(row) for row in by_digest(objects, salt)]
     groups: list[list[int]] = []
     while len(waiting) >= each:
         group = [waiting.pop(0)]
@@ -304,7 +337,8 @@ def _groups(objects: ImageSet, each: int, salt: str) -> list[list[int]]:
     return groups
 
 
-def _by_digest(images: ImageSet, salt: str) -> npt.NDArray[np.intp]:
+def by_digest(images: ImageSet, salt: str) -> npt.NDArray[np.intp]:
+    """Rows in an order that keys decide, intp (n,); another salt gives another order."""
     return np.argsort(np.array([draws(f"{salt}/{key}", 1)[0] for key in images.keys]), kind="stable")
 
 

@@ -12,7 +12,7 @@ from ordhash.learn.config import DEFAULT_CACHE, DOHConfig, TrainConfig
 
 if TYPE_CHECKING:
     from ordhash.learn.backbones import Backbone, configured_backbone
-    from ordhash.learn.batches import FeatureBatches, PictureBatches
+    from ordhash.learn.batches import FeatureBatches, PictureBatches, SceneMaps
     from ordhash.learn.checkpoint import TrainingState
     from ordhash.learn.correction import CORRECTED_FILE, correct_labels
     from ordhash.learn.devices import start_fabric
@@ -46,6 +46,7 @@ __all__ = [
     "HeadOutput",
     "Lesson",
     "PictureBatches",
+    "SceneMaps",
     "TrainConfig",
     "TrainResult",
     "TrainedNetwork",
@@ -88,6 +89,7 @@ _HOMES = {
     "LEAST_UNLABELLED": "validation",
     "Lesson": "lesson",
     "PictureBatches": "batches",
+    "SceneMaps": "batches",
     "TrainResult": "trainer",
     "TrainedNetwork": "trainer",
     "TrainingData": "preparation",

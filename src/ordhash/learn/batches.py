@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from ordhash.data import ImageSet, drawn_scene, open_rgb
+from ordhash.data import ImageSet, companions, drawn_scene, open_rgb
 from ordhash.errors import InputError
 from ordhash.model import FeatureMaps, Preprocessing, grouped
 
 Rows = npt.NDArray[np.intp]
 Group: TypeAlias = tuple[Tensor, Rows]
-"""Inputs of one shape, and their rows."""
+"""b inputs of one shape, and which images each shows, intp (b, k): one, or the k that are pasted into a scene."""
 
 _KEPT_IN_MEMORY = 4 << 30  # bytes of feature maps
 _ERASED = 0.25  # probability of erasing a rectangle, with strong augmentation
@@ -28,7 +28,21 @@ _GREY = 127  # close to zero after normalisation
 _COLOURS = (0.7, 1.3)  # brightness, contrast and saturation of augmented pictures, as factors
 _LUMINANCE = (0.2989, 0.587, 0.114)
 
-__all__ = ["Batches", "FeatureBatches", "Group", "PictureBatches", "Share", "coloured", "epoch_order"]
+__all__ = [
+    "THINGS",
+    "Batches",
+    "FeatureBatches",
+    "Group",
+    "PictureBatches",
+    "SceneMaps",
+    "Share",
+    "coloured",
+    "epoch_order",
+    "shown_labels",
+]
+
+THINGS = (1, 3)
+"""How many images the scenes of a training show, by turns."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ class Batches(Protocol):
         """
         ...
 
-    def on_device(self, inputs: Tensor, rows: Rows, seed: int) -> Tensor:
+    def on_device(self, inputs: Tensor, members: Rows, seed: int) -> Tensor:
         """Finish a group from ``epoch`` on the network's device, where that is faster."""
         ...
 
@@ -86,6 +100,51 @@ def epoch_order(n: int, batch_size: int, seed: int, share: Share) -> list[npt.ND
     return [batch[share.rank :: share.processes] for batch in batches]
 
 
+@dataclass(frozen=True, eq=False)
+class SceneMaps:
+    """A set of scenes of training images.
+
+    Attributes:
+        maps: Feature maps of m scenes.
+        members: intp (m, k), the images that each shows.
+    """
+
+    maps: FeatureMaps
+    members: Rows
+
+    def among(self, picked: npt.NDArray[np.bool_] | Rows, n: int) -> SceneMaps:
+        """The scenes that show nothing but some of the images, which are counted anew.
+
+        Args:
+            picked: The images, by mask or positions.
+            n: Number of images so far.
+        """
+        rows = np.flatnonzero(picked) if picked.dtype == bool else picked
+        place = np.full(n, -1, dtype=np.intp)
+        place[rows] = np.arange(len(rows))
+        members = place[self.members]
+        left = (members >= 0).all(axis=1)
+        return SceneMaps(self.maps.subset(left), members[left])
+
+
+def shown_labels(targets: Tensor, members: Rows, *, multilabel: bool) -> Tensor:
+    """Labels of inputs that show one image or several: shares of their classes, or all of them.
+
+    Args:
+        targets: Labels of the images, float (n, n_classes).
+        members: intp (b, k), the images of each input.
+        multilabel: Whether images carry several labels.
+
+    Returns:
+        float (b, n_classes).
+
+    >>> shown_labels(torch.eye(2), np.array([[0, 1], [1, 1]]), multilabel=False).tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
+    """
+    labels = targets[torch.from_numpy(members)]
+    return labels.amax(dim=1) if multilabel else labels.mean(dim=1)
+
+
 class FeatureBatches:
     """Batches of feature maps, optionally of the picture or its mirror image at random.
 
@@ -93,7 +152,7 @@ class FeatureBatches:
         maps: Maps of n images.
         mirrored: Maps of the mirror images, or None.
         labels: bool (n, n_classes), or float32 for soft labels.
-        cluttered: Maps of scenes of the n images, any number of sets; a batch of scenes is of one of them, at random.
+        cluttered: Scenes of the n images, any number of sets; a batch of scenes is of one of them, at random.
     """
 
     def __init__(
@@ -101,14 +160,16 @@ class FeatureBatches:
         maps: FeatureMaps,
         mirrored: FeatureMaps | None,
         labels: npt.NDArray[Any],
-        cluttered: Sequence[FeatureMaps] = (),
+        cluttered: Sequence[SceneMaps] = (),
     ) -> None:
-        sets = [maps, *([] if mirrored is None else [mirrored]), *cluttered]
+        cluttered = [scenes for scenes in cluttered if len(scenes.maps)]
+        sets = [maps, *([] if mirrored is None else [mirrored]), *(scenes.maps for scenes in cluttered)]
         float_bytes = sum(4 * int(part.sizes.sum()) for part in sets)
         # If they fit in memory, read and convert to float32 once: per batch it takes as long as the network itself.
         held = [part.in_memory() for part in sets] if float_bytes <= _KEPT_IN_MEMORY else sets
         self._plain, self._mirrored = held[0], None if mirrored is None else held[1]
-        self._cluttered = held[len(sets) - len(cluttered) :]
+        of_scenes = held[len(sets) - len(cluttered) :]
+        self._cluttered = [SceneMaps(part, one.members) for part, one in zip(of_scenes, cluttered, strict=True)]
         self.has_scenes = bool(cluttered)
         self.maps = maps
         self.labels = torch.from_numpy(labels.astype(np.float32))
@@ -121,23 +182,27 @@ class FeatureBatches:
         flipped = np.random.default_rng([seed, 1]).random(len(self)) < 0.5
         drawn = np.random.default_rng([seed, 2])
         for number, rows in enumerate(order):
-            scenes = clutter and self.has_scenes and _is_of_scenes(number, seed)
-            source = self._cluttered[drawn.integers(len(self._cluttered))] if scenes else self._plain
+            if clutter and self.has_scenes and _is_of_scenes(number, seed):
+                scenes = self._cluttered[drawn.integers(len(self._cluttered))]
+                wanted = rows % len(scenes.maps)  # a few are left out where images are held out
+                found = scenes.maps.groups(wanted)
+                yield [(torch.from_numpy(values), scenes.members[wanted[group]]) for group, values in found]
+                continue
             groups: list[Group] = []
-            for group, values in source.groups(rows):
+            for group, values in self._plain.groups(rows):
                 chosen = rows[group]
-                if self._mirrored is not None and not scenes and flipped[chosen].any():
+                if self._mirrored is not None and flipped[chosen].any():
                     values[flipped[chosen]] = self._mirrored.read(chosen[flipped[chosen]])
-                groups.append((torch.from_numpy(values), chosen))
+                groups.append((torch.from_numpy(values), chosen[:, None]))
             yield groups
 
-    def on_device(self, inputs: Tensor, rows: Rows, seed: int) -> Tensor:
+    def on_device(self, inputs: Tensor, members: Rows, seed: int) -> Tensor:
         """See ``Batches``; nothing to do."""
         return inputs
 
 
-_Wanted: TypeAlias = tuple[int, int, bool]
-"""Seed of the epoch, row, and whether a scene of the picture is wanted."""
+_Wanted: TypeAlias = tuple[int, tuple[int, ...], bool]
+"""Seed of the epoch, the pictures to show, and whether in a scene."""
 
 
 class _Pictures(Dataset[Tensor]):
@@ -171,9 +236,10 @@ class _Pictures(Dataset[Tensor]):
         return len(self.images)
 
     def __getitem__(self, wanted: _Wanted) -> Tensor:
-        seed, row, in_scene = wanted
+        seed, members, in_scene = wanted
         if in_scene and self.backgrounds is not None:
-            return self._scene(seed, row, self.backgrounds)
+            return self._scene(seed, members, self.backgrounds)
+        (row,) = members
         if self.transform is None:
             return torch.from_numpy(np.ascontiguousarray(self.preprocessing.read(self.images, row)))
         # Large enough that the smallest crop has at least the network's input size.
@@ -184,11 +250,11 @@ class _Pictures(Dataset[Tensor]):
             channels_first: Tensor = self.transform(picture)
         return channels_first.permute(1, 2, 0).contiguous()
 
-    def _scene(self, seed: int, row: int, backgrounds: ImageSet) -> Tensor:
-        """A scene of a picture, mirrored at random; not cropped, which could take the picture away."""
-        scene = drawn_scene(self.images.images[row], backgrounds, draw=f"{seed}/{row}")
-        pixels = self.preprocessing.read(ImageSet([scene]), 0)
-        mirrored = self.transform is not None and np.random.default_rng([_seed_of(seed, row), 1]).random() < 0.5
+    def _scene(self, seed: int, members: tuple[int, ...], backgrounds: ImageSet) -> Tensor:
+        """A scene of pictures, mirrored at random; not cropped, which could take one away."""
+        things, first = [self.images.images[row] for row in members], members[0]
+        pixels = self.preprocessing.read(ImageSet([drawn_scene(things, backgrounds, draw=f"{seed}/{first}")]), 0)
+        mirrored = self.transform is not None and np.random.default_rng([_seed_of(seed, first), 1]).random() < 0.5
         return torch.from_numpy(np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels))
 
 
@@ -239,17 +305,24 @@ class PictureBatches:
     def epoch(self, order: list[Rows], seed: int, *, clutter: bool = False) -> Iterator[list[Group]]:
         """See ``Batches``."""
         in_scenes = [clutter and self.has_scenes and _is_of_scenes(number, seed) for number in range(len(order))]
+        drawn = np.random.default_rng([seed, 2])
+        members, strangers = [], drawn.permutation(len(self))
+        for rows, scenes in zip(order, in_scenes, strict=True):
+            each = min(int(drawn.choice(THINGS)), len(self)) if scenes else 1
+            members.append(companions(strangers, each)[rows] if each > 1 else rows[:, None])
         self._batches[:] = [
-            [(seed, row, scenes) for row in rows.tolist()] for rows, scenes in zip(order, in_scenes, strict=True)
+            [(seed, tuple(shown), scenes) for shown in of_batch.tolist()]
+            for of_batch, scenes in zip(members, in_scenes, strict=True)
         ]
-        for groups, rows in zip(self._loader, order, strict=True):
-            yield [(pictures, rows[group]) for pictures, group in groups]
+        for groups, of_batch in zip(self._loader, members, strict=True):
+            yield [(pictures, of_batch[group]) for pictures, group in groups]
 
-    def on_device(self, inputs: Tensor, rows: Rows, seed: int) -> Tensor:
+    def on_device(self, inputs: Tensor, members: Rows, seed: int) -> Tensor:
         """See ``Batches``."""
         if not self._augment:
             return inputs
-        drawn = [np.random.default_rng(_seed_of(seed, row)).uniform(*_COLOURS, 3) for row in rows.tolist()]
+        firsts = members[:, 0].tolist()
+        drawn = [np.random.default_rng(_seed_of(seed, row)).uniform(*_COLOURS, 3) for row in firsts]
         return coloured(inputs, torch.tensor(np.array(drawn), dtype=torch.float32, device=inputs.device))
 
 

@@ -209,8 +209,9 @@ class TrainConfig:
         crop: Smallest share of a picture's area that a random crop keeps.
         strong_augment: When fine-tuning, also apply TrivialAugment (arXiv:2103.10158) to every picture and erase a
             rectangle from a quarter of them (arXiv:1708.04896); for few images and many epochs.
-        scenes: Scenes of every training image, if there are backgrounds to paste it into. Every other batch is of
-            scenes. When fine-tuning they are made anew in every epoch, unless this is 0.
+        scenes: Sets of as many scenes as training images, if there are backgrounds to paste these into: by turns of one
+            image each and of three. Every other batch is of scenes. When fine-tuning they are made anew in every epoch,
+            unless this is 0.
         validation_fraction: Share of each class held out to choose the checkpoint, if no validation set is given.
         validate_every: Epochs between validations; the last epoch is always validated.
         precision: A Lightning Fabric precision: ``32-true``, ``bf16-mixed``, ``16-mixed``.
@@ -236,7 +237,7 @@ class TrainConfig:
     augment: bool = True
     crop: float = 0.4
     strong_augment: bool = False
-    scenes: int = 2
+    scenes: int = 3
     validation_fraction: float = 0.1
     validate_every: int = 5
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"

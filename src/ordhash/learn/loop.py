@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ordhash.codes import OrdinalCodes
 from ordhash.errors import DataError
-from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order
+from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order, shown_labels
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
 from ordhash.learn.fitted import refit, rescale
@@ -158,8 +158,11 @@ def fit(
             order = epoch_order(len(batches), settings.batch_size, seed, share)
             for batch in batches.epoch(order, seed, clutter=True):
                 groups = [
-                    (batches.on_device(inputs.to(fabric.device), rows, seed), targets[rows].to(fabric.device))
-                    for inputs, rows in batch
+                    (
+                        batches.on_device(inputs.to(fabric.device), members, seed),
+                        shown_labels(targets, members, multilabel=lesson.task.multilabel).to(fabric.device),
+                    )
+                    for inputs, members in batch
                 ]
                 inputs, labels = zip(*(objective.blend(*group) for group in groups), strict=True)
                 terms = model(inputs, torch.cat(labels))

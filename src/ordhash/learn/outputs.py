@@ -46,12 +46,12 @@ def features_of(
     order = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
     features: Tensor | None = None
     with torch.inference_mode():
-        for inputs, rows in itertools.chain.from_iterable(batches.epoch(order, 0)):
+        for inputs, members in itertools.chain.from_iterable(batches.epoch(order, 0)):
             with fabric.autocast():
                 part = pooled(network(inputs.to(fabric.device)))
             if features is None:
                 features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
-            features[torch.from_numpy(rows).to(fabric.device)] = part.float()
+            features[torch.from_numpy(members[:, 0]).to(fabric.device)] = part.float()
         if features is None:
             raise ValueError("every process needs training images")
         together = fabric.all_reduce(features, reduce_op="sum")  # other processes' rows are 0
@@ -114,12 +114,14 @@ def _outputs_of(
     groups: Iterator[Group]
     order = [np.arange(start, min(start + _AT_ONCE, len(inputs))) for start in range(0, len(inputs), _AT_ONCE)]
     if isinstance(inputs, FeatureMaps):
-        groups = ((torch.from_numpy(maps), rows[group]) for rows in order for group, maps in inputs.groups(rows))
+        groups = (
+            (torch.from_numpy(maps), rows[group][:, None]) for rows in order for group, maps in inputs.groups(rows)
+        )
     else:
         groups = itertools.chain.from_iterable(inputs.epoch(order, 0))
     rows, values = [], []
     with torch.inference_mode(), fabric.autocast():
-        for some, which in groups:
-            rows.append(which)
+        for some, members in groups:
+            rows.append(members[:, 0])
             values.append(part(network(some.to(fabric.device))).float().cpu().numpy())
     return np.concatenate(values)[np.argsort(np.concatenate(rows))]

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ordhash.data import ImageSet, in_clutter
+from ordhash.data import ImageSet, by_digest, companions, in_clutter
 from ordhash.errors import DataError, ImageError
 from ordhash.learn.backbones import Backbone
 from ordhash.learn.backgrounds import some_of, unlike_training
-from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
+from ordhash.learn.batches import THINGS, Batches, FeatureBatches, PictureBatches, SceneMaps
 from ordhash.learn.config import TrainConfig
 from ordhash.learn.graphs import GraphBackbone
 from ordhash.learn.loop import Validation
@@ -64,16 +64,16 @@ class Featured:
     Attributes:
         images: n images.
         maps: n maps.
-        cluttered: Maps of scenes of the same images, n each, to train with too.
+        cluttered: Sets of scenes of these images, to train with too.
     """
 
     images: ImageSet
     maps: FeatureMaps
-    cluttered: tuple[FeatureMaps, ...] = ()
+    cluttered: tuple[SceneMaps, ...] = ()
 
     def subset(self, picked: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Featured:
-        """A subset, by boolean mask or positions."""
-        cluttered = tuple(maps.subset(picked) for maps in self.cluttered)
+        """A subset, by boolean mask or positions, and the scenes that show nothing else."""
+        cluttered = tuple(scenes.among(picked, len(self.images)) for scenes in self.cluttered)
         return Featured(self.images.subset(picked), self.maps.subset(picked), cluttered)
 
 
@@ -206,8 +206,10 @@ def _with_scenes(
         behind, known = unlike_training(behind.subset(found.rows), found, train.maps, labels_of(train.images))
         left_out = [*found.failures, *known]
     scenes = training_scenes(train.images, behind, settings.scenes)
-    maps = tuple(_still_readable(store.maps(one, frozen, progress=progress)) for one in scenes)
-    return dataclasses.replace(train, cluttered=maps), left_out
+    cluttered = tuple(
+        SceneMaps(_still_readable(store.maps(images, frozen, progress=progress)), members) for images, members in scenes
+    )
+    return dataclasses.replace(train, cluttered=cluttered), left_out
 
 
 def _still_readable(maps: FeatureMaps) -> FeatureMaps:
@@ -217,17 +219,28 @@ def _still_readable(maps: FeatureMaps) -> FeatureMaps:
     return maps
 
 
-def training_scenes(images: ImageSet, backgrounds: ImageSet, count: int = TrainConfig.scenes) -> list[ImageSet]:
-    """Scenes of training images, ``count`` sets with one of each.
+def training_scenes(
+    images: ImageSet, backgrounds: ImageSet, count: int = TrainConfig.scenes
+) -> list[tuple[ImageSet, npt.NDArray[np.intp]]]:
+    """Scenes of training images, ``count`` sets of as many; by turns they show one image and three.
 
     They are not drawn anew for every seed: the features of other scenes would have to be computed.
 
     Args:
         images: n images.
         backgrounds: What they are pasted into.
-        count: Scenes an image.
+        count: Number of sets.
+
+    Returns:
+        Of every set n scenes, and which images each shows, intp (n, k).
     """
-    return [in_clutter(images, backgrounds, salt=f"training/{number}", turn=number) for number in range(count)]
+    sets = []
+    for number in range(count):
+        salt, each = f"training/{number}", min(THINGS[number % len(THINGS)], len(images))
+        members = companions(by_digest(images, salt), each)
+        turn = number // len(THINGS)
+        sets.append((in_clutter(images, backgrounds, salt=salt, turn=turn, together=members), members))
+    return sets
 
 
 def feature_data(
