@@ -251,7 +251,7 @@ def demo(report: dict[str, Any]) -> str:
     ]
     note = (
         f"{report['n_query']} queries in {report['n_database']} photographs, {report['code_bits']} bits; protocol "
-        f"`{report['protocol']}` ({report['protocol_hash']}); DOH: mean of {report['seeds']} seeds, "
+        f"`{report['protocol']}` ({report['protocol_hash']}); ordhash: mean of {report['seeds']} seeds, "
         "with its 95 % interval. Written by `make demo`."
     )
     return table(["method", "mAP", "worst to best tie order", "precision@10"], rows) + "\n\n" + note

@@ -73,8 +73,8 @@ def main() -> None:
     reports = [evaluate(one, protocol) for one in encoders]
 
     rows: list[tuple[str, list[Quality]]] = [
-        ("DOH, ordinal distance", [report.ordinal for report in reports]),
-        ("DOH, asymmetric distance", [report.asymmetric for report in reports]),
+        ("ordhash, ordinal distance", [report.ordinal for report in reports]),
+        ("ordhash, asymmetric distance", [report.asymmetric for report in reports]),
     ]
     for method in ("itq", "lsh"):
         fitted = fit_shallow(

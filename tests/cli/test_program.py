@@ -76,6 +76,19 @@ def test_the_search_half_loads_no_torch(photo_folder: Path, tiny_model: Path, tm
     assert "Warning" not in done.stderr
 
 
+def test_an_interruption_while_it_is_loaded_is_quiet() -> None:
+    source = (
+        "import sys\nfrom ordhash.cli import main\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'ordhash.cli.sources':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\nmain()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
 def test_main_hides_notes_of_pillow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["ordhash", "--version"])
     with warnings.catch_warnings():

@@ -6,6 +6,28 @@ Results go to stdout, everything else to stderr.
 
 from __future__ import annotations
 
-from ordhash.cli.program import app, main
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ordhash.cli.program import app
 
 __all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Entry point of the command ``ordhash``."""
+    try:
+        from ordhash.cli.program import run
+    except KeyboardInterrupt:  # loading takes a second
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(130) from None
+    run()
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module 'ordhash.cli' has no attribute {name!r}")
+    from ordhash.cli.program import app
+
+    return app

@@ -1,4 +1,4 @@
-"""The program: its commands, and its entry point."""
+"""The program: its commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ordhash.cli.search import search
 from ordhash.cli.serve import serve
 from ordhash.cli.train import train
 
-__all__ = ["app", "main"]
+__all__ = ["app", "run"]
 
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
@@ -75,8 +75,8 @@ def _global_options(
     pass
 
 
-def main() -> None:
-    """Entry point of the command ``ordhash``."""
+def run() -> None:
+    """Run the command that was typed."""
     # Pillow's warnings on odd EXIF blocks do not help users; unusable images are reported anyway.
     warnings.filterwarnings("ignore", module="PIL")
     for stream in (sys.stdout, sys.stderr):  # names of files may have letters that the terminal has not
