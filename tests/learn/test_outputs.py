@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
 
-from ordhash.learn.outputs import parts_of
+from ordhash.errors import InputError
+from ordhash.learn.batches import FeatureBatches
+from ordhash.learn.outputs import features_of, parts_of
 from ordhash.model import FeatureMaps
 from ordhash.model.parts import boxes_of, window_side, windows_of
 
@@ -42,3 +46,12 @@ def test_parts_are_what_the_head_makes_of_windows_one_by_one(attending_head, map
     assert found.owners.tolist() == owners
     np.testing.assert_array_equal(found.codes.symbols, symbols)
     assert found.boxes.tolist() == boxes
+
+
+def test_fewer_images_than_processes_are_refused_by_all_of_them():
+    maps = FeatureMaps.of(np.zeros((2, 3, 1, 1), np.float16))
+    batches = FeatureBatches(maps, None, np.eye(2, dtype=bool))
+    for rank in range(3):
+        fabric = SimpleNamespace(global_rank=rank, world_size=3)
+        with pytest.raises(InputError, match="2 training images for 3 processes"):
+            features_of(torch.nn.Identity(), batches, 8, fabric, lambda found: found)

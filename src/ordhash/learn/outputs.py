@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ordhash.codes import PartCodes
-from ordhash.errors import DataError
+from ordhash.errors import DataError, InputError
 from ordhash.learn.batches import Batches, Group, PictureBatches, Share
 from ordhash.learn.network import HeadOutput
 from ordhash.model import FeatureMaps, grouped, part_codes
@@ -39,8 +39,13 @@ def features_of(
 
     Raises:
         DataError: They are not finite.
+        InputError: There are fewer images than processes.
     """
     share = Share(fabric.global_rank, fabric.world_size)
+    if len(batches) < share.processes:
+        raise InputError(
+            f"there are {len(batches)} training images for {share.processes} processes; take at most as many processes"
+        )
     network.to(fabric.device).eval()
     mine = np.arange(share.rank, len(batches), share.processes)
     order = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
@@ -53,7 +58,7 @@ def features_of(
                 features = torch.zeros(len(batches), part.shape[1], device=fabric.device)
             features[torch.from_numpy(members[:, 0]).to(fabric.device)] = part.float()
         if features is None:
-            raise ValueError("every process needs training images")
+            raise TypeError("there are images")  # for the type checker
         together = fabric.all_reduce(features, reduce_op="sum")  # other processes' rows are 0
         if not isinstance(together, Tensor):
             raise TypeError("a tensor is reduced to a tensor")  # for the type checker
