@@ -22,7 +22,8 @@ def condense(values):
 
 
 def known_entries(values, protocol, protocol_hash):
-    return [entry.to_json() for entry in condensed.known_entries(Results.from_json(values), protocol, protocol_hash)]
+    known = condensed.known_entries(Results.from_json(values), protocol, protocol_hash, scenes=True)
+    return [entry.to_json() for entry in known]
 
 
 def entry(seed=0, code_bits=16, trial=None, **training):
@@ -102,6 +103,13 @@ def test_a_setting_younger_than_an_entry_has_its_default():
     del old["training"]["crop"], old["config"]["mirror"]
     (one,) = known_entries(results(old), "cifar10", "1234")
     assert condensed.identity(one) == condensed.identity(entry())
+
+
+def test_settings_of_scenes_count_where_there_are_backgrounds():
+    values = Results.from_json(results(entry(scenes=2), trials=[entry(trial=0, scenes=7)]))
+    for scenes, expected in ((True, [7, 2]), (False, [0, 0])):
+        known = condensed.known_entries(values, "cifar10", "1234", scenes=scenes)
+        assert [one.training["scenes"] for one in known] == expected
 
 
 def test_an_entry_from_before_labels_were_corrected_is_left_out_where_they_are_now():

@@ -6,6 +6,9 @@ import sqlite3
 
 import pytest
 
+from ordhash.collection import Collection
+from ordhash.errors import DataError
+
 
 def keys(collection):
     return collection.index().keys.tolist()
@@ -59,6 +62,15 @@ def test_a_copy_that_was_not_deleted_stays_and_may_move(deleted):
     report = sync()
     assert report.hidden == 1
     assert len({"renamed.jpg", "renamed too.jpg"} & set(keys(collection))) == 1
+
+
+def test_without_a_collection_nothing_is_deleted_or_made(tmp_path, encoder):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match="sync"):
+            Collection(folder).delete(["x"])
+        with pytest.raises(DataError, match="sync"):
+            Collection(folder).add(b"x", encoder)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_may_be_given_twice(collection, photo_folder, encoder):

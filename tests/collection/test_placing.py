@@ -8,22 +8,24 @@ from ordhash.errors import DataError, InputError
 
 @pytest.mark.parametrize("place", [".", "..", "../.."])
 def test_a_collection_is_not_made_where_its_photographs_are(place, photo_folder, encoder):
-    before = {path: path.stat().st_mode for path in photo_folder.rglob("*")}
     photo_folder.chmod(0o700)
+    above = photo_folder.parent
+    before = {path: path.stat().st_mode for path in (above, *above.rglob("*"))}
     with pytest.raises(InputError, match="would hold the photographs"):
         Collection(photo_folder / place).sync(photo_folder, encoder)
-    assert {path: path.stat().st_mode for path in photo_folder.rglob("*")} == before
+    assert {path: path.stat().st_mode for path in (above, *above.rglob("*"))} == before
 
 
 def test_a_collection_is_not_made_among_other_files(photo_folder, encoder, tmp_path):
     shared = tmp_path / "shared"
     (shared / "sub").mkdir(parents=True)
     photo_folder.chmod(0o700)
+    mode = shared.stat().st_mode
     with pytest.raises(InputError, match="such as sub"):
         Collection(shared).sync(photo_folder, encoder)
     with pytest.raises(InputError, match="such as sub"), Collection(shared).learning(photo_folder):
         pass
-    assert [path.name for path in shared.iterdir()] == ["sub"]
+    assert ([path.name for path in shared.iterdir()], shared.stat().st_mode) == (["sub"], mode)
     shutil.rmtree(shared / "sub")
     (shared / ".DS_Store").touch()
     assert Collection(shared).sync(photo_folder, encoder).encoded == 18
@@ -34,6 +36,9 @@ def test_what_is_left_of_a_collection_is_no_obstacle(collection, photo_folder, e
     collection.index()
     collection.close()
     (collection.path / "catalogue.sqlite").unlink()
+    for name in ("sync.json", "reencoding.sqlite-journal", "mine.onnx", "labels.csv"):
+        (collection.path / name).touch()
+    (collection.path / "@eaDir").mkdir()
     assert collection.sync(photo_folder, encoder).encoded == 12
 
 
@@ -59,6 +64,10 @@ def test_a_sync_that_is_refused_leaves_the_patterns_as_they_were(
     with pytest.raises(InputError, match="pattern"):
         collection.sync(photo_folder, encoder, exclude=["!"])
     with pytest.raises(InputError, match="of its 12 images"), collection.learning(other, exclude=["banana/"]):
+        pass
+    with pytest.raises(DataError, match="holds no images"):
+        collection.sync(photo_folder, encoder, exclude=["*"])
+    with pytest.raises(DataError, match="holds no images"), collection.learning(photo_folder, exclude=["*"]):
         pass
     assert (collection.path / "exclude").read_text() == "apple/\n"
     assert collection.sync(photo_folder, encoder).unchanged == 12

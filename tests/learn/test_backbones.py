@@ -87,11 +87,13 @@ def test_mirrored_features_are_those_of_both_ways_of_looking():
 
 
 @pytest.mark.parametrize(("height", "width"), [(224, 288), (288, 224), (224, 448)])
-def test_stages_of_whole_photographs_join_at_every_aspect(height, width):
-    backbone = build_backbone("alexnet", weights=None, image_size=224, fit="whole", stages=3)
+def test_stages_of_whole_photographs_join_at_every_aspect_or_are_refused(height, width):
+    backbone = build_backbone("alexnet", weights=None, image_size=224, fit="whole", stages=2)
     with torch.no_grad():
         found = backbone(torch.zeros(1, height, width, 3, dtype=torch.uint8))
-    assert found.shape == (1, 256 + 192 + 64, height // 32 - 1, width // 32 - 1)
+    assert found.shape == (1, 256 + 192, height // 32 - 1, width // 32 - 1)
+    with pytest.raises(InputError, match="squash"):  # poolings drop a rest, another one in other shapes
+        build_backbone("alexnet", weights=None, image_size=224, fit="whole", stages=3)
 
 
 @pytest.mark.parametrize(("name", "stages"), [("resnet18", 6), ("tf_efficientnet_lite0", 9)])

@@ -48,7 +48,7 @@ def condense(results: Results) -> Results:
     return dataclasses.replace(results, trials=trials, runs=runs, settings=settings)
 
 
-def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[FinishedRun]:
+def known_entries(results: Results, protocol: str, protocol_hash: str, *, scenes: bool) -> list[FinishedRun]:
     """Trials and runs of a protocol with all their settings, if version and images are the same.
 
     Settings that were added after an entry was made get their default, which is what it was made with. Entries from
@@ -58,6 +58,7 @@ def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[F
         results: From [condense][ordhash.bench.condense] or [run_recipe][ordhash.bench.run_recipe].
         protocol: Name of the protocol.
         protocol_hash: Its hash.
+        scenes: Whether it has backgrounds; without any, settings of scenes have no effect.
     """
     facts = results.protocols.get(protocol)
     if facts is None or facts.hash != protocol_hash:
@@ -73,7 +74,7 @@ def known_entries(results: Results, protocol: str, protocol_hash: str) -> list[F
         objective = OBJECTIVES.get(config["objective"]["name"])
         if "correct_labels" not in own_training and objective is not None and objective.corrects_labels:
             continue
-        training = {**TrainConfig().to_json(), **own_training}
+        training = {**TrainConfig().to_json(), **own_training, **({} if scenes else {"scenes": 0})}
         # Raw features have no length; their configuration keeps the default.
         bits = config["code_bits"] if entry.code_bits is None else entry.code_bits
         config, training = {**config, "code_bits": bits}, {**training, "seed": entry.seed}

@@ -128,7 +128,8 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         folders = {name: f"{name}-{inputs_digest(of_one.hash, config)}" for name, of_one in facts.items()}
         pool = _Workers(workers, protocols, config, cache)
         elsewhere = {
-            name: [] if known is None else known_entries(known, name, of_one.hash) for name, of_one in facts.items()
+            name: [] if known is None else known_entries(known, name, of_one.hash, scenes=first.backgrounds is not None)
+            for name, of_one in facts.items()
         }
         methods = list(_suited(recipe.methods, first, prepared))
         trials: list[Job] = []
@@ -214,14 +215,17 @@ def _sharing_trainings(protocols: Iterable[Protocol]) -> list[tuple[Protocol, ..
 def _suited(methods: Iterable[Method], protocol: Protocol, prepared: tuple[Prepared, ...]) -> Iterator[Method]:
     """Methods with the objective that each selects for the images and features, and whose settings are tuned.
 
+    Without backgrounds there are no scenes, whatever the settings say.
     The features' accuracy is estimated once, on all images, including those that a training holds out.
     """
     images, accuracy = labelled(protocol.train), None
     for method in methods:
+        if protocol.backgrounds is None:
+            method = dataclasses.replace(method, training=dataclasses.replace(method.training, scenes=0))
         if not method.learns or method.training.from_neighbourhoods:
             yield method
             continue
-        scenes = protocol.backgrounds is not None and method.training.scenes > 0
+        scenes = method.training.scenes > 0
         task = Task(method.config.spec, len(images.class_names), images.multilabel, n_images=len(images), scenes=scenes)
         asked = find_objective(method.config.objective)
         objective = asked.suited(task)

@@ -12,21 +12,21 @@ from ordhash.collection.adding import add_photograph
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
 from ordhash.collection.database import DamagedError
+from ordhash.collection.deletions import delete_photographs
 from ordhash.collection.duplicates import duplicate_groups, without_links
 from ordhash.collection.excluding import checked_patterns, keep_patterns
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
-from ordhash.collection.listing import list_files
-from ordhash.collection.moves import check_images_there, check_same_images
+from ordhash.collection.moves import check_same_images, check_some_left
 from ordhash.collection.placing import folder_to_sync, is_collection
 from ordhash.collection.rescue import mended_catalogue
 from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, changed_photographs
 from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress, progress_in
-from ordhash.collection.upkeep import MODEL, THUMBNAILS, remove_thumbnails
+from ordhash.collection.upkeep import MODEL, THUMBNAILS
 from ordhash.collection.writing import facts_of, write_codes_of_folder
 from ordhash.data import CATALOGUE, MAX_PIXELS
-from ordhash.errors import ImageError, InputError, SyncRunningError
+from ordhash.errors import ImageError, SyncRunningError
 from ordhash.index import OrdinalIndex
 from ordhash.model import Encoder, Model, recorded_model, staleness
 from ordhash.support import StrPath, locked
@@ -114,19 +114,20 @@ class Collection:
         create_folder(self.path, wanted)
         path = self.path / CATALOGUE
         with self._locked(wait=wait), mended_catalogue(path, facts, wanted, undelete=undelete) as catalogue:
-            moved = check_same_images(catalogue, wanted)
+            before = catalogue.folder if check_same_images(catalogue, wanted) else None
             if not reencode:
                 self._check_model(catalogue, encoder)
+            entries = catalogue.mend()  # what is damaged is encoded anew
+            if patterns is not None and not forget:
+                check_some_left(wanted, self.path, entries, patterns)
             keep_patterns(self.path, patterns)
             if undelete:
                 catalogue.undelete()
-            entries = catalogue.mend()  # what is damaged is encoded anew
-            before = catalogue.folder
-            if moved:
+            if before is not None:
                 catalogue.move_to(wanted)
             restrict_folder(wanted, self.path)
             report = write_codes_of_folder(catalogue, encoder, facts, entries, forget=forget, progress=progress)
-        report.moved_from = str(before) if moved else None
+        report.moved_from = None if before is None else str(before)
         return report
 
     @contextmanager
@@ -147,8 +148,7 @@ class Collection:
         if self.is_one(self.path):
             with self._connections.opened() as catalogue:
                 check_same_images(catalogue, wanted)
-                held = [entry.key for entry in catalogue.entries()]
-            check_images_there(list_files(wanted, self.path.absolute()), wanted, held, self.path)
+                check_some_left(wanted, self.path, catalogue.entries(), patterns)
         create_folder(self.path, wanted)
         with locked_for_learning(self.path, wait=wait) as work:
             keep_patterns(self.path, patterns)
@@ -253,7 +253,7 @@ class Collection:
             SyncRunningError: A sync is running.
             DataError: There is no collection, its catalogue is damaged, its folder is missing, or ``added`` is a link.
         """
-        with self._locked(wait=False), self._connections.opened() as catalogue:
+        with self._writing() as catalogue:
             self._check_model(catalogue, encoder)
             return add_photograph(catalogue, encoder, photograph, name=name, max_pixels=max_pixels)
 
@@ -300,15 +300,8 @@ class Collection:
             SyncRunningError: A sync is running.
             DataError: There is no collection, or its catalogue is damaged.
         """
-        with self._locked(wait=False), self._connections.opened() as catalogue:
-            entries = catalogue.entries_of(keys)
-            absent = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
-            if absent:
-                raise InputError(f"{self.path} has no image {absent[0]}; give a key that it has")
-            catalogue.hide(keys)
-            for content in {entry.content for entry in entries if entry is not None}:
-                if catalogue.with_content(content) is None:
-                    remove_thumbnails(self.path, content)
+        with self._writing() as catalogue:
+            delete_photographs(catalogue, keys)
 
     def export(self, path: StrPath) -> int:
         """Write all codes with keys and metadata to a Parquet file, as `ordhash encode` does; returns their number."""
@@ -384,6 +377,14 @@ class Collection:
             of=f"the collection {self.path}",
             hint="give the model of the collection, or --reencode to encode all images with this one",
         )
+
+    @contextmanager
+    def _writing(self) -> Iterator[Catalogue]:
+        """The catalogue, locked: opened after that, since a sync may put another one in its place."""
+        with self._connections.opened():
+            pass  # there is one; otherwise a lock would be made first
+        with self._locked(wait=False), self._connections.opened() as catalogue:
+            yield catalogue
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[None]:

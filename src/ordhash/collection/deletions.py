@@ -7,12 +7,35 @@ a photograph of its own. Copies that were not deleted stay, also when they are m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.listing import PhotoFile
 from ordhash.collection.rows import DeletedFile, Entry
+from ordhash.collection.upkeep import remove_thumbnails
+from ordhash.errors import InputError
 
-__all__ = ["Deletions"]
+__all__ = ["Deletions", "delete_photographs"]
+
+
+def delete_photographs(catalogue: Catalogue, keys: Sequence[str]) -> None:
+    """Delete images from a catalogue, and the thumbnails that nothing else needs.
+
+    Args:
+        catalogue: The catalogue, locked.
+        keys: Of the images.
+
+    Raises:
+        InputError: An unknown key; nothing is deleted.
+    """
+    collection, entries = catalogue.path.parent, catalogue.entries_of(keys)
+    absent = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
+    if absent:
+        raise InputError(f"{collection} has no image {absent[0]}; give a key that it has")
+    catalogue.hide(keys)
+    for content in {entry.content for entry in entries if entry is not None}:
+        if catalogue.with_content(content) is None:
+            remove_thumbnails(collection, content)
 
 
 class Deletions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,12 +66,13 @@ def state_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, file_time(status)
 
 
-def list_files(folder: Path, own: Path) -> Listing:
+def list_files(folder: Path, own: Path, patterns: Sequence[str] | None = None) -> Listing:
     """The photographs of a folder, without what the collection leaves out.
 
     Args:
         folder: The folder.
         own: Folder of the collection, which is passed over.
+        patterns: Of what is left out; None means those that are kept.
 
     Raises:
         DataError: The folder is missing, or the patterns of the collection cannot be read.
@@ -83,7 +84,7 @@ def list_files(folder: Path, own: Path) -> Listing:
     # Texts, since comparing paths takes several times as long as asking the disk.
     before = (folder / "x").as_posix()[:-1]
     skipped = (own / "x").as_posix()[:-1] if own.is_relative_to(folder) else None
-    for path in walk_images(folder, passed, kept_patterns(own)):
+    for path in walk_images(folder, passed, kept_patterns(own) if patterns is None else patterns):
         name = path.as_posix()
         if skipped is not None and name.startswith(skipped):
             continue

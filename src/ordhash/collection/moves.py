@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ordhash.collection.catalogue import Catalogue
@@ -11,7 +11,7 @@ from ordhash.collection.rows import Entry
 from ordhash.data import CATALOGUE, content_id
 from ordhash.errors import DataError, ImageError, InputError
 
-__all__ = ["check_images_there", "check_same_images", "collection_of_moved", "found_in"]
+__all__ = ["check_images_there", "check_same_images", "check_some_left", "collection_of_moved", "found_in"]
 
 _SAMPLE = 32  # files whose content is compared
 
@@ -34,6 +34,19 @@ def check_images_there(listing: Listing, folder: Path, held: Iterable[str], coll
             f"{folder} holds no images, and the collection {len(held)}; mount the disk if it is missing, or sync "
             "with --forget if the images are gone for good"
         )
+
+
+def check_some_left(folder: Path, collection: Path, entries: Iterable[Entry], patterns: Sequence[str] | None) -> None:
+    """As ``check_images_there``, before patterns of what is left out are kept.
+
+    Args:
+        folder: The folder.
+        collection: Folder of the collection.
+        entries: Its images.
+        patterns: The patterns; None means those that are kept.
+    """
+    held = (entry.key for entry in entries)
+    check_images_there(list_files(folder, collection.absolute(), patterns), folder, held, collection)
 
 
 def check_same_images(catalogue: Catalogue, folder: Path) -> bool:

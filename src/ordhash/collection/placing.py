@@ -7,15 +7,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ordhash.collection.excluding import kept_patterns
-from ordhash.data import CATALOGUE, check_holds_images
+from ordhash.data import CATALOGUE, check_holds_images, is_system_folder
 from ordhash.errors import DataError, InputError
 from ordhash.support import StrPath
 
 __all__ = ["folder_to_sync", "is_collection"]
 
-# What a collection may leave behind when its catalogue is deleted, and what systems put into folders by themselves.
+# What a collection may leave behind when its catalogue is deleted, models that are put there, and files of systems.
 _OWN = (
-    f"{CATALOGUE}*", "*.index", "model-*.onnx", "exclude", "labels.csv", "corrected.csv", "mounts.json", "lock",
+    f"{CATALOGUE}*", "reencoding.sqlite*", "sync.json", "mounts.json", "*.index", "*.onnx", "exclude", "*.csv", "lock",
     "learning.lock", "learning", "thumbnails", ".*", "lost+found", "Thumbs.db", "desktop.ini",
 )  # fmt: skip
 
@@ -60,4 +60,5 @@ def folder_to_sync(folder: StrPath, collection: Path, patterns: Sequence[str] | 
 def _others_in(collection: Path) -> str | None:
     """Name of a file or folder that no collection has."""
     names = sorted(path.name for path in collection.iterdir()) if collection.is_dir() else []
-    return next((name for name in names if not any(fnmatchcase(name, own) for own in _OWN)), None)
+    strange = (name for name in names if not is_system_folder(name) and not any(fnmatchcase(name, own) for own in _OWN))
+    return next(strange, None)

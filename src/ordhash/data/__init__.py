@@ -17,7 +17,7 @@ from ordhash.data.remote import holds_images, read_location
 from ordhash.data.scaling import STEP, Fit, check_fit, prepare, step_for
 from ordhash.data.scenes import by_digest, companions, drawn_scene, in_clutter
 from ordhash.data.tables import TABLES, is_table_name
-from ordhash.data.walking import CATALOGUE, is_image_name, is_walked, walk_images
+from ordhash.data.walking import CATALOGUE, is_image_name, is_system_folder, is_walked, walk_images
 
 __all__ = [
     "CATALOGUE",
@@ -50,6 +50,7 @@ __all__ = [
     "holds_images",
     "in_clutter",
     "is_image_name",
+    "is_system_folder",
     "is_table_name",
     "is_unicode",
     "is_walked",

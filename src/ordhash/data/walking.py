@@ -13,7 +13,7 @@ from ordhash.data.passedover import PassedOver
 from ordhash.data.patterns import IGNORE_FILE, Patterns
 from ordhash.errors import ImageError, InputError
 
-__all__ = ["CATALOGUE", "Tree", "is_image_name", "is_walked", "walk_images", "walk_keys"]
+__all__ = ["CATALOGUE", "Tree", "is_image_name", "is_system_folder", "is_walked", "walk_images", "walk_keys"]
 
 CATALOGUE = "catalogue.sqlite"  # a folder with this file is a collection
 
@@ -53,6 +53,11 @@ class Tree(Protocol):
 
     def shown(self, key: str) -> str:
         """Name of a file or a folder in messages."""
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a system makes a folder of that name by itself."""
+    return name.lower() in _SYSTEM_FOLDERS
 
 
 def is_image_name(path: str) -> bool:

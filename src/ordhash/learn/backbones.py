@@ -127,14 +127,13 @@ def _averaged(maps: Tensor, last: Tensor) -> Tensor:
     """Average-pool maps (n, D, H, W) to the h and w of the last map."""
     if maps.shape[2:] == last.shape[2:]:
         return maps
-    sizes = list(zip(maps.shape[2:], last.shape[2:], strict=True))
-    sides = [-(-before // after) for before, after in sizes]
-    if all(-(-before // side) == after for (before, after), side in zip(sizes, sides, strict=True)):
-        return functional.avg_pool2d(maps, sides, ceil_mode=True)
+    height, size = maps.shape[2], last.shape[2]
+    side = -(-height // size)
+    if -(-height // side) == size:
+        return functional.avg_pool2d(maps, side, ceil_mode=True)
     # Windows that do not overlap give too few outputs, as for 13 -> 6; use overlapping ones.
-    steps = [before // after for before, after in sizes]
-    windows = [before - (after - 1) * step for (before, after), step in zip(sizes, steps, strict=True)]
-    return functional.avg_pool2d(maps, windows, steps)
+    step = height // size
+    return functional.avg_pool2d(maps, height - (size - 1) * step, step)
 
 
 def build_backbone(
@@ -189,7 +188,11 @@ def build_backbone(
         with torch.no_grad(), _accepting(f"{name} takes square pictures alone", "set fit to 'squash' or 'crop'"):
             if is_for_one_size(network):  # some would run, but no graph of theirs
                 raise RuntimeError("its windows or positions are made for one size")
-            backbone(torch.zeros(1, image_size, image_size + backbone.step, 3, dtype=torch.uint8))
+            # The next aspect, and where stages are joined a common one: their windows may fit a square alone.
+            widths = [image_size + backbone.step, *([4 * image_size // 3] if stages > 1 else [])]
+            for width in widths:
+                whole = -(-width // backbone.step) * backbone.step
+                backbone(torch.zeros(1, image_size, whole, 3, dtype=torch.uint8))
     return backbone
 
 

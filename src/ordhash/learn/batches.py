@@ -306,10 +306,10 @@ class PictureBatches:
         """See ``Batches``."""
         in_scenes = [clutter and self.has_scenes and _is_of_scenes(number, seed) for number in range(len(order))]
         drawn = np.random.default_rng([seed, 2])
-        members, strangers = [], drawn.permutation(len(self))
+        members, trios = [], companions(drawn.permutation(len(self)), min(max(THINGS), len(self)))
         for rows, scenes in zip(order, in_scenes, strict=True):
-            each = min(int(drawn.choice(THINGS)), len(self)) if scenes else 1
-            members.append(companions(strangers, each)[rows] if each > 1 else rows[:, None])
+            each = int(drawn.choice(THINGS)) if scenes else 1
+            members.append(trios[rows, :each])
         self._batches[:] = [
             [(seed, tuple(shown), scenes) for shown in of_batch.tolist()]
             for of_batch, scenes in zip(members, in_scenes, strict=True)

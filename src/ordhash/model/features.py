@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.data import ImageSet
+from ordhash.data import ImageSet, content_id
 from ordhash.errors import DataError, ImageError
 from ordhash.model.inference import Preprocessing, depth_of, grouped, open_session, run_images
 from ordhash.support import available_cores, progress_bar, some_usable
@@ -235,7 +235,7 @@ class FeatureStore:
             )
             for batch in batches:
                 for row, found in zip(batch.rows, batch.outputs[0], strict=True):
-                    if images.subset([row]).content_ids() != [ids[row]]:
+                    if content_id(images.images[row]) != ids[row]:
                         raise DataError(f"{images.name(row)} was changed while it was read; run the command again")
                     if not np.isfinite(found).all() or np.abs(found).max() > np.finfo(np.float16).max:
                         raise DataError(

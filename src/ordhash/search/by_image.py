@@ -72,8 +72,10 @@ def search_by_images(
     if isinstance(index, OrdinalIndex):
         index.warm_up(len(encoded.rows), progress=progress)
 
+    all_codes = encoded.codes
+
     def nearest(queries: slice, count: int) -> list[tuple[Answer, ...]]:
-        codes, scores = encoded.codes[queries], encoded.scores[queries]
+        codes, scores = all_codes[queries], encoded.scores[queries]
         if not isinstance(index, OrdinalIndex):
             return list(index.nearest(codes, top_k=count, conditions=conditions, parts=parts))
         if asymmetric:

@@ -38,6 +38,15 @@ def test_the_loss_is_the_cross_entropy_of_every_digit(arity):
     np.testing.assert_allclose(value.item(), np.mean(losses), rtol=1e-10)
 
 
+def test_several_classes_count_by_their_shares():
+    torch.manual_seed(0)
+    loss = Classifier().build(Task(CodeSpec(12, 4), 5))
+    output = HeadOutput(torch.randn(1, 6, 4), (), torch.ones(1, 1, 1))
+    each = torch.stack([loss(output, label[None])["digits"] for label in torch.eye(5)])
+    shares = torch.tensor([[0.25, 0.0, 0.5, 0.0, 0.25]])
+    torch.testing.assert_close(loss(output, shares)["digits"], (shares[0] * each).sum())
+
+
 def test_what_is_learned_are_equal_codes_for_equal_classes():
     task = Task(CodeSpec(8, 2), 3)
     loss = Classifier().build(task)

@@ -78,5 +78,6 @@ class _ClassifierLoss(nn.Module):
         self.register_buffer("digits", digits)
 
     def forward(self, output: HeadOutput, labels: Tensor) -> dict[str, Tensor]:
-        wanted = self.digits[labels.argmax(dim=1)]
-        return {"digits": functional.cross_entropy(output.scores.flatten(0, 1), wanted.flatten())}
+        spelled = functional.one_hot(self.digits, output.scores.shape[2]).to(labels.dtype)
+        wanted = torch.einsum("nc,crk->nrk", labels, spelled)  # of images of several classes, a share for each
+        return {"digits": functional.cross_entropy(output.scores.flatten(0, 1), wanted.flatten(0, 1))}
