@@ -47,13 +47,13 @@ class Variant:
         size: Shorter side of the pictures.
         attention: How the network attends.
         fitted: Share of the segments that are fitted.
-        scenes: Scenes of each training image.
+        scenes: Sets of scenes of the training images.
     """
 
     size: int
     attention: Attention = "learned"
     fitted: float = 0.0
-    scenes: int = 2
+    scenes: int = 3
 
     def config(self) -> DOHConfig:
         """The network."""
