@@ -16,14 +16,14 @@ __all__ = ["check_images_there", "check_same_images", "check_some_left", "collec
 _SAMPLE = 32  # files whose content is compared
 
 
-def check_images_there(listing: Listing, folder: Path, held: Iterable[str], collection: Path) -> None:
+def check_images_there(listing: Listing, folder: Path, held: Iterable[str], *, but: str = "") -> None:
     """Check that a folder has not lost all images of a collection: it is the mount point of a disk, perhaps.
 
     Args:
         listing: What is in the folder.
         folder: The folder.
         held: Keys of the images of the collection.
-        collection: Folder of the collection.
+        but: What was not looked at, for the message.
 
     Raises:
         DataError: It has.
@@ -31,7 +31,7 @@ def check_images_there(listing: Listing, folder: Path, held: Iterable[str], coll
     held = list(held)
     if held and not listing.files and not listing.unsure:
         raise DataError(
-            f"{folder} holds no images, and the collection {len(held)}; mount the disk if it is missing, or sync "
+            f"{folder} holds no images{but}, and the collection {len(held)}; mount the disk if it is missing, or sync "
             "with --forget if the images are gone for good"
         )
 
@@ -45,8 +45,10 @@ def check_some_left(folder: Path, collection: Path, entries: Iterable[Entry], pa
         entries: Its images.
         patterns: The patterns; None means those that are kept.
     """
-    held = (entry.key for entry in entries)
-    check_images_there(list_files(folder, collection.absolute(), patterns), folder, held, collection)
+    but = " but what --exclude leaves out" if patterns else ""
+    check_images_there(
+        list_files(folder, collection.absolute(), patterns), folder, (entry.key for entry in entries), but=but
+    )
 
 
 def check_same_images(catalogue: Catalogue, folder: Path) -> bool:

@@ -103,7 +103,7 @@ def sync_folder(
         if key in held
     ]
     if not forget:
-        check_images_there(listing, folder, held, catalogue.path.parent)
+        check_images_there(listing, folder, held)
     absences = Absences(folder, catalogue.path.parent, listing, held, forget=forget)
     holder = catalogue if held_by is None else held_by
     deletions = Deletions(holder.deleted(), held, absences.is_gone)
