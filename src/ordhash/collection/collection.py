@@ -117,12 +117,12 @@ class Collection:
             before = catalogue.folder if check_same_images(catalogue, wanted) else None
             if not reencode:
                 self._check_model(catalogue, encoder)
-            entries = catalogue.mend()  # what is damaged is encoded anew
             if patterns is not None and not forget:
-                check_some_left(wanted, self.path, entries, patterns)
+                check_some_left(wanted, self.path, catalogue.sound_entries(), patterns)
             keep_patterns(self.path, patterns)
             if undelete:
                 catalogue.undelete()
+            entries = catalogue.mend()  # what is damaged is encoded anew
             if before is not None:
                 catalogue.move_to(wanted)
             restrict_folder(wanted, self.path)
