@@ -24,6 +24,7 @@ from ordhash.data.scenes import (
 from ordhash.errors import ImageError, InputError
 
 GREY = np.full((60, 90, 3), 120, np.uint8)
+ALONE = np.arange(24)[:, None]  # each of the objects
 
 
 def plain(colour, height=40, width=40):
@@ -208,7 +209,7 @@ def test_pictures_are_rgb_whatever_the_photographs_are():
 @pytest.mark.parametrize("labelled", [True, False])
 def test_clutter_has_a_scene_of_every_object_in_their_order(labelled):
     given = objects() if labelled else objects().without_labels()
-    scenes = in_clutter(given, backgrounds(), salt="training/0")
+    scenes = in_clutter(given, backgrounds(), ALONE, salt="training/0")
     assert [key.split(" in ")[0] for key in scenes.keys] == given.keys.tolist()
     assert (scenes.labels is None) == (given.labels is None)
     if labelled:
@@ -216,10 +217,10 @@ def test_clutter_has_a_scene_of_every_object_in_their_order(labelled):
     for scene, image in zip(scenes.images, given.images, strict=True):
         assert len(scene.things) == 1
         assert scene.things[0].image is image or (scene.things[0].image == image).all()
-    others = in_clutter(given, backgrounds(), salt="training/1")
+    others = in_clutter(given, backgrounds(), ALONE, salt="training/1")
     assert {content_id(one) for one in scenes.images}.isdisjoint(content_id(one) for one in others.images)
     assert len({(kind["share"], kind["edges"]) for kind in scenes.metadata.to_pylist()}) == 6
-    turned = in_clutter(given, backgrounds(), salt="training/1", turn=1)
+    turned = in_clutter(given, backgrounds(), ALONE, salt="training/1", turn=1)
     for one, other in zip(scenes.metadata.to_pylist(), turned.metadata.to_pylist(), strict=True):
         assert one["share"] != other["share"]
         assert one["edges"] != other["edges"]
@@ -227,7 +228,7 @@ def test_clutter_has_a_scene_of_every_object_in_their_order(labelled):
 
 def test_clutter_needs_a_background():
     with pytest.raises(InputError, match="background"):
-        in_clutter(objects(), backgrounds(0), salt="s")
+        in_clutter(objects(), backgrounds(0), ALONE, salt="s")
 
 
 def test_drawn_scenes_are_of_all_kinds_and_come_back():
@@ -257,7 +258,7 @@ def test_companions_are_others_and_everybody_is_in_as_many_scenes(n, each, seed)
 
 def test_clutter_of_several_shows_all_of_them_side_by_side():
     given, together = objects(6), companions(np.arange(6), 3)
-    scenes = in_clutter(given, backgrounds(), salt="s", together=together)
+    scenes = in_clutter(given, backgrounds(), together, salt="s")
     for row, scene in enumerate(scenes.images):
         assert [thing.image[0, 0, 2] for thing in scene.things] == together[row].tolist()
         boxes = [scene.box(place) for place in range(3)]

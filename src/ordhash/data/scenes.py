@@ -203,16 +203,16 @@ def paste_into(
 
 
 def in_clutter(
-    objects: ImageSet, backgrounds: ImageSet, *, salt: str, turn: int = 0, together: npt.NDArray[np.intp] | None = None
+    objects: ImageSet, backgrounds: ImageSet, together: npt.NDArray[np.intp], *, salt: str, turn: int = 0
 ) -> ImageSet:
     """Scenes of photographs, to train with: objects small, and much else around them.
 
     Args:
         objects: n photographs, with labels or without.
         backgrounds: At least one photograph that shows none of their classes.
+        together: intp (m, each), the photographs of every scene, as ``companions`` chooses them.
         salt: Another salt gives other scenes.
         turn: Another turn gives an object the next share and the other kind of edges.
-        together: intp (m, each), the photographs of every scene; None gives each photograph a scene of its own.
 
     Returns:
         m scenes, as ``paste_into`` makes them.
@@ -222,8 +222,7 @@ def in_clutter(
     """
     if not len(backgrounds):
         raise InputError("scenes need at least one background; give some photographs")
-    groups = np.arange(len(objects))[:, None] if together is None else together
-    return _composed(objects, groups.tolist(), backgrounds, salt, _shares_of(groups.shape[1]), turn)
+    return _composed(objects, together.tolist(), backgrounds, salt, _shares_of(together.shape[1]), turn)
 
 
 def companions(order: npt.NDArray[np.intp], each: int) -> npt.NDArray[np.intp]:

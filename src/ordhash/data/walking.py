@@ -190,7 +190,7 @@ class _Way(_Disk):
 
 def _is_foreign(parent: str, name: str) -> bool:
     """Whether a folder is hidden or another program's, by its name and that of the folder it is in, in lower case."""
-    if name.startswith(".") or name in _SYSTEM_FOLDERS or name.endswith(_PREVIEWS):
+    if name.startswith(".") or is_system_folder(name) or name.endswith(_PREVIEWS):
         return True
     return parent.endswith(_LIBRARIES) and name not in _ORIGINALS
 

@@ -239,7 +239,7 @@ def training_scenes(
         salt, each = f"training/{number}", min(THINGS[number % len(THINGS)], len(images))
         members = companions(by_digest(images, salt), each)
         turn = number // len(THINGS)
-        sets.append((in_clutter(images, backgrounds, salt=salt, turn=turn, together=members), members))
+        sets.append((in_clutter(images, backgrounds, members, salt=salt, turn=turn), members))
     return sets
 
 

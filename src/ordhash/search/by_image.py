@@ -71,7 +71,6 @@ def search_by_images(
     encoded = encoder.run(wanted, pixels=target.collection is not None)
     if isinstance(index, OrdinalIndex):
         index.warm_up(len(encoded.rows), progress=progress)
-
     all_codes = encoded.codes
 
     def nearest(queries: slice, count: int) -> list[tuple[Answer, ...]]:
@@ -90,12 +89,15 @@ def search_by_images(
         limit = math.inf
         if likely and calibration is not None:
             limit = -1 if calibration.cutoff is None or unlike else calibration.cutoff
-        count, kept = top_k, _kept(found, number, encoded, target, None if unlike else calibration, limit)
-        # What is left out may have pushed others out: many are equally near.
-        while len(kept) < top_k and len(found) == count <= _MOST / 4 and found[-1].distance <= limit:
-            count *= 4
-            found = nearest(slice(number, number + 1), count)[0]
+        count = top_k
+        while True:
             kept = _kept(found, number, encoded, target, None if unlike else calibration, limit)
+            # What is left out may have pushed others out: many are equally near.
+            wanting = len(kept) < top_k and len(found) == count <= _MOST / 4 and found[-1].distance <= limit
+            if not wanting:
+                break
+            count *= 4
+            (found,) = nearest(slice(number, number + 1), count)
         answers.append(Answers(wanted.name(row), kept[:top_k], unlike=unlike))
     return answers, encoded.failures
 
