@@ -18,10 +18,9 @@ from common import RESULTS, machine
 
 from ordhash import Encoder
 from ordhash.data import DATASETS, ImageSet
-from ordhash.learn import DOHConfig
 from ordhash.learn.shallow import fit_shallow
 from ordhash.learn.validation import labels_of, leave_one_out_map
-from ordhash.ownmodel import fit_general, general_model
+from ordhash.ownmodel import GENERAL_NETWORK, fit_general, general_model
 from ordhash.support import write_json
 
 ROOT, CACHE = Path("data"), Path(".cache")
@@ -59,8 +58,9 @@ def main() -> None:
                 images, places = everything.subset(rows), dict[str, Any](cache=CACHE, overwrite=True)
                 unlabelled, models = images.without_labels(), {"general": general}
                 if size >= 50:
-                    config = DOHConfig(arity=2)
-                    models["itq"] = fit_shallow("itq", unlabelled, config, out=Path(folder) / "itq", **places).model
+                    models["itq"] = fit_shallow(
+                        "itq", unlabelled, GENERAL_NETWORK, out=Path(folder) / "itq", **places
+                    ).model
                 for method, model in models.items():
                     value = measure(model, images)
                     runs.append({"photographs": NAME, "size": size, "draw": draw, "method": method, "map": value})

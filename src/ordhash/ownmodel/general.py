@@ -3,7 +3,8 @@
 A rotation of the backbone's features (ITQ), fitted to groceries and CIFAR-10, which are available as packages. Its
 float16 weights are shipped as ``general.npz``; the backbone is not included. Codes of few photographs may be long: 256
 bits preserve more of the features than a small collection could teach (docs/experiments.md, "Few photographs").
-``benchmarks/general.py`` builds it.
+``benchmarks/general.py`` builds it. It sees small squares, whatever networks that are learned see: it serves where
+nobody wants to wait.
 """
 
 from __future__ import annotations
@@ -24,21 +25,24 @@ from ordhash.learn.shallow import ITQ, LinearHead
 from ordhash.model import GENERAL, MODEL_FILE, FeatureStore, ModelInfo
 from ordhash.support import replace_file
 
-__all__ = ["GENERAL_BITS", "fit_general", "general_model", "suits"]
+__all__ = ["GENERAL_BITS", "GENERAL_NETWORK", "fit_general", "general_model", "suits"]
 
 GENERAL_BITS = 256
+GENERAL_NETWORK = DOHConfig(arity=2, image_size=160, fit="squash")
 _KEPT = Path(__file__).with_name("general.npz")
 
 
 def suits(config: DOHConfig) -> bool:
-    """Whether the general model was fitted with this backbone and preprocessing.
+    """Whether the general model has the backbone and the preprocessing asked for; what is left open suits it.
 
     >>> suits(DOHConfig(code_bits=32)), suits(DOHConfig(image_size=224))
     (True, False)
     """
-    with np.load(_KEPT) as kept:
-        own = config.normalisation == "own" and config.tensor is None
-        return own and bool(_sees(config) == json.loads(str(kept["facts"]))["sees"])
+    size, fit = GENERAL_NETWORK.pictures()
+    asked = dataclasses.replace(
+        config, image_size=config.image_size or size, fit=fit if config.fit == "auto" else config.fit
+    )
+    return _sees(asked) == _sees(GENERAL_NETWORK)
 
 
 def general_model(out: Path, *, cache: Path) -> TrainResult:
@@ -51,13 +55,13 @@ def general_model(out: Path, *, cache: Path) -> TrainResult:
     Raises:
         MissingPartError: The backbone's weights are not available.
     """
-    if not suits(DOHConfig()):
-        raise RuntimeError("general.npz was made for another network; make it again with benchmarks/general.py --fit")
-    started, config = time.perf_counter(), DOHConfig()
-    backbone, frozen = exported_backbone(config, cache)
+    started = time.perf_counter()
     with np.load(_KEPT) as kept:
         head = LinearHead(kept["weight"].astype(np.float32), kept["bias"].astype(np.float32))
         facts: dict[str, Any] = json.loads(str(kept["facts"]))
+    if facts["sees"] != _sees(GENERAL_NETWORK):
+        raise RuntimeError("general.npz was made for another network; make it again with benchmarks/general.py --fit")
+    backbone, frozen = exported_backbone(GENERAL_NETWORK, cache)
     info = ModelInfo(
         spec=CodeSpec(GENERAL_BITS, 2),
         preprocessing=frozen.preprocessing,
@@ -86,17 +90,19 @@ def fit_general(images: ImageSet, *, cache: Path, progress: bool = False, path: 
     Raises:
         InputError: There are fewer usable photographs than bits.
     """
-    config = DOHConfig()
-    backbone, frozen = exported_backbone(config, cache)
+    backbone, frozen = exported_backbone(GENERAL_NETWORK, cache)
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress)
     if len(maps) < GENERAL_BITS:
         raise InputError(f"there are {len(maps)} photographs that can be used; take at least {GENERAL_BITS}")
     method = ITQ()
     head = method.fit(method.seen(maps.pooled(), backbone.last_channels), None, GENERAL_BITS, seed=0)
-    facts = {"photographs": len(maps), "sees": _sees(config)}
+    facts = {"photographs": len(maps), "sees": _sees(GENERAL_NETWORK)}
     half = {name: getattr(head, name).numpy().astype(np.float16) for name in ("weight", "bias")}
     replace_file(path, lambda file: np.savez_compressed(file, **half, facts=np.array(json.dumps(facts))))
 
 
 def _sees(config: DOHConfig) -> list[Any]:
-    return [config.backbone, config.weights, *config.pictures(), config.stages, config.mirror]
+    """What tells one preprocessing and backbone from another, in JSON values."""
+    own = [] if (config.normalisation, config.tensor) == ("own", None) else [config.normalisation, config.tensor]
+    weights = config.weights if config.weights is None else str(config.weights)
+    return [config.backbone, weights, *config.pictures(), config.stages, config.mirror, *own]
