@@ -7,12 +7,17 @@ from ordhash.data.protocols.info import ProtocolInfo
 from ordhash.data.protocols.protocol import Protocol
 from ordhash.data.protocols.splits import split_by_class
 
-__all__ = ["PROTOCOLS"]
+__all__ = ["PROTOCOLS", "split_grocery_photos"]
+
+
+def split_grocery_photos(parts: Parts) -> Parts:
+    """The four disjoint parts: ``query``, ``validation``, ``train`` and the ``rest``, which is the database."""
+    shares: dict[str, int | float] = {"query": 0.15, "validation": 0.10, "train": 0.40}
+    return split_by_class(parts["all"], shares, salt="grocery-photos")
 
 
 def _grocery_photos(parts: Parts) -> Protocol:
-    shares: dict[str, int | float] = {"query": 0.15, "validation": 0.10, "train": 0.40}
-    split = split_by_class(parts["all"], shares, salt="grocery-photos")
+    split = split_grocery_photos(parts)
     return Protocol(
         "grocery-photos",
         split["train"],
