@@ -6,6 +6,7 @@ use, see how Milvus is installed in its documentation: this one is for one machi
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from typing import Any
@@ -31,11 +32,15 @@ def main() -> None:
     server = MilvusServer()
     server.set_base_dir(folder)
     server.listen_port = port
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit())
     server.start()
-    print(f"http://127.0.0.1:{server.listen_port} {server.server_proc.pid}", flush=True)
     try:
+        print(f"http://127.0.0.1:{server.listen_port} {server.server_proc.pid}", flush=True)
         server.server_proc.wait()
     except KeyboardInterrupt:
+        pass
+    finally:
         server.server_proc.kill()  # asked to stop, it takes minutes; what it acknowledged is on the disk
 
 

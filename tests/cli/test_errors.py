@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import json
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ import pytest
 from commands import PROGRAM, TINY, run
 
 import ordhash
+from ordhash.cli import main
 from ordhash.cli.errors import install_command
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +96,23 @@ def test_a_closed_pipe_ends_quietly(photo_folder: Path, photo_index: Path) -> No
         errors = process.stderr.read()
     assert "Traceback" not in errors
     assert "BrokenPipe" not in errors
+
+
+def test_closed_streams_end_quietly(photo_folder: Path, photo_index: Path) -> None:
+    query = next(photo_folder.rglob("*.jpg"))
+    command = shlex.join([*PROGRAM, "search", str(photo_index), str(query)])
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        done = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+def test_interrupting_while_commands_load_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ordhash.cli.program.run", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        main()
 
 
 def test_interrupting_is_status_130(photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,16 @@ def test_evaluate_a_folder(photo_folder: Path, tiny_model: Path, cache: Path, tm
     assert run("evaluate", tiny_model, photo_folder, "--out", report).exit_code == 2
 
 
+def test_what_is_read_is_not_replaced(photo_folder: Path, tiny_model: Path) -> None:
+    table = photo_folder.parent / "list.csv"
+    table.write_text("path,labels\n" + "".join(f"{path},{path.parent.name}\n" for path in photo_folder.rglob("*.jpg")))
+    for source, out in ((photo_folder, tiny_model), (table, table)):
+        before = out.read_bytes()
+        result = run("evaluate", tiny_model, source, "--out", out, "--force")
+        assert (result.exit_code, out.read_bytes()) == (2, before)
+        assert "is read by this command" in result.stderr
+
+
 @pytest.mark.usefixtures("many_parts")
 def test_evaluate_with_parts(photo_folder: Path, tiny_model: Path, cache: Path) -> None:
     (plain,) = lines(good("evaluate", tiny_model, photo_folder, "--json"))

@@ -41,6 +41,10 @@ def test_the_version_is_written_once() -> None:
         (["search", "a", "b", "--topk", "3"], "--top-k"),
         (["search", "a", "b", "--top-k", "0"], "--top-k"),
         (["encode"], "Missing argument"),
+        (["encode", "", "--model", "m.onnx", "--out", "e.parquet"], "empty"),
+        (["train", "photos", "--out", ""], "--out is empty"),
+        (["train", "photos", "--out="], "--out is empty"),
+        (["data", "get", ""], "empty"),
         (["train", "photos", "--out", "x", "--mode", "freeze"], "'frozen'"),
     ],
 )

@@ -221,6 +221,7 @@ def test_images_and_codes_at_addresses(ray_cluster, sources, tiny_model, tmp_pat
         ({"source": "{tmp}/shards", "out": "{tmp}/shards"}, "shards holds the images; give another folder"),
         ({"out": "{tmp}/shards"}, r"shards holds other files, as part-00000000\.parquet"),
         ({"source": "s4://bucket/photos"}, "no installed file system"),
+        ({"out": "{photos}/note.txt"}, r"note\.txt is a file"),
     ],
 )
 def test_what_is_refused_before_anything_is_started(photo_folder, tiny_model, tmp_path, options, why):
@@ -248,6 +249,31 @@ def test_force_deletes_nothing_before_the_cluster_is_there(photo_folder, tiny_mo
     assert as_one_file(out, tmp_path / "after.parquet") == before
     with pytest.raises(InputError, match="begun with shards of 1024 images, not 8"):
         encode_on_ray(str(photo_folder), tiny_model, str(out), shard_size=8)
+
+
+def test_what_a_worker_said_is_shown(ray_cluster, photo_folder, tiny_model, tmp_path):
+    content = next(photo_folder.rglob("*.jpg")).read_bytes()
+    pq.write_table(pa.table({"image": [content] * 3, "key": ["a", None, "c"]}), tmp_path / "rows.parquet")
+    with pytest.raises(ServerError, match=r"has no key in row"):
+        encode_on_ray(str(tmp_path / "rows.parquet"), tiny_model, str(tmp_path / "codes"), address=ray_cluster.address)
+
+
+def test_what_is_interrupted_before_its_plan_has_not_begun(
+    ray_cluster, photo_folder, tiny_model, tmp_path, monkeypatch
+):
+    out, source = str(tmp_path / "codes"), str(photo_folder)
+    encode_on_ray(source, tiny_model, out, address=ray_cluster.address)
+    shutil.copy(next(photo_folder.rglob("*.jpg")), photo_folder / "banana" / "banana_new.jpg")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Plan, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            encode_on_ray(source, tiny_model, out, force=True, address=ray_cluster.address)
+    report = encode_on_ray(source, tiny_model, out, address=ray_cluster.address)
+    assert (report.written, report.of_then) == (19, None)
 
 
 def test_there_is_no_cluster_at_the_address(photo_folder, tiny_model, tmp_path):

@@ -19,10 +19,11 @@ def main() -> None:
     """Entry point of the command ``ordhash``."""
     try:
         from ordhash.cli.program import run
-    except KeyboardInterrupt:  # loading takes a second
+
+        run()
+    except KeyboardInterrupt:  # loading takes a second, before the commands can say it
         sys.stderr.write("interrupted\n")
         raise SystemExit(130) from None
-    run()
 
 
 def __getattr__(name: str) -> Any:

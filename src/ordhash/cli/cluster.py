@@ -73,7 +73,7 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Write codes, keys and metadata from a Milvus server to a Parquet file, like `ordhash encode`."""
-    check_codes_output(out, force=force)
+    check_codes_output(out, force=force, read=())
     table = milvus_index(milvus, name, token=token).pull(progress=True)
     write_codes(out, table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts)
     if as_json:

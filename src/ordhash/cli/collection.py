@@ -190,7 +190,7 @@ def export(
 ) -> None:
     """Write codes, keys and metadata of a collection to a Parquet file, like `ordhash encode`."""
     check_is_collection(collection)
-    check_codes_output(out, force=force)
+    check_codes_output(out, force=force, read=())
     written = Collection(collection).export(out)
     if as_json:
         print_json({"out": str(out), "written": written})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
 import shlex
 import sys
@@ -24,6 +25,16 @@ __all__ = ["Commands", "install_command", "needs_extra"]
 
 class Commands(TyperGroup):
     """The commands. Errors raised on purpose are printed without a traceback; others are bugs and keep theirs."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as below
+        """Read the arguments; an empty one is refused, as it would be the current folder where a path is expected."""
+        for before, text in itertools.pairwise(["", *args]):
+            option, equals, value = text.partition("=") if text.startswith("--") else (before, "", text)
+            if value or (text.startswith("--") and not equals) or option == "--exclude":  # which may be none at all
+                continue
+            what = option if option.startswith("-") else "an argument"
+            raise typer.BadParameter(f"{what} is empty; give a value, or check the variable that should hold it")
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # Typer's Context is a subclass
         """Run the command."""

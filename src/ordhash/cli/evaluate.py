@@ -83,7 +83,7 @@ def evaluate(
     """
     refuse_idle(ctx, "force", unless=out is not None, why="without --out")
     if out is not None:
-        check_output(out, force=force)
+        check_output(out, force=force, read=[source, model])
     features = None if cache is None else FeatureStore(cache / "features")
     encoder = Encoder(model, features=features, progress=True)
     found = read_source(ctx, source, root)

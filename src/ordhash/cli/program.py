@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -79,6 +81,9 @@ def run() -> None:
     """Run the command that was typed."""
     # Pillow's warnings on odd EXIF blocks do not help users; unusable images are reported anyway.
     warnings.filterwarnings("ignore", module="PIL")
+    if sys.stdout is None or sys.stderr is None:  # closed by the shell
+        nowhere = Path(os.devnull).open("w")  # noqa: SIM115, until the process ends
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):  # names of files may have letters that the terminal has not
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -39,7 +39,7 @@ def quantize(
     SOURCE: some hundred typical images, to calibrate value ranges. The variant's codes are not comparable with the
     original's; encode everything with one of the two.
     """
-    check_output(out, force=force)
+    check_output(out, force=force, read=[*sources, model])
     images = images_of(ctx, sources, split, root)
     from ordhash.model import quantize as quantized  # slow to import, and other commands do not need it
 

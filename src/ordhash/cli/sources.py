@@ -192,7 +192,7 @@ def holds_codes(source: str) -> bool:
         return False
 
 
-def check_output(path: Path, *, force: bool, read: Sequence[str | Path | None] = ()) -> None:
+def check_output(path: Path, *, force: bool, read: Sequence[str | Path | None]) -> None:
     """Fail before the work, not after it.
 
     Args:
@@ -213,7 +213,7 @@ def check_output(path: Path, *, force: bool, read: Sequence[str | Path | None] =
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it")
 
 
-def check_codes_output(path: Path, *, force: bool, read: Sequence[str | Path | None] = ()) -> None:
+def check_codes_output(path: Path, *, force: bool, read: Sequence[str | Path | None]) -> None:
     """As `check_output`, for a file of codes.
 
     Raises:

@@ -111,6 +111,8 @@ def train(
     if not (source and out):
         raise InputError("give SOURCE and --out, or --collection and --labels")
     refuse_idle(ctx, "wait", unless=False, why="without --collection")
+    if out.is_file():
+        raise InputError(f"{out} is a file; give a folder for the model")
     shallow = method != _NETWORK
     if shallow:
         idle = OPTIONS.keys() - _options_of_shallow(method)

@@ -82,6 +82,13 @@ class Plan:
         values = {"format": _FORMAT, **dataclasses.asdict(self)}
         folder.below(_PLAN).write(json.dumps(values, indent=1).encode() + b"\n")
 
+    @staticmethod
+    def remove(folder: Location) -> None:
+        """Remove the plan of a folder, if it has one."""
+        location = folder.below(_PLAN)
+        if location.is_file():
+            location.remove()
+
     @classmethod
     def of(cls, folder: Location) -> Plan | None:
         """The plan of a folder; None if it has none.

@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 from ordhash.errors import InputError
 from ordhash.learn.config import TrainConfig
+from ordhash.support import available_cores
 
 __all__ = ["finetunes", "start_fabric"]
 
@@ -22,7 +23,7 @@ def start_fabric(settings: TrainConfig) -> Fabric:
             processes and machines.
 
     Raises:
-        InputError: The devices are not available.
+        InputError: The devices are not available, or cannot share a batch evenly.
     """
     # `fabric run` has already started the processes, and Fabric then rejects other options.
     launched = os.environ.get("LT_CLI_USED", "0") == "1"
@@ -37,9 +38,21 @@ def start_fabric(settings: TrainConfig) -> Fabric:
             f"accelerator {settings.accelerator!r} with {settings.devices!r} devices cannot be used here ({error}); "
             "choose 'cpu', or leave both out"
         ) from error
+    _check_number(fabric, settings)
     if not launched:
         fabric.launch()
     return fabric
+
+
+def _check_number(fabric: Fabric, settings: TrainConfig) -> None:
+    """Refuse a number of processes before they start, and compute features."""
+    n = fabric.world_size
+    if settings.batch_size % n:
+        raise InputError(f"batch_size is {settings.batch_size}; with {n} processes it must be a multiple of {n}")
+    if settings.devices != "auto" and fabric.device.type == "cpu" and settings.devices > available_cores():
+        raise InputError(
+            f"devices is {settings.devices}; this machine has {available_cores()} cores, and each process takes one"
+        )
 
 
 def finetunes(settings: TrainConfig, fabric: Fabric) -> bool:

@@ -30,7 +30,7 @@ import ray
 import ray.data
 
 import ordhash
-from ordhash.codes import MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
+from ordhash.codes import LIST, MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
 from ordhash.data import ClassFolders, ImageSet, ImageSource, manifest_set
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.model import Encoder, Model, check_sees_all, load_model
@@ -46,6 +46,7 @@ SHARD_SIZE = 1024
 _BATCH = 8  # of Encoder; other shard sizes would give other batches than on one machine
 _MOST_BLOCKS = 10_000  # Ray keeps each in its head's memory
 _NOT_THERE = r"(?i)not found|no such|access.?denied|forbidden|^550 "  # how file systems report one unusable file
+_OF_RAY = "\nThe above exception was the direct cause"
 _PATIENCE = 10  # seconds to wait for a connection
 _READERS = 16  # files read at once over a network
 
@@ -114,6 +115,8 @@ def encode_on_ray(
     if shard_size is not None and (shard_size < 1 or shard_size % _BATCH):
         raise InputError(f"shard_size is {shard_size}; allowed are positive multiples of {_BATCH}, as {SHARD_SIZE}")
     loaded, folder = load_model(model), Location(out)
+    if folder.is_file():
+        raise InputError(f"{folder} is a file; give a folder for the shards")
     if parts:
         check_sees_all(loaded)
     listed = list_images(source, classes=classes, exclude=exclude)
@@ -242,7 +245,7 @@ def _plan(
         raise InputError(f"{folder} holds the images; give another folder for the codes")
     found = Plan.of(folder)
     if found is None:
-        others = [name for name in folder.names() or () if not is_leftover(name)]
+        others = [name for name in folder.names() or () if name not in (LIST, MODEL) and not is_leftover(name)]
         if others:
             raise InputError(f"{folder} holds other files, as {others[0]}; give a new folder")
         return wanted, None
@@ -278,6 +281,7 @@ def _begin(plan: Plan, listed: Listed, model: Model, folder: Location) -> None:
             if is_leftover(name) or name in shards:
                 folder.below(name).remove()
         folder.make()
+        Plan.remove(folder)  # before the list changes: what is interrupted here has not begun
         listed.write(folder, plan.shard_size)
         folder.below(MODEL).write(model.graph)
         plan.write(folder)  # last: a folder that has a plan has all of it
@@ -376,6 +380,7 @@ def _content(location: Location, path: str) -> bytes | ImageError:
 
 
 def _reason(error: BaseException) -> str:
-    """The error of a worker: the last line of the traceback that Ray gives."""
-    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    """The error of a worker: the last line of its traceback, which Ray gives before its own."""
+    own = str(error).partition(_OF_RAY)[0]
+    lines = [line for line in own.splitlines() if line.strip()] or [type(error).__name__]
     return re.sub(r"^ordhash\.errors\.\w+: ", "", lines[-1])
