@@ -502,6 +502,18 @@ def test_a_class_with_one_image_is_learned(photo_folder, tmp_path, cache, learne
     assert load_model(result.model).info.class_names == ("apple", "banana", "carrot", "durian")
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_classes_without_images_change_nothing(mode, photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    wide = np.insert(images.labels, [0, 2, 3], False, axis=1)
+    names = ("aaa", "apple", "banana", "box", "carrot", "durian")
+    settings = dataclasses.replace(FAST, mode=mode, epochs=1)
+    for number, some in enumerate([images, dataclasses.replace(images, labels=wide, class_names=names)]):
+        result = train(some, TINY, settings, out=tmp_path / str(number), cache=cache)
+        assert load_model(result.model).info.class_names == images.class_names
+    assert learned[: len(learned) // 2] == learned[len(learned) // 2 :]
+
+
 def test_images_with_many_labels(photo_folder, tmp_path, cache, learned):
     images = read_folder(photo_folder)
     labels = images.labels.copy()

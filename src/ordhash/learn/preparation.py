@@ -39,7 +39,7 @@ class TrainingData:
     """The data that [fit_network][ordhash.learn.fit_network] trains on.
 
     Attributes:
-        images: The training images, without unreadable and held-out ones.
+        images: The training images, without unreadable and held-out ones, and the classes that these show.
         batches: The same images as network inputs.
         held: Validation images, which choose the epoch.
         depth: D, channels of a feature map.
@@ -109,6 +109,7 @@ def prepare_pictures(
         with progress_bar("Checking validation images", len(validation), show=progress) as advance:
             validation, more = usable(validation, advance)
         failures = [*failures, *more]
+    images = images.without_empty_classes()
     behind = backgrounds if settings.scenes else None
     if behind is not None:
         with progress_bar("Checking backgrounds", len(behind), show=progress) as advance:
@@ -267,7 +268,7 @@ def feature_data(
     elif validation is None:
         chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
         train, validation = train.subset(~chosen), train.subset(chosen)
-    images, maps, fineness = train.images, train.maps, 0.0
+    images, maps, fineness = train.images.without_empty_classes(), train.maps, 0.0
     mirrored = mirror_images(images)
     if settings.from_neighbourhoods:
         check_neighbourhoods(len(images))  # check again: some images may be unusable
