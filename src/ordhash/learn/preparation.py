@@ -158,8 +158,7 @@ def prepare_features(
     def mirror_images(images: ImageSet) -> FeatureMaps | None:
         if not settings.augment or backbone.mirror:  # a mirroring backbone gives the same features either way
             return None
-        other_way = dataclasses.replace(frozen, preprocessing=dataclasses.replace(frozen.preprocessing, mirror=True))
-        return _still_readable(store.maps(images, other_way, progress=progress))
+        return _still_readable(store.maps(images, frozen.mirrored, progress=progress))
 
     maps = store.maps(images, frozen, progress=progress).at_least_one()
     train, failures, given = Featured(images.subset(maps.rows), maps), maps.failures, None
