@@ -120,10 +120,12 @@ class DOHConfig:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that the network is read from: of weights, or an ONNX graph; those that exist."""
+        """The files that the network is read from: of weights, or an ONNX graph and its weights; those that exist."""
         named = [self.weights] if isinstance(self.weights, Path) else []
         if is_graph(self.backbone):
-            named.append(Path(self.backbone))
+            from ordhash.learn.graphs import files_of_graph  # here, because it imports ONNX and settings must not
+
+            named += files_of_graph(Path(self.backbone))
         return tuple(path for path in named if path.is_file())
 
     def attention_for(self, *, scenes: bool) -> Attention:
