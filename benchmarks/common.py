@@ -57,6 +57,22 @@ def machine() -> dict[str, Any]:
     }
 
 
+def check_machine(measured: dict[str, Any], here: dict[str, Any], path: Path) -> None:
+    """Stop before numbers of this machine stand beside those of another one.
+
+    Args:
+        measured: Results to go on with, which name the machine that they are of.
+        here: This machine.
+        path: Their file.
+    """
+    there = measured["machine"]
+    if differing := sorted(name for name in {*there, *here} if there.get(name) != here.get(name)):
+        raise SystemExit(
+            f"{path} is of a machine with another {', '.join(differing)}; go on there, or move the file away and "
+            "measure everything here"
+        )
+
+
 def untaught_model(folder: Path) -> Path:
     """A model of the default network that has learned nothing of use: what it knows does not matter to its speed."""
     pictures = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import RESULTS, machine
+from common import RESULTS, check_machine, machine
 
 from ordhash.bench.learning import Learned, learn_network
 from ordhash.bench.prepared import prepare_protocol
@@ -130,7 +130,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     options = parser.parse_args()
     path, epochs, most = RESULTS / "scenes.json", EPOCHS, None
-    runs: list[dict[str, Any]] = json.loads(path.read_text())["runs"] if path.exists() else []
+    measured: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "runs": []}
+    runs: list[dict[str, Any]] = measured["runs"]
     done = {(json.dumps(one["variant"], sort_keys=True), one["seed"]) for one in runs}
     jobs = [
         (position, seed)
@@ -140,6 +141,8 @@ def main() -> None:
     ]
     if options.rehearse:
         jobs, epochs, most, runs = [(3, 0)], 1, 120, []
+    elif jobs:
+        check_machine(measured, machine(), path)
     for position in sorted({position for position, _ in jobs}):  # features first, on all cores
         for one in protocols(most).values():
             prepare_protocol(one, VARIANTS[position].config(), CACHE, progress=True)

@@ -27,7 +27,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 from codes import SPEC, one_hot, padded, random_codes, real_codes
-from common import RESULTS, machine, medians
+from common import RESULTS, check_machine, machine, medians
 
 from ordhash import OrdinalCodes, OrdinalIndex
 from ordhash.codes import PartCodes, symbol_losses
@@ -269,10 +269,13 @@ def main() -> None:
         "growth": lambda: {"growth": growth([size for size in (10**4, 10**5, 10**6, 10**7, 10**8) if size <= most])},
     }
     path = RESULTS / "search.json"
-    results: dict[str, Any] = json.loads(path.read_text()) if options.only and path.exists() else {}
+    here, results = {**machine(), "faiss": faiss.__version__}, {}
+    if options.only and not options.rehearse and path.exists():
+        results = json.loads(path.read_text())
+        check_machine(results, here, path)
     results |= {
         "command": "make bench-search",
-        "machine": {**machine(), "faiss": faiss.__version__},
+        "machine": here,
         "codes": n,
         "code_bits": SPEC.code_bits,
         "arity": SPEC.arity,

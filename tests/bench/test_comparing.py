@@ -65,3 +65,18 @@ def test_what_another_machine_compared_holds_where_all_runs_are_its_own():
     theirs = [run(row, 0, (0.5, 0.6), adopted=True) for row in "ab"]
     mixed = [run("a", 0, (0.5, 0.6), bits=24, adopted=True), run("b", 0, (0.5, 0.7), bits=24)]
     assert compare([*theirs, *mixed], ROWS, known) == known[:1]
+
+
+@pytest.mark.parametrize(
+    ("best", "others", "held"),
+    [
+        ("b", "a", "a"),  # the same rows
+        ("b", "ac", "a"),  # a row more, which was not the best
+        ("c", "ab", ""),  # the best is none of these
+        ("b", "c", ""),  # nothing is known of the other
+    ],
+)
+def test_what_another_machine_compared_holds_only_between_the_rows_that_are_here(best, others, held):
+    known = [Comparison("grocery", 12, "ordinal", best, other, 0.2, 0.1) for other in others]
+    theirs = [run(row, 0, (0.5, 0.6), adopted=True) for row in "ab"]
+    assert [one.row for one in compare(theirs, ROWS, known)] == list(held)

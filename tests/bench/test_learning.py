@@ -5,14 +5,24 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
-from ordhash.bench.learning import learn_shallow, try_network, try_shallow
-from ordhash.bench.prepared import Part, Prepared, Scenes
+from ordhash.bench.learning import learn_network, learn_shallow, try_network, try_shallow
+from ordhash.bench.prepared import Part, Prepared, Scenes, prepare_protocol
 from ordhash.codes import OrdinalCodes, ordinal_distances
 from ordhash.data import ImageSet, Protocol, companions
 from ordhash.errors import InputError
 from ordhash.evaluation import mean_average_precision
-from ordhash.learn import DOHConfig, SceneMaps, TrainConfig, held_out_mask
+from ordhash.learn import (
+    DOHConfig,
+    SceneMaps,
+    TrainConfig,
+    TrainingRun,
+    TrainingState,
+    held_out_mask,
+    scores_of,
+    train_network,
+)
 from ordhash.learn.shallow import ITQCCA
 from ordhash.learn.validation import leave_one_out_map
 from ordhash.model import FeatureMaps
@@ -109,3 +119,30 @@ def test_more_scenes_than_a_benchmark_makes_are_refused():
     assert try_network(given, config, SETTINGS).kept_epoch == 3
     with pytest.raises(InputError, match="scenes is 3"):
         try_network(given, config, dataclasses.replace(SETTINGS, scenes=3))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("augment", [False, True])
+def test_a_benchmark_trains_as_train_does(mirror, augment, tiny_protocol, cache):
+    config = DOHConfig(
+        code_bits=16, objective="doh", backbone="test_resnet", weights=None, image_size=64, mirror=mirror,
+        hidden=8, local_hidden=8,
+    )  # fmt: skip
+    settings = TrainConfig(
+        mode="frozen", epochs=3, batch_size=4, validation_fraction=0.34, augment=augment, accelerator="cpu"
+    )
+    given = prepare_protocol(tiny_protocol, config, cache)
+    assert (given.mirrored is None) == mirror
+    (learned,) = learn_network([given], config, settings)
+    run = TrainingRun(settings, Fabric(accelerator="cpu", devices=1), TrainingState(""))
+    trained = train_network(tiny_protocol.train, config, run, cache=cache)
+    np.testing.assert_array_equal(learned.scores, scores_of(trained.network, given.query.maps, run.fabric))
+
+
+def test_mirror_images_belong_to_the_images_that_learn():
+    given, config = prepared(learned=False), DOHConfig(code_bits=16, objective="doh", use_local=False, hidden=16)
+    alike = dataclasses.replace(given, mirrored=given.train)
+    other = dataclasses.replace(given, mirrored=part([f"t{row}" for row in range(80)], 9))
+    plain, same, changed = (learn_network([one], config, SETTINGS)[0].scores for one in (given, alike, other))
+    np.testing.assert_array_equal(plain, same)
+    assert not np.array_equal(plain, changed)

@@ -238,6 +238,11 @@ def test_the_default_is_chosen_by_features_too(noise, mixup, recipe_file):
     assert suited == [DOHMixup(mixup=mixup, fitted_share=mixup), DOHMixup()]
     (unseen,) = runner._suited([asked], protocol, ())
     assert unseen.config.objective == DOHMixup()
+    wide, names = np.pad(images.labels, ((0, 0), (0, 1))), (*images.class_names, "d")
+    of_four = dataclasses.replace(images, labels=wide, class_names=names)
+    others = dataclasses.replace(query, labels=wide[:3], class_names=names)
+    (without_the_empty,) = runner._suited([asked], Protocol("p", of_four, others, of_four), ())
+    assert without_the_empty.config.objective == DOHMixup()
     in_scenes = dataclasses.replace(protocol, backgrounds=images.without_labels())
     without = dataclasses.replace(asked, training=dataclasses.replace(asked.training, scenes=0))
     learning, alone = runner._suited([asked, without], in_scenes, ())

@@ -186,6 +186,14 @@ def test_code_points() -> None:
     assert colour_profile(Image.new("RGB", (1, 1)), b"\0\0\0\x20ftypavif" + bytes(40) + box[:-6]) is None
 
 
+def test_a_profile_wins_over_code_points_of_avif() -> None:
+    content = bytearray(encoded(Image.fromarray(IN_P3.repeat(16, 0).repeat(16, 1)), "AVIF", icc_profile=DISPLAY_P3))
+    at = content.find(b"colrnclx") + 8
+    content[at : at + 4] = struct.pack(">HH", 1, 13)  # sRGB
+    with Image.open(io.BytesIO(content)) as image:
+        assert colour_profile(image, bytes(content)) == image.info["icc_profile"]
+
+
 def test_profile_of_jpeg_2000() -> None:
     image = Image.fromarray(IN_P3.repeat(16, 0).repeat(16, 1))
     content = encoded(image, "JPEG2000")

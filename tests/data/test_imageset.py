@@ -49,6 +49,16 @@ def test_subset_of_a_subset_without_labels_and_metadata():
     assert (part.images, part.keys.tolist(), part.labels, part.metadata) == (["y.jpg"], [1], None, None)
 
 
+def test_classes_that_no_image_shows_go():
+    cats = example().subset([0, 3])
+    assert cats.without_empty_classes().class_names == ("cat",)
+    np.testing.assert_array_equal(cats.without_empty_classes().labels, [[True], [False]])
+    assert cats.without_empty_classes().metadata is cats.metadata
+    whole = example()
+    assert whole.without_empty_classes() is whole
+    assert whole.without_labels().without_empty_classes().labels is None
+
+
 @pytest.mark.parametrize("rows", [[4], [True, False]])
 def test_rows_that_are_not_there_are_refused(rows):
     with pytest.raises(IndexError):

@@ -99,6 +99,25 @@ def test_manifests_are_read_as_those_here(photo_folder):
     same(read_location(Location(f"local://{manifest}")), read_images(manifest))
 
 
+def test_paths_of_a_manifest_find_what_they_find_here(photo_folder):
+    (photo_folder / "lists").mkdir()
+    manifest = photo_folder / "lists" / "list.csv"
+    manifest.write_text("path\n./own.jpg\n../apple/apple_0.jpg\n..\\banana\\banana_1.jpg\nnone/../own2.jpg\n")
+    for name in ("own.jpg", "own2.jpg"):
+        shutil.copy(photo_folder / "apple" / "apple_1.jpg", photo_folder / "lists" / name)
+    (photo_folder / "lists" / "none").mkdir()
+    here = read_images(manifest)
+    files = fsspec.filesystem("memory")
+    files.put(str(photo_folder), "/beside", recursive=True)
+    elsewhere = Location("memory://beside/lists/list.csv")
+    found = read_location(elsewhere)
+    assert found.keys.tolist() == here.keys.tolist()
+    for path, image in zip(found.images, here.images, strict=True):
+        assert elsewhere.read_inside(path) == image.read_bytes()
+    files.rm("/beside", recursive=True)
+    same(read_location(Location(f"local://{manifest}")), here)
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [

@@ -86,6 +86,8 @@ def test_rows_longer_than_blocks_of_arrow():
         (b"path;labels\na.jpg;x;y\n", "3 cells in line 2 and 2 in its header.*quotes.*semicolons"),
         (b'path,labels\na.jpg,x\nb.jpg,"y\nc.jpg,z\n', "a quote that is not closed.* line 3"),
         (b'path,labels\na.jpg,"x\nb.jpg,"y\n', "a quote that is not closed.* line 2"),
+        (b'path, labels\na.jpg,x\nb.jpg, "sea;people"\n', "blank before a quote in the row from line 3"),
+        (b'path, labels\na.jpg,  "sea, people"\n', "blank before a quote in the row from line 2"),
         (b'path,labels\na.jpg,"say \\"ah\\""\n', "quote.* line 2"),
         (b"path,,n\na.jpg,lost,1\n", "column 2 of m.csv has values and no name"),
     ],

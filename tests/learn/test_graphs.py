@@ -8,7 +8,7 @@ from ordhash.data import read_folder
 from ordhash.errors import InputError
 from ordhash.learn import DOHConfig, TrainConfig, train
 from ordhash.learn.backbones import configured_backbone, configured_graph
-from ordhash.learn.graphs import read_graph
+from ordhash.learn.graphs import files_of_graph, read_graph
 from ordhash.learn.normalisation import NORMALISATIONS
 from ordhash.model import Encoder, load_model, open_session
 from ordhash.model.inference import run_in_groups
@@ -208,3 +208,38 @@ def test_graphs_that_torch_exports_are_read(tmp_path):
     with torch.no_grad():
         expected = network.forward_features(torch.from_numpy(values).permute(0, 3, 1, 2)).numpy()
     np.testing.assert_allclose(features_of(backbone, pictures), expected, rtol=1e-3, atol=1e-4)
+
+
+def beside(name):
+    """A tensor whose values are in another file."""
+    tensor = onnx.numpy_helper.from_array(kernels(4), name)
+    onnx.external_data_helper.set_external_data(tensor, f"{name}.data")
+    tensor.ClearField("raw_data")
+    return tensor
+
+
+def test_the_files_of_a_graph_are_all_that_its_weights_are_in(tmp_path):
+    constant = onnx.helper.make_node("Constant", [], ["inner"], value=beside("attribute"))
+    branch = onnx.helper.make_graph([constant], "branch", [], [onnx.ValueInfoProto(name="inner")], [beside("subgraph")])
+    condition = onnx.helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    function = onnx.helper.make_function(
+        "own", "f", [], ["z"], [onnx.helper.make_node("Constant", [], ["z"], value=beside("function"))], []
+    )
+    graph = onnx.helper.make_graph([condition], "g", [], [], [beside("weights"), beside("again")])
+    graph.initializer[1].external_data[0].value = "weights.data"
+    path = tmp_path / "net.onnx"
+    path.write_bytes(onnx.helper.make_model(graph, functions=[function]).SerializeToString())
+    names = ["net.onnx", "attribute.data", "function.data", "subgraph.data", "weights.data"]
+    assert files_of_graph(path) == [tmp_path / name for name in names]
+
+
+def test_weights_beside_a_graph_make_another_training(convolution):
+    onnx.save(onnx.load(convolution), convolution, save_as_external_data=True, location="w.data", size_threshold=0)
+    config = DOHConfig(backbone=str(convolution), normalisation="imagenet")
+    assert config.files == (convolution, convolution.with_name("w.data"))
+
+
+def test_a_file_that_is_no_graph_is_a_file_all_the_same(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"one")
+    assert files_of_graph(path) == [path]

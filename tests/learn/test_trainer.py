@@ -14,11 +14,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
 
 from ordhash.data import ImageSet, open_rgb, read_folder
 from ordhash.errors import DataError, ImageError, InputError
-from ordhash.learn import DOHConfig, TrainConfig, loop, train
+from ordhash.learn import DOHConfig, TrainConfig, TrainingRun, TrainingState, loop, train, train_network
 from ordhash.learn import checkpoint as checkpoint_module
 from ordhash.learn import trainer as module
 from ordhash.learn.backbones import build_backbone
@@ -502,6 +503,18 @@ def test_a_class_with_one_image_is_learned(photo_folder, tmp_path, cache, learne
     assert load_model(result.model).info.class_names == ("apple", "banana", "carrot", "durian")
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_classes_without_images_change_nothing(mode, photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    wide = np.insert(images.labels, [0, 2, 3], False, axis=1)
+    names = ("aaa", "apple", "banana", "box", "carrot", "durian")
+    settings = dataclasses.replace(FAST, mode=mode, epochs=1)
+    for number, some in enumerate([images, dataclasses.replace(images, labels=wide, class_names=names)]):
+        result = train(some, TINY, settings, out=tmp_path / str(number), cache=cache)
+        assert load_model(result.model).info.class_names == images.class_names
+    assert learned[: len(learned) // 2] == learned[len(learned) // 2 :]
+
+
 def test_images_with_many_labels(photo_folder, tmp_path, cache, learned):
     images = read_folder(photo_folder)
     labels = images.labels.copy()
@@ -520,6 +533,21 @@ def test_images_without_a_label_are_left_out(photo_folder, tmp_path, cache, lear
     result = train(some, TINY, dataclasses.replace(FAST, epochs=1), out=tmp_path, cache=cache)
     training = summary(result.model)
     assert training["images"] + training["validation_images"] == 16
+
+
+def test_validation_images_without_a_label_measure_nothing(photo_folder, tmp_path, cache, learned):
+    images = read_folder(photo_folder)
+    labels = images.labels.copy()
+    labels[1::2] = False
+    models = []
+    for number, validation in enumerate([dataclasses.replace(images, labels=labels), images.subset(range(0, 18, 2))]):
+        out = tmp_path / str(number)
+        models.append(train(images, TINY, FAST, out=out, validation=validation, cache=cache).model)
+    some, alone = (load_model(model).info for model in models)
+    assert some.calibration == alone.calibration
+    assert some.training["history"] == alone.training["history"]
+    assert some.training["validation_images"] == alone.training["validation_images"] == 9
+    assert some.training["digest"] == alone.training["digest"]
 
 
 def test_what_cannot_be_learned_from_is_refused(photo_folder, tmp_path):
@@ -948,6 +976,16 @@ def test_fine_tuning_learns_from_scenes_too(photo_folder, tmp_path, cache):
         runs.append(train(images, config, how, out=tmp_path / f"{scenes}", backgrounds=behind, cache=cache))
     assert [len(run.failures) for run in runs] == [0, 1]
     assert runs[0].history != runs[1].history
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_at_most_so_many_backgrounds_are_used(mode, photo_folder, cache, monkeypatch):
+    monkeypatch.setattr("ordhash.learn.backgrounds.MOST_BACKGROUNDS", 2)
+    picture = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    behind = ImageSet([Image.fromarray(picture), b"not looked at", Image.fromarray(picture[::-1])])
+    settings = dataclasses.replace(FAST, mode=mode, epochs=1, scenes=1)
+    run = TrainingRun(settings, Fabric(accelerator="cpu", devices=1), TrainingState(""))
+    assert train_network(read_folder(photo_folder), TINY, run, backgrounds=behind, cache=cache).failures == []
 
 
 def test_backgrounds_that_cannot_be_used_are_refused(photo_folder, tmp_path, cache):

@@ -31,7 +31,8 @@ def compare(runs: Sequence[FinishedRun], rows: Sequence[Row], known: Sequence[Co
         runs: Finished runs. Those adopted from another machine do not know the precision of every query: nothing is
             compared with them.
         rows: Rows of the tables, in order.
-        known: Comparisons of the other machine, which hold where all runs are adopted.
+        known: Comparisons of the other machine, which hold where all runs are adopted and it compared these rows: the
+            best of more rows may be another one.
     """
     hashing = {row.name for row in rows if row.method not in BOUNDS}
     places: dict[tuple[str, int, str], dict[str, Precisions]] = defaultdict(lambda: defaultdict(dict))
@@ -45,7 +46,7 @@ def compare(runs: Sequence[FinishedRun], rows: Sequence[Row], known: Sequence[Co
     for (protocol, bits, distance), measured in places.items():
         whole = [bool(precisions) for seeds in measured.values() for precisions in seeds.values()]
         if not any(whole):
-            found += [one for one in known if (one.protocol, one.code_bits, one.distance) == (protocol, bits, distance)]
+            found += _among(set(measured), known, (protocol, bits, distance))
         if not all(whole):
             continue
         best = max(measured, key=lambda row: np.mean(list(measured[row].values())))
@@ -54,6 +55,13 @@ def compare(runs: Sequence[FinishedRun], rows: Sequence[Row], known: Sequence[Co
                 mean, half = paired_interval(*_paired(measured[best], measured[row]))
                 found.append(Comparison(protocol, bits, distance, best, row, round(mean, 5), round(half, 5)))
     return found
+
+
+def _among(rows: set[str], known: Sequence[Comparison], column: tuple[str, int, str]) -> list[Comparison]:
+    """Known comparisons of a column between rows that are there; none unless they tell all of these apart."""
+    theirs = [one for one in known if (one.protocol, one.code_bits, one.distance) == column]
+    theirs = [one for one in theirs if {one.best, one.row} <= rows]
+    return theirs if {name for one in theirs for name in (one.best, one.row)} == rows else []
 
 
 def paired_interval(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> tuple[float, float]:

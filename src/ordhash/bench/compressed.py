@@ -22,7 +22,7 @@ from ordhash.errors import InputError
 from ordhash.learn import DOHConfig
 from ordhash.support import unit_rows
 
-__all__ = ["COMPRESSED", "compressed_distances"]
+__all__ = ["COMPRESSED", "bytes_of", "compressed_distances"]
 
 _RABITQ_BYTES = 8  # for distances, beside the signs
 
@@ -36,6 +36,25 @@ COMPRESSED: dict[str, Callable[[int], str]] = {
 """Names, and what FAISS's factory makes codes of so many bytes from."""
 
 Floats = npt.NDArray[np.float32]
+
+
+def bytes_of(name: str, code_bits: int) -> int:
+    """Length of a code in bytes.
+
+    Args:
+        name: One of ``COMPRESSED``.
+        code_bits: Its length in bits.
+
+    Raises:
+        InputError: The length is not one of whole bytes, or too short.
+
+    >>> bytes_of("pq", 48)
+    6
+    """
+    least = 8 * (_RABITQ_BYTES + 1) if name == "rabitq" else 8
+    if code_bits % 8 or code_bits < least:
+        raise InputError(f"{name} at {code_bits} bits; allowed are multiples of 8 from {least}")
+    return code_bits // 8
 
 
 def compressed_distances(
@@ -58,10 +77,7 @@ def compressed_distances(
     """
     import faiss
 
-    size, rest = divmod(config.code_bits, 8)
-    if rest or (name == "rabitq" and size <= _RABITQ_BYTES):
-        least = 8 * (_RABITQ_BYTES + 1) if name == "rabitq" else 8
-        raise InputError(f"{name} at {config.code_bits} bits; allowed are multiples of 8 from {least}")
+    size = bytes_of(name, config.code_bits)
     padding = -train.shape[1] % size if name == "pq" else 0  # all parts of a feature are equally long
     parts = [np.pad(unit_rows(part), ((0, 0), (0, padding))) for part in (train, queries, database)]
     factory = COMPRESSED[name](size)

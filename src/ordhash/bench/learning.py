@@ -87,11 +87,18 @@ def _train_head(prepared: Prepared, config: DOHConfig, settings: TrainConfig) ->
         cluttered = tuple(one.seen(whole_maps=config.use_local) for one in _scenes(part, settings))
         return Featured(part.images, part.seen(whole_maps=config.use_local), cluttered)
 
+    def mirror_images(images: ImageSet) -> FeatureMaps | None:
+        if prepared.mirrored is None or not settings.augment:
+            return None
+        rows = {key: row for row, key in enumerate(prepared.train.images.keys.tolist())}
+        return prepared.mirrored.seen(whole_maps=config.use_local).subset([rows[key] for key in images.keys.tolist()])
+
     train = featured(prepared.train)
     validation = None if prepared.validation is None else featured(prepared.validation)
     if settings.from_neighbourhoods:
         train = train.subset(rows_of_neighbourhoods(len(train.images), settings.seed))
-    head, _ = fit_network(feature_data(train, validation, settings, prepared.last_channels), config, run)
+    data = feature_data(train, validation, settings, prepared.last_channels, mirror_images)
+    head, _ = fit_network(data, config, run)
     return head, run.state
 
 

@@ -15,7 +15,7 @@ from ordhash.data import ImageSet
 from ordhash.data.protocols import Protocol
 from ordhash.errors import DataError
 from ordhash.learn import DOHConfig, SceneMaps, exported_backbone, labelled, labels_of, training_scenes
-from ordhash.model import FeatureMaps, FeatureStore
+from ordhash.model import FeatureMaps, FeatureStore, FrozenBackbone
 from ordhash.support import replace_file
 
 __all__ = ["Part", "Prepared", "prepare_protocol"]
@@ -88,6 +88,7 @@ class Prepared:
         query: Queries.
         database: Database.
         last_channels: Number of channels of the backbone's last map, which come first.
+        mirrored: Mirror images of the training images; None where the backbone gives the same features either way.
     """
 
     protocol: Protocol
@@ -97,6 +98,7 @@ class Prepared:
     query: Part
     database: Part
     last_channels: int
+    mirrored: Part | None = None
 
     @property
     def database_is_learned(self) -> bool:
@@ -119,7 +121,7 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
     backbone, frozen = exported_backbone(config, cache)
     store, found_hash = FeatureStore(cache / "features"), protocol.hash()
 
-    def part(name: str, images: ImageSet) -> Part:
+    def part(name: str, images: ImageSet, frozen: FrozenBackbone = frozen) -> Part:
         maps = store.maps(images, frozen, progress=progress)
         if maps.failures:
             raise DataError(f"protocol {protocol.name}: {maps.failures[0]}; a benchmark needs every image")
@@ -146,4 +148,5 @@ def prepare_protocol(protocol: Protocol, config: DOHConfig, cache: Path, *, prog
         part("query", protocol.query),
         part("database", protocol.database),
         backbone.last_channels,
+        None if backbone.mirror else part("train", images, frozen.mirrored),
     )

@@ -6,14 +6,15 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, get_type_hints
 
-from ordhash.bench.compressed import COMPRESSED
+from ordhash.bench.compressed import COMPRESSED, bytes_of
 from ordhash.data.protocols import PROTOCOLS
 from ordhash.errors import DataError, InputError, first_line
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.objectives import OBJECTIVES, find_objective
 from ordhash.learn.shallow import SHALLOW_METHODS, ShallowMethod
+from ordhash.support import check_types
 
 __all__ = ["RAW_FEATURES", "Method", "Published", "Recipe", "Tuning", "read_recipe", "rehearsal_of"]
 
@@ -58,10 +59,17 @@ class Tuning:
     Attributes:
         search: Whether to try settings for each method and protocol.
         validation_fraction: Share of each class held out to compare trials, if the protocol has no validation set.
+
+    Raises:
+        InputError: A value is of another type, or out of range.
     """
 
     search: bool = False
     validation_fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_types(vars(self), get_type_hints(Tuning))
+        TrainConfig(validation_fraction=self.validation_fraction)  # which trials learn with
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,41 @@ def rehearsal_of(recipe: Recipe) -> Recipe:
     )
 
 
-_TABLES = {"network", "training", "tuning", "variants", "published"}
-_KEYS = {"title", "protocols", "methods", "code_bits", "seeds", *_TABLES}
+class _File(TypedDict, total=False):
+    """What a recipe may say."""
+
+    title: str
+    protocols: list[str]
+    methods: list[str]
+    code_bits: list[int]
+    seeds: int
+    network: dict[str, Any]
+    training: dict[str, Any]
+    tuning: dict[str, Any]
+    variants: list[dict[str, Any]]
+    published: list[dict[str, Any]]
+
+
+class _Variant(TypedDict, total=False):
+    """What ``[[variants]]`` may say, and what a method is in the form of a variant."""
+
+    name: str
+    method: str
+    code_bits: list[int]
+    seeds: int
+    parts: bool
+    network: dict[str, Any]
+    training: dict[str, Any]
+    objective: dict[str, Any]
+
+
+class _Paper(TypedDict, total=False):
+    """What ``[[published]]`` may say."""
+
+    protocol: str
+    name: str
+    source: str
+    values: dict[str, Any]
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -162,34 +203,45 @@ def read_recipe(path: str | Path) -> Recipe:
 
 
 def _recipe(name: str, values: dict[str, Any]) -> Recipe:
-    _check_names("the recipe", values, _KEYS)
+    _check_keys("the recipe", values, _File)
     for key in ("protocols", "code_bits"):
         if not values.get(key):
             raise InputError(f"{key} is missing or empty; name at least one")
+        _check_distinct(key, values[key])
     for protocol in values["protocols"]:
-        if protocol not in PROTOCOLS:
-            raise InputError(f"protocol {protocol!r} is unknown; allowed are {', '.join(PROTOCOLS)}")
-    network, training = values.get("network", {}), values.get("training", {})
-    entries = [{"name": method, "method": method} for method in values.get("methods", [])]
-    scenes = all(PROTOCOLS[protocol].backgrounds for protocol in values["protocols"])
-    methods = [_method(entry, network, training, scenes=scenes) for entry in (*entries, *values.get("variants", []))]
+        _check_protocol(protocol)
+    methods = _methods(values)
     names = [method.name for method in methods]
     if not names or len(set(names)) != len(names):
         raise InputError(f"its methods are {names}; name at least one, and each once")
     _check_names("[tuning]", values.get("tuning", {}), _fields(Tuning))
     tuning = Tuning(**values.get("tuning", {}))
     _check_labels(methods, tuning)
-    seeds = _seeds(values.get("seeds", 3))
     return Recipe(
         name,
         values.get("title", name),
         tuple(values["protocols"]),
         tuple(methods),
         tuple(values["code_bits"]),
-        seeds,
+        _seeds(values.get("seeds", 3)),
         tuning,
         tuple(_published(entry) for entry in values.get("published", [])),
     )
+
+
+def _methods(values: dict[str, Any]) -> list[Method]:
+    """The rows of the tables, each with lengths that it can have."""
+    entries = [{"name": method, "method": method} for method in values.get("methods", [])]
+    network, training = values.get("network", {}), values.get("training", {})
+    scenes = all(PROTOCOLS[protocol].backgrounds for protocol in values["protocols"])
+    methods = [_method(entry, network, training, scenes=scenes) for entry in (*entries, *values.get("variants", []))]
+    for method in methods:
+        if method.method != RAW_FEATURES:
+            for bits in method.code_bits or values["code_bits"]:
+                dataclasses.replace(method.config, code_bits=bits)
+                if method.method in COMPRESSED:
+                    bytes_of(method.method, bits)
+    return methods
 
 
 def _check_labels(methods: list[Method], tuning: Tuning) -> None:
@@ -204,16 +256,14 @@ def _check_labels(methods: list[Method], tuning: Tuning) -> None:
         raise InputError("[tuning] compares trials by labels, which use_labels = false hides; leave it out")
 
 
-def _seeds(given: Any) -> int:
-    if not isinstance(given, int) or given < 1:
+def _seeds(given: int) -> int:
+    if given < 1:
         raise InputError(f"seeds is {given!r}; allowed are whole numbers from 1")
     return given
 
 
 def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, Any], *, scenes: bool) -> Method:
-    _check_names(
-        "a variant", entry, {"name", "method", "parts", "code_bits", "seeds", "network", "training", "objective"}
-    )
+    _check_keys("a variant", entry, _Variant)
     method = entry.get("method", "")
     if method not in (RAW_FEATURES, *COMPRESSED, *SHALLOW_METHODS, *OBJECTIVES):
         allowed = ", ".join((RAW_FEATURES, *COMPRESSED, *SHALLOW_METHODS, *OBJECTIVES))
@@ -224,28 +274,37 @@ def _method(entry: dict[str, Any], network: dict[str, Any], training: dict[str, 
     objective = find_objective(method if method in OBJECTIVES else _NO_OBJECTIVE)
     settings = entry.get("objective", {})
     _check_names(f"the objective of {entry.get('name', method)}", settings, _fields(type(objective)))
+    check_types(settings, get_type_hints(type(objective)))
     if method not in OBJECTIVES or objective.binary:
         network["arity"] = 2
-    if network.get("weights", "pretrained") != "pretrained":  # TOML has no null
+    if isinstance(network.get("weights"), str) and network["weights"] != "pretrained":  # TOML has no null
         network["weights"] = None if network["weights"] == "none" else Path(network["weights"])
     chosen = dataclasses.replace(objective, **settings) if settings else objective  # type: ignore[type-var]
     config = DOHConfig(**{**network, "objective": chosen if method in OBJECTIVES else _NO_OBJECTIVE})
     config = config.decided(scenes=scenes and TrainConfig(**training).scenes > 0)
+    parts = _parts(entry.get("parts", False), method, config, training)
+    if settings and method not in OBJECTIVES:
+        raise InputError(f"{method} has no objective; leave out that of {entry.get('name', method)}")
     return Method(
         entry.get("name", method),
         method,
         config,
         TrainConfig(**training),
-        tuple(entry["code_bits"]) if "code_bits" in entry else None,
+        _lengths(entry["code_bits"]) if "code_bits" in entry else None,
         _seeds(entry["seeds"]) if "seeds" in entry else None,
         SHALLOW_METHODS[method]() if method in SHALLOW_METHODS else None,
-        _parts(entry.get("parts", False), method, config, training),
+        parts,
     )
 
 
-def _parts(given: Any, method: str, config: DOHConfig, training: dict[str, Any]) -> bool:
-    if not isinstance(given, bool):
-        raise InputError(f"parts is {given!r}; allowed are true and false")
+def _lengths(given: list[int]) -> tuple[int, ...]:
+    if not given:
+        raise InputError("code_bits is empty; name at least one, or leave it out")
+    _check_distinct("code_bits", given)
+    return tuple(given)
+
+
+def _parts(given: bool, method: str, config: DOHConfig, training: dict[str, Any]) -> bool:
     if given and (method == RAW_FEATURES or method in COMPRESSED):
         raise InputError(f"parts have codes, and {method} makes none; leave parts out")
     if given and (training.get("mode") == "finetune" or config.fit == "crop"):
@@ -254,12 +313,33 @@ def _parts(given: Any, method: str, config: DOHConfig, training: dict[str, Any])
 
 
 def _published(entry: dict[str, Any]) -> Published:
-    _check_names("[[published]]", entry, {"protocol", "name", "source", "values"})
+    _check_keys("[[published]]", entry, _Paper)
+    if missing := sorted({"protocol", "name", "values"} - set(entry)):
+        raise InputError(f"[[published]] {entry} lacks {' and '.join(missing)}; give protocol, name and values")
+    _check_protocol(entry["protocol"])
     try:
         values = {int(bits): float(value) for bits, value in entry["values"].items()}
-        return Published(entry["protocol"], entry["name"], entry.get("source", ""), values)
-    except (KeyError, ValueError, AttributeError) as error:
-        raise InputError(f"[[published]] {entry} lacks something ({error!r}); give protocol, name, values") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"[[published]] has values {entry['values']}; give the mAP for lengths in bits") from error
+    return Published(entry["protocol"], entry["name"], entry.get("source", ""), values)
+
+
+def _check_protocol(name: str) -> None:
+    if name not in PROTOCOLS:
+        raise InputError(f"protocol {name!r} is unknown; allowed are {', '.join(PROTOCOLS)}")
+
+
+def _check_distinct(key: str, values: list[Any]) -> None:
+    """Check that nothing is run twice, which would count as two seeds."""
+    if len(set(values)) < len(values):
+        raise InputError(f"{key} is {values}; name each once")
+
+
+def _check_keys(where: str, values: dict[str, Any], kind: Any) -> None:
+    """Check names and types of what a table of a recipe says."""
+    hints = get_type_hints(kind)
+    _check_names(where, values, set(hints))
+    check_types(values, hints)
 
 
 def _fields(kind: type[Any]) -> set[str]:

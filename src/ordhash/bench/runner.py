@@ -218,7 +218,7 @@ def _suited(methods: Iterable[Method], protocol: Protocol, prepared: tuple[Prepa
     Without backgrounds there are no scenes, whatever the settings say.
     The features' accuracy is estimated once, on all images, including those that a training holds out.
     """
-    images, accuracy = labelled(protocol.train), None
+    images, accuracy = labelled(protocol.train).without_empty_classes(), None
     for method in methods:
         if protocol.backgrounds is None:
             method = dataclasses.replace(method, training=dataclasses.replace(method.training, scenes=0))

@@ -3,6 +3,7 @@
 from ordhash.data.apart import Decoders
 from ordhash.data.classfolders import ClassFolders, class_folders, parts_of_a_set
 from ordhash.data.datasets import DATASETS
+from ordhash.data.finding import find_file
 from ordhash.data.folders import check_holds_images, read_folder, read_photographs
 from ordhash.data.images import MAX_PIXELS, DrawnImage, ImageSource, content_id, file_suffix, open_rgb, source_name
 from ordhash.data.imageset import Images, ImageSet, as_image_set, is_unicode
@@ -47,6 +48,7 @@ __all__ = [
     "content_id",
     "drawn_scene",
     "file_suffix",
+    "find_file",
     "holds_images",
     "in_clutter",
     "is_image_name",

@@ -1,8 +1,8 @@
 """Colour spaces: which one an image is in, and the conversion from there to sRGB.
 
-What says so, in the order in which browsers trust it: code points (PNG ``cICP``, AVIF ``nclx``), an embedded ICC
-profile, PNG ``sRGB``, PNG ``gAMA`` and ``cHRM``, and the Exif mark of a camera that was set to Adobe RGB. An image
-without any of them is sRGB.
+What says so, in the order in which browsers trust it: code points of PNG (``cICP``), an embedded ICC profile, code
+points of AVIF (``nclx``, which beside a profile only say how its pixels are coded), PNG ``sRGB``, PNG ``gAMA`` and
+``cHRM``, and the Exif mark of a camera that was set to Adobe RGB. An image without any of them is sRGB.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ MAX_PROFILE_BYTES = 4 << 20
 """Larger profiles are ignored; those of printing presses have up to 3 MB."""
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
+_PNG = b"\x89PNG"
 _SAME = 2  # levels of 255 by which profiles of sRGB differ from each other
 
 _D50 = np.array([0.9642, 1.0, 0.8249])  # white of every profile
@@ -65,12 +66,12 @@ def colour_profile(image: Image.Image, head: bytes = b"") -> bytes | None:
     >>> colour_profile(Image.new("RGB", (2, 2)))
     """
     grey = is_grey(image.mode)
-    points = _code_points(head)
+    embedded = image.info.get("icc_profile") or _profile_of_jpeg_2000(head)
+    points = _code_points(head) if head.startswith(_PNG) or not embedded else None
     if points is not None and points[0] in _PRIMARIES and points[1] in _TRANSFERS:
         exponent = _TRANSFERS[points[1]]
         srgb = (points[0] == 1 or grey) and exponent == 0
         return None if srgb else matrix_profile(_PRIMARIES[points[0]], exponent, grey=grey)
-    embedded = image.info.get("icc_profile") or _profile_of_jpeg_2000(head)
     if embedded:
         return bytes(embedded) if len(embedded) <= MAX_PROFILE_BYTES else None
     if "srgb" in image.info:
@@ -187,7 +188,7 @@ def _xyz(vector: npt.NDArray[np.float64]) -> bytes:
 
 def _code_points(head: bytes) -> tuple[int, int] | None:
     """Colour primaries and transfer characteristics, as ITU-T H.273 numbers them."""
-    if head.startswith(b"\x89PNG"):
+    if head.startswith(_PNG):
         place = 8
         while place + 12 <= len(head):
             (length,) = struct.unpack_from(">I", head, place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +126,14 @@ class ImageSet:
     def without_labels(self) -> ImageSet:
         """The same images without labels."""
         return ImageSet(self.images, self.keys, metadata=self.metadata, passed_over=self.passed_over)
+
+    def without_empty_classes(self) -> ImageSet:
+        """The same images without the classes that none of them shows, as in a search among classes not learned."""
+        if self.labels is None or self.labels.any(axis=0).all():
+            return self
+        shown = np.flatnonzero(self.labels.any(axis=0))
+        names = tuple(self.class_names[column] for column in shown)
+        return replace(self, labels=self.labels[:, shown], class_names=names)
 
     def name(self, row: int) -> str:
         """Name of the image at ``row`` for messages: its path, or else its key."""

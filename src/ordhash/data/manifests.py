@@ -129,7 +129,8 @@ def _check_columns(names: Sequence[str], name: str, sought: Sequence[str]) -> No
 
 def _key(path: str, image: ImageSource) -> str:
     """The key of an image: its path as written, with slashes if backslashes of Windows stand for them."""
-    if "\\" not in path or not isinstance(image, Path) or image.as_posix().endswith(path):
+    place = image.as_posix() if isinstance(image, Path) else image
+    if "\\" not in path or not isinstance(place, str) or place.endswith(path):
         return path
     return path.replace("\\", "/")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ordhash.data.classfolders import ClassFolders
+from ordhash.data.finding import find_file
 from ordhash.data.folders import folder_set, read_folder
 from ordhash.data.imageset import ImageSet
 from ordhash.data.manifests import manifest_set
@@ -42,8 +43,9 @@ def read_location(location: Location, *, classes: ClassFolders = "auto", exclude
             table = read_table(file, str(location))
     except OSError as error:
         raise DataError(f"{location} cannot be read ({first_line(error)}); check address and permissions") from error
-    parent = location.path.rpartition("/")[0]
-    return manifest_set(table, str(location), lambda name: name if name.startswith("/") else f"{parent}/{name}")
+    if location.is_local:
+        return manifest_set(table, str(location), lambda name: str(find_file(Path(location.path).parent, name)))
+    return manifest_set(table, str(location), location.beside)
 
 
 def holds_images(location: Location) -> bool:

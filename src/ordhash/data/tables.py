@@ -148,12 +148,17 @@ def _header(text: str, name: str, sought: str) -> tuple[list[str], str, int]:
 
 
 def _check_quotes(body: str, separator: str, name: str, above: int) -> None:
-    """Refuse quotes that do not surround a cell, which would swallow the rows up to the next one."""
+    """Refuse quotes that do not surround a cell, which would swallow the rows up to the next one or become text."""
     rows, line = csv.reader(io.StringIO(body, newline=""), delimiter=separator, strict=True), 0
     if '"' not in body:
         return
     try:
-        for _ in rows:
+        for row in rows:
+            if any(cell.startswith(" ") and cell.lstrip(" ").startswith('"') for cell in row):
+                raise DataError(
+                    f"{name} has a blank before a quote in the row from line {above + line + 1}, and such a quote "
+                    "surrounds nothing; remove the blank"
+                )
             line = rows.line_num
     except csv.Error as error:
         raise DataError(

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_type_hints
 
 from ordhash.codes import CodeSpec
 from ordhash.data import Fit, check_fit
 from ordhash.errors import InputError
 from ordhash.learn.normalisation import NormalisationName
+from ordhash.support import check_types
 
 if TYPE_CHECKING:
     from ordhash.learn.objectives import Objective
@@ -67,7 +68,7 @@ class DOHConfig:
         hidden_dropout: Dropout rate of the global stream's hidden layers.
 
     Raises:
-        InputError: A value is out of range.
+        InputError: A value is of another type, or out of range.
 
     >>> DOHConfig(code_bits=48, arity=4).spec.n_segments
     24
@@ -94,14 +95,15 @@ class DOHConfig:
     spec: CodeSpec = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        from ordhash.learn.objectives import Objective  # here, as in ``_objective``
+
+        check_types(vars(self), get_type_hints(DOHConfig, localns={"Objective": Objective}))
         object.__setattr__(self, "spec", CodeSpec(self.code_bits, self.arity))
         objective = _objective(self.objective)
         objective.check_spec(self.spec)  # fail now, not when the loss is built after minutes of reading images
         object.__setattr__(self, "objective", objective)
         if not (self.use_global or self.use_local):
             raise InputError("both streams are switched off; leave use_global or use_local on")
-        if self.attention not in ("auto", *get_args(Attention)):
-            raise InputError(f"attention is {self.attention!r}; allowed are 'auto', 'cam', 'learned' and 'none'")
         if not self.use_local:
             # Attention is part of the local stream; without that stream the option would have no effect.
             object.__setattr__(self, "attention", "none")
@@ -112,18 +114,17 @@ class DOHConfig:
         _check_range("stages", self.stages, 1, 16)
         _check_range("hidden", self.hidden, 1, 65536)
         _check_range("local_hidden", self.local_hidden, 1, 65536)
-        if self.normalisation not in get_args(NormalisationName):
-            names = ", ".join(get_args(NormalisationName))
-            raise InputError(f"normalisation is {self.normalisation!r}; allowed are {names}: choose one")
         if self.fit != "auto":
             check_fit(self.fit, self.pictures()[0], step=1)  # the backbone decides the step
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that the network is read from: of weights, or an ONNX graph; those that exist."""
+        """The files that the network is read from: of weights, or an ONNX graph and its weights; those that exist."""
         named = [self.weights] if isinstance(self.weights, Path) else []
         if is_graph(self.backbone):
-            named.append(Path(self.backbone))
+            from ordhash.learn.graphs import files_of_graph  # here, because it imports ONNX and settings must not
+
+            named += files_of_graph(Path(self.backbone))
         return tuple(path for path in named if path.is_file())
 
     def attention_for(self, *, scenes: bool) -> Attention:
@@ -220,7 +221,7 @@ class TrainConfig:
         workers: Processes that decode images when fine-tuning, and as many again for validation images.
 
     Raises:
-        InputError: A value is out of range.
+        InputError: A value is of another type, or out of range.
     """
 
     seed: int = 0
@@ -246,16 +247,11 @@ class TrainConfig:
     workers: int = 2
 
     def __post_init__(self) -> None:
-        if self.mode not in ("auto", "frozen", "finetune"):
-            raise InputError(f"mode is {self.mode!r}; allowed are 'auto', 'frozen' and 'finetune'")
+        check_types(vars(self), get_type_hints(TrainConfig))
         if self.strong_augment and not self.augment:
             raise InputError("strong_augment is on and augment is off; switch augment on, or strong_augment off")
-        if not isinstance(self.use_labels, bool) and self.use_labels != "spread":
-            raise InputError(f"use_labels is {self.use_labels!r}; allowed are true, false and 'spread'")
         if self.mode == "finetune" and self.from_neighbourhoods:
             raise InputError("mode 'finetune' needs labels of all images; set mode to 'frozen', or use_labels to true")
-        if not isinstance(self.correct_labels, bool | None):
-            raise InputError(f"correct_labels is {self.correct_labels!r}; allowed are true, false and None")
         if self.correct_labels and self.from_neighbourhoods:
             raise InputError("correct_labels needs use_labels = true; set that, or leave correct_labels out")
         _check_range("seed", self.seed, 0, 2**31 - 1)
@@ -268,10 +264,8 @@ class TrainConfig:
         _check_range("validate_every", self.validate_every, 1, 100_000)
         _check_range("crop", self.crop, 0.01, 1.0)
         _check_range("workers", self.workers, 0, 1024)
-        if self.precision not in ("32-true", "bf16-mixed", "16-mixed"):
-            raise InputError(f"precision is {self.precision!r}; allowed are '32-true', 'bf16-mixed' and '16-mixed'")
-        if self.devices != "auto" and not (isinstance(self.devices, int) and self.devices >= 1):
-            raise InputError(f"devices is {self.devices!r}; allowed are 'auto' and whole numbers from 1")
+        if self.devices != "auto":
+            _check_range("devices", self.devices, 1, 1024)
         for name in ("learning_rate", "backbone_learning_rate", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0")

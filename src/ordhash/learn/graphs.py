@@ -8,6 +8,7 @@ before and after it make of that what a backbone is: ``images`` uint8 (n, h, w, 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ordhash.errors import InputError, first_line
 from ordhash.learn.normalisation import Normalisation
 from ordhash.model import OPSET, FrozenBackbone, Preprocessing, open_session
 
-__all__ = ["MOST_PREFIX", "GraphBackbone", "read_graph"]
+__all__ = ["MOST_PREFIX", "GraphBackbone", "files_of_graph", "read_graph"]
 
 MOST_PREFIX = 16
 """Tokens of no location, such as class tokens and registers, at most."""
@@ -48,6 +49,31 @@ class GraphBackbone:
     normalisation: Normalisation
     last_channels: int
     mirror: bool
+
+
+def files_of_graph(path: Path) -> list[Path]:
+    """The files of a graph: itself, and those beside it that hold weights; itself alone if it cannot be read.
+
+    Args:
+        path: The file, ``.onnx``.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:  # protobuf's errors derive from Exception alone; ``read_graph`` reports them
+        return [path]
+    entries = [entry for tensor in _tensors(model) for entry in tensor.external_data]
+    return [path, *(path.parent / name for name in sorted({one.value for one in entries if one.key == "location"}))]
+
+
+def _tensors(message: Any) -> Iterator[TensorProto]:
+    """All tensors within, wherever they are: in graphs, in attributes of nodes, in functions."""
+    if isinstance(message, TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from _tensors(part)
 
 
 def read_graph(

@@ -14,13 +14,23 @@ import torch
 from ordhash.data import ImageSet, by_digest, companions, in_clutter
 from ordhash.errors import DataError, ImageError
 from ordhash.learn.backbones import Backbone
-from ordhash.learn.backgrounds import some_of, unlike_training
+from ordhash.learn.backgrounds import unlike_training
 from ordhash.learn.batches import THINGS, Batches, FeatureBatches, PictureBatches, SceneMaps
 from ordhash.learn.config import TrainConfig
+from ordhash.learn.correction import check_one_label
 from ordhash.learn.graphs import GraphBackbone
 from ordhash.learn.loop import Validation
 from ordhash.learn.pseudolabels import pseudo_labels
-from ordhash.learn.validation import check_neighbourhoods, held_out, held_out_mask, labels_of, usable
+from ordhash.learn.validation import (
+    check_neighbourhoods,
+    held_out,
+    held_out_mask,
+    labelled,
+    labels_of,
+    rows_of_neighbourhoods,
+    usable,
+    with_labels,
+)
 from ordhash.model import FeatureMaps, FeatureStore, FrozenBackbone, Preprocessing
 from ordhash.support import progress_bar
 
@@ -28,6 +38,8 @@ __all__ = [
     "Featured",
     "TrainingData",
     "feature_data",
+    "learnable",
+    "measurable",
     "prepare_features",
     "prepare_pictures",
     "training_scenes",
@@ -39,7 +51,7 @@ class TrainingData:
     """The data that [fit_network][ordhash.learn.fit_network] trains on.
 
     Attributes:
-        images: The training images, without unreadable and held-out ones.
+        images: The training images, without unreadable and held-out ones, and the classes that these show.
         batches: The same images as network inputs.
         held: Validation images, which choose the epoch.
         depth: D, channels of a feature map.
@@ -77,6 +89,39 @@ class Featured:
         return Featured(self.images.subset(picked), self.maps.subset(picked), cluttered)
 
 
+def learnable(images: ImageSet, settings: TrainConfig) -> ImageSet:
+    """The images to learn from: all labelled ones, or a sample to find neighbourhoods in.
+
+    Args:
+        images: Training images.
+        settings: How to train.
+
+    Raises:
+        InputError: They have no labels, fewer than two classes, or are too few to learn without labels.
+    """
+    if settings.correct_labels:
+        check_one_label(images.multilabel)
+    if not settings.from_neighbourhoods:
+        return labelled(images)
+    if not settings.use_labels:
+        return images.subset(rows_of_neighbourhoods(len(images), settings.seed)).without_labels()
+    labelled(images)  # raises if there are fewer than two classes
+    return images.subset(rows_of_neighbourhoods(len(images), settings.seed, labels_of(images)))
+
+
+def measurable(validation: ImageSet | None, settings: TrainConfig) -> ImageSet | None:
+    """The validation images whose labels are known; neighbourhoods are learned without any.
+
+    Args:
+        validation: Validation images, if given.
+        settings: How to train.
+
+    Raises:
+        InputError: They have no labels.
+    """
+    return validation if validation is None or settings.from_neighbourhoods else with_labels(validation)
+
+
 def prepare_pictures(
     images: ImageSet,
     validation: ImageSet | None,
@@ -109,14 +154,19 @@ def prepare_pictures(
         with progress_bar("Checking validation images", len(validation), show=progress) as advance:
             validation, more = usable(validation, advance)
         failures = [*failures, *more]
-    behind = backgrounds if settings.scenes else None
-    if behind is not None:
-        with progress_bar("Checking backgrounds", len(behind), show=progress) as advance:
-            behind, more = usable(behind, advance)
+    images = images.without_empty_classes()
+    if backgrounds is not None:
+        with progress_bar("Checking backgrounds", len(backgrounds), show=progress) as advance:
+            backgrounds, more = usable(backgrounds, advance)
         failures = [*failures, *more]
     crop = settings.crop if settings.augment else None
     batches = PictureBatches(
-        images, preprocessing, crop=crop, workers=settings.workers, strong=settings.strong_augment, backgrounds=behind
+        images,
+        preprocessing,
+        crop=crop,
+        workers=settings.workers,
+        strong=settings.strong_augment,
+        backgrounds=backgrounds,
     )
     held = PictureBatches(validation, preprocessing, crop=None, workers=settings.workers)
     with torch.inference_mode():
@@ -157,12 +207,11 @@ def prepare_features(
     def mirror_images(images: ImageSet) -> FeatureMaps | None:
         if not settings.augment or backbone.mirror:  # a mirroring backbone gives the same features either way
             return None
-        other_way = dataclasses.replace(frozen, preprocessing=dataclasses.replace(frozen.preprocessing, mirror=True))
-        return _still_readable(store.maps(images, other_way, progress=progress))
+        return _still_readable(store.maps(images, frozen.mirrored, progress=progress))
 
     maps = store.maps(images, frozen, progress=progress).at_least_one()
     train, failures, given = Featured(images.subset(maps.rows), maps), maps.failures, None
-    if backgrounds is not None and settings.scenes:
+    if backgrounds is not None:
         train, unusable = _with_scenes(train, backgrounds, settings, frozen, store, progress=progress)
         failures = [*failures, *unusable]
     if validation is not None and not settings.from_neighbourhoods:
@@ -197,13 +246,12 @@ def _with_scenes(
         InputError: None of the backgrounds can be used.
         DataError: A photograph became unreadable in the meantime.
     """
-    behind = some_of(backgrounds)
     if settings.from_neighbourhoods:
-        with progress_bar("Checking backgrounds", len(behind), show=progress) as advance:
-            behind, left_out = usable(behind, advance)
+        with progress_bar("Checking backgrounds", len(backgrounds), show=progress) as advance:
+            behind, left_out = usable(backgrounds, advance)
     else:
-        found = store.maps(behind, frozen, progress=progress).at_least_one()
-        behind, known = unlike_training(behind.subset(found.rows), found, train.maps, labels_of(train.images))
+        found = store.maps(backgrounds, frozen, progress=progress).at_least_one()
+        behind, known = unlike_training(backgrounds.subset(found.rows), found, train.maps, labels_of(train.images))
         left_out = [*found.failures, *known]
     scenes = training_scenes(train.images, behind, settings.scenes)
     cluttered = tuple(
@@ -267,7 +315,7 @@ def feature_data(
     elif validation is None:
         chosen = held_out_mask(train.images, settings.validation_fraction, settings.seed)
         train, validation = train.subset(~chosen), train.subset(chosen)
-    images, maps, fineness = train.images, train.maps, 0.0
+    images, maps, fineness = train.images.without_empty_classes(), train.maps, 0.0
     mirrored = mirror_images(images)
     if settings.from_neighbourhoods:
         check_neighbourhoods(len(images))  # check again: some images may be unusable

@@ -20,11 +20,12 @@ from ordhash.codes import OrdinalCodes
 from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
 from ordhash.learn.backbones import Backbone, configured_backbone
+from ordhash.learn.backgrounds import some_of
 from ordhash.learn.batches import Batches, FeatureBatches, PictureBatches
 from ordhash.learn.calibrating import Calibrations, measured_on
 from ordhash.learn.checkpoint import TrainingState, training_digest
 from ordhash.learn.config import DEFAULT_CACHE, DOHConfig, TrainConfig
-from ordhash.learn.correction import CORRECTED_FILE, check_one_label, corrected, write_corrected
+from ordhash.learn.correction import CORRECTED_FILE, corrected, write_corrected
 from ordhash.learn.devices import finetunes, start_fabric
 from ordhash.learn.export import export_backbone, export_model, exported_backbone
 from ordhash.learn.familiarity import FamiliarityGauge, GaugedHead, least_familiar, sampled_examples
@@ -34,8 +35,7 @@ from ordhash.learn.loop import TrainingRun, Validation, configured_head, fit
 from ordhash.learn.network import HashingHead, HashingNetwork
 from ordhash.learn.objectives import Objective, Task, find_objective
 from ordhash.learn.outputs import averages_of, scores_of
-from ordhash.learn.preparation import TrainingData, prepare_features, prepare_pictures
-from ordhash.learn.validation import labelled, labels_of, rows_of_neighbourhoods
+from ordhash.learn.preparation import TrainingData, learnable, measurable, prepare_features, prepare_pictures
 from ordhash.model import (
     MODEL_FILE,
     Familiarity,
@@ -106,8 +106,8 @@ def train(  # the entry point: options by name, each with a default
         config: The network and its objective.
         settings: How to train.
         out: Folder for ``model.onnx`` (and, during training, ``checkpoint.pt``).
-        validation: Images that choose the epoch and calibrate; None holds out some of ``images``. Not used without
-            labels: then the last epoch is kept.
+        validation: Images that choose the epoch and calibrate, as far as they are labelled; None holds out some of
+            ``images``. Not used without labels: then the last epoch is kept.
         backgrounds: Photographs that show none of the classes. Training images are pasted into them, so that codes hold
             what is small in a cluttered photograph.
         protocol: Name of the data, for the model file.
@@ -128,7 +128,7 @@ def train(  # the entry point: options by name, each with a default
     config, settings, out = config or DOHConfig(), settings or TrainConfig(), Path(out)
     config = config.decided(scenes=backgrounds is not None and settings.scenes > 0)
     available = len(images)
-    images = _learnable(images, settings)
+    images, validation = learnable(images, settings), measurable(validation, settings)
     fabric = start_fabric(settings)
     finetune = finetunes(settings, fabric)
     digest = training_digest(images, validation, config, settings, finetune=finetune, backgrounds=backgrounds)
@@ -160,18 +160,6 @@ def train(  # the entry point: options by name, each with a default
         failures=tuple(trained.failures),
         history=tuple(state.history),
     )
-
-
-def _learnable(images: ImageSet, settings: TrainConfig) -> ImageSet:
-    """The images to learn from: all labelled ones, or a sample to find neighbourhoods in."""
-    if settings.correct_labels:
-        check_one_label(images.multilabel)
-    if not settings.from_neighbourhoods:
-        return labelled(images)
-    if not settings.use_labels:
-        return images.subset(rows_of_neighbourhoods(len(images), settings.seed)).without_labels()
-    labelled(images)  # raises if there are fewer than two classes
-    return images.subset(rows_of_neighbourhoods(len(images), settings.seed, labels_of(images)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +223,9 @@ def train_network(
         MissingPartError: The backbone's weights are not available.
     """
     settings = run.settings
-    config = config.decided(scenes=backgrounds is not None and settings.scenes > 0)
+    validation = measurable(validation, settings)
+    backgrounds = None if backgrounds is None or not settings.scenes else some_of(backgrounds)
+    config = config.decided(scenes=backgrounds is not None)
     backbone: Backbone | GraphBackbone
     frozen: FrozenBackbone | None
     if finetunes(settings, run.fabric):

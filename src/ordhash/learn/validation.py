@@ -38,6 +38,7 @@ __all__ = [
     "precisions_of_counts",
     "rows_of_neighbourhoods",
     "usable",
+    "with_labels",
 ]
 
 LEAST_UNLABELLED = 50
@@ -70,7 +71,16 @@ def labelled(images: ImageSet) -> ImageSet:
     classes = int(labels.any(axis=0).sum())
     if classes < 2:
         raise InputError(f"learning needs images of at least two classes; there are images of {classes}")
-    return images.subset(labels.any(axis=1))
+    return with_labels(images)
+
+
+def with_labels(images: ImageSet) -> ImageSet:
+    """The images that carry a label, of any number of classes; an image without would count as relevant to none.
+
+    Raises:
+        InputError: There are no labels.
+    """
+    return images.subset(labels_of(images).any(axis=1))
 
 
 def check_neighbourhoods(n: int) -> None:

@@ -50,6 +50,11 @@ class FrozenBackbone:
         mirror = "-mirror" if self.preprocessing.mirror else ""
         return f"{self.name}-{self.preprocessing.size}-{self.preprocessing.fit}{mirror}-{self.weights_id}"
 
+    @property
+    def mirrored(self) -> FrozenBackbone:
+        """The same backbone, which sees the mirror image of every picture."""
+        return dataclasses.replace(self, preprocessing=dataclasses.replace(self.preprocessing, mirror=True))
+
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:

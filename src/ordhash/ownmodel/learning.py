@@ -201,12 +201,11 @@ def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str
     given = labels_of(labels)
     places = [_row_of(str(key), rows) for key in labels.keys]
     known = np.array([place is not None for place in places], dtype=bool)
-    used = np.flatnonzero(given[known].any(axis=0))
-    matrix = np.zeros((len(images), len(used)), dtype=bool)
+    matrix = np.zeros((len(images), given.shape[1]), dtype=bool)
     # Of several rows for one photograph, all count.
-    np.logical_or.at(matrix, [place for place in places if place is not None], given[known][:, used])
-    names = tuple(labels.class_names[column] for column in used)
-    return dataclasses.replace(images, labels=matrix, class_names=names), [str(key) for key in labels.keys[~known]]
+    np.logical_or.at(matrix, [place for place in places if place is not None], given[known])
+    found = dataclasses.replace(images, labels=matrix, class_names=labels.class_names).without_empty_classes()
+    return found, [str(key) for key in labels.keys[~known]]
 
 
 def _row_of(key: str, rows: Mapping[str, int]) -> int | None:

@@ -31,7 +31,7 @@ import ray.data
 
 import ordhash
 from ordhash.codes import LIST, MODEL, Plan, is_leftover, read_failures, shard_name, write_shard
-from ordhash.data import ClassFolders, ImageSet, ImageSource, manifest_set
+from ordhash.data import ClassFolders, ImageSet, ImageSource, find_file, manifest_set
 from ordhash.errors import DataError, ImageError, InputError, ServerError, first_line
 from ordhash.model import Encoder, Model, check_sees_all, load_model
 from ordhash.ray.here import only_here
@@ -179,10 +179,9 @@ class _Job:
     def _beside(self, path: str) -> ImageSource:
         """The image of a row that gives a path, relative to its table, instead of the contents."""
         table = self.rows.files[0]  # all are in one folder
-        place = path if path.startswith("/") else f"{table.path.rpartition('/')[0]}/{path}"
         if table.is_local:
-            return Path(place)
-        read = _content(table, place)
+            return find_file(Path(table.path).parent, path)
+        read = _content(table, table.beside(path))
         return b"" if isinstance(read, ImageError) else read
 
 

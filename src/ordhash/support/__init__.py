@@ -3,7 +3,7 @@
 Checks, columns, cores, files, locations, memory, progress, seals, vectors.
 """
 
-from ordhash.support.checks import integer_at_least, some_usable
+from ordhash.support.checks import check_types, integer_at_least, some_usable
 from ordhash.support.columns import is_text, plain_column
 from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
@@ -20,6 +20,7 @@ __all__ = [
     "Pace",
     "StrPath",
     "available_cores",
+    "check_types",
     "duration",
     "give_memory_back",
     "integer_at_least",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,15 @@ class Location:
     def inside(self, name: str) -> str:
         """Path of a file in this folder, within the file system."""
         return f"{self.path.rstrip('/')}/{name}"
+
+    def beside(self, name: str) -> str:
+        """Path of a file that a table here names, within the file system.
+
+        Args:
+            name: Relative to the table's folder, or from the root of the file system. Backslashes are read as slashes:
+                tables come from Windows, and hardly any file is called so.
+        """
+        return posixpath.normpath(posixpath.join(f"{self.path.rpartition('/')[0]}/", name.replace("\\", "/")))
 
     def names(self, *, recursive: bool = False) -> list[str] | None:
         """Paths of the files in this folder, relative to it; None if the folder does not exist.

@@ -215,6 +215,28 @@ def test_groups_of_queries_and_of_the_database():
         "edges soft": ([1, 1, 1], [1, 0, 0, 1]),
     }
     assert make().group_masks() == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([2021, 900, 2021], ["900", "2021"]),
+        ([0.5, 10.0, 0.25], ["0.25", "0.5", "10.0"]),
+        (["b", None, "a"], ["a", "b"]),
+        (["b", "", "b"], ["b"]),
+        (["2024.05.01", "2023.12.31", "..."], ["...", "2023.12.31", "2024.05.01"]),
+        ([None, None, None], []),
+    ],
+)
+def test_groups_are_of_any_values_in_their_order(values, names):
+    protocol = make(query=with_column(parts()["query"], "is", values), groups=("is",))
+    assert list(protocol.group_masks()) == [f"is {name}" for name in names]
+    for name, (queries, _) in protocol.group_masks().items():
+        assert queries.tolist() == [f"is {value}" == name for value in values]
+
+
+def test_groups_are_of_a_column_that_is_there():
+    query = with_column(parts()["query"], "size", ["20-40 %", "5-10 %", "20-40 %"])
     assert make(groups=("size",), query=query).hash() == make(query=query).hash()
     with pytest.raises(DataError, match="neither queries nor database have a column colour"):
         make(groups=("colour",)).group_masks()

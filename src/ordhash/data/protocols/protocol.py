@@ -124,7 +124,7 @@ class Protocol:
         """Which queries and which images of the database belong to each group.
 
         A group is a value of one of the columns ``groups``: of queries, which then search the whole database, or else
-        of the database, where all queries search among the images of the group.
+        of the database, where all queries search among the images of the group. Images without a value are in none.
 
         Returns:
             By name, such as ``share 5-10 %``: bool (n_queries,) and bool (n_database,).
@@ -138,7 +138,7 @@ class Protocol:
             if not of_queries and not _has(self.database, column):
                 raise DataError(f"protocol {self.name}: neither queries nor database have a column {column}")
             values = (self.query if of_queries else self.database).metadata[column].to_pylist()  # type: ignore[index]
-            for value in dict.fromkeys(sorted(values, key=_by_number)):
+            for value in sorted(set(values) - {None, ""}, key=_by_number):
                 mask = np.array([one == value for one in values])
                 queries, images = np.ones(len(self.query), dtype=bool), np.ones(len(self.database), dtype=bool)
                 found[f"{column} {value}"] = (mask, images) if of_queries else (queries, mask)
@@ -204,10 +204,11 @@ def _has(images: ImageSet, column: str) -> bool:
     return images.metadata is not None and column in images.metadata.column_names
 
 
-def _by_number(value: str) -> tuple[float, str]:
-    """``5-10 %`` before ``10-20 %``."""
-    number = re.match(r"[\d.]+", value)
-    return (float(number[0]) if number else 0.0, value)
+def _by_number(value: object) -> tuple[float, str]:
+    """``5-10 %`` before ``10-20 %``, and 5 before 10."""
+    text = str(value)
+    number = re.match(r"\d+(\.\d+)?", text)
+    return (float(number[0]) if number else 0.0, text)
 
 
 def _add(digest: hashlib.blake2b, images: ImageSet, contents: bool) -> None:

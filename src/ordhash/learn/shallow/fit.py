@@ -95,6 +95,7 @@ def fit_shallow(  # as `train`: options by name, each with a default
         raise InputError(f"{Path(out) / 'model.onnx'} exists; choose another folder, or allow overwriting it")
     if method.supervision == "labels":
         labelled(images)  # fail now, not after minutes of reading images
+    images = images.without_empty_classes()
     started = time.perf_counter()
     backbone, frozen = exported_backbone(config, cache)
     maps = FeatureStore(cache / "features").maps(images, frozen, progress=progress).at_least_one()
