@@ -92,6 +92,12 @@ def test_a_model_says_of_itself_what_was_written(path):
     assert len(model.id) == 16
 
 
+def test_numbers_of_numpy_are_numbers_in_the_file(tmp_path):
+    info = dataclasses.replace(INFO, spec=CodeSpec(np.int64(6), np.int64(4)), training={"epochs": np.int64(3)})
+    model = load_model(save_model(tmp_path / "model.onnx", backbone(), head(), info))
+    assert (model.info.spec, model.info.training) == (INFO.spec, {"epochs": 3})
+
+
 def test_files_from_before_there_were_calibrations_are_read(path):
     values = {name: value for name, value in INFO.to_json().items() if name not in CALIBRATIONS}
     info = load_model(rewritten(path, json.dumps(values, default=str))).info

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx.compose
 import onnx.utils
@@ -159,10 +160,15 @@ def write_graph(path: Path, graph: onnx.ModelProto, info: ModelInfo) -> None:
         info: Metadata.
     """
     empty = placeholder()
-    onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=str), SEAL: empty})
+    onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=_as_json), SEAL: empty})
     onnx.checker.check_model(graph)
     content = sealed(graph.SerializeToString(), empty)
     replace_file(path, lambda file: file.write(content))
+
+
+def _as_json(value: object) -> object:
+    """A value that JSON does not know: numbers of NumPy as numbers, paths and others as texts."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def load_model(path: str | Path) -> Model:
