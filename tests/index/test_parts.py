@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ordhash.codes import CodeSpec, OrdinalCodes, PartCodes, part_margin, symbol_losses
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, InputError, OtherModelError
 from ordhash.index import OrdinalIndex
 
 SPEC = CodeSpec(16, 4)
@@ -171,6 +171,22 @@ def test_what_has_no_parts_says_so():
     with pytest.raises(InputError, match="keeps no parts"):
         index.add(codes_of(rng, 1), parts=parts_of(rng, 1))
     assert len(index) == 3
+
+
+def test_parts_keep_their_model(tmp_path):
+    rng = np.random.default_rng(0)
+    codes, parts = codes_of(rng, 3), parts_of(rng, 3)
+    index = OrdinalIndex(codes, parts=parts)
+    other, unknown = (OrdinalCodes(codes.symbols, SPEC, model) for model in ("m2", None))
+    assert index.parts.codes.model_id == "m1"
+    for added in (other, unknown):
+        with pytest.raises(OtherModelError):
+            OrdinalIndex(other, parts=parts_of(rng, 3)).add(added, parts=index.parts)
+    for made in (OrdinalIndex(unknown, parts=parts), OrdinalIndex(unknown, parts=PartCodes.none(SPEC))):
+        made.add(unknown, parts=parts)
+        assert (made.model_id, made.parts.codes.model_id) == ("m1", "m1")
+        made.save(tmp_path / "photos.index")
+        assert OrdinalIndex.load(tmp_path / "photos.index").parts.codes.model_id == "m1"
 
 
 def test_items_added_without_parts_have_none():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -30,7 +31,7 @@ class CodeTable:
     """Codes of n items, with the user's keys and metadata.
 
     Args:
-        codes: n codes.
+        codes: n codes; if their model is unknown, it is that of the parts.
         keys: n different strings or integers; None numbers them from 0.
         metadata: Table of n rows, or n values by column name (``key``, ``code`` and ``part_codes`` are reserved); None
             for no metadata.
@@ -65,6 +66,8 @@ class CodeTable:
             check_comparable(parts.codes, codes, what="the parts", of="the codes")
             if len(parts) and parts.owners[-1] >= len(codes):
                 raise InputError(f"there is a part of item {parts.owners[-1]}, and {len(codes)} codes; leave it out")
+            if codes.model_id is None and parts.codes.model_id is not None:  # or parts of another could join them
+                codes = dataclasses.replace(codes, model_id=parts.codes.model_id)
         object.__setattr__(self, "codes", codes)
         object.__setattr__(self, "keys", _check_keys(keys, len(codes)))
         object.__setattr__(self, "metadata", _check_metadata(metadata, len(codes)))

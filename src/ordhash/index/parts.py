@@ -71,11 +71,14 @@ class PartStore:
     def __len__(self) -> int:
         return len(self._owners)
 
-    @property
-    def parts(self) -> PartCodes:
-        """All parts, unpacked on every access."""
+    def parts(self, model_id: str | None = None) -> PartCodes:
+        """All parts, unpacked on every call.
+
+        Args:
+            model_id: The model that made them, which the index knows.
+        """
         store = self._warming.store
-        codes = OrdinalCodes(store.symbols(), store.spec)
+        codes = OrdinalCodes(store.symbols(), store.spec, model_id)
         return PartCodes(codes, self._owners.astype(np.int64), self._boxes)
 
     @property
@@ -87,7 +90,7 @@ class PartStore:
         """The parts of the items at ``rows``, which become 0, 1, ...; None for all, whose rows stay."""
         store = self._warming.store
         if rows is not None or isinstance(store, Grown | Tabled):
-            return PartArrays.of(self.parts if rows is None else self.parts.taken(rows))
+            return PartArrays.of(self.parts() if rows is None else self.parts().taken(rows))
         return PartArrays(store, self._owners, self._boxes)
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
