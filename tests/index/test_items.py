@@ -218,6 +218,38 @@ def test_a_where_that_does_not_fit_is_refused(index):
         OrdinalIndex(query).search(query, where=pc.field("label") == 1)
 
 
+@pytest.mark.parametrize("keys", [["a", "b"], [5, 7], None])
+@pytest.mark.parametrize("saved", [False, True])
+def test_an_index_without_items_takes_any_keys_and_values(keys, saved, tmp_path):
+    index = OrdinalIndex(random_codes(0), metadata={"label": []})
+    if saved:
+        index.save(tmp_path / "empty.index")
+        index = OrdinalIndex.load(tmp_path / "empty.index")
+    index.add(random_codes(2), keys, {"label": ["cat", None]})
+    assert index.keys.tolist() == (keys or [0, 1])
+    assert index.metadata["label"].to_pylist() == ["cat", None]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([None, None], ["cat", "dog"]),
+        ([None, None], [1.5, None]),
+        ([None, None], [["cat"], []]),
+        ([[], None], [["cat"], []]),
+        ([{"a": None}, None], [{"a": 1}, None]),
+        (["cat", "dog"], [None, None]),
+        ([["cat"], []], [[], None]),
+    ],
+)
+def test_a_column_without_values_gets_its_type_from_the_first(tmp_path, before, after):
+    index = OrdinalIndex(random_codes(2), metadata={"label": before})
+    index.add(random_codes(2), metadata={"label": after})
+    assert index.metadata["label"].to_pylist() == [*before, *after]
+    index.save(tmp_path / "labels.index")
+    assert OrdinalIndex.load(tmp_path / "labels.index").metadata.equals(index.metadata)
+
+
 def test_what_cannot_be_added_is_refused_and_nothing_is_lost(index):
     one = random_codes(1)
     for arguments, sentence in (
