@@ -105,26 +105,25 @@ def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = 
 
     Raises:
         InputError: It recorded no path.
-        DataError: It is missing.
+        DataError: It is missing or cannot be read.
     """
     if recorded is None:
         raise InputError(f"{owner} does not say where its model is; give --model")
-    others = False
+    others, unread = False, ""
     for path in (Path(owner, f"model-{model_id}.onnx"), Path(recorded), Path(owner, Path(recorded).name)):
-        if path.is_file():
-            if model_id is None or _is_model(path, model_id):
+        if not path.is_file():
+            continue
+        try:
+            if model_id is None or _id_of(path.read_bytes()) == model_id:
                 return path
             others = True
+        except OSError as error:
+            unread = first_line(error)
+    if unread:
+        raise DataError(f"the model of {owner} cannot be read ({unread}); check its permissions, or give --model")
     if others:
         raise DataError(f"the model at {recorded} is not the one that made {owner}, {model_id}; give that with --model")
     raise DataError(f"the model of {owner} is no longer at {recorded}; give --model")
-
-
-def _is_model(path: Path, model_id: str) -> bool:
-    try:
-        return _id_of(path.read_bytes()) == model_id
-    except OSError:
-        return False
 
 
 def _id_of(content: bytes) -> str:
