@@ -45,6 +45,9 @@ def test_the_largest_score_wins_and_the_first_of_equal_ones():
 def test_scores_of_another_shape_or_with_nan_are_refused():
     with pytest.raises(InputError, match=r"allowed is \(n, n_segments, arity\)"):
         symbols_from_scores(np.zeros((2, 3)))
+    for arity in (0, 257):
+        with pytest.raises(InputError, match="256"):
+            symbols_from_scores(np.zeros((1, 2, arity)))
     with pytest.raises(InputError, match="scores hold NaN"):
         symbols_from_scores(np.full((1, 2, 2), np.nan))
 

@@ -128,6 +128,21 @@ def test_keys_are_a_read_only_copy():
     assert len(table) == 3
 
 
+@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [1, 2, 3], [True, False, True], ["a", "b", "c"]])
+def test_metadata_are_a_copy(values):
+    given = np.array(values)
+    table = CodeTable(CODES, metadata={"x": given, "every second": np.repeat(given, 2)[::2]})
+    given[:] = given[0]
+    assert table.metadata.to_pydict() == {"x": values, "every second": values}
+
+
+def test_columns_of_pandas_are_copied_too():
+    given = pytest.importorskip("pandas").Series([1.0, 2.0, 3.0])
+    table = CodeTable(CODES, metadata={"x": given})
+    given.iloc[0] = 9.0
+    assert table.metadata["x"].to_pylist() == [1.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
@@ -166,6 +181,8 @@ def test_a_key_that_is_not_unicode_is_refused_when_written():
         ({"label": [object(), 2, 3]}, "metadata column 'label'"),
         ([1, 2, 3], "metadata are a list; allowed are a pyarrow.Table and a mapping"),
         (pa.table([[1, 2, 3]] * 2, names=["x", "x"]), "2 columns named 'x'"),
+        ({1: [1, 2, 3], "1": [4, 5, 6]}, "2 columns named '1'"),
+        ({"\udcff": [1, 2, 3]}, "not valid Unicode"),
     ],
 )
 def test_bad_metadata_are_refused(metadata, sentence):

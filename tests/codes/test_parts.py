@@ -16,7 +16,8 @@ from ordhash.codes import (
     symbol_losses,
     write_codes,
 )
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, InputError, OtherModelError
+from ordhash.index import OrdinalIndex
 
 SPEC = CodeSpec(12, 4)
 
@@ -72,6 +73,42 @@ def test_groups_of_images_are_joined():
     ]
 
 
+def test_groups_of_two_models_are_not_joined():
+    parts = random_parts([1])
+    other = PartCodes(OrdinalCodes(parts.codes.symbols, SPEC, "m2"), parts.owners, parts.boxes)
+    with pytest.raises(OtherModelError):
+        PartCodes.joined([parts, other], [1, 1])
+
+
+LAYOUTS = [np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2], lambda array: array[::-1].copy()[::-1]]
+
+
+@pytest.mark.parametrize("laid_out", LAYOUTS, ids=["by column", "with gaps", "backwards"])
+@pytest.mark.parametrize("bits", [2, 12])
+def test_the_layout_of_arrays_does_not_matter(tmp_path, laid_out, bits):
+    rng = np.random.default_rng(0)
+    symbols = rng.integers(0, 2, (3, bits)).astype(np.uint8)
+    boxes = np.array([[0, 10, 30, 40], [5, 2, 60, 70], [1, 3, 80, 90]])
+    codes = OrdinalCodes.from_symbols(laid_out(symbols), arity=2)
+    for kind in (np.uint8, np.int64):
+        parts = PartCodes(codes, laid_out(np.arange(3)), laid_out(boxes.astype(kind)))
+        write_codes(tmp_path / "codes.parquet", codes, parts=parts)
+        OrdinalIndex(codes, parts=parts).save(tmp_path / "photos.index")
+        for again in (read_codes(tmp_path / "codes.parquet"), OrdinalIndex.load(tmp_path / "photos.index")):
+            assert again.parts.boxes.tolist() == boxes.tolist()
+            assert again.parts.codes.symbols.tolist() == again.codes.symbols.tolist() == symbols.tolist()
+
+
+def test_what_was_given_can_change_afterwards():
+    owners, boxes = np.array([0, 1]), np.array([[0, 0, 9, 9]] * 2, np.uint8)
+    parts = PartCodes(OrdinalCodes.from_symbols([[0] * 6] * 2, arity=4), owners, boxes)
+    owners[:], boxes[:] = 7, 7
+    assert (parts.owners.tolist(), parts.boxes.tolist()) == ([0, 1], [[0, 0, 9, 9]] * 2)
+    for array in (parts.owners, parts.boxes):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
 @pytest.mark.parametrize(
     ("owners", "boxes", "word"),
     [
@@ -83,6 +120,8 @@ def test_groups_of_images_are_joined():
         ([0, 0, 1], [[0, 9, 9, 8]] * 3, "top < bottom"),
         ([0, 0, 1], [[0, 0, 9, 256]] * 3, "255"),
         ([0, 0, 1], [[-1, 0, 9, 9]] * 3, "from 0"),
+        ([0, 0, 1], [[0, 0, 9.5, 9]] * 3, "integers"),
+        ([0, 0, 0.5], [[0, 0, 9, 9]] * 3, "integers"),
     ],
 )
 def test_what_cannot_be_parts_is_refused(owners, boxes, word):
@@ -141,7 +180,7 @@ def test_a_file_without_parts_says_so(tmp_path):
     assert read_codes(tmp_path / "codes.parquet").parts is None
 
 
-@pytest.mark.parametrize("damage", ["type", "box", "many"])
+@pytest.mark.parametrize("damage", ["type", "box", "many", "empty"])
 def test_damaged_parts_in_a_file_are_refused(tmp_path, damage):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -154,8 +193,10 @@ def test_damaged_parts_in_a_file_are_refused(tmp_path, damage):
         "type": ([[b"12345"]], pa.list_(pa.binary(5))),
         "box": ([[part[:2] + b"\x09\x09\x09\x09"]], pa.list_(pa.binary(6))),
         "many": ([[part] * 9], pa.list_(pa.binary(6))),
+        "empty": ([[part, None]], pa.list_(pa.binary(6))),
     }[damage]
     place = table.column_names.index("part_codes")
     pq.write_table(table.set_column(place, "part_codes", pa.array(rows, kind)), path)
-    with pytest.raises(DataError, match={"type": "fixed_size_binary", "box": "left", "many": "more than 8"}[damage]):
+    words = {"type": "fixed_size_binary", "box": "left", "many": "more than 8", "empty": "empty part"}
+    with pytest.raises(DataError, match=words[damage]):
         read_codes(path)

@@ -1,5 +1,7 @@
 """Folders of shards: what is written comes back whole, and what is not complete is not taken for it."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -78,6 +80,31 @@ def test_damage_is_named(folder, tmp_path):
     (tmp_path / "_encoding.json").write_text('{"format": "encoding/2"}')
     with pytest.raises(DataError, match="newer version; upgrade"):
         read_shards(folder)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("reset by peer"), EOFError("reset by peer")])
+@pytest.mark.parametrize(
+    ("method", "name"), [("read", "_encoding.json"), ("open", shard_name(1)), ("read", shard_name(1))]
+)
+def test_what_cannot_be_read_is_not_called_damaged(folder, monkeypatch, method, name, error):
+    works = getattr(Location, method)
+
+    def broken(location):
+        if location.path.endswith(name):
+            raise error
+        return works(location)
+
+    monkeypatch.setattr(Location, method, broken)
+    with pytest.raises(DataError, match=r"cannot be read \(reset by peer") as caught:
+        read_shards(folder)
+    assert not re.search("damaged|delete|another folder", str(caught.value))
+
+
+def test_a_shard_of_a_newer_version_is_not_called_damaged(folder, monkeypatch):
+    monkeypatch.setattr("ordhash.codes.shards.CODES_FORMAT", "codes/0")
+    with pytest.raises(DataError, match="upgrade") as caught:
+        read_failures(folder, 1, PLAN)
+    assert "damaged" not in str(caught.value)
 
 
 def test_a_shard_of_another_encoding_is_refused(folder):

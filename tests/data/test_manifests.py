@@ -219,7 +219,7 @@ def test_metadata_of_any_type_come_as_plain_columns(tmp_path):
     }
     found = read_manifest(write_table(tmp_path / "m.parquet", columns))
     assert found.metadata.column_names == [name for name in columns if name != "path"]
-    assert found.metadata["text"].type == pa.string()
+    assert found.metadata["text"].type == pa.large_string()
     found.subset([1]).metadata_with_labels()
 
 

@@ -280,6 +280,11 @@ def test_cosine_distances_are_those_of_a_plain_loop(dtype):
     np.testing.assert_allclose(cosine_distances(queries * 100, database), found, atol=1e-6)
 
 
+def test_cosine_distances_of_half_precision_are_as_exact():
+    rows = (300 * np.random.default_rng(6).normal(size=(9, 7))).astype(np.float16)
+    np.testing.assert_allclose(cosine_distances(rows, rows), cosine_distances(*[rows.astype(float)] * 2), atol=1e-6)
+
+
 def test_cosine_distance_of_nothing_is_one():
     assert cosine_distances(np.zeros((1, 3)), np.eye(3)).tolist() == [[1.0, 1.0, 1.0]]
 

@@ -115,6 +115,8 @@ def test_arrays_that_contradict_each_other_are_refused(tmp_path):
     refused("offsets", offsets[:-1], "do not fit")
     refused("rows", [*rows[:-1], n], "do not fit")
     refused("rows", rows[:-1], "do not fit")
+    refused("rows", [None, *rows[1:]], "missing")
+    refused("items", [None] * len(codes), "missing")
     refused("items", [{"key": 1, "a": 1}], "column 'items' holds 1 struct.* for 49152 codes")
     swapped = [rows[1], rows[0], *rows[2:]]
     refused("rows", swapped, "do not fit")

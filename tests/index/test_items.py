@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes
 from ordhash.errors import InputError
 from ordhash.index import OrdinalIndex
 from ordhash.index.items import Items, key_column
+from ordhash.search import metadata_at
 
 SPEC = CodeSpec(12, 4)
 
@@ -216,6 +218,65 @@ def test_a_where_that_does_not_fit_is_refused(index):
             index.search(query, where=where)
     with pytest.raises(InputError, match="the index has no metadata"):
         OrdinalIndex(query).search(query, where=pc.field("label") == 1)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", "b"], pa.string_view()),
+        pa.array([b"a", None], pa.binary_view()),
+        pa.RunEndEncodedArray.from_arrays([1, 2], ["a", "b"]),
+        pa.array([["a"], None], pa.list_view(pa.string_view())),
+        pa.array([{"x": "a"}, None], pa.struct([("x", pa.string_view())])),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_columns_of_any_type_go_through_changes_and_files(column, tmp_path):
+    index = OrdinalIndex(random_codes(2), ["a", "b"], pa.table({"x": column}))
+    index.add(random_codes(2), ["c", "d"], pa.table({"x": column}))
+    index.delete(["a"])
+    index.save(tmp_path / "photos.index")
+    for found in (index, OrdinalIndex.load(tmp_path / "photos.index")):
+        kept = metadata_at(found, np.arange(found.n_rows))[-3:]
+        assert [values["x"] for values in kept] == [*column.to_pylist()[1:], *column.to_pylist()]
+
+
+def test_a_column_that_cannot_be_kept_is_refused():
+    runs = pa.ListArray.from_arrays([0, 1, 2], pa.RunEndEncodedArray.from_arrays([1, 2], ["a", "b"]))
+    with pytest.raises(InputError, match="'x'"):
+        OrdinalIndex(random_codes(2), metadata=pa.table({"x": runs}))
+
+
+@pytest.mark.parametrize("keys", [["a", "b"], [5, 7], None])
+@pytest.mark.parametrize("saved", [False, True])
+def test_an_index_without_items_takes_any_keys_and_values(keys, saved, tmp_path):
+    index = OrdinalIndex(random_codes(0), metadata={"label": []})
+    if saved:
+        index.save(tmp_path / "empty.index")
+        index = OrdinalIndex.load(tmp_path / "empty.index")
+    index.add(random_codes(2), keys, {"label": ["cat", None]})
+    assert index.keys.tolist() == (keys or [0, 1])
+    assert index.metadata["label"].to_pylist() == ["cat", None]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([None, None], ["cat", "dog"]),
+        ([None, None], [1.5, None]),
+        ([None, None], [["cat"], []]),
+        ([[], None], [["cat"], []]),
+        ([{"a": None}, None], [{"a": 1}, None]),
+        (["cat", "dog"], [None, None]),
+        ([["cat"], []], [[], None]),
+    ],
+)
+def test_a_column_without_values_gets_its_type_from_the_first(tmp_path, before, after):
+    index = OrdinalIndex(random_codes(2), metadata={"label": before})
+    index.add(random_codes(2), metadata={"label": after})
+    assert index.metadata["label"].to_pylist() == [*before, *after]
+    index.save(tmp_path / "labels.index")
+    assert OrdinalIndex.load(tmp_path / "labels.index").metadata.equals(index.metadata)
 
 
 def test_what_cannot_be_added_is_refused_and_nothing_is_lost(index):

@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordhash.codes import CodeSpec, OrdinalCodes, PartCodes, part_margin, symbol_losses
+from ordhash.codes import (
+    CodeSpec,
+    OrdinalCodes,
+    PartCodes,
+    part_margin,
+    part_margins,
+    sums_of_losses,
+    symbol_losses,
+    top_k,
+)
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, InputError, OtherModelError
 from ordhash.index import OrdinalIndex
 
 SPEC = CodeSpec(16, 4)
@@ -80,6 +89,30 @@ def test_searches_find_the_nearest_of_whole_and_parts(n, k, seed, compiled):
         np.testing.assert_array_equal(
             index.distances(scores, result.rows[number], parts=True)[number], result.distances[number]
         )
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(0, 1000), st.integers(1, 12), st.booleans())
+def test_parts_that_tie_by_rounding_are_in_the_order_of_their_items(seed, k, compiled):
+    rng = np.random.default_rng(seed)
+    spec, n = CodeSpec(6, 2), 12
+    losses = np.append(1 + rng.integers(0, 4, 5) * np.finfo(np.float32).eps, 100)  # the last one makes a large margin
+    scores = np.stack([np.zeros((2, 6)), [-losses, -losses[[2, 1, 0, 3, 4, 5]]]], axis=2)
+    codes = OrdinalCodes(np.ones((n, 6), np.uint8), spec)
+    owners = np.sort(rng.integers(0, n, 20))
+    parts = PartCodes(
+        OrdinalCodes(np.eye(6, dtype=np.uint8)[rng.integers(0, 5, 20)], spec), owners, [[0, 0, 9, 9]] * 20
+    )
+    index = OrdinalIndex(codes, parts=parts)
+    if compiled:
+        index._parts._warming.use_compiled()
+    result = index.search_asymmetric(scores, top_k=k, of="log-probabilities", parts=True)
+    by_symbol = symbol_losses(scores, spec, of="log-probabilities")
+    whole, of_parts = sums_of_losses(by_symbol, codes), sums_of_losses(by_symbol, parts.codes)
+    distances = parts.nearest(whole, of_parts, part_margins(by_symbol))
+    wanted = top_k(distances, k)
+    np.testing.assert_array_equal(result.rows, wanted)
+    np.testing.assert_array_equal(result.distances, np.take_along_axis(distances, wanted, axis=1))
 
 
 @settings(deadline=None, derandomize=True)
@@ -171,6 +204,22 @@ def test_what_has_no_parts_says_so():
     with pytest.raises(InputError, match="keeps no parts"):
         index.add(codes_of(rng, 1), parts=parts_of(rng, 1))
     assert len(index) == 3
+
+
+def test_parts_keep_their_model(tmp_path):
+    rng = np.random.default_rng(0)
+    codes, parts = codes_of(rng, 3), parts_of(rng, 3)
+    index = OrdinalIndex(codes, parts=parts)
+    other, unknown = (OrdinalCodes(codes.symbols, SPEC, model) for model in ("m2", None))
+    assert index.parts.codes.model_id == "m1"
+    for added in (other, unknown):
+        with pytest.raises(OtherModelError):
+            OrdinalIndex(other, parts=parts_of(rng, 3)).add(added, parts=index.parts)
+    for made in (OrdinalIndex(unknown, parts=parts), OrdinalIndex(unknown, parts=PartCodes.none(SPEC))):
+        made.add(unknown, parts=parts)
+        assert (made.model_id, made.parts.codes.model_id) == ("m1", "m1")
+        made.save(tmp_path / "photos.index")
+        assert OrdinalIndex.load(tmp_path / "photos.index").parts.codes.model_id == "m1"
 
 
 def test_items_added_without_parts_have_none():

@@ -173,6 +173,13 @@ def test_the_encoder_says_what_it_is(encoder, tiny_model):
     assert repr(encoder) == f"Encoder({tiny_model}: 48 bits, tf_efficientnet_lite0 at 64 px)"
 
 
+@pytest.mark.parametrize("value", [0, -1, 2.5, "4"])
+@pytest.mark.parametrize("name", ["batch_size", "threads"])
+def test_settings_that_would_encode_nothing_are_refused(tiny_model, name, value):
+    with pytest.raises(InputError, match=name):
+        Encoder(tiny_model, **{name: value})
+
+
 def test_what_is_no_model_is_refused(tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"hello")
     with pytest.raises(ModelFileError, match=r"m\.onnx is not an ONNX file"):

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ import onnx.parser
 import pytest
 
 from ordhash.codes import CodeSpec
-from ordhash.errors import InputError, ModelFileError
+from ordhash.errors import DataError, InputError, ModelFileError
 from ordhash.model.calibration import Calibration
 from ordhash.model.familiarity import Familiarity
 from ordhash.model.features import FrozenBackbone
-from ordhash.model.file import load_model, save_model
+from ordhash.model.file import load_model, recorded_model, save_model
 from ordhash.model.inference import Preprocessing, open_session
 from ordhash.model.info import FORMAT_VERSION, ModelInfo
 from ordhash.support import SEAL
@@ -90,6 +91,35 @@ def test_a_model_says_of_itself_what_was_written(path):
     assert model.path == path
     assert model.graph == path.read_bytes()
     assert len(model.id) == 16
+
+
+def test_numbers_of_numpy_are_numbers_in_the_file(tmp_path):
+    info = dataclasses.replace(INFO, spec=CodeSpec(np.int64(6), np.int64(4)), training={"epochs": np.int64(3)})
+    model = load_model(save_model(tmp_path / "model.onnx", backbone(), head(), info))
+    assert (model.info.spec, model.info.training) == (INFO.spec, {"epochs": 3})
+
+
+def test_the_model_of_an_index_is_known_by_its_content(path, tmp_path, monkeypatch):
+    index, model_id = tmp_path / "folder" / "photos.index", load_model(path).id
+    copy = index / path.name  # as in a collection
+    assert recorded_model(index, str(path), model_id) == recorded_model(index, str(path)) == path
+    with pytest.raises(DataError, match="no longer"):
+        recorded_model(index, str(tmp_path / "gone.onnx"), model_id)
+    with pytest.raises(DataError, match="not the one"):
+        recorded_model(index, str(path), "another")
+    read = Path.read_bytes
+
+    def refused(file):
+        if file == path:
+            raise PermissionError("Permission denied")
+        return read(file)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(DataError, match="cannot be read"):
+        recorded_model(index, str(path), model_id)
+    index.mkdir(parents=True)
+    shutil.copy(path, copy)
+    assert recorded_model(index, str(path), model_id) == copy
 
 
 def test_files_from_before_there_were_calibrations_are_read(path):

@@ -51,6 +51,15 @@ def test_order_is_kept_in_batches_of_any_size(session, batch_size, workers):
     assert not any(batch.failures for batch in batches)
 
 
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_batches_and_threads_are_at_least_one(session, value):
+    for name in ("batch_size", "workers"):
+        with pytest.raises(InputError, match=name):
+            list(run_images(session, ["mean"], pictures(3), FORM, **{name: value}))
+    with pytest.raises(InputError, match="threads"):
+        open_session(GRAPH, threads=value)
+
+
 def test_no_images_no_batches(session):
     assert list(run_images(session, ["mean"], ImageSet([]), FORM)) == []
 

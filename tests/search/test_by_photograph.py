@@ -46,7 +46,9 @@ def test_likelihoods_are_those_of_searches_with_parts(parted, tmp_path):
     write_graph(tmp_path / "model.onnx", onnx.load_from_string(model.graph), info)
     encoder = Encoder(tmp_path / "model.onnx")
     codes, keys = OrdinalCodes(target.index.codes.symbols, encoder.spec), target.index.keys
-    index = OrdinalIndex(codes, keys, target.index.metadata, parts=target.index.parts)
+    parts = target.index.parts
+    parts = dataclasses.replace(parts, codes=OrdinalCodes(parts.codes.symbols, encoder.spec))
+    index = OrdinalIndex(codes, keys, target.index.metadata, parts=parts)
     query = target.collection.path.parent / "photos" / entries[0].key
     for asymmetric in (False, True):
         (answers,), _ = search_by_images(

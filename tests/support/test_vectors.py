@@ -14,6 +14,13 @@ def test_rows_have_length_one_and_keep_their_directions(dtype):
         assert unit == pytest.approx([value / length for value in row], rel=1e-6)
 
 
+def test_half_precision_is_widened():
+    rows = np.array([[300.0, -400.0], [2e-5, 0.0], [0.0, 0.0]], np.float16)
+    found = unit_rows(rows)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[0.6, -0.8], [1.0, 0.0], [0.0, 0.0]], rtol=1e-6)
+
+
 def test_a_row_of_zeros_stays():
     assert unit_rows(np.zeros((1, 4), np.float32)).tolist() == [[0.0] * 4]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ordhash.codes.spec import CodeSpec
+from ordhash.codes.spec import MAX_ARITY, CodeSpec
 from ordhash.errors import InputError
 
 __all__ = ["OrdinalCodes", "pack", "symbols_from_scores", "unpack"]
@@ -32,14 +32,17 @@ def symbols_from_scores(scores: npt.NDArray[np.floating[Any]]) -> Symbols:
         uint8 (n, n_segments).
 
     Raises:
-        InputError: ``scores`` is not three-dimensional, or holds a value that is not a number.
+        InputError: ``scores`` is not three-dimensional, has more than 256 scores a segment, or holds a value
+            that is not a number.
 
     >>> symbols_from_scores(np.array([[[0.1, 0.9], [0.5, 0.5]]]))
     array([[1, 0]], dtype=uint8)
     """
     scores = np.asarray(scores)
-    if scores.ndim != 3:
-        raise InputError(f"scores have shape {scores.shape}; allowed is (n, n_segments, arity)")
+    if scores.ndim != 3 or not 1 <= scores.shape[2] <= MAX_ARITY:
+        raise InputError(
+            f"scores have shape {scores.shape}; allowed is (n, n_segments, arity), with an arity of at most {MAX_ARITY}"
+        )
     if np.isnan(scores).any():
         raise InputError("scores hold NaN, so no segment has a winner: check the model that made them")
     winners: Symbols = np.argmax(scores, axis=2).astype(np.uint8)
@@ -104,7 +107,7 @@ def _check_symbols(symbols: npt.ArrayLike, arity: int) -> Symbols:
         raise InputError(
             f"symbols range from {given.min()} to {given.max()}; with arity {arity} allowed is 0 to {arity - 1}"
         )
-    return given.astype(np.uint8, copy=False)
+    return np.ascontiguousarray(given, dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)

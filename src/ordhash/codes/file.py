@@ -171,7 +171,7 @@ def codes_to_table(
         columns += contents.metadata.columns
         fields += list(contents.metadata.schema)
         schema_metadata |= contents.metadata.schema.metadata or {}
-    schema_metadata |= CodeFacts(spec, codes.model_id, model_path).to_schema(file_format)
+    schema_metadata |= CodeFacts(spec, contents.codes.model_id, model_path).to_schema(file_format)
     return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=schema_metadata))
 
 
@@ -343,12 +343,15 @@ def _column_of(parts: PartCodes, n: int) -> pa.ListArray:
 
 def _parts_in(column: pa.ChunkedArray, facts: CodeFacts) -> PartCodes:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     width = facts.spec.packed_bytes + BOX_BYTES
     if not pa.types.is_list(column.type) or column.type.value_type != pa.binary(width):
         raise DataError(
             f"column 'part_codes' is {column.type}; {facts.spec} needs list<fixed_size_binary[{width}]>: write it again"
         )
+    if pc.list_flatten(column).null_count:
+        raise DataError("column 'part_codes' has an empty part; every part needs a value: write it again")
     packed = [b"".join(one) for one in column.to_pylist()]
     return PartCodes.from_packed(packed, facts.spec, model_id=facts.model_id)
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordhash.codes.codes import OrdinalCodes
+from ordhash.codes.comparable import check_comparable
 from ordhash.codes.distances import ordinal_distances, sums_of_losses, symbol_losses
 from ordhash.codes.spec import CodeSpec
 from ordhash.errors import InputError
@@ -84,6 +85,8 @@ def check_parts(m: int, owners: npt.NDArray[Any], boxes: npt.NDArray[Any]) -> No
         )
     if not m:
         return
+    if owners.dtype.kind not in "iu" or boxes.dtype.kind not in "iu":
+        raise InputError(f"owners of parts are {owners.dtype} and boxes {boxes.dtype}; give integers")
     if owners[0] < 0 or (owners[1:] < owners[:-1]).any():
         raise InputError("owners of parts must be row numbers that never fall; sort the parts by their images")
     if (owners[MOST_PARTS:] == owners[:-MOST_PARTS]).any():
@@ -118,11 +121,13 @@ class PartCodes:
 
     Args:
         codes: m codes of parts, image by image.
-        owners: The image that each is a part of, from 0 to n - 1, int64 (m,), never falling.
-        boxes: Left, top, right and bottom of each in its image, in 255ths of width and height, uint8 (m, 4).
+        owners: The image that each is a part of, from 0 to n - 1, int64 (m,), never falling; a read-only copy.
+        boxes: Left, top, right and bottom of each in its image, in 255ths of width and height, uint8 (m, 4); a
+            read-only copy.
 
     Raises:
-        InputError: Other shapes, owners that fall or have more than 8 parts, or an empty rectangle.
+        InputError: Other shapes, values that are no integers, owners that fall or have more than 8 parts, or an empty
+            rectangle.
 
     >>> codes = OrdinalCodes.from_symbols([[0, 1], [1, 1], [1, 0]], arity=2)
     >>> parts = PartCodes(codes, [0, 2, 2], [[0, 0, 255, 51], [0, 0, 51, 51], [204, 0, 255, 255]])
@@ -137,8 +142,10 @@ class PartCodes:
     def __post_init__(self) -> None:
         owners, boxes = np.asarray(self.owners), np.asarray(self.boxes)
         check_parts(len(self.codes), owners, boxes)
-        object.__setattr__(self, "owners", owners.astype(np.int64))
-        object.__setattr__(self, "boxes", boxes.astype(np.uint8))
+        for name, given, kind in (("owners", owners, np.int64), ("boxes", boxes, np.uint8)):
+            copied = given.astype(kind, order="C")
+            copied.flags.writeable = False  # an index shares them
+            object.__setattr__(self, name, copied)
 
     @classmethod
     def none(cls, spec: CodeSpec, model_id: str | None = None) -> PartCodes:
@@ -170,8 +177,13 @@ class PartCodes:
         Args:
             several: The parts of each group.
             counts: How many images each group has.
+
+        Raises:
+            InputError: Codes of another spec or model.
         """
         first = several[0].codes
+        for parts in several[1:]:
+            check_comparable(parts.codes, first, what="the parts", of="those of the first group")
         symbols = np.concatenate([parts.codes.symbols for parts in several])
         starts = np.cumsum([0, *counts[:-1]])
         owners = np.concatenate([parts.owners + start for parts, start in zip(several, starts, strict=True)])
@@ -202,7 +214,7 @@ class PartCodes:
 
     def records(self) -> npt.NDArray[np.uint8]:
         """The parts as files hold them, packed code and box of each, uint8 (m, bytes)."""
-        return np.concatenate([self.codes.packed(), self.boxes], axis=1)
+        return np.ascontiguousarray(np.concatenate([self.codes.packed(), self.boxes], axis=1))
 
     def starts(self, n: int) -> npt.NDArray[np.int64]:
         """Where the parts of each of n images start, and where the last ones end, (n + 1,)."""

@@ -94,19 +94,21 @@ class Plan:
         """The plan of a folder; None if it has none.
 
         Raises:
-            DataError: It is damaged or of a newer version.
+            DataError: It cannot be read, is damaged or of a newer version.
         """
         location = folder.below(_PLAN)
         if not location.is_file():
             return None
+        with location.reported():
+            content = location.read()
         try:
-            values = json.loads(location.read())
+            values = json.loads(content)
             if values.pop("format") != _FORMAT:
                 raise DataError(f"{location} is of a newer version; upgrade ordhash")
             plan = cls(**values)
             plan.check()
             return plan
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"{location} is damaged ({first_line(error)}); encode into another folder") from error
 
     def missing(self, folder: Location) -> list[int]:
@@ -165,13 +167,15 @@ def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]
     import pyarrow.parquet as pq
 
     location = folder.below(shard_name(number))
+    end = _end_of(location)
     try:
-        with location.open() as file:
-            parquet = pq.ParquetFile(file)
-            said, rows = parquet.schema_arrow.metadata or {}, parquet.metadata.num_rows
+        parquet = pq.ParquetFile(pa.BufferReader(end))
+        said, rows = parquet.schema_arrow.metadata or {}, parquet.metadata.num_rows
         failures = [ImageError(source, reason) for source, reason in json.loads(said[_FAILURES])]
         facts, _ = CodeFacts.of_schema(parquet.schema_arrow, CODES_FORMAT)
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, RecursionError, DataError) as error:
+    except DataError as error:
+        raise DataError(f"{location}: {error}") from None
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{location} is damaged ({first_line(error)}); delete it and encode again") from error
     images = min(plan.shard_size, plan.n_images - number * plan.shard_size)
     same = (facts.model_id, facts.spec) == (plan.model_id, CodeSpec(plan.code_bits, plan.arity))
@@ -180,11 +184,19 @@ def read_failures(folder: Location, number: int, plan: Plan) -> list[ImageError]
     return failures
 
 
+def _end_of(location: Location) -> bytes:
+    """The end of a Parquet file, which says what the file holds."""
+    with location.reported(), location.open() as file:
+        size = file.size()
+        length = 8 + int.from_bytes(file.read_at(min(8, size), max(0, size - 8))[:4], "little")
+        return bytes(file.read_at(min(length, size), max(0, size - length)))
+
+
 def read_shards(folder: Location) -> CodeTable:
     """All codes of a folder of shards, in the order of the images.
 
     Raises:
-        DataError: The folder is not complete, or a shard is damaged.
+        DataError: The folder is not complete, or a shard is damaged or cannot be read.
     """
     import pyarrow as pa
 
@@ -201,9 +213,11 @@ def read_shards(folder: Location) -> CodeTable:
     for number in range(plan.n_shards):
         read_failures(folder, number, plan)
         location = folder.below(shard_name(number))
+        with location.reported():
+            content = location.read()
         try:
-            tables.append(read_parquet(location.read()))
-        except (DataError, OSError) as error:
+            tables.append(read_parquet(content))
+        except DataError as error:
             raise DataError(f"{location} is damaged ({first_line(error)}); delete it and encode again") from error
     try:
         # A column without any value in a shard has no type there.

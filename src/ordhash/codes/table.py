@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,6 +14,7 @@ from ordhash.codes.codes import OrdinalCodes
 from ordhash.codes.comparable import check_comparable
 from ordhash.codes.parts import PartCodes
 from ordhash.errors import InputError, first_line
+from ordhash.support import wide_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,10 +32,10 @@ class CodeTable:
     """Codes of n items, with the user's keys and metadata.
 
     Args:
-        codes: n codes.
+        codes: n codes; if their model is unknown, it is that of the parts.
         keys: n different strings or integers; None numbers them from 0.
         metadata: Table of n rows, or n values by column name (``key``, ``code`` and ``part_codes`` are reserved); None
-            for no metadata.
+            for no metadata. Columns get types for any size, such as ``large_string``.
         model_path: Path of the model file, a hint for programs that encode queries later.
         parts: Codes of parts of the items; None where parts were not asked for.
 
@@ -65,6 +67,8 @@ class CodeTable:
             check_comparable(parts.codes, codes, what="the parts", of="the codes")
             if len(parts) and parts.owners[-1] >= len(codes):
                 raise InputError(f"there is a part of item {parts.owners[-1]}, and {len(codes)} codes; leave it out")
+            if codes.model_id is None and parts.codes.model_id is not None:  # or parts of another could join them
+                codes = dataclasses.replace(codes, model_id=parts.codes.model_id)
         object.__setattr__(self, "codes", codes)
         object.__setattr__(self, "keys", _check_keys(keys, len(codes)))
         object.__setattr__(self, "metadata", _check_metadata(metadata, len(codes)))
@@ -168,7 +172,20 @@ def _check_metadata(metadata: Metadata | None, n: int) -> pa.Table | None:
         return None
     if table.num_rows != n:
         raise InputError(f"metadata have {table.num_rows} rows for {n} codes; give one row for each code")
-    return table
+    columns = [_wide(name, column) for name, column in zip(names, table.columns, strict=True)]
+    fields = [field.with_type(column.type) for field, column in zip(table.schema, columns, strict=True)]
+    return pa.table(columns, schema=pa.schema(fields, table.schema.metadata))
+
+
+def _wide(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    try:
+        return wide_column(column)
+    except pa.ArrowException as error:
+        raise InputError(
+            f"metadata column {name!r} is {column.type}, which cannot be kept ({first_line(error)}): change it"
+        ) from None
 
 
 def _table_of(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> pa.Table:
@@ -178,15 +195,20 @@ def _table_of(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> pa.Tab
         raise InputError(
             f"metadata are a {type(columns).__name__}; allowed are a pyarrow.Table and a mapping of columns"
         )
-    arrays = {}
+    names, arrays = [str(name) for name in columns], []
     for name, values in columns.items():
+        # Arrow takes arrays of NumPy and columns of pandas as they are, and their owner may change them.
+        own = values.copy() if hasattr(values, "__array__") and hasattr(values, "copy") else values
         try:
-            arrays[str(name)] = pa.array(values)
+            arrays.append(pa.array(own))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"metadata column {name!r} cannot become an Arrow column ({first_line(error)}): change it"
             ) from None
-    lengths = {len(array) for array in arrays.values()}
+    lengths = {len(array) for array in arrays}
     if len(lengths) > 1:
         raise InputError(f"metadata columns have lengths {sorted(lengths)}; give every column one value for each code")
-    return pa.table(arrays)
+    try:
+        return pa.table(arrays, names)
+    except UnicodeEncodeError:
+        raise InputError("the name of a metadata column is not valid Unicode; rename it") from None

@@ -70,7 +70,8 @@ class OrdinalIndex:
     ) -> None:
         table = CodeTable(codes, keys, metadata, model_path, parts)
         column = None if keys is None else key_column(table.keys)
-        self._fill(Warming(store_of(codes)), CodeFacts(codes.spec, codes.model_id, model_path), column, table.metadata)
+        facts = CodeFacts(codes.spec, table.codes.model_id, model_path)
+        self._fill(Warming(store_of(codes)), facts, column, table.metadata)
         self._parts = None if parts is None else PartStore(self._warming, PartArrays.of(parts))
 
     def _fill(
@@ -93,7 +94,7 @@ class OrdinalIndex:
     @property
     def parts(self) -> PartCodes | None:
         """Codes of the parts of all rows, unpacked on every access; None if the index keeps none."""
-        return None if self._parts is None else self._parts.parts
+        return None if self._parts is None else self._parts.parts(self.model_id)
 
     @property
     def keys(self) -> npt.NDArray[Any]:
@@ -128,15 +129,8 @@ class OrdinalIndex:
     def stats(self) -> IndexStats:
         """Contents of the index, and how it searches."""
         store, parts = self._warming.store, self._parts
-        nbytes = store.nbytes + (0 if parts is None else parts.nbytes)
-        return IndexStats(
-            len(self),
-            self._items.deleted,
-            store.method,
-            store.n_distinct,
-            nbytes,
-            None if parts is None else len(parts),
-        )
+        nbytes, n_parts = (store.nbytes, None) if parts is None else (store.nbytes + parts.nbytes, len(parts))
+        return IndexStats(len(self), self._items.deleted, store.method, store.n_distinct, nbytes, n_parts)
 
     def __len__(self) -> int:
         return self._items.n - self._items.deleted
@@ -326,16 +320,17 @@ class OrdinalIndex:
             InputError: Codes of another model or spec, existing keys or keys of another type, other columns, or parts
                 for an index that keeps none.
         """
-        check_comparable(codes, self._facts, what="the codes", of="the index")
+        table = CodeTable(codes, keys, metadata, parts=parts)
         with self._lock.changing():
+            check_comparable(table.codes, self._facts, what="the codes", of="the index")
             # Before the items, so that nothing changes if memory runs out.
             store, n = Grown.of(self._warming.store, codes), self.n_rows
             kept = None if parts is None else checked(self._parts)
-            self._items.add(CodeTable(codes, keys, metadata, parts=parts), numbered=keys is None)
+            self._items.add(table, numbered=keys is None)
             self._warming.put(store)
             if kept is not None and parts is not None:
                 kept.add(parts, n)
-            self._facts = dataclasses.replace(self._facts, model_id=self.model_id or codes.model_id)
+            self._facts = dataclasses.replace(self._facts, model_id=self.model_id or table.codes.model_id)
 
     def delete(self, keys: Keys) -> None:
         """Delete items: searches no longer find them, and saving leaves them out.

@@ -154,7 +154,7 @@ def _contents(table: pa.Table, facts: CodeFacts, theirs: dict[bytes, bytes]) -> 
     if "items" not in names:
         return IndexContents(store, facts, None, None, parts)
     items = _array(table["items"])
-    if not pa.types.is_struct(items.type) or len(items) != n or items.null_count:
+    if not pa.types.is_struct(items.type) or len(items) != n:
         raise DataError(f"column 'items' holds {len(items)} {items.type} for {n} codes: build the index again")
     rest = pa.Table.from_struct_array(items)
     keys = None
@@ -224,14 +224,19 @@ def _whole(values: pa.Array) -> pa.Array:
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:
-    """The list of a column of one row."""
-    return column.chunk(0).flatten()
+    """The list of a column of one row, all values of which are there."""
+    values = column.chunk(0).flatten()
+    if values.null_count:
+        raise DataError(f"{values.null_count} values of a list are missing: build the index again")
+    return values
 
 
 def _bytes_of(values: npt.NDArray[np.uint8]) -> pa.Array:
-    """One value, which holds all bytes of an array."""
+    """One value, which holds all bytes of an array, in the order of its elements."""
     ends = np.array([0, values.nbytes], dtype=np.int64)
-    return pa.Array.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(values)])
+    return pa.Array.from_buffers(
+        pa.large_binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(np.ascontiguousarray(values))]
+    )
 
 
 def _content(column: pa.ChunkedArray) -> pa.Buffer:

@@ -163,7 +163,7 @@ class Items:
         """Rows of some items, by key."""
         names = typed_keys(keys).tolist()
         if self.column is None:
-            missing = [key for key in names if not isinstance(key, int) or not self._is_live(key)]
+            missing = [key for key in names if not self._is_live(key)]
         else:
             missing = [key for key in names if key not in self._row_of()]
         if missing:
@@ -178,8 +178,11 @@ class Items:
             known = self._rows = dict(zip(self.keys_at(rows).tolist(), rows.tolist(), strict=True))
         return known
 
-    def _is_live(self, row: int) -> bool:
-        return 0 <= row < self.n and (self._live is None or bool(self._live[row >> 3] >> (row & 7) & 1))
+    def _is_live(self, key: Any) -> bool:
+        """Whether a key is the number of a live row; texts are not."""
+        if not isinstance(key, int) or not 0 <= key < self.n:
+            return False
+        return self._live is None or bool(self._live[key >> 3] >> (key & 7) & 1)
 
     def _column_with(self, keys: npt.NDArray[Any], *, numbered: bool) -> pa.ChunkedArray | None:
         """The key column with more keys, which must be new."""
@@ -221,10 +224,28 @@ class Items:
             return None
         import pyarrow as pa
 
+        kinds = [_filled(field.type, new.field(field.name).type) for field in old.schema]
+        fields = [field.with_type(kind) for field, kind in zip(old.schema, kinds, strict=True)]
+        schema = pa.schema(fields, old.schema.metadata)
         try:
-            return pa.concat_tables([old, new.select(old.column_names).cast(old.schema)])
+            return pa.concat_tables([old.cast(schema), new.select(old.column_names).cast(schema)])
         except (pa.ArrowException, ValueError) as error:
             raise InputError(f"the metadata do not fit those of the index ({first_line(error)})") from None
+
+
+def _filled(kind: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The type of a column; what it leaves open, since there has been no value yet, is as in another.
+
+    >>> import pyarrow as pa
+    >>> _filled(pa.list_(pa.null()), pa.list_(pa.string())), _filled(pa.int64(), pa.string())
+    (ListType(list<item: string>), DataType(int64))
+    """
+    import pyarrow as pa
+
+    try:
+        return pa.unify_schemas([pa.schema([("", kind)]), pa.schema([("", other)])]).field(0).type
+    except pa.ArrowException:  # they differ in more than that
+        return kind
 
 
 def key_column(keys: npt.NDArray[Any]) -> pa.ChunkedArray:

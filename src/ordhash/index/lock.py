@@ -42,8 +42,11 @@ class SharedLock:
         """Hold the lock for writing, exclusively."""
         with self._condition:
             self._waiting += 1
-            self._condition.wait_for(lambda: not self._changing and not self._looking)
-            self._waiting -= 1
+            try:
+                self._condition.wait_for(lambda: not self._changing and not self._looking)
+            finally:
+                self._waiting -= 1
+                self._condition.notify_all()  # readers, if the wait was interrupted: they waited for this writer
             self._changing = True
         try:
             yield

@@ -2,7 +2,7 @@
 
 A part counts as ``part_margin`` farther than its code is. The k nearest items by that are among the k nearest by their
 own codes and the k nearest by their parts. So a search asks both stores, the one of the parts for as many rows as k
-items can have, and merges what they find.
+items can have, and merges what they find; and for more, while rounded sums could tie with the last.
 """
 
 from __future__ import annotations
@@ -71,11 +71,14 @@ class PartStore:
     def __len__(self) -> int:
         return len(self._owners)
 
-    @property
-    def parts(self) -> PartCodes:
-        """All parts, unpacked on every access."""
+    def parts(self, model_id: str | None = None) -> PartCodes:
+        """All parts, unpacked on every call.
+
+        Args:
+            model_id: The model that made them, which the index knows.
+        """
         store = self._warming.store
-        codes = OrdinalCodes(store.symbols(), store.spec)
+        codes = OrdinalCodes(store.symbols(), store.spec, model_id)
         return PartCodes(codes, self._owners.astype(np.int64), self._boxes)
 
     @property
@@ -87,7 +90,7 @@ class PartStore:
         """The parts of the items at ``rows``, which become 0, 1, ...; None for all, whose rows stay."""
         store = self._warming.store
         if rows is not None or isinstance(store, Grown | Tabled):
-            return PartArrays.of(self.parts if rows is None else self.parts.taken(rows))
+            return PartArrays.of(self.parts() if rows is None else self.parts().taken(rows))
         return PartArrays(store, self._owners, self._boxes)
 
     def warm_up(self, n_queries: int | None = None, *, progress: bool = False) -> None:
@@ -104,12 +107,14 @@ class PartStore:
     def nearest(self, queries: OrdinalCodes, k: int, allowed: Bytes | None) -> FoundWithBoxes:
         """As [Store][ordhash.index.stores.Store] says, with the box of what is so near."""
         margins = np.full(len(queries), part_margin(queries.spec), np.uint16)
-        return self._nearest(lambda store, few, bits: store.nearest(queries, few, bits), k, allowed, margins)
+        return self._nearest(lambda store, some, m, bits: store.nearest(queries[some], m, bits), k, allowed, margins)
 
     def nearest_asymmetric(self, losses: npt.NDArray[np.float32], k: int, allowed: Bytes | None) -> FoundWithBoxes:
         """The same by asymmetric distance."""
         margins = part_margins(losses)
-        return self._nearest(lambda store, few, bits: store.nearest_asymmetric(losses, few, bits), k, allowed, margins)
+        return self._nearest(
+            lambda store, some, m, bits: store.nearest_asymmetric(losses[some], m, bits), k, allowed, margins
+        )
 
     def within(self, queries: OrdinalCodes, radius: int, allowed: Bytes | None) -> list[FoundWithBoxes]:
         """The same for all items within a radius."""
@@ -144,15 +149,27 @@ class PartStore:
 
     def _nearest(
         self,
-        ask: Callable[[Warming, int, Bytes | None], Found],
+        ask: Callable[[Warming, npt.NDArray[np.intp], int, Bytes | None], Found],
         k: int,
         allowed: Bytes | None,
         margins: npt.NDArray[Any],
     ) -> FoundWithBoxes:
         bits, n_allowed = self._allowed(allowed)
-        of_items = ask(self._whole, k, allowed)
-        distances, numbers = ask(self._warming, min(k * self._most, n_allowed), bits)
-        return self._nearer(of_items, (distances + margins[:, None], numbers), k)
+        waiting, m = np.arange(len(margins)), min(k * self._most, n_allowed)
+        distances, rows = ask(self._whole, waiting, k, allowed)
+        found = distances.copy(), rows.copy(), np.empty((*rows.shape, 4))
+        while len(waiting):
+            near, numbers = ask(self._warming, waiting, m, bits)
+            near = near + margins[waiting, None]
+            some = self._nearer((distances[waiting], rows[waiting]), (near, numbers), k)
+            for all_queries, of_some in zip(found, some, strict=True):
+                all_queries[waiting] = of_some
+            if m in (0, n_allowed) or near.dtype != np.float32:
+                break
+            # Rounded sums may be equal where distances are not: a part that is farther ties, perhaps of an earlier row.
+            waiting = waiting[near[:, -1] == found[0][waiting, -1]]
+            m = min(8 * m, n_allowed)
+        return found
 
     def _nearer(self, of_items: Found, of_parts: Found, k: int) -> FoundWithBoxes:
         """What q queries find: each item once, at its nearest, ordered by (distance, row); the k nearest of each."""

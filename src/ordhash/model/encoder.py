@@ -20,7 +20,7 @@ from ordhash.model.file import Model, load_model
 from ordhash.model.inference import Batch, open_session, run_images, run_in_groups
 from ordhash.model.info import ModelInfo
 from ordhash.model.parts import check_sees_all, part_codes
-from ordhash.support import available_cores, progress_bar
+from ordhash.support import available_cores, integer_at_least, progress_bar
 
 __all__ = ["Encoded", "Encoder"]
 
@@ -73,6 +73,7 @@ class Encoder:
         progress: Whether to show bars on stderr.
 
     Raises:
+        InputError: ``batch_size`` or ``threads`` is not an integer of at least 1.
         ModelFileError: The file is not a model of this package.
 
     Example::
@@ -90,11 +91,11 @@ class Encoder:
         threads: int | None = None,
         progress: bool = False,
     ) -> None:
+        self._batch_size = integer_at_least(batch_size, 1, "batch_size")
+        self._threads = available_cores() if threads is None else integer_at_least(threads, 1, "threads")
         self._model: Model = load_model(model)
         self._features = features
-        self._batch_size = batch_size
         self._progress = progress
-        self._threads = threads or available_cores()
         self._graph = self._model.graph if features is None else self._model.head(half=True)
         self._session = open_session(self._graph, threads=self._threads)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx.compose
 import onnx.utils
@@ -104,26 +105,25 @@ def recorded_model(owner: StrPath, recorded: str | None, model_id: str | None = 
 
     Raises:
         InputError: It recorded no path.
-        DataError: It is missing.
+        DataError: It is missing or cannot be read.
     """
     if recorded is None:
         raise InputError(f"{owner} does not say where its model is; give --model")
-    others = False
+    others, unread = False, ""
     for path in (Path(owner, f"model-{model_id}.onnx"), Path(recorded), Path(owner, Path(recorded).name)):
-        if path.is_file():
-            if model_id is None or _is_model(path, model_id):
+        if not path.is_file():
+            continue
+        try:
+            if model_id is None or _id_of(path.read_bytes()) == model_id:
                 return path
             others = True
+        except OSError as error:
+            unread = first_line(error)
+    if unread:
+        raise DataError(f"the model of {owner} cannot be read ({unread}); check its permissions, or give --model")
     if others:
         raise DataError(f"the model at {recorded} is not the one that made {owner}, {model_id}; give that with --model")
     raise DataError(f"the model of {owner} is no longer at {recorded}; give --model")
-
-
-def _is_model(path: Path, model_id: str) -> bool:
-    try:
-        return _id_of(path.read_bytes()) == model_id
-    except OSError:
-        return False
 
 
 def _id_of(content: bytes) -> str:
@@ -159,10 +159,15 @@ def write_graph(path: Path, graph: onnx.ModelProto, info: ModelInfo) -> None:
         info: Metadata.
     """
     empty = placeholder()
-    onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=str), SEAL: empty})
+    onnx.helper.set_model_props(graph, {INFO_FIELD: json.dumps(info.to_json(), default=_as_json), SEAL: empty})
     onnx.checker.check_model(graph)
     content = sealed(graph.SerializeToString(), empty)
     replace_file(path, lambda file: file.write(content))
+
+
+def _as_json(value: object) -> object:
+    """A value that JSON does not know: numbers of NumPy as numbers, paths and others as texts."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def load_model(path: str | Path) -> Model:

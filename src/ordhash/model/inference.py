@@ -16,7 +16,7 @@ import onnxruntime
 
 from ordhash.data import STEP, Fit, ImageSet, open_rgb, prepare
 from ordhash.errors import ImageError, ModelFileError
-from ordhash.support import available_cores
+from ordhash.support import available_cores, integer_at_least
 
 __all__ = ["MAX_SIDE", "Batch", "Preprocessing", "depth_of", "grouped", "open_session", "run_images", "run_in_groups"]
 
@@ -93,10 +93,11 @@ def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxrunt
         threads: Threads of a run; None takes every core this process may use.
 
     Raises:
+        InputError: ``threads`` is not an integer of at least 1.
         ModelFileError: It is not an ONNX model that this runtime can run.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or available_cores()
+    options.intra_op_num_threads = available_cores() if threads is None else integer_at_least(threads, 1, "threads")
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(
@@ -161,7 +162,11 @@ def run_images(
         preprocessing: How pictures are prepared.
         batch_size: Images a run.
         workers: Batches under way at once.
+
+    Raises:
+        InputError: ``batch_size`` or ``workers`` is not an integer of at least 1.
     """
+    batch_size, workers = integer_at_least(batch_size, 1, "batch_size"), integer_at_least(workers, 1, "workers")
 
     def work(start: int) -> Batch:
         stop = min(start + batch_size, len(images))

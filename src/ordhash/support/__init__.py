@@ -4,7 +4,7 @@ Checks, columns, cores, files, locations, memory, progress, seals, vectors.
 """
 
 from ordhash.support.checks import check_types, integer_at_least, some_usable
-from ordhash.support.columns import is_text, plain_column
+from ordhash.support.columns import is_text, plain_column, wide_column
 from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
 from ordhash.support.locations import Location, is_address, name_of, without_password
@@ -39,6 +39,7 @@ __all__ = [
     "some_usable",
     "spread_rows",
     "unit_rows",
+    "wide_column",
     "without_password",
     "write_csv",
     "write_json",

@@ -92,7 +92,7 @@ class Location:
         if self.is_local:
             return _local_names(Path(self.path), recursive=recursive)
         base = self.path.rstrip("/")
-        with self._reported():
+        with self.reported():
             handler = getattr(self.filesystem, "handler", None)
             if isinstance(handler, pafs.FSSpecHandler):
                 handler.fs.invalidate_cache()  # others write here, too
@@ -159,7 +159,7 @@ class Location:
         return self._kind() == "File"
 
     def _kind(self) -> str:
-        with self._reported():
+        with self.reported():
             return str(self.filesystem.get_file_info(self.path.rstrip("/") or self.path).type.name)
 
     def state(self) -> str:
@@ -168,7 +168,7 @@ class Location:
         Raises:
             DataError: The file system does not answer.
         """
-        with self._reported():
+        with self.reported():
             info = self.filesystem.get_file_info(self.path)
             return f"{info.size} {info.mtime_ns}"
 
@@ -233,7 +233,8 @@ class Location:
             self.filesystem.create_dir(self.path, recursive=True)
 
     @contextmanager
-    def _reported(self) -> Iterator[None]:
+    def reported(self) -> Iterator[None]:
+        """Turn the errors of its file system while it is read, and no others, into DataError."""
         try:
             with _as_os_error():
                 yield

@@ -24,12 +24,16 @@ def spread_rows(n: int, most: int) -> npt.NDArray[np.intp]:
 
 
 def unit_rows(rows: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
-    """Rows divided by their lengths, of the same dtype; rows of zeros stay.
+    """Rows divided by their lengths; rows of zeros stay.
 
     Args:
         rows: float (n, d).
 
+    Returns:
+        Of the same dtype, float16 as float32: its squares overflow from 256 on.
+
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    return np.ascontiguousarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+    wide = rows.astype(np.promote_types(rows.dtype, np.float32), copy=False)
+    return np.ascontiguousarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12))
