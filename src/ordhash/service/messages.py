@@ -92,7 +92,7 @@ class ExampleImage(_Message):
 class Filter(_Message):
     """A comparison of a column with a value, written as text; ``~`` asks whether it contains that.
 
-    Labels are compared one by one. A time without an offset from UTC is in the time zone of the service.
+    A time without an offset from UTC is in the time zone of the service.
     """
 
     column: Annotated[str, Field(max_length=1000)]
