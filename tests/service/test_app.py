@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -355,6 +356,36 @@ def test_photographs_that_are_added_at_once_wait_for_each_other(client):
         thread.join(60)
     assert [answer.status_code for answer in answers] == [201] * 6
     assert good(client.get("/v1/status"))["count"] == 24
+
+
+def test_a_change_that_takes_long_is_told_as_it_is_and_holds_up_no_search(library, monkeypatch):
+    go_on, started, made = threading.Event(), threading.Event(), []
+
+    def add(content, name):
+        started.set()
+        assert go_on.wait(60)
+        made.append(name)
+        return name
+
+    monkeypatch.setattr(library.uploads, "check", lambda photograph: None)
+    monkeypatch.setattr(library, "add", add)
+    monkeypatch.setattr(library, "delete", made.append)
+    monkeypatch.setattr(library, "start_sync", lambda: made.append("sync"))
+    monkeypatch.setattr(library, "attention", lambda key: (np.ones((1, 1), np.float32), (0, 0, 1, 1)))
+    with (
+        TestClient(create_app(library, ServiceSettings(concurrent=1, seconds=1)), base_url=ADDRESS) as client,
+        ThreadPoolExecutor() as threads,
+    ):
+        adding = threads.submit(client.post, "/v1/images", content=b"...", params={"name": "a.jpg"})
+        assert started.wait(60)
+        late = [threads.submit(client.delete, "/v1/images?key=b.jpg"), threads.submit(client.post, "/v1/sync")]
+        good(client.get("/v1/attention", params={"key": "a.jpg"}))  # on the threads of searches
+        for one in late:
+            assert "too long" in problem(one.result(60), 503)
+        assert 'ordhash_work_under_way{kind="change"} 1.0' in client.get("/metrics").text
+        go_on.set()
+        assert good(adding.result(60), 201) == {"key": "a.jpg"}
+    assert made == ["a.jpg"]
 
 
 def test_what_the_disk_refuses(client, photo_folder, library, monkeypatch):

@@ -40,6 +40,7 @@ _SENTENCE = 1000  # characters at most
 
 _BODIES = 16  # times the largest body may be in transit at once
 
+_STOPPING = "the service is stopping; try again later (a change may have been made all the same)"
 _TOO_MANY_BYTES = "too many bytes are being sent at once; try again in a moment"
 
 _NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -108,7 +109,7 @@ class Guard:
         except asyncio.CancelledError:  # the server stops, and waits no longer
             body.whole = True
             if not answer.started:
-                await problem(503, "the service is stopping; try again later")(scope, receive, answer)
+                await problem(503, _STOPPING)(scope, receive, answer)
         finally:
             self._bodies -= room
             # The route, if any: an unknown path must not become a label.

@@ -51,7 +51,7 @@ class UnknownKeyError(OrdhashError):
 
 
 class Library:
-    """A collection to browse and to search; safe for threads.
+    """A collection to browse and to search; safe for threads, but for changes, which are made one at a time.
 
     Args:
         path: The collection.
@@ -79,7 +79,6 @@ class Library:
             hint="give the model of the collection",
         )
         self.uploads = Uploads(pixels, self.encoder.info.preprocessing.size)
-        self._writing = threading.Lock()  # one change at a time: the collection's lock refuses a second
         self._looking = threading.Lock()
         self._thumbnails = Thumbnails(self.collection.thumbnails)
         self._warm = False
@@ -312,8 +311,7 @@ class Library:
             ImageError: It cannot be used.
             SyncRunningError: A sync is running.
         """
-        with self._writing:
-            key = self.collection.add(photograph, self.encoder, name=name, max_pixels=self._pixels)
+        key = self.collection.add(photograph, self.encoder, name=name, max_pixels=self._pixels)
         self.refresh()
         return key
 
@@ -324,9 +322,8 @@ class Library:
             UnknownKeyError: There is no such photograph.
             SyncRunningError: A sync is running.
         """
-        with self._writing:
-            self._entry(key)
-            self.collection.delete([key])
+        self._entry(key)
+        self.collection.delete([key])
         self.refresh()
 
     @property
@@ -357,12 +354,11 @@ class Library:
         Raises:
             SyncRunningError: A sync is running.
         """
-        with self._writing:
-            if self.progress() is not None:
-                raise SyncRunningError("a sync is already running; wait for it to end")
-            if self._sync is not None:
-                self._sync.stop()
-            self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
+        if self.progress() is not None:
+            raise SyncRunningError("a sync is already running; wait for it to end")
+        if self._sync is not None:
+            self._sync.stop()
+        self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
 
     def close(self) -> None:
         """Stop a sync that was started here, which the next one continues, and close the collection."""

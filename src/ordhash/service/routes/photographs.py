@@ -106,7 +106,7 @@ async def add(
 ) -> messages.Added:
     """Put a photograph into the folder of the collection and into its index."""
     await served.decoding(served.library.uploads.check, image)
-    return messages.Added(key=await served.searching(served.library.add, image, name))
+    return messages.Added(key=await served.changing(served.library.add, image, name))
 
 
 @photographs.delete(
@@ -114,7 +114,7 @@ async def add(
 )
 async def delete(served: Served, key: Key) -> messages.Deleted:
     """Delete a photograph from the collection; its file stays, and later syncs leave it out."""
-    await served.searching(served.library.delete, key)
+    await served.changing(served.library.delete, key)
     return messages.Deleted(key=key)
 
 
