@@ -22,6 +22,7 @@ from ordhash import Encoder
 from ordhash.codes import CodeSpec, part_margin
 from ordhash.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
+from ordhash.errors import DataError
 from ordhash.search import Example, Target, search_by_examples
 from ordhash.service.app import create_app
 from ordhash.service.guard import COOKIE
@@ -551,6 +552,24 @@ def test_a_thumbnail_of_a_file_that_has_changed_is_not_kept(client, photo_folder
     small = client.get("/v1/thumbnail", params={"key": key})
     assert Image.open(io.BytesIO(small.content)).size == (30, 20)
     assert not (photo_collection / "thumbnails").exists()
+
+
+def test_a_folder_that_moves_is_followed(
+    with_originals, library, photo_folder, photo_collection, calibrated_model, tmp_path, monkeypatch
+):
+    moved = photo_folder.rename(tmp_path / "elsewhere")
+    Collection(photo_collection).sync(moved, Encoder(calibrated_model))
+    synced = []
+    monkeypatch.setattr("ordhash.service.library.SyncProcess", lambda folder, *_: synced.append(folder))
+    good(with_originals.post("/v1/sync"), 202)  # at once, before the look that comes each second
+    assert synced == [moved]
+    assert good(with_originals.get("/v1/status"))["name"] == "elsewhere"
+    key = {"key": "apple/apple_0.jpg"}
+    for route in ("thumbnail", "picture", "attention", "original"):
+        assert (route, with_originals.get(f"/v1/{route}", params=key).status_code) == (route, 200)
+    good(with_originals.post("/v1/search", json={"examples": [key]}))
+    for place in (photo_folder, moved):
+        assert str(tmp_path) not in library.told(DataError(f"{place} is not a folder"))
 
 
 def test_nothing_is_changed_where_that_is_not_allowed(library):

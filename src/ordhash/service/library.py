@@ -68,7 +68,7 @@ class Library:
         self._problem: str | None = None
         self._pixels = pixels
         info = self.collection.info()
-        self.folder = info.folder
+        self._folders: frozenset[Path] = frozenset()
         chosen = Path(model) if model else self.collection.model()
         self.encoder = Encoder(chosen)
         check_same_model(
@@ -87,8 +87,9 @@ class Library:
 
     def _look(self) -> View:
         started = time.monotonic()
-        generation = self.collection.generation  # before the index: a change in between is noticed the next time
-        view = View(generation, self.collection.index())
+        info = self.collection.info()  # before the index: a change in between is noticed the next time
+        self._folders |= {info.folder}
+        view = View(info.generation, self.collection.index(), info.folder)
         if self._warm:
             view.index.warm_up(_SEARCHES)
         self._looked_at = time.monotonic()
@@ -120,7 +121,7 @@ class Library:
     def told(self, error: Exception) -> str:
         """Message of an error without this machine's paths."""
         sentence = str(error)
-        for path in (self.collection.path, self.folder, self.encoder.path.absolute()):
+        for path in (self.collection.path, *self._folders, self.encoder.path.absolute()):
             sentence = sentence.replace(str(path), path.name)
         return sentence
 
@@ -135,6 +136,11 @@ class Library:
 
     def __len__(self) -> int:
         return len(self._view.index)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the photographs."""
+        return self._view.folder
 
     @property
     def generation(self) -> int:
@@ -216,11 +222,11 @@ class Library:
             UnknownKeyError: There is no such photograph.
             ImageError: The file is not the one in the catalogue, or not in the folder.
         """
-        entry = self._entry(key)
-        path = self.folder / entry.key
+        entry, folder = self._entry(key), self.folder
+        path = folder / entry.key
         with open_file(path, key) as file:
             start = file.read(16)
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        if not path.resolve().is_relative_to(folder.resolve()):
             raise ImageError(key, "this is a link to a file outside the folder of the photographs")
         if not is_as_it_was(path, entry):
             raise ImageError(key, "the file has changed since the last sync; sync the collection")
@@ -358,6 +364,7 @@ class Library:
             raise SyncRunningError("a sync is already running; wait for it to end")
         if self._sync is not None:
             self._sync.stop()
+        self.refresh()  # the folder may have moved since the last look
         self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
 
     def close(self) -> None:

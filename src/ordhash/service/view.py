@@ -6,6 +6,7 @@ import bisect
 import datetime
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +30,12 @@ class View:
     Attributes:
         generation: Generation of the catalogue that the index was built from.
         index: The index.
+        folder: The folder of the photographs, which may move.
     """
 
     generation: int
     index: OrdinalIndex
+    folder: Path
 
     @functools.cached_property
     def newest(self) -> npt.NDArray[np.int64]:
