@@ -587,6 +587,8 @@ def test_nothing_is_changed_where_that_is_not_allowed(library):
 def test_a_sync_that_the_service_starts(client, photo_folder):
     shutil.copy(photo_folder / "apple/apple_0.jpg", photo_folder / "another.jpg")
     (photo_folder / "broken.jpg").write_bytes(b"...")
+    for carrot in (photo_folder / "carrot").iterdir():
+        carrot.unlink()
     assert good(client.post("/v1/sync"), 202)["sync"] is not None
     assert "already" in problem(client.post("/v1/sync"), 409)
     deadline = time.monotonic() + 120
@@ -597,8 +599,12 @@ def test_a_sync_that_the_service_starts(client, photo_folder):
     while good(client.get("/v1/status"))["sync"] is not None:
         assert time.monotonic() < deadline, "the sync did not end"
         time.sleep(0.1)
+    sentence = good(client.get("/v1/status"))["problem"]
+    assert "photos/carrot: " in sentence
+    assert "6 photographs are missing but not forgotten" in sentence
+    assert str(photo_folder.parent) not in sentence
     # A file that cannot be used is no failure of the sync.
-    assert good(client.get("/v1/status"))["problem"] is None
+    assert "1 more" not in sentence
     found = good(client.get("/v1/failures"))
     assert (found["total"], found["failures"][0]["key"]) == (1, "broken.jpg")
     assert "this is not an image" in found["failures"][0]["reason"]
@@ -612,7 +618,7 @@ def test_a_sync_that_fails_is_told(client, photo_folder):
         assert time.monotonic() < deadline, "the sync did not end"
         time.sleep(0.1)
     assert good(client.get("/v1/status"))["problem"] == (
-        "the last sync failed: photos is not a folder; give the folder of the images"
+        "the last sync started here failed: photos is not a folder; give the folder of the images"
     )
 
 

@@ -698,7 +698,7 @@ def test_the_progress_of_a_sync_is_shown_whoever_runs_it(visit, changing):
         (changing.collection / "sync.json").write_text(json.dumps({**progress, "done": 90}))
         expect(page.locator("#sync-text")).to_have_text("Sync: 90 of 120 files", timeout=4000)
     expect(page.locator("#sync-state")).to_be_hidden()
-    expect(page.locator("#notices")).to_contain_text("in step with its folder")
+    expect(page.locator("#notices")).to_contain_text("The sync is over")
 
 
 def test_a_text_file_is_refused_in_a_sentence_and_changes_nothing(visit, service):

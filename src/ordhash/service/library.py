@@ -118,9 +118,9 @@ class Library:
         if self.collection.model_id != self.encoder.model_id:
             raise DataError(_OTHER_MODEL)
 
-    def told(self, error: Exception) -> str:
-        """Message of an error without this machine's paths."""
-        sentence = str(error)
+    def told(self, problem: object) -> str:
+        """Message of an error, or another sentence, without this machine's paths."""
+        sentence = str(problem)
         for path in (self.collection.path, *self._folders, self.encoder.path.absolute()):
             sentence = sentence.replace(str(path), path.name)
         return sentence
@@ -335,8 +335,8 @@ class Library:
     @property
     def problem(self) -> str | None:
         """What is wrong and what to do; None if nothing is."""
-        failed = None if self._sync is None else self._sync.error()
-        return self._problem or (failed and f"the last sync failed: {self.told(DataError(failed))}")
+        of_sync = None if self._sync is None else self._sync.problem
+        return self._problem or (of_sync and self.told(of_sync))
 
     @property
     def n_failures(self) -> int:
@@ -362,10 +362,8 @@ class Library:
         """
         if self.progress() is not None:
             raise SyncRunningError("a sync is already running; wait for it to end")
-        if self._sync is not None:
-            self._sync.stop()
         self.refresh()  # the folder may have moved since the last look
-        self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
+        self._sync = SyncProcess(self.folder, self.encoder.path, self.collection)
 
     def close(self) -> None:
         """Stop a sync that was started here, which the next one continues, and close the collection."""

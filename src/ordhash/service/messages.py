@@ -228,7 +228,11 @@ class Progress(_Message):
 
 
 class Status(_Message):
-    """State of the service; ``parts`` says whether photographs can be found by their parts."""
+    """State of the service; ``parts`` says whether photographs can be found by their parts.
+
+    ``problem`` is what is wrong, and what to do: an index that cannot be read, or a sync started here that failed or
+    kept photographs that are missing.
+    """
 
     name: str
     version: str

@@ -38,7 +38,7 @@ export async function look() {
     const over = (state.status?.sync || changed) && !status.sync;
     const missed = state.syncAsked && performance.now() - syncSince > SYNC_MILLISECONDS;
     update({ status, trouble: null, syncAsked: state.syncAsked && !status.sync && !over && !missed });
-    if ((over || missed) && !status.problem) notify("The collection is in step with its folder.");
+    if ((over || missed) && !status.problem) notify("The sync is over.");
   } catch (error) {
     if (error.status > 0 && error.status !== 401) update({ trouble: error.message });
   } finally {
