@@ -727,7 +727,8 @@ def test_the_page_may_load_nothing_from_elsewhere(client):
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
     assert client.get("/page/%2e%2e/app.py").status_code == 404
-    assert client.get("/page/script.js").status_code == 200
+    for path in ("/", "/page/script.js", "/v1/status"):
+        assert "no-cache" in client.get(path).headers["cache-control"]
 
 
 def test_numbers_for_prometheus(client):

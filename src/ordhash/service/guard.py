@@ -32,6 +32,8 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
+    # Unless a route says otherwise. Scripts of another version than the page would not fit it.
+    "cache-control": "private, no-cache",
 }
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST"})

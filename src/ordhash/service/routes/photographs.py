@@ -79,7 +79,7 @@ async def picture(
 async def original(served: Served, key: Key, _: Annotated[None, Depends(may_fetch)]) -> OriginalFile:
     """The file of a photograph as it is, or parts of it; only if the service was started with ``--originals``."""
     path, kind = await served.showing(served.library.original, key)
-    return OriginalFile(path, media_type=kind, filename=path.name, headers={"cache-control": "private, no-cache"})
+    return OriginalFile(path, media_type=kind, filename=path.name)
 
 
 @photographs.get("/v1/attention", operation_id="attention", responses=failures(404))
@@ -119,5 +119,5 @@ async def delete(served: Served, key: Key) -> messages.Deleted:
 
 
 def _jpeg(content: bytes, *, forever: bool) -> Response:
-    keep = "private, max-age=31536000, immutable" if forever else "private, no-cache"
-    return Response(content, media_type="image/jpeg", headers={"cache-control": keep})
+    keep = {"cache-control": "private, max-age=31536000, immutable"} if forever else None
+    return Response(content, media_type="image/jpeg", headers=keep)
