@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from ordhash import Encoder
 from ordhash.codes import CodeSpec, part_margin
 from ordhash.collection import Collection
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint_distance
+from ordhash.errors import DataError
 from ordhash.search import Example, Target, search_by_examples
 from ordhash.service.app import create_app
 from ordhash.service.guard import COOKIE
@@ -357,6 +359,36 @@ def test_photographs_that_are_added_at_once_wait_for_each_other(client):
     assert good(client.get("/v1/status"))["count"] == 24
 
 
+def test_a_change_that_takes_long_is_told_as_it_is_and_holds_up_no_search(library, monkeypatch):
+    go_on, started, made = threading.Event(), threading.Event(), []
+
+    def add(content, name):
+        started.set()
+        assert go_on.wait(60)
+        made.append(name)
+        return name
+
+    monkeypatch.setattr(library.uploads, "check", lambda photograph: None)
+    monkeypatch.setattr(library, "add", add)
+    monkeypatch.setattr(library, "delete", made.append)
+    monkeypatch.setattr(library, "start_sync", lambda: made.append("sync"))
+    monkeypatch.setattr(library, "attention", lambda key: (np.ones((1, 1), np.float32), (0, 0, 1, 1)))
+    with (
+        TestClient(create_app(library, ServiceSettings(concurrent=1, seconds=1)), base_url=ADDRESS) as client,
+        ThreadPoolExecutor() as threads,
+    ):
+        adding = threads.submit(client.post, "/v1/images", content=b"...", params={"name": "a.jpg"})
+        assert started.wait(60)
+        late = [threads.submit(client.delete, "/v1/images?key=b.jpg"), threads.submit(client.post, "/v1/sync")]
+        good(client.get("/v1/attention", params={"key": "a.jpg"}))  # on the threads of searches
+        for one in late:
+            assert "too long" in problem(one.result(60), 503)
+        assert 'ordhash_work_under_way{kind="change"} 1.0' in client.get("/metrics").text
+        go_on.set()
+        assert good(adding.result(60), 201) == {"key": "a.jpg"}
+    assert made == ["a.jpg"]
+
+
 def test_what_the_disk_refuses(client, photo_folder, library, monkeypatch):
     (photo_folder / "added").write_text("in the way")
     picture = io.BytesIO()
@@ -522,6 +554,24 @@ def test_a_thumbnail_of_a_file_that_has_changed_is_not_kept(client, photo_folder
     assert not (photo_collection / "thumbnails").exists()
 
 
+def test_a_folder_that_moves_is_followed(
+    with_originals, library, photo_folder, photo_collection, calibrated_model, tmp_path, monkeypatch
+):
+    moved = photo_folder.rename(tmp_path / "elsewhere")
+    Collection(photo_collection).sync(moved, Encoder(calibrated_model))
+    synced = []
+    monkeypatch.setattr("ordhash.service.library.SyncProcess", lambda folder, *_: synced.append(folder))
+    good(with_originals.post("/v1/sync"), 202)  # at once, before the look that comes each second
+    assert synced == [moved]
+    assert good(with_originals.get("/v1/status"))["name"] == "elsewhere"
+    key = {"key": "apple/apple_0.jpg"}
+    for route in ("thumbnail", "picture", "attention", "original"):
+        assert (route, with_originals.get(f"/v1/{route}", params=key).status_code) == (route, 200)
+    good(with_originals.post("/v1/search", json={"examples": [key]}))
+    for place in (photo_folder, moved):
+        assert str(tmp_path) not in library.told(DataError(f"{place} is not a folder"))
+
+
 def test_nothing_is_changed_where_that_is_not_allowed(library):
     with TestClient(create_app(library, ServiceSettings(changes=False)), base_url=ADDRESS) as client:
         assert not good(client.get("/v1/status"))["changes"]
@@ -537,6 +587,8 @@ def test_nothing_is_changed_where_that_is_not_allowed(library):
 def test_a_sync_that_the_service_starts(client, photo_folder):
     shutil.copy(photo_folder / "apple/apple_0.jpg", photo_folder / "another.jpg")
     (photo_folder / "broken.jpg").write_bytes(b"...")
+    for carrot in (photo_folder / "carrot").iterdir():
+        carrot.unlink()
     assert good(client.post("/v1/sync"), 202)["sync"] is not None
     assert "already" in problem(client.post("/v1/sync"), 409)
     deadline = time.monotonic() + 120
@@ -547,8 +599,12 @@ def test_a_sync_that_the_service_starts(client, photo_folder):
     while good(client.get("/v1/status"))["sync"] is not None:
         assert time.monotonic() < deadline, "the sync did not end"
         time.sleep(0.1)
+    sentence = good(client.get("/v1/status"))["problem"]
+    assert "photos/carrot: " in sentence
+    assert "6 photographs are missing but not forgotten" in sentence
+    assert str(photo_folder.parent) not in sentence
     # A file that cannot be used is no failure of the sync.
-    assert good(client.get("/v1/status"))["problem"] is None
+    assert "1 more" not in sentence
     found = good(client.get("/v1/failures"))
     assert (found["total"], found["failures"][0]["key"]) == (1, "broken.jpg")
     assert "this is not an image" in found["failures"][0]["reason"]
@@ -562,7 +618,7 @@ def test_a_sync_that_fails_is_told(client, photo_folder):
         assert time.monotonic() < deadline, "the sync did not end"
         time.sleep(0.1)
     assert good(client.get("/v1/status"))["problem"] == (
-        "the last sync failed: photos is not a folder; give the folder of the images"
+        "the last sync started here failed: photos is not a folder; give the folder of the images"
     )
 
 
@@ -671,7 +727,8 @@ def test_the_page_may_load_nothing_from_elsewhere(client):
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
     assert client.get("/page/%2e%2e/app.py").status_code == 404
-    assert client.get("/page/script.js").status_code == 200
+    for path in ("/", "/page/script.js", "/v1/status"):
+        assert "no-cache" in client.get(path).headers["cache-control"]
 
 
 def test_numbers_for_prometheus(client):

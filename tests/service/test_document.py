@@ -1,5 +1,8 @@
 """The OpenAPI document, and answers to calls that are made up from it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("fastapi", reason="needs ordhash[serve]")
@@ -54,6 +57,21 @@ def test_what_it_says(library):
     assert body == {"$ref": "#/components/schemas/SearchRequest"}
     assert "agreeing" in document["components"]["schemas"]["SearchRequest"]["properties"]
     assert "where" in [one["name"] for one in operations["POST /v1/search/image"]["parameters"]]
+
+
+def test_conditions_in_descriptions_are_on_columns_that_there_are(library):
+    app = create_app(library)
+    described = [
+        one["description"]
+        for one in app.openapi()["paths"]["/v1/images"]["get"]["parameters"]
+        if one["name"] == "where"
+    ]
+    serving = Path(__file__).parents[2] / "docs" / "serving.md"
+    conditions = re.findall(r"`(\S+)`", described[0]) + re.findall(r"`where=(\S+)`", serving.read_text())
+    assert len(conditions) == 2
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        for condition in conditions:
+            assert client.get("/v1/images", params={"where": condition}).status_code == 200
 
 
 def test_every_operation_but_one_asks_for_the_token(library):

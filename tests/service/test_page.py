@@ -517,6 +517,48 @@ def test_the_detail_view_of_the_collection_says_what_is_known(visit, service):
     expect(page.locator("#detail-why")).to_be_hidden()
 
 
+def test_a_filter_is_seen_although_nothing_has_its_value_any_more(visit, service):
+    page = _open(visit, service)
+    page.locator("#filters-panel summary").click()
+    page.evaluate(
+        """async () => {
+          const { update } = await import("/page/state.js");
+          update({ filters: [{ column: "folder", comparison: "=", value: "gone" }] });
+        }"""
+    )
+    expect(page.locator("#filters").get_by_label("Folder")).to_have_value("gone")
+
+
+def test_pictures_are_tried_again_when_the_collection_has_changed(visit, service):
+    page = _open(visit, service)
+    image = page.locator(".cell img.there").first
+    image.evaluate("(image) => image.classList.add('broken')")
+    page.evaluate(
+        """async () => {
+          const { state, update } = await import("/page/state.js");
+          update({ status: { ...state.status, generation: 1 } });
+        }"""
+    )
+    expect(page.locator("img.broken")).to_have_count(0)
+
+
+def test_the_detail_view_stays_with_its_answer_when_another_comes(visit, service):
+    page = _open(visit, service)
+    _search(page)
+    held = []
+    page.route("**/v1/search", lambda route: held.append(route))
+    page.locator("#results-list .photo").nth(5).click()
+    page.locator("#results-list .why").nth(2).click()
+    searched = page.locator("#detail-query img").get_attribute("alt")
+    title = page.locator("#detail-title").inner_text()
+    held[0].continue_()
+    expect(page.locator("#searching")).to_be_hidden()
+    page.get_by_role("button", name="Result after").click()
+    expect(page.locator("#detail-title")).to_have_text(title)
+    expect(page.locator("#detail-query img")).to_have_attribute("alt", searched)
+    expect(page.locator("#tray img")).not_to_have_attribute("alt", searched)
+
+
 def test_the_detail_view_says_why(visit, service):
     page = _open(visit, service)
     page.locator("#choose-files").set_input_files(_file())
@@ -664,6 +706,18 @@ def test_adding_photographs_and_what_cannot_be_added(visit, changing):
     expect(page.locator("#notices .error")).to_have_count(0)
 
 
+def test_adding_stops_where_the_service_does_not_answer_and_says_so(visit, service):
+    opened = visit(service)
+    opened.expected.append("ERR_FAILED")
+    page = opened.page
+    expect(page.locator(".cell img.there").first).to_be_visible()
+    sent = []
+    page.route("**/v1/images?name=*", lambda route: (sent.append(route.request.url), route.abort()))
+    page.locator("#add-files").set_input_files([_file("a.png"), _file("b.png")])
+    expect(page.locator("#notices .error")).to_contain_text("Adding stopped at a.png")
+    assert len(sent) == 1
+
+
 def test_a_sync_takes_new_files_and_the_grid_keeps_its_place(visit, changing):
     page = _open(visit, changing.address, height=420)
     before = int(page.locator("#counts").inner_text().split()[0])
@@ -686,6 +740,44 @@ def test_a_sync_takes_new_files_and_the_grid_keeps_its_place(visit, changing):
     expect(page.get_by_alt_text("AA_00.jpg")).to_be_visible()
 
 
+def test_a_status_from_before_a_sync_does_not_end_it(visit, service):
+    page = _open(visit, service)
+    before = page.evaluate("fetch('/v1/status').then((answer) => answer.json())")
+    running = {**before, "sync": {"done": 1, "total": 2, "seconds": 1}}
+    held = []
+    page.route("**/v1/status", lambda route: held.append(route))
+    page.route("**/v1/sync", lambda route: route.fulfill(status=202, json=running))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(300)
+    page.get_by_role("button", name="Sync").click()
+    expect(page.locator("#sync-text")).to_have_text("Sync: 1 of 2 files")
+    first, *later = held
+    first.fulfill(json=before)
+    for route in later:
+        route.fulfill(json=running)
+    page.wait_for_timeout(300)
+    expect(page.locator("#sync-text")).to_be_visible()
+    expect(page.locator("#notices .notice")).to_have_count(0)
+    page.unroute_all()
+
+
+def test_what_a_sync_left_undone_is_shown_and_not_that_it_is_over(visit, changing):
+    page = _open(visit, changing.address)
+    emptied = changing.folder / "emptied"
+    emptied.mkdir()
+    _picture((40, 90, 200), 888).save(emptied / "gone.jpg")
+    page.get_by_role("button", name="Sync").click()
+    expect(page.locator("#notices")).to_contain_text("The sync is over")
+    page.locator("#notices .notice button").click()
+    (emptied / "gone.jpg").unlink()
+    page.get_by_role("button", name="Sync").click()
+    expect(page.locator("#problem")).to_contain_text("1 photograph is missing but not forgotten")
+    expect(page.locator("#notices .notice")).to_have_count(0)
+    emptied.rmdir()
+    page.get_by_role("button", name="Sync").click()
+    expect(page.locator("#problem")).to_be_hidden()
+
+
 def test_the_progress_of_a_sync_is_shown_whoever_runs_it(visit, changing):
     page = _open(visit, changing.address)
     expect(page.locator("#sync-state")).to_be_hidden()
@@ -698,7 +790,7 @@ def test_the_progress_of_a_sync_is_shown_whoever_runs_it(visit, changing):
         (changing.collection / "sync.json").write_text(json.dumps({**progress, "done": 90}))
         expect(page.locator("#sync-text")).to_have_text("Sync: 90 of 120 files", timeout=4000)
     expect(page.locator("#sync-state")).to_be_hidden()
-    expect(page.locator("#notices")).to_contain_text("in step with its folder")
+    expect(page.locator("#notices")).to_contain_text("The sync is over")
 
 
 def test_a_text_file_is_refused_in_a_sentence_and_changes_nothing(visit, service):
@@ -748,12 +840,16 @@ def test_an_empty_collection_says_so_and_takes_a_first_photograph(visit, tmp_pat
 
 def test_the_token_is_asked_for_and_kept(visit, closed):
     opened = visit(closed)
-    opened.expected.append("status of 401")
+    opened.expected += ["status of 401", "status of 503"]
     page = opened.page
     expect(page.get_by_role("heading", name="This service wants its token")).to_be_visible()
     page.locator("#token-value").fill("not the token at all")
     page.get_by_role("button", name="Continue").click()
     expect(page.locator("#token-wrong")).to_have_text("This is not the token of this service.")
+    page.route("**/?token=*", lambda route: route.fulfill(status=503))
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#token-wrong")).to_contain_text("does not answer")
+    page.unroute_all()
     page.locator("#token-value").fill(TOKEN)
     page.get_by_role("button", name="Continue").click()
     expect(page.locator(".cell img.there").first).to_be_visible()

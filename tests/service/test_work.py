@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -47,6 +48,23 @@ def test_room_is_counted_until_a_thread_is_free():
         assert await waiting == (1, 0)
         await some.close()
         assert some.under_way == 0
+
+    asyncio.run(ask())
+
+
+def test_what_has_begun_is_waited_for_where_it_must_finish():
+    async def ask():
+        go_on, done, some = threading.Event(), [], work(seconds=0.1, finish=True)
+        running = asyncio.create_task(some(lambda: go_on.wait(30) and done.append("ran")))
+        await asyncio.sleep(0.05)
+        with pytest.raises(TookTooLongError):
+            await some(done.append, "waited")
+        assert not running.done()
+        go_on.set()
+        await running
+        assert done == ["ran"]
+        with pytest.raises(ZeroDivisionError):
+            await some(lambda: time.sleep(0.2) or 1 / 0)
 
     asyncio.run(ask())
 

@@ -69,7 +69,7 @@ class Condition:
         if not found:
             raise InputError(
                 f"the condition is {text!r}; give COLUMN, one of {' '.join(get_args(Comparison))}, and a value, as in "
-                "labels=cat"
+                "folder~beach"
             )
         return cls(found[1].strip(" "), found[2], found[3].strip(" "))  # type: ignore[arg-type]  # the pattern allows no other
 

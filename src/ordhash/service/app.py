@@ -47,9 +47,7 @@ def create_app(library: Library, settings: ServiceSettings | None = None) -> Fas
             yield
         finally:
             watching.cancel()
-            await shared.decoding.close()
-            await shared.searching.close()
-            await shared.showing.close()
+            await shared.close()
             await asyncio.to_thread(library.close)
 
     app = FastAPI(

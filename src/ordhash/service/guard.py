@@ -32,6 +32,8 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
+    # Unless a route says otherwise. Scripts of another version than the page would not fit it.
+    "cache-control": "private, no-cache",
 }
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST"})
@@ -39,6 +41,9 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST"})
 _SENTENCE = 1000  # characters at most
 
 _BODIES = 16  # times the largest body may be in transit at once
+
+_STOPPING = "the service is stopping; try again later (a change may have been made all the same)"
+_TOO_MANY_BYTES = "too many bytes are being sent at once; try again in a moment"
 
 _NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -93,19 +98,20 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, room = time.perf_counter(), self._room_for(scope)
+        started = time.perf_counter()
         body = Body(scope, receive, most=self._settings.upload_bytes, seconds=self._settings.seconds)
         answer = _Answer(send, body)
         refusal = self._refusal(scope)
-        if refusal is None and self._bodies + room > _BODIES * self._settings.upload_bytes:
-            refusal = problem(429, "too many bytes are being sent at once; try again in a moment", {"retry-after": "1"})
+        room = self._room_for(scope) if refusal is None else 0
+        if self._bodies + room > _BODIES * self._settings.upload_bytes:
+            refusal, room = problem(429, _TOO_MANY_BYTES, {"retry-after": "1"}), 0
         self._bodies += room
         try:
             await (refusal or self._app)(scope, body.receive, answer)
         except asyncio.CancelledError:  # the server stops, and waits no longer
             body.whole = True
             if not answer.started:
-                await problem(503, "the service is stopping; try again later")(scope, receive, answer)
+                await problem(503, _STOPPING)(scope, receive, answer)
         finally:
             self._bodies -= room
             # The route, if any: an unknown path must not become a label.
@@ -140,8 +146,7 @@ class Guard:
 
     def _is_known(self, scope: Scope, headers: Headers) -> bool:
         token = self._settings.token
-        path = scope["path"]
-        if token is None or path in _OPEN or path.startswith("/page/"):
+        if token is None or _is_open(scope):
             return True
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
@@ -150,7 +155,9 @@ class Guard:
         return hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
 
     def _room_for(self, scope: Scope) -> int:
-        """Bytes of memory that the body of a request may take."""
+        """Bytes of memory that the body of an allowed request may take."""
+        if _is_open(scope):  # for everybody, so no body is read, nor may one that is announced take others' room
+            return 0
         headers = Headers(scope=scope)
         announced = self._settings.upload_bytes if "transfer-encoding" in headers else length_of(headers) or 0
         return min(announced, self._settings.upload_bytes)
@@ -197,6 +204,10 @@ def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -
         sentence = f"{sentence[: _SENTENCE // 2]} [...] {sentence[-_SENTENCE // 2 :]}"
     # A lone half of a surrogate pair, which JSON can spell, is no text to send.
     return JSONResponse({"detail": sentence.encode(errors="replace").decode()}, status, headers)
+
+
+def _is_open(scope: Scope) -> bool:
+    return scope["path"] in _OPEN or scope["path"].startswith("/page/")
 
 
 def _place_of(origin: str) -> str | None:

@@ -51,7 +51,7 @@ class UnknownKeyError(OrdhashError):
 
 
 class Library:
-    """A collection to browse and to search; safe for threads.
+    """A collection to browse and to search; safe for threads, but for changes, which are made one at a time.
 
     Args:
         path: The collection.
@@ -68,7 +68,7 @@ class Library:
         self._problem: str | None = None
         self._pixels = pixels
         info = self.collection.info()
-        self.folder = info.folder
+        self._folders: frozenset[Path] = frozenset()
         chosen = Path(model) if model else self.collection.model()
         self.encoder = Encoder(chosen)
         check_same_model(
@@ -79,7 +79,6 @@ class Library:
             hint="give the model of the collection",
         )
         self.uploads = Uploads(pixels, self.encoder.info.preprocessing.size)
-        self._writing = threading.Lock()  # one change at a time: the collection's lock refuses a second
         self._looking = threading.Lock()
         self._thumbnails = Thumbnails(self.collection.thumbnails)
         self._warm = False
@@ -88,8 +87,9 @@ class Library:
 
     def _look(self) -> View:
         started = time.monotonic()
-        generation = self.collection.generation  # before the index: a change in between is noticed the next time
-        view = View(generation, self.collection.index())
+        info = self.collection.info()  # before the index: a change in between is noticed the next time
+        self._folders |= {info.folder}
+        view = View(info.generation, self.collection.index(), info.folder)
         if self._warm:
             view.index.warm_up(_SEARCHES)
         self._looked_at = time.monotonic()
@@ -118,10 +118,10 @@ class Library:
         if self.collection.model_id != self.encoder.model_id:
             raise DataError(_OTHER_MODEL)
 
-    def told(self, error: Exception) -> str:
-        """Message of an error without this machine's paths."""
-        sentence = str(error)
-        for path in (self.collection.path, self.folder, self.encoder.path.absolute()):
+    def told(self, problem: object) -> str:
+        """Message of an error, or another sentence, without this machine's paths."""
+        sentence = str(problem)
+        for path in (self.collection.path, *self._folders, self.encoder.path.absolute()):
             sentence = sentence.replace(str(path), path.name)
         return sentence
 
@@ -136,6 +136,11 @@ class Library:
 
     def __len__(self) -> int:
         return len(self._view.index)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the photographs."""
+        return self._view.folder
 
     @property
     def generation(self) -> int:
@@ -217,11 +222,11 @@ class Library:
             UnknownKeyError: There is no such photograph.
             ImageError: The file is not the one in the catalogue, or not in the folder.
         """
-        entry = self._entry(key)
-        path = self.folder / entry.key
+        entry, folder = self._entry(key), self.folder
+        path = folder / entry.key
         with open_file(path, key) as file:
             start = file.read(16)
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        if not path.resolve().is_relative_to(folder.resolve()):
             raise ImageError(key, "this is a link to a file outside the folder of the photographs")
         if not is_as_it_was(path, entry):
             raise ImageError(key, "the file has changed since the last sync; sync the collection")
@@ -312,8 +317,7 @@ class Library:
             ImageError: It cannot be used.
             SyncRunningError: A sync is running.
         """
-        with self._writing:
-            key = self.collection.add(photograph, self.encoder, name=name, max_pixels=self._pixels)
+        key = self.collection.add(photograph, self.encoder, name=name, max_pixels=self._pixels)
         self.refresh()
         return key
 
@@ -324,16 +328,15 @@ class Library:
             UnknownKeyError: There is no such photograph.
             SyncRunningError: A sync is running.
         """
-        with self._writing:
-            self._entry(key)
-            self.collection.delete([key])
+        self._entry(key)
+        self.collection.delete([key])
         self.refresh()
 
     @property
     def problem(self) -> str | None:
         """What is wrong and what to do; None if nothing is."""
-        failed = None if self._sync is None else self._sync.error()
-        return self._problem or (failed and f"the last sync failed: {self.told(DataError(failed))}")
+        of_sync = None if self._sync is None else self._sync.problem
+        return self._problem or (of_sync and self.told(of_sync))
 
     @property
     def n_failures(self) -> int:
@@ -357,12 +360,10 @@ class Library:
         Raises:
             SyncRunningError: A sync is running.
         """
-        with self._writing:
-            if self.progress() is not None:
-                raise SyncRunningError("a sync is already running; wait for it to end")
-            if self._sync is not None:
-                self._sync.stop()
-            self._sync = SyncProcess(self.folder, self.encoder.path, self.collection.path)
+        if self.progress() is not None:
+            raise SyncRunningError("a sync is already running; wait for it to end")
+        self.refresh()  # the folder may have moved since the last look
+        self._sync = SyncProcess(self.folder, self.encoder.path, self.collection)
 
     def close(self) -> None:
         """Stop a sync that was started here, which the next one continues, and close the collection."""

@@ -92,7 +92,7 @@ class ExampleImage(_Message):
 class Filter(_Message):
     """A comparison of a column with a value, written as text; ``~`` asks whether it contains that.
 
-    Labels are compared one by one. A time without an offset from UTC is in the time zone of the service.
+    A time without an offset from UTC is in the time zone of the service.
     """
 
     column: Annotated[str, Field(max_length=1000)]
@@ -228,7 +228,11 @@ class Progress(_Message):
 
 
 class Status(_Message):
-    """State of the service; ``parts`` says whether photographs can be found by their parts."""
+    """State of the service; ``parts`` says whether photographs can be found by their parts.
+
+    ``problem`` is what is wrong, and what to do: an index that cannot be read, or a sync started here that failed or
+    kept photographs that are missing.
+    """
 
     name: str
     version: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
@@ -58,8 +59,15 @@ class SharedState:
         # Apart, so that a search never waits behind the pictures of a page that is scrolled.
         self.searching = Work(**limits)
         self.showing = Work(**limits)
+        # A change reloads the index, which may take long. What has begun is waited for, or it would count as failed.
+        self.changing = Work(**limits | {"concurrent": 1}, finish=True)
         # And uploads that are hard to decode hold up other uploads at most.
         self.decoding = Work(**limits | {"concurrent": 2 * settings.concurrent})
+
+    async def close(self) -> None:
+        """Wait a moment for running calls, of all kinds at once; drop those that wait."""
+        kinds = (self.searching, self.showing, self.changing, self.decoding)
+        await asyncio.gather(*(kind.close() for kind in kinds))
 
 
 async def _shared_state(request: Request) -> SharedState:

@@ -24,9 +24,9 @@ class ServiceSettings:
         originals: Whether clients may fetch the files of photographs as they are, with place and camera.
         upload_bytes: Largest body of a request.
         pixels: Most pixels of an uploaded image.
-        concurrent: Requests that run at once, of searches and of pictures each.
-        waiting: Requests that may wait, of each; more are refused with status 429.
-        seconds: Time limit of a request; then status 503.
+        concurrent: Requests that run at once, of searches and of pictures each; of changes only one does.
+        waiting: Requests that may wait, of searches, pictures and changes each; more are refused with status 429.
+        seconds: Time limit of a request; then status 503. A change that has begun is waited for.
 
     Raises:
         InputError: A value that is not allowed, or no token although other machines can connect.

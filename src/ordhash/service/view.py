@@ -6,13 +6,13 @@ import bisect
 import datetime
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ordhash.codes import LABELS, labels_in
 from ordhash.errors import DataError
 from ordhash.index import OrdinalIndex
 
@@ -30,10 +30,12 @@ class View:
     Attributes:
         generation: Generation of the catalogue that the index was built from.
         index: The index.
+        folder: The folder of the photographs, which may move.
     """
 
     generation: int
     index: OrdinalIndex
+    folder: Path
 
     @functools.cached_property
     def newest(self) -> npt.NDArray[np.int64]:
@@ -45,15 +47,12 @@ class View:
 
     @functools.cached_property
     def columns(self) -> list[tuple[str, pa.DataType, list[str] | None]]:
-        """Columns of the metadata: name, type, and the distinct texts, or labels, if they are few."""
+        """Columns of the metadata: name, type, and the distinct texts if they are few."""
         found = []
         for name in self.metadata.column_names:
             column, values = self.metadata[name], None
             if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                texts = column.unique().to_pylist()
-                # Labels are chosen one by one, as conditions compare them.
-                each = labels_in if name == LABELS else lambda text: [text]
-                different = {value for text in filter(None, texts) for value in each(text)}
+                different = list(filter(None, column.unique().to_pylist()))
                 values = sorted(different) if len(different) <= _FEW_VALUES else None
             found.append((name, column.type, values))
         return found

@@ -33,12 +33,15 @@ class Work:
         concurrent: Calls that run at once, each in a thread.
         waiting: Calls that may wait for a thread.
         seconds: Time limit of a call. A running thread cannot be interrupted, so it occupies its place until it ends.
+        finish: Whether to wait for a call that has begun, however long it takes: then a call that took too long has
+            done nothing.
     """
 
-    def __init__(self, *, concurrent: int, waiting: int, seconds: float) -> None:
+    def __init__(self, *, concurrent: int, waiting: int, seconds: float, finish: bool = False) -> None:
         self._limiter = anyio.CapacityLimiter(concurrent)
         self._room = concurrent + waiting
         self._seconds = seconds
+        self._finish = finish
         self._calls: dict[asyncio.Task[Any], anyio.CancelScope] = {}
 
     @property
@@ -63,6 +66,8 @@ class Work:
         with anyio.move_on_after(self._seconds):
             return await asyncio.shield(task)
         scope.cancel()  # ends a call that waits; one that runs is shielded
+        if self._finish:
+            return await asyncio.shield(task)
         raise TookTooLongError
 
     async def _run(self, scope: anyio.CancelScope, function: Callable[[], T]) -> T:

@@ -24,6 +24,9 @@ async function add(files) {
       added += 1;
     } catch (error) {
       report(error, file.name);
+      if (error.status !== 0 && error.status !== 401) continue;
+      notify(`Adding stopped at ${file.name}; add it again, and what came after it.`, "error");
+      break;
     }
   }
   byId("add").textContent = "Add";

@@ -12,6 +12,7 @@ import { state } from "./state.js";
 import { columnName, count, fileName, likeness, value } from "./text.js";
 
 let shown = null; // {photograph, result}: the result is null for a photograph that was not searched for
+let answer = null; // that the result is of; meanwhile a search that was under way may bring another
 let example = null;
 let control = new AbortController(); // of the attention map that is under way
 
@@ -44,15 +45,17 @@ export function openDetail(photograph) {
 
 /** Show a result, and why it is one. */
 export function openResult(result) {
-  example = state.answer.examples.find(({ wanted }) => wanted);
+  answer = state.answer;
+  example = answer.examples.find(({ wanted }) => wanted);
   show(result, result);
   openDialog(byId("detail"));
 }
 
 function step(by) {
   const results = shownResults();
-  const next = results[results.indexOf(shown.result) + by];
-  if (shown.result && next) show(next, next);
+  const place = results.indexOf(shown.result);
+  const next = place < 0 ? null : results[place + by];
+  if (next) show(next, next);
 }
 
 function show(photograph, result) {
@@ -92,7 +95,7 @@ async function showPhotograph(photograph, result) {
 }
 
 function showExample() {
-  const { examples, attention } = state.answer;
+  const { examples, attention } = answer;
   const caption = example.wanted ? "Searched with" : "Not this";
   const stage = showPicture("detail-query", caption, largePicture(example), label(example));
   const map = attention[examples.indexOf(example)];
@@ -109,7 +112,7 @@ function exampleButton(one) {
   button.onclick = () => {
     example = one;
     showExample();
-    byId("detail-examples").children[state.answer.examples.indexOf(one)].focus();
+    byId("detail-examples").children[answer.examples.indexOf(one)].focus();
   };
   return button;
 }
@@ -136,7 +139,7 @@ function showReasons(result) {
   const segments = result.agreeing.map((same) => make("span", { className: same ? "same" : "" }));
   byId("detail-segments").replaceChildren(...segments);
   byId("detail-agreeing").textContent = `${agreeing} of ${count(segments.length, "segment agrees", "segments agree")}`;
-  const alike = state.answer.results.filter(({ group }) => group === result.group).length - 1;
+  const alike = answer.results.filter(({ group }) => group === result.group).length - 1;
   const remarks = [];
   if (result.box) remarks.push("The outlined part matched better than the whole photograph.");
   if (result.near_duplicate) remarks.push("It shows the same picture as an example.");

@@ -42,15 +42,16 @@ async function giveToken(event) {
   const input = byId("token-value");
   const wrong = byId("token-wrong");
   const address = `/?${new URLSearchParams({ token: input.value.trim() })}`;
-  const known = await fetch(address).then(
-    (answer) => answer.ok,
-    () => null,
+  const status = await fetch(address).then(
+    (answer) => answer.status,
+    () => 0,
   );
-  if (known) {
+  if (status === 200) {
     location.reload();
     return;
   }
-  wrong.textContent = known === null ? "The service does not answer." : "This is not the token of this service.";
+  const refused = status === 401; // a busy service says nothing of the token
+  wrong.textContent = refused ? "This is not the token of this service." : "The service does not answer; try again.";
   wrong.hidden = false;
   input.setAttribute("aria-invalid", "true");
   input.select();

@@ -101,9 +101,15 @@ function write(form) {
     const { column, comparison } = input.dataset;
     const same = state.filters.find(
       (filter) =>
-        filter.column === column && (filter.comparison === comparison || (input.list && filter.comparison === "=")),
+        filter.column === column &&
+        (filter.comparison === comparison || (comparison === "~" && filter.comparison === "=")),
     );
-    input.value = same ? fromValue(input, same.value) : "";
+    const value = same ? fromValue(input, same.value) : "";
+    // A text that no photograph has any more, or the filter would not be seen.
+    if (input.options && ![...input.options].some((option) => option.value === value)) {
+      input.append(make("option", { value }, value));
+    }
+    input.value = value;
   }
 }
 

@@ -6,11 +6,19 @@ const TRIES = 4;
 const timers = new WeakMap();
 const again = new WeakMap(); // how to begin anew with an image that was given up
 
-// When the service answers again, so may what it did not answer before.
+// When the service answers again, so may what it did not answer before; and a folder that was missing may be back.
+let generation = null;
 watch(["down"], ({ down }) => {
-  if (down) return;
-  for (const image of document.querySelectorAll("img.broken")) again.get(image)?.();
+  if (!down) retry();
 });
+watch(["status"], ({ status }) => {
+  if (status.generation !== generation) retry();
+  generation = status.generation;
+});
+
+function retry() {
+  for (const image of document.querySelectorAll("img.broken")) again.get(image)?.();
+}
 
 /** An image that begins to load after a while, so that what is scrolled past quickly never does. */
 export function lazyImage(address, alt, milliseconds = 0) {

@@ -11,7 +11,7 @@ const LATER = 5000;
 const SYNC_MILLISECONDS = 20000; // a sync that has not shown up by then was over before it could be seen
 
 let timer = 0;
-let asking = false;
+let asking = null; // AbortController of what is asked now
 let syncSince = 0;
 
 export function beginService() {
@@ -27,22 +27,22 @@ export function beginService() {
   look();
 }
 
-/** Ask now, and then in turn. */
+/** Ask now, and then in turn. What was asked before may be answered from before a change, so it is given up. */
 export async function look() {
-  if (asking) return;
-  asking = true;
+  asking?.abort();
+  const { signal } = (asking = new AbortController());
   clearTimeout(timer);
   try {
-    const status = await ask("/v1/status");
+    const status = await ask("/v1/status", { signal });
+    if (signal.aborted) return;
     const changed = state.syncAsked && state.status.generation !== status.generation; // by a sync too short to be seen
     const over = (state.status?.sync || changed) && !status.sync;
     const missed = state.syncAsked && performance.now() - syncSince > SYNC_MILLISECONDS;
     update({ status, trouble: null, syncAsked: state.syncAsked && !status.sync && !over && !missed });
-    if ((over || missed) && !status.problem) notify("The collection is in step with its folder.");
+    if ((over || missed) && !status.problem) notify("The sync is over.");
   } catch (error) {
+    if (signal.aborted) return;
     if (error.status > 0 && error.status !== 401) update({ trouble: error.message });
-  } finally {
-    asking = false;
   }
   const busy = state.status?.sync || state.syncAsked;
   timer = setTimeout(look, busy && !document.hidden ? SOON : LATER);

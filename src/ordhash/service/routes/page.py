@@ -23,7 +23,7 @@ page = APIRouter(include_in_schema=False)
 async def index(served: Served, token: str | None = None) -> Response:
     """The page; with a token in its address, the cookie that the page asks with from then on."""
     if token is None:
-        return FileResponse(_FOLDER / "index.html", headers={"cache-control": "no-cache"})
+        return FileResponse(_FOLDER / "index.html")
     known = served.settings.token
     if known is None or not hmac.compare_digest(token.encode(), known.encode()):
         raise HTTPException(401, "this is not the token of this service")

@@ -79,7 +79,7 @@ async def picture(
 async def original(served: Served, key: Key, _: Annotated[None, Depends(may_fetch)]) -> OriginalFile:
     """The file of a photograph as it is, or parts of it; only if the service was started with ``--originals``."""
     path, kind = await served.showing(served.library.original, key)
-    return OriginalFile(path, media_type=kind, filename=path.name, headers={"cache-control": "private, no-cache"})
+    return OriginalFile(path, media_type=kind, filename=path.name)
 
 
 @photographs.get("/v1/attention", operation_id="attention", responses=failures(404))
@@ -106,7 +106,7 @@ async def add(
 ) -> messages.Added:
     """Put a photograph into the folder of the collection and into its index."""
     await served.decoding(served.library.uploads.check, image)
-    return messages.Added(key=await served.searching(served.library.add, image, name))
+    return messages.Added(key=await served.changing(served.library.add, image, name))
 
 
 @photographs.delete(
@@ -114,10 +114,10 @@ async def add(
 )
 async def delete(served: Served, key: Key) -> messages.Deleted:
     """Delete a photograph from the collection; its file stays, and later syncs leave it out."""
-    await served.searching(served.library.delete, key)
+    await served.changing(served.library.delete, key)
     return messages.Deleted(key=key)
 
 
 def _jpeg(content: bytes, *, forever: bool) -> Response:
-    keep = "private, max-age=31536000, immutable" if forever else "private, no-cache"
-    return Response(content, media_type="image/jpeg", headers={"cache-control": keep})
+    keep = {"cache-control": "private, max-age=31536000, immutable"} if forever else None
+    return Response(content, media_type="image/jpeg", headers=keep)

@@ -50,6 +50,7 @@ async def metrics(served: Served) -> Response:
     numbers.photographs.set(len(served.library))
     numbers.under_way.labels("search").set(served.searching.under_way)
     numbers.under_way.labels("picture").set(served.showing.under_way)
+    numbers.under_way.labels("change").set(served.changing.under_way)
     return Response(generate_latest(numbers.registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -62,8 +63,12 @@ async def metrics(served: Served) -> Response:
 )
 async def sync(served: Served) -> messages.Status:
     """Start a sync of the collection with its folder; the status shows its progress."""
-    await served.showing(served.library.start_sync)
-    return await served.showing(_status, served)
+    return await served.changing(_start_sync, served)
+
+
+def _start_sync(served: SharedState) -> messages.Status:
+    served.library.start_sync()
+    return _status(served)
 
 
 def _status(served: SharedState) -> messages.Status:
