@@ -83,9 +83,18 @@ def test_an_index_that_says_something_else_is_damaged(catalogue, tmp_path):
     assert "differs from the catalogue" in index_damages(tmp_path, catalogue)[0]
 
 
+def test_old_indexes_are_removed_and_files_of_the_user_are_not(catalogue, tmp_path):
+    old, theirs = tmp_path / f"{'0' * 16}.index", tmp_path / "selection.index"
+    for path in (old, theirs):
+        path.touch()
+    kept_index(tmp_path, catalogue)
+    assert not old.exists()
+    assert theirs.exists()
+
+
 @pytest.mark.parametrize("failing", ["save", "unlink"])
 def test_what_cannot_be_written_or_removed_is_searched_all_the_same(failing, catalogue, tmp_path, monkeypatch):
-    (tmp_path / "old.index").touch()
+    (tmp_path / f"{'0' * 16}.index").touch()
 
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")

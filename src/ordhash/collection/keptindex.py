@@ -15,14 +15,14 @@ from ordhash.index import OrdinalIndex
 
 __all__ = ["everything_in", "index_damages", "index_path", "kept_index"]
 
-_INDEX = "*.index"
+_INDEX = "{}.index"
 
 _STATE = b"catalogue"  # in the metadata of the schema of the index's metadata
 
 
 def index_path(folder: Path, catalogue: Catalogue) -> Path:
     """Path of the index of the catalogue's state."""
-    return folder / _INDEX.replace("*", catalogue.state)
+    return folder / _INDEX.format(catalogue.state)
 
 
 def _load(path: Path, catalogue: Catalogue) -> OrdinalIndex:
@@ -63,7 +63,7 @@ def kept_index(folder: Path, catalogue: Catalogue, entries: list[Entry] | None =
     with suppress(OSError):  # a full disk or a read-only folder: searching works all the same
         index.save(path)
         if path == index_path(folder, catalogue):  # else another process knows better which one to keep
-            for other in folder.glob(_INDEX):
+            for other in folder.glob(_INDEX.format("[0-9a-f]" * 16)):
                 if other != path:
                     other.unlink(missing_ok=True)  # a process that has it open keeps it
     return index
