@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.deletions import Deletions
 from ordhash.collection.excluding import kept_patterns
+from ordhash.collection.keptindex import followed_by_index
 from ordhash.collection.listing import PhotoFile, state_of
 from ordhash.collection.sync import SyncReport, is_as_it_was, take_files
 from ordhash.data import content_id, file_suffix, is_image_name, is_walked, open_rgb
@@ -67,7 +68,8 @@ def add_photograph(
         file = PhotoFile(f"{ADDED}/{path.name}", path, *state_of(path.stat()))
     catalogue.note_deleted(outdated=deleted)
     report = SyncReport()
-    take_files(catalogue, encoder, [file], {}, Deletions([], {}, lambda key: False), report)
+    with followed_by_index(catalogue, [file.key]):
+        take_files(catalogue, encoder, [file], {}, Deletions([], {}, lambda key: False), report)
     if report.failures:
         if written:
             file.path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.keptindex import followed_by_index
 from ordhash.collection.listing import PhotoFile
 from ordhash.collection.rows import DeletedFile, Entry
 from ordhash.collection.upkeep import remove_thumbnails
@@ -32,7 +33,8 @@ def delete_photographs(catalogue: Catalogue, keys: Sequence[str]) -> None:
     absent = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
     if absent:
         raise InputError(f"{collection} has no image {absent[0]}; give a key that it has")
-    catalogue.hide(keys)
+    with followed_by_index(catalogue, keys):
+        catalogue.hide(keys)
     for content in {entry.content for entry in entries if entry is not None}:
         if catalogue.with_content(content) is None:
             remove_thumbnails(collection, content)
