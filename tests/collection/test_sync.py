@@ -76,3 +76,33 @@ def test_the_catalogue_is_read_once_and_again_if_it_has_changed(sync, photo_fold
     (photo_folder / "apple/apple_0.jpg").rename(photo_folder / "moved.jpg")
     assert sync() == (0, 1, 0, 0, 17, 0)
     assert scans.count("images") == 2
+
+
+@pytest.mark.parametrize("where", ["ordhash.data.decoding.check_memory", "ordhash.model.inference.prepare"])
+def test_a_shortage_of_memory_passes(where, sync, photo_folder, monkeypatch):
+    changed = photo_folder / "apple/apple_0.jpg"
+    shutil.copyfile(photo_folder / "banana/banana_0.jpg", changed)
+    changed.write_bytes(changed.read_bytes() + b"\0")
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, fail)
+        assert sync() == (0, 0, 0, 0, 17, 1)
+        assert sync() == (0, 0, 0, 0, 17, 1)  # tried again
+    assert sync() == (1, 0, 0, 0, 17, 0)
+
+
+def test_what_lacks_memory_keeps_its_code(sync, photo_folder, tmp_path, monkeypatch):
+    (photo_folder / "apple/apple_0.jpg").write_bytes((photo_folder / "apple/apple_1.jpg").read_bytes() + b"\0")
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ordhash.model.inference.prepare", fail)
+        sync()
+    with Collection(tmp_path / "c") as collection:
+        assert "apple/apple_0.jpg" in collection.index().keys
+        assert collection.n_failures == 0

@@ -25,7 +25,7 @@ from ordhash.collection.moves import check_images_there
 from ordhash.collection.reencoding import check_nothing_missed
 from ordhash.collection.rows import Entry, Failure
 from ordhash.data import ImageSet, content_id
-from ordhash.errors import ImageError
+from ordhash.errors import ImageError, NoMemoryError
 from ordhash.model import Encoder
 from ordhash.support import progress_bar
 
@@ -246,13 +246,13 @@ def take_files(
             if found[digest] is None:
                 contents[digest] = data
     names = {digest: file for file, digest in reversed(read)}  # the first file of each content
-    reasons: dict[bytes, str] = {}
+    errors: dict[bytes, ImageError] = {}
     if contents:
         digests = list(contents)
         images = ImageSet(list(contents.values()), np.array([names[digest].key for digest in digests]))
-        errors: list[ImageError] = []
+        failed: list[ImageError] = []
         for batch in encoder.stream(images, pixels=True, parts=encoder.info.sees_all):
-            errors += batch.failures
+            failed += batch.failures
             codes = batch.codes.packed()
             parts = None if batch.parts is None else batch.parts.packed(len(codes))
             for place, (row, picture) in enumerate(zip(batch.rows.tolist(), batch.pixels or [], strict=True)):
@@ -264,13 +264,14 @@ def take_files(
                     None if parts is None else parts[place],
                 )  # fmt: skip
         unusable = [digest for digest in digests if found[digest] is None]
-        reasons = {digest: error.reason for digest, error in zip(unusable, errors, strict=True)}
+        errors = dict(zip(unusable, failed, strict=True))
     entries = []
     for file, digest in read:
         what = found[digest]
         if what is None:
-            failures.append(Failure(file.key, file.size, file.modified, reasons[digest]))
-            report.failures.append(ImageError(str(file.path), reasons[digest]))
+            if not isinstance(errors[digest], NoMemoryError):  # as with files that cannot be read now
+                failures.append(Failure(file.key, file.size, file.modified, errors[digest].reason))
+            report.failures.append(ImageError(str(file.path), errors[digest].reason))
             continue
         entries.append(dataclasses.replace(what, key=file.key, size=file.size, modified=file.modified))
         before = known.get(file.key)
