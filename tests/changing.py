@@ -31,9 +31,10 @@ def write_down_states(states: Path) -> None:
 
     @contextmanager
     def transaction(self: Database) -> Iterator[None]:
+        part = self.changing
         with commit(self):
             yield
-            if self.path.name == CATALOGUE:
+            if self.path.name == CATALOGUE and not part:
                 images = {key: code.hex() for key, code in self.execute("SELECT key, code FROM images ORDER BY key")}
                 ((model,),) = self.execute("SELECT value FROM facts WHERE name = 'model_id'").fetchall()
                 with states.open("a") as file:

@@ -15,6 +15,7 @@ __all__ = [
     "InputError",
     "MissingPartError",
     "ModelFileError",
+    "NoMemoryError",
     "OrdhashError",
     "OtherModelError",
     "ServerError",
@@ -61,6 +62,19 @@ class ImageError(OrdhashError):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}"
+
+
+class NoMemoryError(ImageError):
+    """There was not enough memory for an image, which is no fault of it: another time it can be used, perhaps."""
+
+    @classmethod
+    def of(cls, source: str) -> NoMemoryError:
+        """The error of an image.
+
+        Args:
+            source: Its name.
+        """
+        return cls(source, "there is not enough memory for it now; try again, or scale it down")
 
 
 class ModelFileError(OrdhashError):

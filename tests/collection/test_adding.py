@@ -2,11 +2,15 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
+from ordhash import Encoder
 from ordhash.collection.adding import safe_stem
+from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.excluding import keep_patterns
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, ImageError, InputError
+from ordhash.model.encoder import Encoded
 
 
 @pytest.fixture
@@ -74,6 +78,39 @@ def test_what_was_deleted_is_restored(synced, photos, photo_folder, encoder):
     assert synced.add(photos[0], encoder, name="b.jpg") == "moved.jpg"
     assert synced.info().hidden == 0
     assert synced.sync(photo_folder, encoder).unchanged == 7
+
+
+@pytest.mark.parametrize("failing", ["_write_facts", "note_deleted"])
+def test_what_cannot_be_committed_leaves_nothing_behind(failing, synced, photos, photo_folder, encoder, monkeypatch):
+    key = synced.add(photos[0], encoder, name="a.jpg")
+    synced.delete([key])
+    (photo_folder / key).unlink()
+    before = synced.index().keys.tolist(), synced.info().hidden
+
+    def full(*_, **__):
+        raise DataError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalogue, failing, full)
+        for _ in range(2):
+            with pytest.raises(DataError, match="full"):
+                synced.add(photos[0], encoder, name="b.jpg")
+    assert list((photo_folder / "added").iterdir()) == []
+    assert (synced.index().keys.tolist(), synced.info().hidden) == before
+    assert synced.verify() == []
+    assert synced.add(photos[0], encoder, name="b.jpg") == "added/b.jpg"
+    assert synced.info().hidden == 0
+
+
+def test_what_cannot_be_encoded_is_no_failure_of_the_collection(synced, photos, photo_folder, encoder, monkeypatch):
+    def fail(*_, **__):
+        return iter([Encoded(np.zeros(0, np.intp), np.zeros((0, 24, 4)), [], [ImageError("image", "broken")], "x", [])])
+
+    monkeypatch.setattr(Encoder, "stream", fail)
+    with pytest.raises(ImageError, match="broken"):
+        synced.add(photos[0], encoder)
+    assert list((photo_folder / "added").iterdir()) == []
+    assert synced.n_failures == 0
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -437,6 +437,18 @@ def test_one_photograph_is_added(collection, photo_folder, encoder, bad_files, t
     assert counts(collection.sync(photo_folder, encoder)) == (0, 0, 1, 19, 0)
 
 
+def test_the_index_follows_what_is_added_and_deleted(collection, photo_folder, encoder, monkeypatch):
+    apart = (photo_folder / "apple/apple_0.jpg").rename(photo_folder.parent / "apart.jpg")
+    collection.sync(photo_folder, encoder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalogue, "entries", lambda catalogue: pytest.fail("all rows are read"))
+        key = collection.add(apart.read_bytes(), encoder)
+        assert key in collection.index().keys
+        collection.delete(["banana/banana_1.jpg", "carrot/carrot_0.jpg"])
+        assert len(collection.index()) == 16
+    assert collection.verify() == []
+
+
 def test_a_collection_inside_its_folder_holds_no_photographs(photo_folder, encoder):
     collection = Collection(photo_folder / "photos.collection")
     collection.sync(photo_folder, encoder)

@@ -64,6 +64,43 @@ def test_a_copy_that_was_not_deleted_stays_and_may_move(deleted):
     assert len({"renamed.jpg", "renamed too.jpg"} & set(keys(collection))) == 1
 
 
+def test_a_copy_that_was_not_deleted_may_leave_an_empty_folder(collection, photo_folder, encoder):
+    for name in ("inbox", "sorted"):
+        (photo_folder / name).mkdir()
+    shutil.copy(photo_folder / "apple/apple_0.jpg", photo_folder / "inbox/copy.jpg")
+    collection.sync(photo_folder, encoder)
+    collection.delete(["apple/apple_0.jpg"])
+    (photo_folder / "inbox/copy.jpg").rename(photo_folder / "sorted/copy.jpg")
+    report = collection.sync(photo_folder, encoder)
+    assert (report.hidden, report.reused, report.kept) == (1, 1, 0)
+    assert [key for key in keys(collection) if "copy" in key] == ["sorted/copy.jpg"]
+    assert "apple/apple_0.jpg" not in keys(collection)
+
+
+def test_a_deleted_photograph_that_leaves_an_empty_folder_counts_once(collection, photo_folder, encoder):
+    for name in ("inbox", "sorted"):
+        (photo_folder / name).mkdir()
+    for number in range(2):
+        (photo_folder / f"apple/apple_{number}.jpg").rename(photo_folder / f"inbox/{number}.jpg")
+    collection.sync(photo_folder, encoder)
+    collection.delete(["inbox/0.jpg"])
+    for number in range(2):
+        (photo_folder / f"inbox/{number}.jpg").rename(photo_folder / f"sorted/{number}.jpg")
+    assert collection.sync(photo_folder, encoder).hidden == 1
+    assert collection.info().hidden == 1
+
+
+def test_a_hidden_copy_is_no_reason_to_forget_one_that_was_not_deleted(collection, photo_folder, encoder):
+    (photo_folder / "disk").mkdir()
+    shutil.copy(photo_folder / "apple/apple_0.jpg", photo_folder / "disk/copy.jpg")
+    collection.sync(photo_folder, encoder)
+    collection.delete(["apple/apple_0.jpg"])
+    (photo_folder / "disk").rename(photo_folder.parent / "away")
+    (photo_folder / "disk").mkdir()
+    assert collection.sync(photo_folder, encoder).kept == 1
+    assert "disk/copy.jpg" in keys(collection)
+
+
 def test_without_a_collection_nothing_is_deleted_or_made(tmp_path, encoder):
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(DataError, match="sync"):

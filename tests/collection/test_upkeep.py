@@ -73,8 +73,11 @@ def test_the_model_is_kept_in_the_collection_and_old_ones_are_not(
     assert not collection.has_own_model
     assert collection.sync(photo_folder, Encoder(collection.model())).unchanged == 18
     assert not collection.has_own_model
+    theirs = collection.path / "model-mine.onnx"
+    theirs.write_bytes(b"of the user")
     collection.sync(photo_folder, Encoder(calibrated_model), reencode=True)
-    assert [path.name for path in collection.path.glob("*.onnx")] == [f"model-{collection.model_id}.onnx"]
+    own = collection.path / f"model-{collection.model_id}.onnx"
+    assert sorted(collection.path.glob("*.onnx")) == sorted([own, theirs])
     os.truncate(collection.model(), 1000)  # a damaged copy is mended by the next sync that is given the model
     assert collection.sync(photo_folder, Encoder(calibrated_model)).unchanged == 18
     assert collection.model().read_bytes() == calibrated_model.read_bytes()

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 
 from ordhash.data.images import MAX_PIXELS, ImageSource, content_id, open_rgb, source_name
 from ordhash.data.scaling import prepare
-from ordhash.errors import ImageError, InputError
+from ordhash.errors import ImageError, InputError, NoMemoryError
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -211,9 +211,10 @@ def test_bomb_found_by_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
         open_rgb(WHOLE_PNG)
 
 
-def test_not_enough_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image.Image, "load", lambda _: (_ for _ in ()).throw(MemoryError()))
-    with pytest.raises(ImageError, match="not enough memory"):
+@pytest.mark.parametrize("place", ["PIL.Image.Image.load", "ordhash.data.images.to_rgb"])
+def test_not_enough_memory(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(NoMemoryError, match="not enough memory"):
         open_rgb(WHOLE_PNG)
 
 

@@ -2,7 +2,7 @@
 
 A photograph is forgotten when its file is gone. It is kept where more than that seems to have happened: its sub-folder
 is there but holds no photographs any more, or was a mounted disk at the last sync and is none, or another one, now. A
-photograph that only moved is forgotten under its old name in any case.
+photograph whose content is there under another name, as when it moved, is forgotten under the old one in any case.
 """
 
 from __future__ import annotations
@@ -50,24 +50,28 @@ class Absences:
         self._before = _read(self._kept_in, folder)
         self._reasons: dict[str, str] = {}  # of the places whose photographs are kept
         if not forget:
-            self._doubt({key for key in held if self._is_missing(key)})
+            self._doubt({key for key in held if self.is_missing(key)})
+
+    def is_missing(self, key: str) -> bool:
+        """Whether the file of a key is not there now, perhaps with its disk."""
+        return not (key in self._there or key in self._unsure or key.startswith(self._closed))
 
     def is_gone(self, key: str) -> bool:
         """Whether the file of a key is missing and its photograph is to be forgotten."""
-        return self._is_missing(key) and self._place(key) is None
+        return self.is_missing(key) and self._place(key) is None
 
-    def missing(self) -> list[str]:
+    def kept(self) -> list[str]:
         """Keys of photographs whose files are missing, although the photographs are not to be forgotten."""
-        return [key for key in self._held if self._is_missing(key) and self._place(key) is not None]
+        return [key for key in self._held if self.is_missing(key) and self._place(key) is not None]
 
     def note_moves(self, contents: Some[bytes]) -> None:
-        """Note the contents of new files: a photograph with one of them has moved, and its old key is gone."""
+        """Note the contents that are there now: a missing file with one of them has moved, or was a copy."""
         self._moved = contents
 
     def failures(self) -> list[ImageError]:
         """A sentence on every place whose photographs are kept."""
         kept: dict[str, int] = {}
-        for key in self.missing():
+        for key in self.kept():
             place = self._place(key)
             if place is not None:
                 kept[place] = kept.get(place, 0) + 1
@@ -82,7 +86,7 @@ class Absences:
 
     def remember(self) -> None:
         """Write down which sub-folders are mounted disks, for the next sync."""
-        before, doubtful = self._before or {}, set(map(self._place, self.missing()))
+        before, doubtful = self._before or {}, set(map(self._place, self.kept()))
         mounts = {place: number for place, number in before.items() if place in doubtful}
         for place in self._inhabited - doubtful:
             number = _mounted(self._folder / place)
@@ -92,9 +96,6 @@ class Absences:
             content = json.dumps({"folder": str(self._folder), "mounts": mounts}, sort_keys=True).encode()
             with suppress(OSError):  # a full disk: other writes report that
                 replace_file(self._kept_in, lambda file: file.write(content))
-
-    def _is_missing(self, key: str) -> bool:
-        return not (key in self._there or key in self._unsure or key.startswith(self._closed))
 
     def _place(self, key: str) -> str | None:
         """The place of a missing file that keeps its photograph; None where nothing does."""

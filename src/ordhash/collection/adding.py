@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.deletions import Deletions
 from ordhash.collection.excluding import kept_patterns
+from ordhash.collection.keptindex import followed_by_index
 from ordhash.collection.listing import PhotoFile, state_of
 from ordhash.collection.sync import SyncReport, is_as_it_was, take_files
 from ordhash.data import content_id, file_suffix, is_image_name, is_walked, open_rgb
@@ -30,7 +31,7 @@ def add_photograph(
     """Write a photograph into the folder of a catalogue, below ``added``, and encode it; returns its key.
 
     A photograph that the folder holds already is not stored again, and one that was deleted from the collection is
-    restored.
+    restored. After an error neither folder nor catalogue has changed.
 
     Args:
         catalogue: Of the encoder's model.
@@ -40,9 +41,9 @@ def add_photograph(
         max_pixels: As [open_rgb][ordhash.data.open_rgb] takes it.
 
     Raises:
-        ImageError: It cannot be used; then nothing is written.
+        ImageError: It cannot be used.
         InputError: A sync would leave it out, because of a pattern for instance.
-        DataError: The folder is missing, or ``added`` is a link or a file.
+        DataError: The folder is missing, ``added`` is a link or a file, or the catalogue cannot be written.
     """
     content = content_id(photograph)
     there = catalogue.with_content(content)
@@ -52,26 +53,28 @@ def add_photograph(
     place = _place_for_added(catalogue.folder)
     open_rgb(photograph, name="the photograph", max_pixels=max_pixels)
     file = next((file for one in deleted if (file := _still_there(catalogue.folder, one.key, content))), None)
-    written = file is None
+    new = None
     if file is None:
         suffix = file_suffix(photograph)
-        path = _free_name(
-            place, content.hex() if name is None else safe_stem(name) or content.hex(), suffix, name or ""
-        )
-        if not is_walked(catalogue.folder, f"{ADDED}/{path.name}", kept_patterns(catalogue.path.parent)):
+        new = _free_name(place, content.hex() if name is None else safe_stem(name) or content.hex(), suffix, name or "")
+        if not is_walked(catalogue.folder, f"{ADDED}/{new.name}", kept_patterns(catalogue.path.parent)):
             raise InputError(
                 f"the photograph would be left out by the next sync, by a pattern or a file in {place}; allow it there"
             )
         place.mkdir(exist_ok=True)
-        replace_file(path, lambda opened: opened.write(photograph))
-        file = PhotoFile(f"{ADDED}/{path.name}", path, *state_of(path.stat()))
-    catalogue.note_deleted(outdated=deleted)
-    report = SyncReport()
-    take_files(catalogue, encoder, [file], {}, Deletions([], {}, lambda key: False), report)
-    if report.failures:
-        if written:
-            file.path.unlink(missing_ok=True)
-        raise ImageError("the photograph", report.failures[0].reason)
+        replace_file(new, lambda opened: opened.write(photograph))
+        file = PhotoFile(f"{ADDED}/{new.name}", new, *state_of(new.stat()))
+    try:
+        with followed_by_index(catalogue, [file.key]):
+            report = SyncReport()
+            take_files(catalogue, encoder, [file], {}, Deletions([], {}, lambda key: False), report)
+            if report.failures:
+                raise ImageError("the photograph", report.failures[0].reason)
+            catalogue.note_deleted(outdated=deleted)
+    except BaseException:
+        if new is not None:  # or each further try would leave one more file
+            new.unlink(missing_ok=True)
+        raise
     return file.key
 
 

@@ -82,6 +82,10 @@ class Catalogue:
         """Answers inside are of one state of the catalogue."""
         return self._db.reading()
 
+    def transaction(self) -> AbstractContextManager[None]:
+        """All changes inside happen, or none does; inside, answers are of the state that will be."""
+        return self._db.transaction()
+
     @property
     def facts(self) -> CodeFacts:
         """Shape and model of the codes."""

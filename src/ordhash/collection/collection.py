@@ -23,7 +23,7 @@ from ordhash.collection.rescue import mended_catalogue
 from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, changed_photographs
 from ordhash.collection.syncprogress import LOCK, SyncProgress, forget_progress, progress_in
-from ordhash.collection.upkeep import MODEL, THUMBNAILS
+from ordhash.collection.upkeep import THUMBNAILS, models_in
 from ordhash.collection.writing import facts_of, write_codes_of_folder
 from ordhash.data import CATALOGUE, MAX_PIXELS
 from ordhash.errors import ImageError, SyncRunningError
@@ -165,7 +165,7 @@ class Collection:
             with self._connections.opened() as catalogue:
                 facts = catalogue.facts
         except DamagedError:
-            models = list(self.path.glob(MODEL.format("*")))
+            models = models_in(self.path)
             if len(models) == 1:  # the next sync mends the catalogue with it
                 return models[0]
             raise

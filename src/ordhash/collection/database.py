@@ -60,6 +60,7 @@ class Database:
         path: Its file.
         read_only: Whether it may not be written to.
         frozen: Whether this is a copy, which does not see what others write.
+        changing: Whether a change of it is under way.
 
     Raises:
         DataError: It cannot be opened, or is damaged.
@@ -67,7 +68,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.frozen = False
+        self.frozen = self.changing = False
         places = (path, path.parent) if path.exists() else ()
         self.read_only = not all(os.access(place, os.W_OK, effective_ids=True) for place in places)
         with self.reported():
@@ -191,17 +192,22 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A change that happens whole or not at all.
+        """A change that happens whole or not at all; inside another one it is a part of that.
 
         Raises:
             DataError: It cannot be written, or is damaged.
         """
         with self.reported():
+            if self.changing:
+                yield
+                return
             self._db.execute("BEGIN IMMEDIATE")
+            self.changing = True
             try:
                 yield
                 self._db.execute("COMMIT")
             finally:
+                self.changing = False
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 

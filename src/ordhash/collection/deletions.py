@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.keptindex import followed_by_index
 from ordhash.collection.listing import PhotoFile
 from ordhash.collection.rows import DeletedFile, Entry
 from ordhash.collection.upkeep import remove_thumbnails
@@ -32,7 +33,8 @@ def delete_photographs(catalogue: Catalogue, keys: Sequence[str]) -> None:
     absent = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
     if absent:
         raise InputError(f"{collection} has no image {absent[0]}; give a key that it has")
-    catalogue.hide(keys)
+    with followed_by_index(catalogue, keys):
+        catalogue.hide(keys)
     for content in {entry.content for entry in entries if entry is not None}:
         if catalogue.with_content(content) is None:
             remove_thumbnails(collection, content)
@@ -44,23 +46,25 @@ class Deletions:
     Args:
         deleted: Files of deleted photographs, as the catalogue knows them.
         held: The images of the collection, by key.
-        is_gone: Whether the file of a key is no longer there.
+        is_missing: Whether the file of a key is not there now, perhaps with its disk.
 
     Attributes:
         found: Files that have another name, size or time than the catalogue knows.
         left_out: Keys of all files that were left out.
     """
 
-    def __init__(self, deleted: Iterable[DeletedFile], held: dict[str, Entry], is_gone: Callable[[str], bool]) -> None:
+    def __init__(
+        self, deleted: Iterable[DeletedFile], held: dict[str, Entry], is_missing: Callable[[str], bool]
+    ) -> None:
         self._known = list(deleted)
         self._contents = {file.content for file in self._known}
         self._places = {(file.content, file.key) for file in self._known}
         self._states = {(file.key, file.size, file.modified) for file in self._known}
         self._held = held
-        self._is_gone = is_gone
+        self._is_missing = is_missing
         # Copies that were not deleted and are no longer where they were: as many new files may be these.
         self._moved = Counter(
-            entry.content for entry in held.values() if entry.content in self._contents and is_gone(entry.key)
+            entry.content for entry in held.values() if entry.content in self._contents and is_missing(entry.key)
         )
         self.found: list[DeletedFile] = []
         self.left_out: set[str] = set()
@@ -93,6 +97,6 @@ class Deletions:
         return True
 
     def outdated(self) -> list[DeletedFile]:
-        """Files that are gone and whose content was found in another place."""
+        """Files that are missing and whose content was found in another place."""
         elsewhere = {file.content for file in self.found}
-        return [file for file in self._known if file.content in elsewhere and self._is_gone(file.key)]
+        return [file for file in self._known if file.content in elsewhere and self._is_missing(file.key)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ordhash.collection.excluding import kept_patterns
 from ordhash.data import MAX_FILE_BYTES, PassedOver, open_file, walk_images
-from ordhash.errors import DataError, ImageError
+from ordhash.errors import DataError, ImageError, NoMemoryError
 
 __all__ = ["Listing", "PhotoFile", "file_time", "list_files", "read_listed", "state_of"]
 
@@ -120,7 +120,7 @@ def read_listed(file: PhotoFile) -> bytes:
         except OSError as error:
             raise ImageError(name, f"the file cannot be read ({error.strerror}); check it and sync again") from error
         except MemoryError as error:
-            raise ImageError(name, "there is not enough memory to read it; scale it down or remove it") from error
+            raise NoMemoryError.of(name) from error
     if state_of(after) != (file.size, file.modified) or len(content) != file.size:
         raise ImageError(name, "the file changed while it was read; sync again")
     return content

@@ -15,7 +15,7 @@ from ordhash.codes import CodeFacts
 from ordhash.collection.catalogue import DELETE_AGAIN, Catalogue, rewritten
 from ordhash.collection.database import DamagedError, Database
 from ordhash.collection.tables import tables_of, total_in
-from ordhash.collection.upkeep import MODEL
+from ordhash.collection.upkeep import MODEL, models_in
 from ordhash.errors import DataError
 
 __all__ = ["mended_catalogue"]
@@ -41,7 +41,7 @@ def mended_catalogue(path: Path, facts: CodeFacts, folder: Path, *, undelete: bo
     try:
         return _opened(path, facts, folder, undelete=undelete)
     except DamagedError as error:
-        models = {model.name for model in path.parent.glob(MODEL.format("*"))}
+        models = {model.name for model in models_in(path.parent)}
         if models and MODEL.format(facts.model_id) not in models:
             raise DataError(f"{path} is damaged; sync without --model to mend it, then with --model") from error
         if path.with_name(f"{path.name}-journal").exists():  # of a change that has to be undone first

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection as Some
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from ordhash.collection.moves import check_images_there
 from ordhash.collection.reencoding import check_nothing_missed
 from ordhash.collection.rows import Entry, Failure
 from ordhash.data import ImageSet, content_id
-from ordhash.errors import ImageError
+from ordhash.errors import ImageError, NoMemoryError
 from ordhash.model import Encoder
 from ordhash.support import progress_bar
 
@@ -106,7 +107,7 @@ def sync_folder(
         check_images_there(listing, folder, held)
     absences = Absences(folder, catalogue.path.parent, listing, held, forget=forget)
     holder = catalogue if held_by is None else held_by
-    deletions = Deletions(holder.deleted(), held, absences.is_gone)
+    deletions = Deletions(holder.deleted(), held, absences.is_missing)
     todo = []
     for file in files:
         before = known.get(file.key) or failed.get(file.key)
@@ -128,10 +129,10 @@ def sync_folder(
             done += len(chunk)
             tell(done, len(todo))
     # Last, so that the code of a file that only moved is still in the catalogue.
-    old = held.keys() | deletions.left_out
-    new = catalogue.entries_of(file.key for file in todo if file.key not in old)
-    placed = Counter(entry.content for entry in new if entry is not None)
-    absences.note_moves(placed.keys())
+    taken = [entry for entry in catalogue.entries_of(file.key for file in todo) if entry is not None]
+    there = _present(files, known | {entry.key: entry for entry in taken}, deletions.left_out)
+    placed = Counter(entry.content for entry in there if entry.key not in held)
+    absences.note_moves({entry.content for entry in there})
     gone = [key for key in (*known, *failed) if absences.is_gone(key)]
     catalogue.update(gone=gone + [key for key in deletions.left_out if key in known or key in failed])
     if held_by is not None:
@@ -139,11 +140,21 @@ def sync_folder(
     holder.note_deleted(deletions.found, deletions.outdated())
     left = Counter(entry.content for entry in held.values() if absences.is_gone(entry.key))
     report.forgotten = left.total() - (placed & left).total()  # those that are there under a new name have moved
-    report.kept = len(absences.missing())
+    report.kept = len(absences.kept())
     report.failures += absences.failures()
     absences.remember()
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _present(files: Iterable[PhotoFile], entries: Mapping[str, Entry], left_out: Some[str]) -> list[Entry]:
+    """Photographs whose files are there as they were encoded, and are not left out."""
+    found = ((file, entries.get(file.key)) for file in files if file.key not in left_out)
+    return [
+        entry
+        for file, entry in found
+        if entry is not None and (entry.size, entry.modified) == (file.size, file.modified)
+    ]
 
 
 def is_as_it_was(path: Path, entry: Entry) -> bool:
@@ -246,13 +257,13 @@ def take_files(
             if found[digest] is None:
                 contents[digest] = data
     names = {digest: file for file, digest in reversed(read)}  # the first file of each content
-    reasons: dict[bytes, str] = {}
+    errors: dict[bytes, ImageError] = {}
     if contents:
         digests = list(contents)
         images = ImageSet(list(contents.values()), np.array([names[digest].key for digest in digests]))
-        errors: list[ImageError] = []
+        failed: list[ImageError] = []
         for batch in encoder.stream(images, pixels=True, parts=encoder.info.sees_all):
-            errors += batch.failures
+            failed += batch.failures
             codes = batch.codes.packed()
             parts = None if batch.parts is None else batch.parts.packed(len(codes))
             for place, (row, picture) in enumerate(zip(batch.rows.tolist(), batch.pixels or [], strict=True)):
@@ -264,13 +275,14 @@ def take_files(
                     None if parts is None else parts[place],
                 )  # fmt: skip
         unusable = [digest for digest in digests if found[digest] is None]
-        reasons = {digest: error.reason for digest, error in zip(unusable, errors, strict=True)}
+        errors = dict(zip(unusable, failed, strict=True))
     entries = []
     for file, digest in read:
         what = found[digest]
         if what is None:
-            failures.append(Failure(file.key, file.size, file.modified, reasons[digest]))
-            report.failures.append(ImageError(str(file.path), reasons[digest]))
+            if not isinstance(errors[digest], NoMemoryError):  # as with files that cannot be read now
+                failures.append(Failure(file.key, file.size, file.modified, errors[digest].reason))
+            report.failures.append(ImageError(str(file.path), errors[digest].reason))
             continue
         entries.append(dataclasses.replace(what, key=file.key, size=file.size, modified=file.modified))
         before = known.get(file.key)

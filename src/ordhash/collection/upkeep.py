@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ordhash.support import remove_leftovers
 
-__all__ = ["MODEL", "THUMBNAILS", "remove_thumbnails", "tidy"]
+__all__ = ["MODEL", "THUMBNAILS", "models_in", "remove_thumbnails", "tidy"]
 
 THUMBNAILS = "thumbnails"  # folder of small pictures, each in a folder of the first two digits of its content
 MODEL = "model-{}.onnx"
@@ -33,9 +33,18 @@ def tidy(collection: Path, contents: Some[bytes], model: str) -> None:
                 path.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             place.rmdir()
-    for path in collection.glob(MODEL.format("*")):
+    for path in models_in(collection):
         if path.name != model:
             path.unlink(missing_ok=True)
+
+
+def models_in(collection: Path) -> list[Path]:
+    """The copies of models that syncs have put into a collection; models that a user has put there are others.
+
+    Args:
+        collection: Its folder.
+    """
+    return list(collection.glob(MODEL.format("[0-9a-f]" * 16)))
 
 
 def remove_thumbnails(collection: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, JpegImagePlugin
 from ordhash.data.bounds import check_header, check_memory, tags_are_sane
 from ordhash.data.mending import mended
 from ordhash.data.opening import detail, unreadable
-from ordhash.errors import ImageError
+from ordhash.errors import ImageError, NoMemoryError
 
 __all__ = ["FORMATS", "MAX_PIXELS", "broken", "check_size", "decode", "kind_of", "too_large"]
 
@@ -146,7 +146,7 @@ def broken(label: str, kind: str, error: Exception) -> ImageError:
     if isinstance(error, Image.DecompressionBombError):  # a plug-in refused the size of a tile or frame
         return ImageError(label, too_large("a tile or frame of too many pixels"))
     if isinstance(error, MemoryError):
-        return ImageError(label, "there is not enough memory to decode it; scale it down or remove it")
+        return NoMemoryError.of(label)
     if _of_the_disk(error):
         return unreadable(label, error)
     return ImageError(

@@ -24,7 +24,7 @@ from ordhash.data.colour import colour_profile
 from ordhash.data.decoding import FORMATS, MAX_PIXELS, broken, check_size, decode, kind_of, too_large
 from ordhash.data.opening import detail, open_file, unreadable
 from ordhash.data.rgb import to_rgb
-from ordhash.errors import ImageError, InputError
+from ordhash.errors import ImageError, InputError, NoMemoryError
 
 __all__ = [
     "FORMATS",
@@ -140,7 +140,10 @@ def open_rgb(
     <PIL.Image.Image image mode=RGB size=3x2 at ...>
     """
     label = source_name(source) if name is None else name
-    return _despite_warnings(lambda: _open_rgb(source, label, min(max_pixels, MAX_PIXELS), least_side))
+    try:
+        return _despite_warnings(lambda: _open_rgb(source, label, min(max_pixels, MAX_PIXELS), least_side))
+    except MemoryError as error:
+        raise NoMemoryError.of(label) from error
 
 
 def file_suffix(content: bytes, *, name: str = "image") -> str:
@@ -268,7 +271,7 @@ def _upright(
 ) -> Image.Image:
     try:
         rgb = to_rgb(pixels, label, profile=colour_profile(image, head), least_side=least_side)
-    except (ImageError, Warning):
+    except (ImageError, Warning, MemoryError):
         raise
     except Exception as error:
         reason = f"its pixels of mode {image.mode} cannot be turned into RGB{detail(error)}; convert it to JPEG or PNG"

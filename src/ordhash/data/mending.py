@@ -78,13 +78,13 @@ def _twin(open_image: Callable[[BinaryIO], Image.Image], content: bytes, fill: i
         image = open_image(io.BytesIO(content))
         bands = len(image.getbands())
         image.im = Image.new(image.mode, image.size, fill if bands == 1 else (fill,) * bands).im
-    except Warning:
+    except (Warning, MemoryError):
         raise
     except Exception:  # Pillow does not document what a decoder may raise; the first error is the one that is told
         return None
     try:
         image.load()
-    except Warning:
+    except (Warning, MemoryError):
         raise
     except Exception:  # as before; what was decoded until here stays
         if hasattr(image, "tile"):

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from ordhash.errors import ImageError
+from ordhash.errors import ImageError, NoMemoryError
 
 __all__ = ["MAX_FILE_BYTES", "detail", "open_file", "read_file", "unreadable"]
 
@@ -71,7 +71,7 @@ def read_file(path: Path | str, label: str, max_bytes: int = MAX_FILE_BYTES) -> 
         except OSError as error:
             raise unreadable(label, error) from error
         except MemoryError as error:
-            raise ImageError(label, "there is not enough memory to read it; remove it") from error
+            raise NoMemoryError.of(label) from error
     if max(size, len(content)) > max_bytes:
         raise ImageError(
             label, f"the file has more than {max_bytes:,} bytes, the most that is allowed; scale it down or remove it"

@@ -204,8 +204,10 @@ class FeatureStore:
                 errors = self._append(folder, images.subset(missing), wanted, backbone, progress, batch_size)
                 known = _read_digests(folder)
         broken = [ids[row] for row in missing if ids[row] not in known]
-        reasons = {digest: error.reason for digest, error in zip(broken, errors, strict=True)}
-        failures = [ImageError(images.name(row), reasons[ids[row]]) for row in range(len(ids)) if ids[row] in reasons]
+        found = dict(zip(broken, errors, strict=True))
+        failures = [
+            type(error)(images.name(row), error.reason) for row in range(len(ids)) if (error := found.get(ids[row]))
+        ]
         rows = np.array([row for row, digest in enumerate(ids) if digest in known], dtype=np.intp)
         positions = np.array([known[ids[row]] for row in rows], dtype=np.intp)
         values, records = _open(folder)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from ordhash.data import STEP, Fit, ImageSet, open_rgb, prepare
-from ordhash.errors import ImageError, ModelFileError
+from ordhash.errors import ImageError, ModelFileError, NoMemoryError
 from ordhash.support import available_cores, integer_at_least
 
 __all__ = ["MAX_SIDE", "Batch", "Preprocessing", "depth_of", "grouped", "open_session", "run_images", "run_in_groups"]
@@ -50,7 +50,10 @@ class Preprocessing:
         name = images.name(row)
         # Twice the pixels that the network sees: scaling the rest away looks like scaling the whole picture.
         image = open_rgb(images.images[row], name=name, least_side=2 * self.size)
-        pixels = prepare(image, self.size, self.fit, self.step)
+        try:
+            pixels = prepare(image, self.size, self.fit, self.step)
+        except MemoryError as error:
+            raise NoMemoryError.of(name) from error
         return pixels[:, ::-1] if self.mirror else pixels
 
 
