@@ -6,6 +6,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
+from ordhash.collection import fingerprints
 from ordhash.collection.fingerprints import (
     CANDIDATE,
     CANDIDATE_SKETCH,
@@ -239,6 +240,15 @@ def test_the_first_that_shows_the_same_picture():
     assert first_alike(prints, []) == [None] * 4
     # Among themselves: only earlier ones count, and what has no fingerprint is like nothing.
     assert first_alike([prints[0], None, copies[0], prints[1], None, copies[0]]) == [None, None, 0, None, None, 0]
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_each_hash_is_read_a_few_times_however_many_there_are(others, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 10, 12, 3), dtype=np.uint8)
+    prints, read = [print_of(Image.fromarray(pixels)) for pixels in noise], []
+    monkeypatch.setattr(fingerprints, "hash_of", lambda one: read.append(one) or hash_of(one))
+    assert first_alike(prints[20:], prints[:20] if others else None) == [None] * 20
+    assert len(read) <= 3 * 20
 
 
 def test_a_sketch_holds_the_lowest_frequencies():

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from ordhash.collection import sync
+from ordhash.collection import sync, writing
 from ordhash.collection.catalogue import Catalogue
 from ordhash.errors import DataError
 
@@ -88,6 +88,20 @@ def test_codes_for_a_third_model_or_damaged_ones_are_begun_anew(
                 database.execute("UPDATE images SET code = zeroblob(6)")
     assert synced.sync(photo_folder, encoder, reencode=True).encoded == 18
     assert synced.verify() == []
+
+
+def test_what_has_replaced_the_old_codes_is_removed_by_the_next_sync(synced, photo_folder, other_encoder, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "remove_next", killed)
+        with pytest.raises(KeyboardInterrupt):
+            synced.sync(photo_folder, other_encoder, reencode=True)
+    answers_as_before(synced, other_encoder)
+    assert len(list(synced.path.glob("reencoding*"))) == 1
+    assert synced.sync(photo_folder, other_encoder).unchanged == 18
+    assert list(synced.path.glob("reencoding*")) == []
 
 
 def synced_facts(collection, model_id):

@@ -109,33 +109,34 @@ def distances_to(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
     """
     if not others:
         return np.zeros(0, dtype=np.int64)
-    nearest = _differing(one, others).min(axis=0)
-    distances = np.asarray(np.clip(nearest, NEAR_DUPLICATE + 1, _FARTHEST), dtype=np.int64)
-    for row, ways in _candidates(one, others, CANDIDATE):
+    differing = _differing(one, np.stack([hash_of(other) for other in others]))
+    distances = np.asarray(np.clip(differing.min(axis=0), NEAR_DUPLICATE + 1, _FARTHEST), dtype=np.int64)
+    for row, ways in _candidates(differing, CANDIDATE):
         found = _distance(one, others[row], ways)
         if found is not None:
             distances[row] = found
     return distances
 
 
-def _differing(one: bytes, others: Sequence[bytes]) -> npt.NDArray[np.int64]:
-    """Bits in which the hashes of others differ from the eight of a picture, (8, m)."""
-    hashes = np.stack([hash_of(other) for other in others])
-    return np.asarray(np.bitwise_count(turned_hashes(one)[:, None] ^ hashes).sum(axis=2, dtype=np.int64))
+def _differing(one: bytes, hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Bits in which the hashes of m others differ from the eight of a picture, (8, m)."""
+    mine, theirs = turned_hashes(one).view(np.uint32), hashes.view(np.uint32)
+    return np.asarray(np.bitwise_count(mine[:, None] ^ theirs).sum(axis=2, dtype=np.int64))
 
 
-def _candidates(one: bytes, others: Sequence[bytes], limit: int) -> list[tuple[int, tuple[int, ...]]]:
+def _candidates(differing: npt.NDArray[np.int64], limit: int) -> list[tuple[int, tuple[int, ...]]]:
     """The others whose hashes are near, nearest first, and the ways in which they are.
 
     Of plain pictures all eight hashes are alike; a copy was turned in one of the two nearest ways.
     """
-    if not others:
-        return []
-    differing = _differing(one, others)
     nearest = differing.min(axis=0)
-    rows = [row for row in np.argsort(nearest, kind="stable").tolist() if nearest[row] <= limit]
-    order = np.argsort(differing, axis=0, kind="stable")[:2]
-    return [(row, tuple(way for way in order[:, row].tolist() if differing[way, row] <= limit)) for row in rows]
+    rows = np.flatnonzero(nearest <= limit)
+    rows = rows[np.argsort(nearest[rows], kind="stable")]
+    order = np.argsort(differing[:, rows], axis=0, kind="stable")[:2].T
+    return [
+        (row, tuple(way for way in ways if differing[way, row] <= limit))
+        for row, ways in zip(rows.tolist(), order.tolist(), strict=True)
+    ]
 
 
 @functools.lru_cache(maxsize=8192)  # 40 MB; up to twenty milliseconds each
@@ -165,24 +166,27 @@ def first_alike(fingerprints: Sequence[bytes | None], others: Sequence[bytes] | 
     >>> first_alike([one, other, None, one])
     [None, None, None, 0]
     """
-    found: list[int | None] = []
-    firsts: list[int] = []
+    found: list[int | None] = [None] * len(fingerprints)
+    among = fingerprints if others is None else others
+    # Places of those that pictures are compared with, and their hashes in an array that has room for all.
+    firsts = [] if others is None else list(range(len(among)))
+    hashes = np.stack([hash_of(one or b"") for one in among]) if len(among) else np.zeros((0, 0), np.uint8)
     left = _PAIRS
     for place, one in enumerate(fingerprints):
-        among = [fingerprints[first] or b"" for first in firsts] if others is None else others
-        near: list[int] = []
-        if one is not None:
+        if one is None:
+            continue
+        near = []
+        if firsts and left > 0:
             limit = CANDIDATE if left > _PAIRS // 2 else CANDIDATE // 3  # the nearest have the other half
-            compared = [found for found in _candidates(one, among, limit)[:_GROUPED] if left > 0]
-            left -= len(compared)
-            apart = {row: _distance(one, among[row], ways) for row, ways in compared}
-            near = sorted(row for row, bits in apart.items() if bits is not None and bits <= NEAR_DUPLICATE)
+            for row, ways in _candidates(_differing(one, hashes[: len(firsts)]), limit)[: min(_GROUPED, left)]:
+                left -= 1
+                bits = _distance(one, among[firsts[row]] or b"", ways)
+                near += [row] if bits is not None and bits <= NEAR_DUPLICATE else []
         if near:
-            found.append(near[0] if others is not None else firsts[near[0]])
-        else:
-            found.append(None)
-            if one is not None:
-                firsts.append(place)
+            found[place] = firsts[min(near)]
+        elif others is None:
+            hashes[len(firsts)] = hash_of(one)
+            firsts.append(place)
     return found
 
 

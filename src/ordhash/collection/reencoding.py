@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ordhash.codes import CodeFacts
 from ordhash.collection.catalogue import Catalogue
 from ordhash.errors import DataError
 
-__all__ = ["check_nothing_missed", "next_catalogue", "remove_next"]
+__all__ = ["check_nothing_missed", "next_catalogue", "remove_next", "remove_replaced"]
 
 _NEXT = "reencoding.sqlite"
 
@@ -58,6 +58,20 @@ def check_nothing_missed(held: Iterable[str], after: Catalogue, gone: set[str]) 
             f"{missed[0]}; all codes stay as they were: mount the disk or make the images readable, or give --forget "
             "if they are gone for good, and run the same command again"
         )
+
+
+def remove_replaced(collection: Path, model_id: str | None) -> None:
+    """Remove a catalogue that has replaced the collection's, of a process that was killed between the two.
+
+    Args:
+        collection: Folder of the collection.
+        model_id: The model of its catalogue.
+    """
+    replaced = False
+    with suppress(DataError), Catalogue(collection / _NEXT) as catalogue:  # there is none, as a rule
+        replaced = catalogue.facts.model_id == model_id
+    if replaced:
+        remove_next(collection)
 
 
 def remove_next(collection: Path) -> None:

@@ -9,7 +9,7 @@ from ordhash.collection.access import restrict
 from ordhash.collection.adding import ADDED
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.keptindex import kept_index
-from ordhash.collection.reencoding import next_catalogue, remove_next
+from ordhash.collection.reencoding import next_catalogue, remove_next, remove_replaced
 from ordhash.collection.rows import Entry
 from ordhash.collection.sync import SyncReport, sync_folder
 from ordhash.collection.syncprogress import progress_teller
@@ -61,6 +61,7 @@ def write_codes_of_folder(
     if catalogue.facts.model_id == encoder.model_id:
         report = sync_folder(catalogue, encoder, entries, forget=forget, progress=progress, tell=tell)
         _keep_model(encoder, collection)
+        remove_replaced(collection, encoder.model_id)
     else:
         with next_catalogue(collection, facts, catalogue.folder) as following:
             report = sync_folder(
