@@ -12,7 +12,7 @@ import mmap
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -243,20 +243,12 @@ def write_codes(
         parts: As in CodeTable.
 
     Raises:
-        InputError: As CodeTable, a metadata column that Parquet cannot hold, or a folder that does not exist.
+        InputError: As CodeTable, metadata that Parquet cannot hold, or a folder that does not exist.
         OSError: The file cannot be written.
     """
-    import pyarrow as pa
-
     table = codes_to_table(codes, keys, metadata, model_path=model_path, parts=parts)
 
-    def write(file: BinaryIO) -> None:
-        try:
-            write_parquet(table, file)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-            raise InputError(f"the metadata do not fit into Parquet ({first_line(error)}): change the column") from None
-
-    replace_file(path, write)
+    replace_file(path, lambda file: write_parquet(table, file))
 
 
 def read_codes(path: StrPath) -> CodeTable:

@@ -141,6 +141,7 @@ def write_shard(
         worker: Name of the process that encoded it, for debugging.
 
     Raises:
+        InputError: Parquet cannot hold the metadata.
         OSError: It cannot be written.
     """
     arrow = codes_to_table(table.codes, table.keys, table.metadata, model_path=table.model_path, parts=table.parts)
