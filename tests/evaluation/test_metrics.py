@@ -323,7 +323,8 @@ def test_a_level_of_recall_that_is_met_exactly_does_not_hang_on_rounding():
     # 3 of 10 relevant at distance 0; 0.3 as a float of linspace is a little above 3/10.
     distances = np.array([[0] * 3 + [1] * 17])
     relevance = np.array([[True] * 10 + [False] * 10])
-    curve = precision_recall_curve(distances, relevance, points=11)
+    curve = precision_recall_curve(distances, relevance, points=np.int8(11))
+    assert curve.recall.dtype == curve.precision.dtype == np.float64
     np.testing.assert_array_equal(curve.precision, [1] * 4 + [0.5] * 7)
 
 
@@ -406,7 +407,10 @@ def test_bad_options_are_refused():
         precision_at(d, rel, 4)
     with pytest.raises(InputError, match="k is 4, but there are only 3 items"):
         found_at(d, rel, 4)
-    with pytest.raises(InputError, match="radius is NaN"):
+    for radius in (None, "2"):
+        with pytest.raises(InputError, match="radius is"):
+            precision_within(d, rel, radius)
+    with pytest.raises(InputError, match="radius is nan"):
         precision_within(d, rel, float("nan"))
     with pytest.raises(InputError, match="points is 1; allowed is at least 2"):
         precision_recall_curve(d, rel, points=1)

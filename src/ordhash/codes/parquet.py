@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["parquet_bytes", "read_parquet", "write_parquet"]
 
 _BYTES, _TIMES = 1 << 25, 100
+_FORMS: tuple[dict[str, Any], ...] = ({}, {"use_dictionary": False}, {"use_dictionary": False, "compression": "none"})
+"""How a table is written: the first that can be read back. Each makes larger files."""
 _ROWS = 1 << 16  # of a batch at most; smaller ones take longer
 
 
@@ -50,23 +52,22 @@ def _write(table: pa.Table, file: BinaryIO) -> str:
     import pyarrow as pa
 
     try:
-        empty, readable = _written(table, file)
-        if not readable:
+        for options in _FORMS:
             file.seek(0)
             file.truncate()
-            empty, readable = _written(table, file, use_dictionary=False, compression="none")
+            empty, readable = _written(table, file, options)
+            if readable:
+                return empty
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of Arrow
             raise
         raise InputError(f"the metadata do not fit into Parquet ({first_line(error)}): change the column") from None
-    if not readable:
-        raise InputError(
-            "columns of the metadata have hardly any values, and take far more memory than a file may: leave them out"
-        )
-    return empty
+    raise InputError(
+        "columns of the metadata have hardly any values, and take far more memory than a file may: leave them out"
+    )
 
 
-def _written(table: pa.Table, file: BinaryIO, **options: Any) -> tuple[str, bool]:
+def _written(table: pa.Table, file: BinaryIO, options: dict[str, Any]) -> tuple[str, bool]:
     """Write a table; returns the placeholder of the seal, and whether the file is read within its bounds."""
     import pyarrow.parquet as pq
 
