@@ -21,9 +21,18 @@ _OWN = (
 
 
 def is_collection(folder: Path) -> bool:
-    """Whether a folder is a collection: it has a catalogue, which is not empty, as a full disk may have left it."""
+    """Whether a folder is a collection: it has a catalogue, which is not empty, as a full disk may have left it.
+
+    Raises:
+        DataError: The system does not say, for instance since it is another user's.
+    """
     catalogue = folder / CATALOGUE
-    return catalogue.is_file() and catalogue.stat().st_size > 0
+    try:
+        return catalogue.is_file() and catalogue.stat().st_size > 0
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}); check its permissions, or give another"
+        ) from error
 
 
 def folder_to_sync(folder: StrPath, collection: Path, patterns: Sequence[str] | None = None) -> Path:
