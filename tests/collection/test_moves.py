@@ -3,8 +3,10 @@
 import shutil
 
 import pytest
+from permissions import unprivileged
 
 from ordhash.collection import Collection, collection_of_moved
+from ordhash.collection.catalogue import Catalogue
 from ordhash.errors import DataError, InputError
 
 
@@ -110,3 +112,19 @@ def test_the_collection_of_a_renamed_folder_is_found_beside_it(photo_folder, enc
     assert collection_of_moved(renamed) == made.path
     (tmp_path / "other").mkdir()
     assert collection_of_moved(tmp_path / "other") is None
+
+
+def test_private_collections_of_others_are_passed_over(photo_folder, encoder, tmp_path):
+    for name in ("closed", "moved"):
+        shutil.copytree(photo_folder, tmp_path / name)
+        Collection(tmp_path / f"{name}.ordhash").sync(tmp_path / name, encoder)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    with Catalogue(tmp_path / "moved.ordhash/catalogue.sqlite") as catalogue:
+        catalogue.move_to(hidden / "moved")
+    for place in (tmp_path / "closed.ordhash", hidden):
+        place.chmod(0)
+    with unprivileged(photo_folder):
+        assert collection_of_moved(photo_folder) is None
+        with pytest.raises(DataError, match="Permission denied"):
+            Collection.is_one(tmp_path / "closed.ordhash")

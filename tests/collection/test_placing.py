@@ -1,7 +1,10 @@
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from ordhash import Encoder
 from ordhash.collection import Collection
 from ordhash.errors import DataError, InputError
 
@@ -74,3 +77,21 @@ def test_a_sync_that_is_refused_leaves_the_patterns_as_they_were(
     with pytest.raises(DataError, match="no image"):
         Collection(tmp_path / "new").sync(other, encoder, exclude=["*.jpg"])
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("which", ["photographs", "model"])
+def test_a_path_that_no_catalogue_could_hold_is_refused_before_anything_is_made(
+    which, collection, photo_folder, encoder, tmp_path
+):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcnchen"))
+    if which == "model":
+        odd.mkdir()
+        encoder = Encoder(shutil.copy(encoder.path, odd))
+    else:
+        photo_folder = photo_folder.rename(odd)
+        with pytest.raises(InputError, match="Unicode"), collection.learning(photo_folder):
+            pass
+    with pytest.raises(InputError, match="Unicode") as refused:
+        collection.sync(photo_folder, encoder)
+    assert str(refused.value).isprintable()
+    assert not collection.path.exists()

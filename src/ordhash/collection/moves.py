@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.listing import Listing, list_files
+from ordhash.collection.placing import is_collection
 from ordhash.collection.rows import Entry
 from ordhash.data import CATALOGUE, content_id
 from ordhash.errors import DataError, ImageError, InputError
@@ -98,14 +99,14 @@ def collection_of_moved(folder: Path) -> Path | None:
         folder: The folder of the images.
     """
     for place in sorted(folder.resolve().parent.glob("*.ordhash")):
-        if not (place / CATALOGUE).is_file():
-            continue
         try:
+            if not is_collection(place):
+                continue
             with Catalogue(place / CATALOGUE) as catalogue:
                 if not catalogue.folder.exists() and catalogue.n_images:
                     check_same_images(catalogue, folder.resolve())
                     return place
-        except (DataError, InputError):
+        except (DataError, InputError, OSError):  # another user's may be closed, and so may its photographs
             continue
     return None
 

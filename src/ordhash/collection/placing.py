@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ordhash.collection.excluding import kept_patterns
-from ordhash.data import CATALOGUE, check_holds_images, is_system_folder
+from ordhash.data import CATALOGUE, check_holds_images, is_system_folder, is_unicode
 from ordhash.errors import DataError, InputError
 from ordhash.support import StrPath
 
-__all__ = ["folder_to_sync", "is_collection"]
+__all__ = ["check_path", "folder_to_sync", "is_collection"]
 
 # What a collection may leave behind when its catalogue is deleted, models that are put there, and files of systems.
 _OWN = (
@@ -21,9 +21,18 @@ _OWN = (
 
 
 def is_collection(folder: Path) -> bool:
-    """Whether a folder is a collection: it has a catalogue, which is not empty, as a full disk may have left it."""
+    """Whether a folder is a collection: it has a catalogue, which is not empty, as a full disk may have left it.
+
+    Raises:
+        DataError: The system does not say, for instance since it is another user's.
+    """
     catalogue = folder / CATALOGUE
-    return catalogue.is_file() and catalogue.stat().st_size > 0
+    try:
+        return catalogue.is_file() and catalogue.stat().st_size > 0
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}); check its permissions, or give another"
+        ) from error
 
 
 def folder_to_sync(folder: StrPath, collection: Path, patterns: Sequence[str] | None = None) -> Path:
@@ -35,12 +44,14 @@ def folder_to_sync(folder: StrPath, collection: Path, patterns: Sequence[str] | 
         patterns: Of what is left out; None means those that are kept.
 
     Raises:
-        InputError: The folder of a new collection is that of the images or contains it, or holds other files.
+        InputError: The folder of a new collection is that of the images or contains it, or holds other files; or the
+            path of the images is not valid Unicode.
         DataError: There is no folder of images, or it holds none for a new collection.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give the folder of the images")
+    check_path(folder.resolve())
     if is_collection(collection):
         return folder.resolve()
     if folder.resolve().is_relative_to(collection.resolve()):
@@ -55,6 +66,21 @@ def folder_to_sync(folder: StrPath, collection: Path, patterns: Sequence[str] | 
         )
     check_holds_images(folder, kept_patterns(collection) if patterns is None else patterns)
     return folder.resolve()
+
+
+def check_path(path: Path) -> None:
+    """Check that a catalogue can hold a path.
+
+    Args:
+        path: Of the images or of their model.
+
+    Raises:
+        InputError: It is not valid Unicode.
+    """
+    if not is_unicode(str(path)):
+        raise InputError(
+            f"{str(path)!r} is not valid Unicode, so no collection can hold it; rename that folder or file"
+        )
 
 
 def _others_in(collection: Path) -> str | None:

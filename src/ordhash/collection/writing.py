@@ -9,6 +9,7 @@ from ordhash.collection.access import restrict
 from ordhash.collection.adding import ADDED
 from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.keptindex import kept_index
+from ordhash.collection.placing import check_path
 from ordhash.collection.reencoding import next_catalogue, remove_next, remove_replaced
 from ordhash.collection.rows import Entry
 from ordhash.collection.sync import SyncReport, sync_folder
@@ -27,10 +28,14 @@ def facts_of(encoder: Encoder, collection: Path, *, own: bool) -> CodeFacts:
         encoder: The model.
         collection: Folder of the collection.
         own: Whether it was learned from the images of the collection.
+
+    Raises:
+        InputError: Its path is not valid Unicode.
     """
     own = own or _is_inside(encoder, collection)
-    path = _name_of(encoder, collection) if own else str(encoder.path.absolute())
-    return CodeFacts(encoder.spec, encoder.model_id, path)
+    path = Path(_name_of(encoder, collection)) if own else encoder.path.absolute()
+    check_path(path)
+    return CodeFacts(encoder.spec, encoder.model_id, str(path))
 
 
 def write_codes_of_folder(
