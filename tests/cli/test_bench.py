@@ -38,6 +38,6 @@ def test_bench(tiny_protocol: Protocol, cache: Path, tmp_path: Path, monkeypatch
     assert "time is up" in late.stderr
     rehearsed = run("bench", recipe, "--rehearse", "--out", tmp_path / "small", "--cache", cache, "--processes", "1")
     assert (rehearsed.exit_code, rehearsed.stderr.count("mAP")) == (0, 2)
-    recipe.write_text("methods = [3]")
+    recipe.write_text('methods = ["lsh"]')
     result = run(*command)
     assert (result.exit_code, "protocols" in result.stderr) == (2, True)
