@@ -406,7 +406,10 @@ def test_bad_options_are_refused():
         precision_at(d, rel, 4)
     with pytest.raises(InputError, match="k is 4, but there are only 3 items"):
         found_at(d, rel, 4)
-    with pytest.raises(InputError, match="radius is NaN"):
+    for radius in (None, "2"):
+        with pytest.raises(InputError, match="radius is"):
+            precision_within(d, rel, radius)
+    with pytest.raises(InputError, match="radius is nan"):
         precision_within(d, rel, float("nan"))
     with pytest.raises(InputError, match="points is 1; allowed is at least 2"):
         precision_recall_curve(d, rel, points=1)

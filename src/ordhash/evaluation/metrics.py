@@ -12,7 +12,9 @@ Everywhere ``distances`` is (q, n), integers or floats without NaN, smaller is n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -246,15 +248,15 @@ def precision_within(distances: Distances, relevance: Relevance, radius: float) 
         float64 (q,), from 0 to 1.
 
     Raises:
-        InputError: Wrong shapes or dtypes, or NaN.
+        InputError: Wrong shapes or dtypes, NaN, or a radius that is not a number.
 
     >>> distances, relevance = np.array([[0, 2, 3], [5, 6, 7]]), np.array([[True, False, True], [True, True, True]])
     >>> precision_within(distances, relevance, 2)
     array([0.5, 0. ])
     """
     distances, relevance = _check(distances, relevance)
-    if np.isnan(radius):
-        raise InputError("radius is NaN; give a number")
+    if not isinstance(radius, Real) or math.isnan(radius):
+        raise InputError(f"radius is {radius!r}; give a number")
     within = distances <= radius
     found = np.count_nonzero(within, axis=1)
     hits = np.count_nonzero(within & relevance, axis=1)
