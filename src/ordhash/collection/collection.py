@@ -13,7 +13,7 @@ from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
 from ordhash.collection.database import DamagedError
 from ordhash.collection.deletions import delete_photographs
-from ordhash.collection.duplicates import duplicate_groups, without_links
+from ordhash.collection.duplicates import Duplicates, duplicates_in
 from ordhash.collection.excluding import checked_patterns, keep_patterns
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
@@ -186,10 +186,10 @@ class Collection:
         with self._connections.opened() as catalogue:
             return kept_index(self.path, catalogue)
 
-    def duplicates(self, *, distance: int | None = None, progress: bool = False) -> list[list[str]]:
+    def duplicates(self, *, distance: int | None = None, progress: bool = False) -> Duplicates:
         """Keys of images that show the same picture, two or more in a group, in the order of keys.
 
-        Hard and symbolic links to another file of the group are left out.
+        Left out are hard and symbolic links to another file of the group, and files that are not as they were encoded.
 
         Args:
             distance: How far the fingerprints of two images may be apart, 0 to
@@ -199,7 +199,7 @@ class Collection:
         """
         with self._connections.opened() as catalogue:
             entries, folder = catalogue.entries(), catalogue.folder
-        return without_links(duplicate_groups(entries, distance, progress=progress), folder)
+        return duplicates_in(folder, entries, distance, progress=progress)
 
     def entries(self, keys: Sequence[str], *, model_id: str | None = None) -> list[Entry | None]:
         """Rows of the catalogue, in the order of the keys; None for keys that it does not hold.
