@@ -28,6 +28,10 @@ def test_a_collection_from_sync_to_search(
     assert (lines(result.stdout)[0]["reused"], lines(result.stdout)[0]["unchanged"]) == (1, 18)
     assert "broken.jpg: " in result.stderr
     assert lines(good("duplicates", collection, "--json")) == [{"group": 1, "keys": ["apple/apple_0.jpg", "copy.jpg"]}]
+    (photo_folder / "copy.jpg").rename(tmp_path / "away.jpg")
+    result = run("duplicates", collection, "--json")
+    assert (result.exit_code, result.stdout, "1 image is missing" in result.stderr) == (0, "", True)
+    (tmp_path / "away.jpg").rename(photo_folder / "copy.jpg")
     facts = lines(good("info", collection, "--json"))[0]
     assert (facts["kind"], facts["count"], facts["unusable"]) == ("collection", 19, 1)
     good("export", collection, tmp_path / "codes.parquet")

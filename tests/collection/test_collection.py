@@ -52,7 +52,7 @@ def test_a_sync_encodes_what_is_new_and_forgets_what_is_gone(collection, photo_f
     os.utime(photo_folder / "banana/banana_2.jpg")
     report = collection.sync(photo_folder, encoder)
     assert counts(report) == (0, 8, 1, 10, 0)  # six moved and two copied files are known by their content
-    assert collection.duplicates() == [
+    assert collection.duplicates().groups == [
         ["apple/apple_1.jpg", "new.jpg"],
         ["banana/banana_0.jpg", "banana/banana_1.jpg"],
     ]
@@ -262,9 +262,9 @@ def test_near_duplicates_are_told_apart_from_what_looks_alike(collection, photo_
     for number, grey in enumerate((200, 10)):
         Image.new("RGB", (64, 64), (grey,) * 3).save(photo_folder / f"plain_{number}.png")
     collection.sync(photo_folder, encoder)
-    assert collection.duplicates() == [["coffee.png", "copy.png"]]
-    assert collection.duplicates(distance=NEAR_DUPLICATE) == [["coffee.png", "copy.png", "small.jpg"]]
-    assert collection.duplicates(distance=0) == [["coffee.png", "copy.png"]]
+    assert collection.duplicates().groups == [["coffee.png", "copy.png"]]
+    assert collection.duplicates(distance=NEAR_DUPLICATE).groups == [["coffee.png", "copy.png", "small.jpg"]]
+    assert collection.duplicates(distance=0).groups == [["coffee.png", "copy.png"]]
     with pytest.raises(InputError, match="distance"):
         collection.duplicates(distance=NEAR_DUPLICATE + 1)
 

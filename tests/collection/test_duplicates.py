@@ -1,13 +1,16 @@
 """Groups of images that show the same picture."""
 
+import os
+
 import numpy as np
 import pytest
 import skimage.data
 from PIL import Image
 
 from ordhash.collection import duplicates
-from ordhash.collection.duplicates import duplicate_groups, without_links
+from ordhash.collection.duplicates import Duplicates, duplicate_groups, duplicates_in, without_links
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, fingerprint_distance
+from ordhash.collection.listing import state_of
 from ordhash.collection.rows import Entry
 from ordhash.data import prepare
 from ordhash.errors import InputError
@@ -83,6 +86,24 @@ def test_nothing_to_compare():
     assert duplicate_groups(entries_of([Image.new("RGB", (50, 50)), Image.new("RGB", (40, 40), "red")]), 0) == []
 
 
+@pytest.mark.parametrize("distance", [None, NEAR_DUPLICATE])
+def test_what_is_no_longer_a_copy_is_left_out(distance, tmp_path):
+    picture = photograph("coffee").resize((120, 80))
+    for name in ("changed.png", "copy.png", "first.png", "gone.png", "touched.png"):
+        picture.save(tmp_path / name)
+    entries = [
+        Entry(path.name, *state_of(path.stat()), bytes(16), b"", fingerprint(prepare(picture, 160, "squash")))
+        for path in sorted(tmp_path.iterdir())
+    ]
+    assert len(duplicates_in(tmp_path, entries, distance).groups[0]) == 5
+    (tmp_path / "gone.png").unlink()
+    (tmp_path / "changed.png").write_bytes(b"another")
+    os.utime(tmp_path / "touched.png", (1, 1))
+    assert duplicates_in(tmp_path, entries, distance) == Duplicates([["copy.png", "first.png"]], 3)
+    (tmp_path / "copy.png").unlink()
+    assert duplicates_in(tmp_path, entries, distance) == Duplicates([], 4)
+
+
 def test_links_are_no_copies(tmp_path):
     (tmp_path / "real").mkdir()
     for name in ("real/one.jpg", "copy.jpg"):
@@ -91,6 +112,6 @@ def test_links_are_no_copies(tmp_path):
     (tmp_path / "b-folder").symlink_to("real")
     (tmp_path / "hard.jpg").hardlink_to(tmp_path / "copy.jpg")
     keys = ["a-link.jpg", "b-folder/one.jpg", "copy.jpg", "gone.jpg", "hard.jpg", "real/one.jpg"]
-    assert without_links([keys], tmp_path) == [["copy.jpg", "gone.jpg", "real/one.jpg"]]
+    assert without_links([keys], tmp_path) == [["copy.jpg", "real/one.jpg"]]
     assert without_links([["a-link.jpg", "real/one.jpg"], ["copy.jpg", "hard.jpg"]], tmp_path) == []
     assert without_links([["a-link.jpg", "copy.jpg"]], tmp_path) == [["a-link.jpg", "copy.jpg"]]

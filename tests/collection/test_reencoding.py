@@ -130,6 +130,17 @@ def test_nothing_is_given_up_that_cannot_be_read_now(synced, photo_folder, encod
     assert len(synced.index()) == 17
 
 
+def test_what_is_missing_is_told_before_a_model_is_learned(synced, photo_folder):
+    (photo_folder / "apple").rename(photo_folder.parent / "away")
+    with synced.learning(photo_folder):
+        pass  # deleted on purpose
+    (photo_folder / "apple").mkdir()
+    with pytest.raises(DataError, match=r"6 images .*apple/apple_0\.jpg.*`ordhash sync`.*--forget"):
+        synced.learning(photo_folder).__enter__()
+    with synced.learning(photo_folder, forget=True):
+        pass
+
+
 def test_an_empty_folder_is_refused_with_another_model_too(synced, photo_folder, encoder, other_encoder):
     shutil.rmtree(photo_folder)
     photo_folder.mkdir()

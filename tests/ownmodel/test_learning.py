@@ -15,7 +15,7 @@ from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.correction import CORRECTED_FILE
 from ordhash.learn.shallow import fit_shallow
 from ordhash.model.file import load_model
-from ordhash.ownmodel import LearningPlan, learn_labels, sync_without_model
+from ordhash.ownmodel import LearningPlan, learn_labels, learning, sync_without_model
 from ordhash.ownmodel.learning import _with_labels, own_config
 
 TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
@@ -276,6 +276,20 @@ def test_labels_that_cannot_be_learned_leave_the_collection_alone(collection, fo
     assert inside(collection) == before
     with pytest.raises(DataError, match="is not a collection"):
         learn_labels(Collection(tmp_path / "none"), read_manifest(labels_file(tmp_path, [0, 1])), config=TINY)
+
+
+def test_what_is_missing_is_told_before_the_work(photo_collection, photo_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "_learn", lambda *_, **__: pytest.fail("a model is learned"))
+    collection, labels = Collection(photo_collection), tmp_path / "labels.csv"
+    labels.write_text("path,labels\nbanana/banana_0.jpg,a\ncarrot/carrot_0.jpg,b\n")
+    for path in (photo_folder / "apple").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"6 images .*--forget"):
+        learn_labels(collection, read_manifest(labels))
+    with pytest.raises(DataError, match=r"6 images .*--forget"):
+        sync_without_model(collection, photo_folder, relearn=True)
+    report, _ = sync_without_model(collection, photo_folder)  # which learns nothing
+    assert report.kept == 6
 
 
 @pytest.mark.slow  # learns a model

@@ -172,14 +172,17 @@ def duplicates(
     Links to a file of the folder are not listed as its copies.
     """
     check_is_collection(collection)
-    groups = Collection(collection).duplicates(distance=NEAR_DUPLICATE if near else None, progress=True)
-    for number, keys in enumerate(groups, start=1):
+    found = Collection(collection).duplicates(distance=NEAR_DUPLICATE if near else None, progress=True)
+    for number, keys in enumerate(found.groups, start=1):
         if as_json:
             print_json({"group": number, "keys": keys})
         else:
             print("\n".join(visible(key) for key in keys), end="\n\n")
-    if not groups and not as_json:
+    if not found.groups and not as_json:
         print("no duplicates")
+    if found.outdated:
+        images = "1 image is" if found.outdated == 1 else f"{found.outdated:,} images are"
+        say(f"not compared: {images} missing, or changed after the last sync; sync again")
 
 
 def export(

@@ -1,6 +1,7 @@
 """A folder of images that stays searchable: its catalogue, sync, duplicates, fingerprints."""
 
 from ordhash.collection.collection import Collection
+from ordhash.collection.duplicates import Duplicates
 from ordhash.collection.excluding import kept_patterns
 from ordhash.collection.fingerprints import NEAR_DUPLICATE, fingerprint, first_alike
 from ordhash.collection.moves import collection_of_moved
@@ -12,6 +13,7 @@ __all__ = [
     "NEAR_DUPLICATE",
     "Collection",
     "CollectionInfo",
+    "Duplicates",
     "Entry",
     "SyncProgress",
     "SyncReport",

@@ -13,12 +13,13 @@ from ordhash.collection.catalogue import Catalogue
 from ordhash.collection.connections import Connections
 from ordhash.collection.database import DamagedError
 from ordhash.collection.deletions import delete_photographs
-from ordhash.collection.duplicates import duplicate_groups, without_links
+from ordhash.collection.duplicates import Duplicates, duplicates_in
 from ordhash.collection.excluding import checked_patterns, keep_patterns
 from ordhash.collection.keptindex import everything_in, index_damages, kept_index
 from ordhash.collection.learninglock import locked_for_learning
 from ordhash.collection.moves import check_same_images, check_some_left
 from ordhash.collection.placing import folder_to_sync, is_collection
+from ordhash.collection.reencoding import check_all_there
 from ordhash.collection.rescue import mended_catalogue
 from ordhash.collection.rows import CollectionInfo, Entry
 from ordhash.collection.sync import SyncReport, changed_photographs
@@ -106,8 +107,7 @@ class Collection:
             InputError: The collection is of another model or of other images, a pattern is none, or the folder of a new
                 collection holds other files.
             SyncRunningError: Another sync is running.
-            DataError: The folder is missing, its images are, or the catalogue is damaged; or the collection is new and
-                the folder holds no images.
+            DataError: The folder or its images are missing, or the catalogue is damaged.
         """
         facts = facts_of(encoder, self.path, own=own)
         wanted = folder_to_sync(folder, self.path, patterns := checked_patterns(exclude))
@@ -131,12 +131,15 @@ class Collection:
         return report
 
     @contextmanager
-    def learning(self, folder: StrPath, *, exclude: Sequence[str] | None = None, wait: bool = False) -> Iterator[Path]:
+    def learning(
+        self, folder: StrPath, *, exclude: Sequence[str] | None = None, forget: bool = False, wait: bool = False
+    ) -> Iterator[Path]:
         """Lock the learning of a model for this collection; yields a folder for intermediate files.
 
         Args:
             folder: The folder of the images.
             exclude: As in ``sync``.
+            forget: As in ``sync``; otherwise none may be missing, since a new model has to encode all.
             wait: Whether to wait for another process that is learning a model.
 
         Raises:
@@ -147,8 +150,7 @@ class Collection:
         wanted = folder_to_sync(folder, self.path, patterns := checked_patterns(exclude))
         if self.is_one(self.path):
             with self._connections.opened() as catalogue:
-                check_same_images(catalogue, wanted)
-                check_some_left(wanted, self.path, catalogue.entries(), patterns)
+                check_all_there(catalogue, wanted, patterns, forget=forget)
         create_folder(self.path, wanted)
         with locked_for_learning(self.path, wait=wait) as work:
             keep_patterns(self.path, patterns)
@@ -172,11 +174,7 @@ class Collection:
         return recorded_model(self.path, facts.model_path, facts.model_id)
 
     def progress(self) -> SyncProgress | None:
-        """Progress of the sync that is running now, in whatever process; None where none is.
-
-        >>> Collection("nowhere").progress() is None
-        True
-        """
+        """Progress of the sync that is running now, in whatever process; None where none is."""
         return progress_in(self.path)
 
     def index(self) -> OrdinalIndex:
@@ -188,10 +186,10 @@ class Collection:
         with self._connections.opened() as catalogue:
             return kept_index(self.path, catalogue)
 
-    def duplicates(self, *, distance: int | None = None, progress: bool = False) -> list[list[str]]:
+    def duplicates(self, *, distance: int | None = None, progress: bool = False) -> Duplicates:
         """Keys of images that show the same picture, two or more in a group, in the order of keys.
 
-        Hard and symbolic links to another file of the group are left out.
+        Left out are hard and symbolic links to another file of the group, and files that are not as they were encoded.
 
         Args:
             distance: How far the fingerprints of two images may be apart, 0 to
@@ -201,7 +199,7 @@ class Collection:
         """
         with self._connections.opened() as catalogue:
             entries, folder = catalogue.entries(), catalogue.folder
-        return without_links(duplicate_groups(entries, distance, progress=progress), folder)
+        return duplicates_in(folder, entries, distance, progress=progress)
 
     def entries(self, keys: Sequence[str], *, model_id: str | None = None) -> list[Entry | None]:
         """Rows of the catalogue, in the order of the keys; None for keys that it does not hold.

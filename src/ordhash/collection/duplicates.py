@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,47 @@ from ordhash.collection.fingerprints import (
     turned_hashes,
 )
 from ordhash.collection.rows import Entry
+from ordhash.collection.sync import is_as_it_was
 from ordhash.errors import InputError
 from ordhash.support import progress_bar
 
-__all__ = ["duplicate_groups", "without_links"]
+__all__ = ["Duplicates", "duplicate_groups", "duplicates_in", "without_links"]
 
 _COMPARED = 64  # at most, the nearest: thousands of flags or skies have the same hash
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Images that show the same picture.
+
+    Attributes:
+        groups: Their keys, two or more in a group, in the order of keys.
+        outdated: How many images were not compared: their files are missing, or changed after the last sync.
+    """
+
+    groups: list[list[str]]
+    outdated: int
+
+
+def duplicates_in(
+    folder: Path, entries: Sequence[Entry], distance: int | None, *, progress: bool = False
+) -> Duplicates:
+    """Images of a folder that show the same picture.
+
+    Files are deleted on this answer, so what is known of a file counts only as long as the file is as it was.
+
+    Args:
+        folder: The folder.
+        entries: Its images, in the order of keys.
+        distance: As ``duplicate_groups`` takes it.
+        progress: Whether to show a bar.
+
+    Raises:
+        InputError: A distance that is not allowed.
+    """
+    there = [entry for entry in entries if is_as_it_was(folder / entry.key, entry)]
+    groups = without_links(duplicate_groups(there, distance, progress=progress), folder)
+    return Duplicates(groups, len(entries) - len(there))
 
 
 def duplicate_groups(entries: Sequence[Entry], distance: int | None, *, progress: bool = False) -> list[list[str]]:
@@ -58,7 +95,7 @@ def duplicate_groups(entries: Sequence[Entry], distance: int | None, *, progress
 
 
 def without_links(groups: Sequence[Sequence[str]], folder: Path) -> list[list[str]]:
-    """Groups without the links, hard or symbolic, to another file of their group.
+    """Groups without the links, hard or symbolic, to another file of their group, and without files that are gone.
 
     Deleting a link frees nothing, and deleting its file breaks a symbolic one, so they are no copies.
 
@@ -66,19 +103,17 @@ def without_links(groups: Sequence[Sequence[str]], folder: Path) -> list[list[st
         groups: Keys of images.
         folder: The folder of the images.
 
-    >>> without_links([["one.jpg", "other.jpg"]], Path("nowhere"))  # files that are gone are kept
-    [['one.jpg', 'other.jpg']]
+    >>> without_links([["one.jpg", "other.jpg"]], Path("nowhere"))
+    []
     """
     found = []
     for keys in groups:
         files: dict[object, str] = {}
         # Files before symbolic links to them.
         for key in sorted(keys, key=lambda key: _is_linked(folder, key)):
-            try:
+            with suppress(OSError):
                 status = (folder / key).stat()
                 files.setdefault((status.st_dev, status.st_ino), key)
-            except OSError:
-                files[key] = key
         left = set(files.values())
         if len(left) > 1:
             found.append([key for key in keys if key in left])

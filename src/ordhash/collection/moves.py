@@ -37,8 +37,10 @@ def check_images_there(listing: Listing, folder: Path, held: Iterable[str], *, b
         )
 
 
-def check_some_left(folder: Path, collection: Path, entries: Iterable[Entry], patterns: Sequence[str] | None) -> None:
-    """As ``check_images_there``, before patterns of what is left out are kept.
+def check_some_left(
+    folder: Path, collection: Path, entries: Iterable[Entry], patterns: Sequence[str] | None
+) -> Listing:
+    """As ``check_images_there``, before patterns of what is left out are kept; returns what is in the folder.
 
     Args:
         folder: The folder.
@@ -47,9 +49,9 @@ def check_some_left(folder: Path, collection: Path, entries: Iterable[Entry], pa
         patterns: The patterns; None means those that are kept.
     """
     but = " but what --exclude leaves out" if patterns else ""
-    check_images_there(
-        list_files(folder, collection.absolute(), patterns), folder, (entry.key for entry in entries), but=but
-    )
+    listing = list_files(folder, collection.absolute(), patterns)
+    check_images_there(listing, folder, (entry.key for entry in entries), but=but)
+    return listing
 
 
 def check_same_images(catalogue: Catalogue, folder: Path) -> bool:

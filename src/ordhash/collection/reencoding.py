@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ordhash.codes import CodeFacts
+from ordhash.collection.absences import Absences
 from ordhash.collection.catalogue import Catalogue
+from ordhash.collection.moves import check_same_images, check_some_left
 from ordhash.errors import DataError
 
-__all__ = ["check_nothing_missed", "next_catalogue", "remove_next", "remove_replaced"]
+__all__ = ["check_all_there", "check_nothing_missed", "next_catalogue", "remove_next", "remove_replaced"]
 
 _NEXT = "reencoding.sqlite"
 
@@ -51,12 +53,38 @@ def check_nothing_missed(held: Iterable[str], after: Catalogue, gone: set[str]) 
         DataError: Files could not be read this time.
     """
     there = {entry.key for entry in after.entries()} | {failure.key for failure in after.failures()} | gone
-    missed = [key for key in held if key not in there]
+    _check_missed(after.path.parent, [key for key in held if key not in there])
+
+
+def check_all_there(catalogue: Catalogue, folder: Path, patterns: Sequence[str] | None, *, forget: bool) -> None:
+    """The same, as far as it is known before a model is learned, which takes hours.
+
+    Args:
+        catalogue: The catalogue of the collection.
+        folder: Where its images are now.
+        patterns: Of what is left out; None means those that are kept.
+        forget: Whether images that are missing will be forgotten; then some must be left all the same.
+
+    Raises:
+        InputError: The images are those of another folder.
+        DataError: Images are missing, perhaps with a disk.
+    """
+    check_same_images(catalogue, folder)
+    held = {entry.key: entry for entry in catalogue.entries()}
+    listing = check_some_left(folder, catalogue.path.parent, held.values(), patterns)
+    if forget:
+        return
+    there = {file.key for file in listing.files}
+    is_gone = Absences(folder, catalogue.path.parent, listing, held).is_gone
+    _check_missed(catalogue.path.parent, [key for key in held if key not in there and not is_gone(key)])
+
+
+def _check_missed(collection: Path, missed: list[str]) -> None:
     if missed:
         raise DataError(
-            f"{len(missed):,} images of {after.path.parent} are missing or cannot be read now, the first is "
-            f"{missed[0]}; all codes stay as they were: mount the disk or make the images readable, or give --forget "
-            "if they are gone for good, and run the same command again"
+            f"{len(missed):,} images of {collection} are missing or cannot be read now, the first is {missed[0]}; all "
+            "codes stay as they were: mount the disk or make the images readable, or run `ordhash sync`, which follows "
+            "moved images and, with --forget, gives up those that are gone for good; then run the same command again"
         )
 
 

@@ -129,7 +129,8 @@ def sync_without_model(
     images = read_photographs(folder, kept_patterns(collection.path) if exclude is None else exclude)
     if not Collection.is_one(collection.path) and not suits(config or DOHConfig()):
         check_neighbourhoods(len(images))  # fail before an empty collection is created
-    with collection.learning(folder, exclude=exclude, wait=wait) as work:
+    # A sync with the model that there is says itself what is missing.
+    with collection.learning(folder, exclude=exclude, forget=forget or not relearn, wait=wait) as work:
         if Collection.is_one(collection.path) and not relearn:  # another process may have created it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
         kept = collection.path / _LABELS
