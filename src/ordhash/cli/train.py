@@ -38,6 +38,9 @@ _SHALLOW_OPTIONS = {
 }
 
 
+_OUT = typer.Option(file_okay=False, help="Folder for model.onnx.", show_default=False)
+
+
 @with_settings
 def train(
     ctx: typer.Context,
@@ -49,7 +52,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for model.onnx.", show_default=False)] = None,
+    out: Annotated[Path | None, _OUT] = None,
     collection: Annotated[
         Path | None,
         typer.Option(
@@ -111,8 +114,6 @@ def train(
     if not (source and out):
         raise InputError("give SOURCE and --out, or --collection and --labels")
     refuse_idle(ctx, "wait", unless=False, why="without --collection")
-    if out.is_file():
-        raise InputError(f"{out} is a file; give a folder for the model")
     shallow = method != _NETWORK
     if shallow:
         idle = OPTIONS.keys() - _options_of_shallow(method)
