@@ -16,7 +16,7 @@ from ordhash.learn.correction import CORRECTED_FILE
 from ordhash.learn.shallow import fit_shallow
 from ordhash.model.file import load_model
 from ordhash.ownmodel import LearningPlan, learn_labels, learning, sync_without_model
-from ordhash.ownmodel.learning import _with_labels, own_config
+from ordhash.ownmodel.learning import own_config
 
 TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
 
@@ -334,8 +334,10 @@ def test_kept_labels_of_photographs_that_are_gone_stop_nothing(collection, folde
     sync(collection, folder, plan=network)
     learn_labels(collection, read_manifest(labels_file(tmp_path, range(6))), config=TINY, plan=network)
     for number in (1, 2, 4, 5):  # the green ones and the blue ones
-        (folder / ("summer" if number % 2 else "") / f"{number:02}.jpg").rename(folder / f"{number}-elsewhere.jpg")
-    sync(collection, folder, relearn=True, plan=network)
+        (folder / ("summer" if number % 2 else "") / f"{number:02}.jpg").unlink()
+    said = []
+    sync(collection, folder, relearn=True, plan=network, tell=said.append)
+    assert "4 kept labels" in said[0]
     assert load_model(collection.model()).info.training["settings"]["use_labels"] is False
     assert (collection.path / "labels.csv").exists()
 
@@ -368,18 +370,3 @@ def test_a_lost_model_is_learned_again(collection, folder, network, sync):
     assert searches(collection)
     collection.model().unlink()
     assert own_config(collection) == DOHConfig()
-
-
-def test_labels_find_photographs_by_paths_of_other_systems():
-    keys = np.array(["a/Mo\u0308we.jpg", "b/caf\xe9.jpg", "c.jpg", "odd\\name.jpg"])
-    images = ImageSet(np.zeros((4, 8, 8, 3), np.uint8), keys)
-    given = ["a\\M\xf6we.jpg", "b/cafe\u0301.jpg", "b\\caf\xe9.jpg", "odd\\name.jpg", "gone.jpg"]
-    labels = ImageSet(np.zeros((5, 8, 8, 3), np.uint8), np.array(given), np.eye(5, dtype=bool), tuple("vwxyz"))
-    found, unknown = _with_labels(images, labels)
-    assert unknown == ["gone.jpg"]
-    assert [[name for name, on in zip("vwxy", row, strict=True) if on] for row in found.labels] == [
-        ["v"],
-        ["w", "x"],
-        [],
-        ["y"],
-    ]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ordhash.codes import composed, joined_labels
 from ordhash.collection import Collection, SyncReport, kept_patterns
-from ordhash.data import ImageSet, read_manifest, read_photographs
+from ordhash.data import ImageSet, read_photographs
 from ordhash.errors import InputError, OrdhashError, TooFewImagesError
 from ordhash.learn import (
     CORRECTED_FILE,
@@ -24,14 +21,14 @@ from ordhash.learn import (
     TrainResult,
     check_neighbourhoods,
     labelled,
-    labels_of,
     train,
 )
 from ordhash.learn.shallow import fit_shallow
 from ordhash.model import LEAST_LEARNED_FROM, MOST_LEARNED_FROM, Encoder, load_model
 from ordhash.ownmodel.foreseeing import foreseen
 from ordhash.ownmodel.general import general_model, suits
-from ordhash.support import StrPath, write_csv
+from ordhash.ownmodel.labels import check_names, keep_labels, with_kept_labels, with_labels
+from ordhash.support import StrPath
 
 __all__ = ["LearningPlan", "learn_labels", "sync_without_model"]
 
@@ -39,7 +36,6 @@ __all__ = ["LearningPlan", "learn_labels", "sync_without_model"]
 _SETTINGS = TrainConfig(mode="frozen", use_labels=False, augment=False)
 # With at least this share of labels, unlabelled photographs do more harm than good (docs/experiments.md).
 _MANY_LABELS = 0.25
-_LABELS = "labels.csv"
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def sync_without_model(
         wait: Whether to wait for other processes that sync this collection or learn a model for it.
         progress: Whether to show bars.
         plan: When to train a network, and for how long.
-        tell: Called before the work with a sentence on what it is and how long it takes.
+        tell: Called before the work with sentences on what it is and how long it takes.
 
     Returns:
         The reports of the sync and of the training; None for the latter if a model already existed.
@@ -133,9 +129,9 @@ def sync_without_model(
     with collection.learning(folder, exclude=exclude, forget=forget or not relearn, wait=wait) as work:
         if Collection.is_one(collection.path) and not relearn:  # another process may have created it meanwhile
             return collection.sync(folder, Encoder(collection.model()), **syncing), None
-        kept = collection.path / _LABELS
-        if kept.exists():
-            images = _with_kept_labels(images, kept)
+        images, lost = with_kept_labels(images, collection.path)
+        if lost:
+            tell(f"{len(lost):,} kept labels match no photograph any more; the first is of {lost[0]!r}")
         config = config or own_config(collection)
         return _learn_and_encode(collection, folder, images, config, work, plan, tell, **syncing)
 
@@ -154,7 +150,8 @@ def learn_labels(
 
     If at least a quarter of the photographs have labels, or there are fewer than 50 photographs, only labelled ones are
     used. Otherwise labels are spread over the photographs' neighbourhoods (``ordhash.learn.pseudolabels``). The labels
-    are stored in the collection as ``labels.csv``: later trainings use them too, until new labels replace them all.
+    are stored in the collection as ``labels.csv``: later trainings use them too, also where photographs were renamed or
+    moved, until new labels replace them all.
 
     Args:
         collection: The collection.
@@ -163,7 +160,7 @@ def learn_labels(
         wait: Whether to wait for other processes that sync this collection or learn a model for it.
         progress: Whether to show bars.
         plan: When to train a network, and for how long.
-        tell: Called before the work with a sentence on what it is and how long it takes.
+        tell: Called before the work with sentences on what it is and how long it takes.
 
     Returns:
         The reports of the sync and of the training, and the labelled keys without a photograph in the folder.
@@ -179,8 +176,8 @@ def learn_labels(
         report, trained, unknown = learn_labels(Collection("photos.ordhash"), read_manifest("labels.csv"))
     """
     folder = collection.info().folder
-    _check_names(labels)
-    images, unknown = _with_labels(read_photographs(folder, kept_patterns(collection.path)), labels)
+    check_names(labels)
+    images, unknown = with_labels(read_photographs(folder, kept_patterns(collection.path)), labels)
     if len(unknown) == len(labels):
         raise InputError(
             f"no label is of a photograph in {folder}{_examples(labels, images)}; name photographs as the collection "
@@ -195,52 +192,10 @@ def learn_labels(
     return report, trained, unknown
 
 
-def _with_labels(images: ImageSet, labels: ImageSet) -> tuple[ImageSet, list[str]]:
-    """Photographs with their labels, limited to classes in use, and the labelled keys without a photograph."""
-    rows = {str(key): row for row, key in enumerate(images.keys)}
-    rows |= {form: row for key, row in rows.items() if (form := composed(key)) not in rows}
-    given = labels_of(labels)
-    places = [_row_of(str(key), rows) for key in labels.keys]
-    known = np.array([place is not None for place in places], dtype=bool)
-    matrix = np.zeros((len(images), given.shape[1]), dtype=bool)
-    # Of several rows for one photograph, all count.
-    np.logical_or.at(matrix, [place for place in places if place is not None], given[known])
-    found = dataclasses.replace(images, labels=matrix, class_names=labels.class_names).without_empty_classes()
-    return found, [str(key) for key in labels.keys[~known]]
-
-
-def _row_of(key: str, rows: Mapping[str, int]) -> int | None:
-    """Row of a path of a table, which may have backslashes, or accents in another form than the file's name."""
-    forms = (form for text in (key, key.replace("\\", "/")) for form in (text, composed(text)))
-    return next((rows[form] for form in forms if form in rows), None)
-
-
-def _with_kept_labels(images: ImageSet, kept: Path) -> ImageSet:
-    """Photographs with the collection's stored labels; without labels if these no longer cover two classes."""
-    found, _ = _with_labels(images, read_manifest(kept))
-    return found if len(found.class_names) > 1 else images
-
-
 def _examples(labels: ImageSet, images: ImageSet) -> str:
     if not len(labels) or not len(images):
         return ""
     return f": the first is of {str(labels.keys[0])!r}, and the first photograph is {str(images.keys[0])!r}"
-
-
-def _check_names(labels: ImageSet) -> None:
-    """Check that labels survive being written to CSV and read back.
-
-    Raises:
-        InputError: The name of a class or a key would change.
-    """
-    for name in labels.class_names:
-        if name != name.strip():
-            raise InputError(f"a class is called {name!r}; names must not start or end with a blank: rename it")
-    for key in labels.keys:
-        if not str(key).isprintable():
-            raise InputError(
-                f"the label of {str(key)!r} cannot be kept in a CSV file: its name is not printable; leave it out"
-            )
 
 
 def own_config(collection: Collection) -> DOHConfig:
@@ -253,13 +208,6 @@ def own_config(collection: Collection) -> DOHConfig:
         if collection.has_own_model and "settings" in model.info.training:  # a network, not a rotation of features
             return DOHConfig.from_json(model.info.training["config"])
     return DOHConfig()
-
-
-def _keep(path: Path, labels: ImageSet) -> None:
-    """Store the labels for later trainings, including those of missing photographs."""
-    given = labels_of(labels)
-    words = [joined_labels(labels.class_names[column] for column in np.flatnonzero(own)) for own in given]
-    write_csv(path, [("path", "labels"), *zip(labels.keys.tolist(), words, strict=True)])
 
 
 # What a first sync and a training with labels share: each part goes to another step.
@@ -281,7 +229,7 @@ def _learn_and_encode(
         shutil.rmtree(work)
         raise
     if labels is not None:  # before the switch to the new model, which any later sync completes
-        _keep(collection.path / _LABELS, labels)
+        keep_labels(labels, images, collection.path)
     if (work / CORRECTED_FILE).exists():
         (work / CORRECTED_FILE).replace(collection.path / CORRECTED_FILE)
     elif not trained.corrected:  # keep a file written before an interruption
