@@ -122,6 +122,8 @@ def test_index_of_images_and_of_codes_are_the_same(
     assert "--model" in result.stderr
     pq.write_table(pq.read_table(codes).replace_schema_metadata(None), tmp_path / "foreign.parquet")
     assert run("index", tmp_path / "foreign.parquet", "--out", tmp_path / "x", "--model", tiny_model).exit_code == 1
+    assert "codes.parquet holds codes" in run("index", codes, codes, "--out", tmp_path / "x").stderr
+    assert "ordhash index" in run("search", codes, photo(photo_folder)).stderr
 
 
 def test_index_refuses_codes_of_another_model(tiny_model: Path, tmp_path: Path) -> None:

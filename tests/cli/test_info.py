@@ -10,12 +10,21 @@ import onnx.helper
 import pytest
 from commands import good, lines, photo, run
 
+from ordhash.codes import read_codes
+from ordhash.codes.shards import Plan, write_shard
+from ordhash.support import Location
+
 
 def test_info(photo_folder: Path, photo_index: Path, tiny_model: Path, tmp_path: Path) -> None:
     good("encode", photo_folder, "--model", tiny_model, "--out", tmp_path / "codes.parquet")
-    files = [tiny_model, tmp_path / "codes.parquet", photo_index]
+    shards, table = Location(str(tmp_path / "shards")), read_codes(tmp_path / "codes.parquet")
+    shards.make()
+    write_shard(shards, 0, table, [])
+    Plan("photos", "0", 18, 32, 48, 4, str(table.codes.model_id), str(table.model_path)).write(shards)
+    files = [tiny_model, tmp_path / "codes.parquet", photo_index, tmp_path / "shards"]
     facts = [lines(good("info", file, "--json"))[0] for file in files]
-    assert [fact["kind"] for fact in facts] == ["model", "codes", "index"]
+    assert [fact["kind"] for fact in facts] == ["model", "codes", "index", "codes"]
+    assert facts[3] == {**facts[1], "file": str(tmp_path / "shards")}
     assert len({fact["model_id"] for fact in facts}) == 1
     assert {(fact["code_bits"], fact["segments"], fact["arity"]) for fact in facts} == {(48, 24, 4)}
     assert facts[1]["metadata"] == facts[2]["metadata"] == ["labels"]

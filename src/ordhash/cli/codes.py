@@ -121,6 +121,9 @@ def index(
             model_path = str(encoder.path.absolute())
         table = CodeTable(table.codes, table.keys, table.metadata, model_path, table.parts)
     else:
+        coded = next((source for source in sources if holds_codes(source)), None)
+        if coded is not None:
+            raise InputError(f"{coded} holds codes; give one file or folder of codes alone")
         if model is None:
             raise InputError(f"{sources[0]} holds no codes; give --model, the model.onnx to encode its images with")
         table, failures = _encode(images_of(ctx, sources, split, root), model, parts=parts)

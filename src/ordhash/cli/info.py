@@ -9,7 +9,7 @@ import typer
 
 from ordhash.cli.options import Json
 from ordhash.cli.output import print_facts, print_json
-from ordhash.cli.sources import check_is_collection
+from ordhash.cli.sources import check_is_collection, codes_of, holds_codes
 from ordhash.codes import CodeSpec, CodeTable, OrdinalCodes, existing_file, read_codes
 from ordhash.collection import Collection
 from ordhash.errors import DataError, InputError, ModelFileError
@@ -25,9 +25,7 @@ _SHOWN = 10  # unusable images; there may be thousands
 def info(
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", help="A model.onnx, a file of codes, an index, or a collection.", show_default=False
-        ),
+        typer.Argument(metavar="FILE", help="A model.onnx, codes, an index, or a collection.", show_default=False),
     ],
     as_json: Json = False,
 ) -> None:
@@ -42,6 +40,8 @@ def info(
 def _facts(file: Path) -> dict[str, Any]:
     if Collection.is_one(file):
         return {"file": str(file), "kind": "collection", **_collection_facts(Collection(file))}
+    if file.is_dir() and holds_codes(str(file)):
+        return {"file": str(file), "kind": "codes", **_codes_facts(codes_of(str(file)))}
     if not file.is_file():
         check_is_collection(file)  # which it is not: the message says what it is
     with existing_file(file).open("rb") as opened:

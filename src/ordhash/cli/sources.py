@@ -104,12 +104,14 @@ def check_index(index: Path, images: list[Path]) -> None:
     """Check that a path may be an index, a file or a collection, and is not given behind the images.
 
     Raises:
-        InputError: A collection is among the images.
+        InputError: A collection is among the images, or there are codes instead of an index.
         DataError: The index is missing or a folder; the message names the collection beside a folder of images.
     """
     late = [path for path in images if Collection.is_one(path)]
     if late and not Collection.is_one(index):
         raise InputError(f"the collection comes first: ordhash search {late[0]} {index}")
+    if holds_codes(str(index)):
+        raise InputError(f"{index} holds codes, not an index; run `ordhash index {index} --out {index}.index` first")
     if not index.is_file():
         check_is_collection(index)
 
