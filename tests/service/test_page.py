@@ -762,7 +762,10 @@ def test_a_status_from_before_a_sync_does_not_end_it(visit, service):
 
 
 def test_what_a_sync_left_undone_is_shown_and_not_that_it_is_over(visit, changing):
-    page = _open(visit, changing.address)
+    opened = visit(changing.address)
+    opened.expected += ["status of 422", "status of 404"]  # of the photograph that goes
+    page = opened.page
+    expect(page.locator(".cell img.there").first).to_be_visible()
     emptied = changing.folder / "emptied"
     emptied.mkdir()
     _picture((40, 90, 200), 888).save(emptied / "gone.jpg")
@@ -776,6 +779,7 @@ def test_what_a_sync_left_undone_is_shown_and_not_that_it_is_over(visit, changin
     emptied.rmdir()
     page.get_by_role("button", name="Sync").click()
     expect(page.locator("#problem")).to_be_hidden()
+    expect(page.locator("#notices")).to_contain_text("The sync is over")
 
 
 def test_the_progress_of_a_sync_is_shown_whoever_runs_it(visit, changing):
