@@ -109,21 +109,21 @@ def index(
     check_exist(sources)
     check_output(out, force=force, read=[*sources, model])
     failures: list[ImageError] = []
-    if len(sources) == 1 and holds_codes(sources[0]):
+    coded = next((source for source in sources if holds_codes(source)), None)
+    if coded is not None and len(sources) > 1:
+        raise InputError(f"{coded} holds codes; give one file or folder of codes alone")
+    if coded is not None:
         idle = ("parts", "split", "root", "classes", "exclude")
-        refuse_idle(ctx, *idle, unless=False, why=f"on {sources[0]}, which holds codes")
-        table = codes_of(sources[0])
+        refuse_idle(ctx, *idle, unless=False, why=f"on {coded}, which holds codes")
+        table = codes_of(coded)
         model_path = table.model_path
         if model is not None:
             encoder = Encoder(model)
             if table.codes.model_id not in (None, encoder.model_id):
-                raise InputError(f"{sources[0]} was encoded by another model than {model}; leave --model out")
+                raise InputError(f"{coded} was encoded by another model than {model}; leave --model out")
             model_path = str(encoder.path.absolute())
         table = CodeTable(table.codes, table.keys, table.metadata, model_path, table.parts)
     else:
-        coded = next((source for source in sources if holds_codes(source)), None)
-        if coded is not None:
-            raise InputError(f"{coded} holds codes; give one file or folder of codes alone")
         if model is None:
             raise InputError(f"{sources[0]} holds no codes; give --model, the model.onnx to encode its images with")
         table, failures = _encode(images_of(ctx, sources, split, root), model, parts=parts)

@@ -99,11 +99,11 @@ def _followed(index: OrdinalIndex, catalogue: Catalogue, keys: list[str]) -> Cod
     """
     import pyarrow as pa
 
-    changed = set(keys)
+    changed, old_parts = set(keys), index.parts  # unpacked on every access
     left = np.array([row for row, key in enumerate(index.keys) if key not in changed], dtype=np.int64)
     new = _table_of([entry for entry in catalogue.entries_of(keys) if entry is not None], catalogue)
     # Whether images have parts is known from images alone: all of a model have some, or none has.
-    if not len(left) or (len(new) and (index.parts is None) != (new.parts is None)):
+    if not len(left) or (len(new) and (old_parts is None) != (new.parts is None)):
         return None
     # SQLite compares UTF-8, whose order is that of Python's texts.
     places = np.searchsorted(index.keys[left], new.keys)
@@ -111,8 +111,8 @@ def _followed(index: OrdinalIndex, catalogue: Catalogue, keys: list[str]) -> Cod
     symbols = np.concatenate([index.codes.symbols, new.codes.symbols])[rows]
     metadata = pa.concat_tables([index.metadata, new.metadata]).take(rows)
     parts = None
-    if index.parts is not None and new.parts is not None:
-        parts = PartCodes.joined([index.parts, new.parts], [index.n_rows, len(new)]).taken(rows)
+    if old_parts is not None and new.parts is not None:
+        parts = PartCodes.joined([old_parts, new.parts], [index.n_rows, len(new)]).taken(rows)
     codes = OrdinalCodes(symbols, index.spec, index.model_id)
     return CodeTable(codes, np.concatenate([index.keys, new.keys])[rows], metadata, index.model_path, parts)
 

@@ -36,6 +36,7 @@ __all__ = [
     "PictureBatches",
     "SceneMaps",
     "Share",
+    "check_shares",
     "coloured",
     "epoch_order",
     "shown_labels",
@@ -75,6 +76,16 @@ class Batches(Protocol):
         ...
 
 
+def check_shares(batch_size: int, processes: int) -> None:
+    """Check that processes can share a batch evenly.
+
+    Raises:
+        InputError: ``batch_size`` is not a multiple of the number of processes.
+    """
+    if batch_size % processes:
+        raise InputError(f"batch_size is {batch_size}; with {processes} processes it must be a multiple of {processes}")
+
+
 def epoch_order(n: int, batch_size: int, seed: int, share: Share) -> list[npt.NDArray[np.intp]]:
     """This process's rows of every batch of an epoch.
 
@@ -87,10 +98,7 @@ def epoch_order(n: int, batch_size: int, seed: int, share: Share) -> list[npt.ND
     >>> [batch.tolist() for batch in epoch_order(5, 2, 0, Share())]
     [[2, 4], [3, 0]]
     """
-    if batch_size % share.processes:
-        raise InputError(
-            f"batch_size is {batch_size}; with {share.processes} processes it must be a multiple of {share.processes}"
-        )
+    check_shares(batch_size, share.processes)
     order = np.random.default_rng(seed).permutation(n)
     batches = [order[start : start + batch_size] for start in range(0, n, batch_size)]
     rest = len(batches[-1]) - len(batches[-1]) % share.processes

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from ordhash.errors import InputError
+from ordhash.learn.batches import check_shares
 from ordhash.learn.config import TrainConfig
 from ordhash.support import available_cores
 
@@ -46,9 +47,7 @@ def start_fabric(settings: TrainConfig) -> Fabric:
 
 def _check_number(fabric: Fabric, settings: TrainConfig) -> None:
     """Refuse a number of processes before they start, and compute features."""
-    n = fabric.world_size
-    if settings.batch_size % n:
-        raise InputError(f"batch_size is {settings.batch_size}; with {n} processes it must be a multiple of {n}")
+    check_shares(settings.batch_size, fabric.world_size)
     if settings.devices != "auto" and fabric.device.type == "cpu" and settings.devices > available_cores():
         raise InputError(
             f"devices is {settings.devices}; this machine has {available_cores()} cores, and each process takes one"

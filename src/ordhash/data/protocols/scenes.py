@@ -24,7 +24,7 @@ __all__ = ["PROTOCOLS"]
 
 _FOOD = frozenset({"crops", "food", "fruit", "harvest", "market", "vegetables"})
 _PLAIN = 0.2  # share of the test photographs that stay plain
-_SALT = "grocery-in-scenes"
+_SALT = "grocery-in-scenes"  # of all scenes with one object, which pinned hashes hold
 
 
 @dataclass(frozen=True, eq=False)
