@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ordhash.bench import condensed, read_recipe, rehearsal_of, report, runner
+from ordhash.bench.learning import try_network
 from ordhash.bench.measuring import measure
 from ordhash.bench.recipe import Tuning
 from ordhash.bench.results import Results
@@ -220,6 +221,31 @@ def test_the_best_trial_decides_the_settings(results):
                     assert run["training"]["learning_rate"] == best["training"]["learning_rate"]
                     assert run["config"]["objective"] == best["config"]["objective"]
                     assert run["training"]["validation_fraction"] == 0.34
+
+
+def test_trials_of_rows_that_differ_in_parts_alone_are_trained_once(recipe_file, tmp_path, cache, monkeypatch):
+    recipe_file.write_text(recipe_file.read_text() + PARTS)
+    recipe = read_recipe(recipe_file)
+    methods = tuple(method for method in recipe.methods if "streams" in method.name)
+    recipe = dataclasses.replace(recipe, methods=methods, code_bits=(16,), seeds=1)
+    trained = []
+
+    def counted(*args, **options):
+        trained.append(args)
+        return try_network(*args, **options)
+
+    monkeypatch.setattr(runner, "try_network", counted)
+    first, second = (
+        run_recipe(dataclasses.replace(recipe, methods=some), tmp_path / "out", cache=cache, processes=1)
+        for some in (methods[:1], methods)
+    )
+    assert len(trained) == len(RATES) == len(first["trials"])
+    found = {
+        name: [trial["validation_map"] for trial in second["trials"] if trial["row"] == name]
+        for name in (method.name for method in methods)
+    }
+    assert len(found) == 2
+    assert len(set(map(tuple, found.values()))) == 1
 
 
 @pytest.mark.parametrize(("noise", "mixup"), [(0.1, 0.5), (9.0, 0.0)])

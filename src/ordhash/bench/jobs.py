@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.shallow import ShallowMethod
 from ordhash.support import write_json
 
-__all__ = ["Job", "adopt", "inputs_digest", "lengths_of", "runs_of", "trials_of"]
+__all__ = ["Job", "adopt", "alike", "inputs_digest", "lengths_of", "runs_of", "trials_of"]
 
 Values = dict[str, Any]
 
@@ -120,6 +120,18 @@ def trials_of(method: Method, recipe: Recipe, folder: Path) -> Iterator[Job]:
         for trial, one in enumerate(tried):
             training = dataclasses.replace(one.training, validation_fraction=recipe.tuning.validation_fraction)
             yield _job(dataclasses.replace(one, training=training), bits, folder, trial)
+
+
+def alike(trials: Iterable[Job]) -> list[tuple[Job, ...]]:
+    """Group trials that differ by the name of their row alone, such as those of a row that searches parts too.
+
+    Args:
+        trials: The trials.
+    """
+    groups: dict[str, list[Job]] = {}
+    for job in trials:
+        groups.setdefault(identity(job.to_json() | {"row": ""}), []).append(job)
+    return [tuple(group) for group in groups.values()]
 
 
 def runs_of(method: Method, trials: list[FinishedRun], recipe: Recipe, folder: Path) -> Iterator[Job]:

@@ -19,7 +19,7 @@ import torch
 import ordhash
 from ordhash.bench.comparing import compare
 from ordhash.bench.condensed import known_entries
-from ordhash.bench.jobs import Job, adopt, inputs_digest, lengths_of, runs_of, trials_of
+from ordhash.bench.jobs import Job, adopt, alike, inputs_digest, lengths_of, runs_of, trials_of
 from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, try_network, try_shallow
 from ordhash.bench.measuring import keep, measure, measure_compressed, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
@@ -137,7 +137,7 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
             if recipe.tuning.search:
                 trials += trials_of(method, recipe, out / "trials" / folders[first.name])
         adopted = adopt(trials, elsewhere[first.name])
-        done = _work([(job,) for job in trials], _try, pool, ends, say)
+        done = _work(alike(trials), _try, pool, ends, say)
         results.trials += done
         of_protocols: list[list[Job]] = []
         for protocol in protocols:
@@ -305,15 +305,17 @@ def _work(
 
 
 def _try(training: Training) -> list[FinishedRun]:
-    """A trial: train, and record the validation mAP."""
+    """A trial of one row or several: train, and record the validation mAP."""
     started = time.perf_counter()
-    (job,) = training
-    features = _shared().features[0]
-    if job.shallow is not None:
+    job, features = training[0], _shared().features[0]
+    known = next((entry for one in training if (entry := one.entry) is not None), None)
+    if known is not None:
+        outcome = known.outcome
+    elif job.shallow is not None:
         outcome = try_shallow(features, job.shallow, job.config.code_bits, job.training)
     else:
         outcome = try_network(features, job.config, job.training)
-    return [_written(job, _shared().protocols[0], outcome, started)]
+    return [_written(one, _shared().protocols[0], outcome, started) for one in training if one.entry is None]
 
 
 def _do(training: Training) -> list[FinishedRun]:
