@@ -23,6 +23,7 @@ __all__ = [
     "CIFAR_CONFIG",
     "FROZEN",
     "RESULTS",
+    "SMALL_PICTURES",
     "machine",
     "mean_interval",
     "medians",
@@ -36,9 +37,12 @@ CIFAR_CONFIG = DOHConfig(
     objective="doh-mixup",  # what the default is with that many images a class
     backbone="tf_efficientnet_lite2",
     image_size=224,
+    fit="squash",
     stages=3,
     mirror=True,
 )
+# Where it is not the network that is measured.
+SMALL_PICTURES = DOHConfig(image_size=160, fit="squash")
 # The validation images of each run choose its epoch; docs/experiments.md has what other numbers of epochs gave.
 FROZEN = TrainConfig(mode="frozen", epochs=20, learning_rate=1e-3, validate_every=4, validation_fraction=0.05)
 
@@ -73,13 +77,13 @@ def check_machine(measured: dict[str, Any], here: dict[str, Any], path: Path) ->
         )
 
 
-def untaught_model(folder: Path) -> Path:
-    """A model of the default network that has learned nothing of use: what it knows does not matter to its speed."""
+def untaught_model(folder: Path, config: DOHConfig | None = None) -> Path:
+    """A model that has learned nothing of use, of the default network: what it knows does not matter to its speed."""
     pictures = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
     images = ImageSet(pictures, labels=np.eye(2, dtype=bool)[np.arange(40) % 2], class_names=("a", "b"))
     settings = TrainConfig(mode="frozen", epochs=1, augment=False, accelerator="cpu")
     out, cache = folder / "model", folder / "cache"
-    return train(images, DOHConfig(), settings, out=out, cache=cache, overwrite="others").model
+    return train(images, config or DOHConfig(), settings, out=out, cache=cache, overwrite="others").model
 
 
 def medians(contenders: dict[str, Callable[[], Any]], rounds: int, repeats: int = 1) -> dict[str, float]:

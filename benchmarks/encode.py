@@ -1,6 +1,6 @@
 """Encoding speed: images/s of ``Encoder`` against the same network in PyTorch eager, in one run: ``make bench-encode``.
 
-Both start from the same 32 x 32 pictures, scale them to 160 pixels and run EfficientNet-Lite0 with both streams. The
+Both start from the same 32 x 32 pictures, scale them to 224 pixels and run EfficientNet-Lite0 with both streams. The
 rounds alternate, so that a noisy machine disturbs both alike; of the batch sizes and memory layouts, PyTorch gets its
 best.
 """
@@ -29,7 +29,7 @@ from ordhash.support import write_json
 
 N_IMAGES, ROUNDS, EAGER_IMAGES = 10_000, 7, 256
 CONFIG = DOHConfig()
-SIZE, FIT = CONFIG.pictures()
+SIZE = CONFIG.size_for(scenes=False)
 
 
 def eager_network() -> HashingNetwork:
@@ -41,7 +41,7 @@ def eager_network() -> HashingNetwork:
 
 def eager_speed(network: HashingNetwork, images: ImageSet, batch_size: int, channels_last: bool) -> float:
     """Images/s of decode, scale and run, batch after batch."""
-    preprocessing = Preprocessing(SIZE, FIT)
+    preprocessing = Preprocessing(SIZE, CONFIG.fit)
     network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
     started = time.perf_counter()
     with torch.inference_mode():

@@ -57,7 +57,7 @@ def main() -> None:
         {
             "command": "make bench-int8",
             "machine": machine(),
-            "network": f"{config.backbone} at {config.pictures()[0]} px",
+            "network": f"{config.backbone} at {config.size_for(scenes=False)} px",
             "pictures": MOST_PICTURES,
             "images_per_second": {
                 "float32": statistics.median(rate[0] for rate in rates),

@@ -38,7 +38,7 @@ from ordhash.learn import DOHConfig, TrainConfig, labels_of, train
 from ordhash.model import Encoder, FeatureStore
 from ordhash.support import write_json
 
-SIDE = 160  # pixels, as the default network sees them
+SIDE = 224  # pixels, as the default network sees them
 EDITED = 100  # photographs
 
 
@@ -216,7 +216,7 @@ def form(seed: int) -> Image.Image:
 
 
 def print_of(picture: Image.Image) -> bytes:
-    return fingerprint(prepare(picture, SIDE, "squash")) or b""
+    return fingerprint(prepare(picture, SIDE, "whole")) or b""
 
 
 def known(

@@ -22,6 +22,8 @@ from PIL import Image
 
 from ordhash import Encoder
 from ordhash.data import ImageSet, load_protocol, open_rgb, prepare
+from ordhash.data.scaling import scaled_sides
+from ordhash.model import Preprocessing
 from ordhash.support import available_cores, write_json
 
 FOLDER = Path("runs/bench-photographs")
@@ -52,28 +54,34 @@ def made_photographs() -> tuple[list[Path], list[Path]]:
     return large, small
 
 
-def plain(path: Path, side: int) -> npt.NDArray[np.uint8]:
+def plain(path: Path, seen: Preprocessing) -> npt.NDArray[np.uint8]:
     """Decode all pixels and scale them down."""
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
+        return np.asarray(scaled(picture.convert("RGB"), seen))
+
+
+def scaled(picture: Image.Image, seen: Preprocessing) -> Image.Image:
+    """A picture of the size that the network sees."""
+    height, width = scaled_sides(*picture.size, seen.size, seen.fit, seen.step)
+    return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def plain_run(encoder: Encoder, paths: list[Path], pool: ThreadPoolExecutor) -> None:
     """Codes, batch after batch; a batch is decoded on all cores, as Pillow lets go of Python's lock."""
     for start in range(0, len(paths), BATCH):
         chosen = paths[start : start + BATCH]
-        encoder.run(np.stack(list(pool.map(lambda path: plain(path, encoder.info.preprocessing.size), chosen))))
+        encoder.run(np.stack(list(pool.map(lambda path: plain(path, encoder.info.preprocessing), chosen))))
 
 
-def parts(paths: list[Path], side: int) -> dict[str, float]:
+def parts(paths: list[Path], seen: Preprocessing) -> dict[str, float]:
     """Milliseconds a photograph of what one thread does, medians over photographs."""
     whole: list[Image.Image] = []
-    scaled: list[Image.Image] = []
+    reduced: list[Image.Image] = []
     steps: dict[str, Callable[[Path], Any]] = {
-        "decode": lambda path: scaled.append(open_rgb(path, least_side=2 * side)),
-        "resize": lambda path: prepare(scaled.pop(), side, "squash"),
+        "decode": lambda path: reduced.append(open_rgb(path, least_side=2 * seen.size)),
+        "resize": lambda path: prepare(reduced.pop(), seen.size, seen.fit, seen.step),
         "decode_all_pixels": lambda path: whole.append(Image.open(path).convert("RGB")),
-        "resize_all_pixels": lambda path: whole.pop().resize((side, side), Image.Resampling.BICUBIC),
+        "resize_all_pixels": lambda path: scaled(whole.pop(), seen),
     }
     times: dict[str, list[float]] = {name: [] for name in steps}
     for path in paths:
@@ -84,15 +92,16 @@ def parts(paths: list[Path], side: int) -> dict[str, float]:
     return {name: round(statistics.median(values), 2) for name, values in times.items()}
 
 
-def measured(encoder: Encoder, paths: list[Path], prepared: npt.NDArray[np.uint8]) -> dict[str, Any]:
+def measured(encoder: Encoder, paths: list[Path]) -> dict[str, Any]:
     """Photographs a second of both, and of the network alone."""
-    images, n = ImageSet(paths, np.arange(len(paths))), len(paths)
+    images, n, seen = ImageSet(paths, np.arange(len(paths))), len(paths), encoder.info.preprocessing
+    prepared = np.stack([plain(path, seen) for path in paths])
     with ThreadPoolExecutor(available_cores()) as pool:
         seconds = medians(
             {
                 "ordhash": lambda: encoder.run(images),
                 "plain": lambda: plain_run(encoder, paths, pool),
-                "network": lambda: encoder.run(prepared[:n]),
+                "network": lambda: encoder.run(prepared),
             },
             ROUNDS,
         )
@@ -100,7 +109,7 @@ def measured(encoder: Encoder, paths: list[Path], prepared: npt.NDArray[np.uint8
     return {
         **speeds,
         "ratio": round(seconds["plain"] / seconds["ordhash"], 2),
-        "parts": parts(paths, prepared.shape[1]),
+        "parts": parts(paths, seen),
     }
 
 
@@ -112,14 +121,12 @@ def main() -> None:
     large, small = made_photographs()
     if rehearsal:
         large, small = large[:2], small[:32]
-    side = encoder.info.preprocessing.size
-    prepared = np.stack([plain(path, side) for path in small])
     results = {
         "command": "make bench-encode",
         "machine": machine(),
-        "network": f"{encoder.info.backbone} at {side} px",
-        "large": measured(encoder, large, prepared),
-        "small": measured(encoder, small, prepared),
+        "network": f"{encoder.info.backbone} at {encoder.info.preprocessing.size} px",
+        "large": measured(encoder, large),
+        "small": measured(encoder, small),
     }
     if not rehearsal:
         write_json(RESULTS / "photographs.json", results)

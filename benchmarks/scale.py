@@ -21,7 +21,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 import ray
-from common import RESULTS, machine, untaught_model
+from common import RESULTS, SMALL_PICTURES, machine, untaught_model
 from PIL import Image
 
 from ordhash.codes import CodeTable, OrdinalCodes, write_codes
@@ -172,7 +172,7 @@ def main() -> None:
         results = {
             "command": "make bench-scale",
             "machine": machine(),
-            "encoding": encoding(untaught_model(folder), n_images, rounds, folder),
+            "encoding": encoding(untaught_model(folder, SMALL_PICTURES), n_images, rounds, folder),
             "serving": serving(sizes, folder, options.port),
         }
         write_json(out, results)

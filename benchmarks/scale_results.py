@@ -27,8 +27,9 @@ def encoding_rates(results: dict[str, Any]) -> str:
         rows.append([name, f"{rate:.0f}", f"{found['ray_without_start'][workers]:.0f}"])
     machine = results["machine"]
     note = (
-        f"{found['images']:,} JPEG files of 320 x 240, the default network; medians of alternating rounds; "
-        f"{machine['processor']}, {machine['cores']} cores. A job's start takes {found['start_seconds']:.1f} s. "
+        f"{found['images']:,} JPEG files of 320 x 240, the default network, squares of 160 px; medians of "
+        f"alternating rounds; {machine['processor']}, {machine['cores']} cores. "
+        f"A job's start takes {found['start_seconds']:.1f} s. "
         f"Written by `{results['command']}`."
     )
     return table(heads, rows) + "\n\n" + note

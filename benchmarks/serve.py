@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import skimage.data
-from common import RESULTS, machine, untaught_model
+from common import RESULTS, SMALL_PICTURES, machine, untaught_model
 from PIL import Image
 
 from ordhash.codes import CodeFacts, OrdinalCodes
@@ -160,7 +160,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.rehearse:
         given.images, given.seconds, given.soak = 2_000, 2, 0
-    collection = made_collection(given.images, untaught_model(FOLDER))
+    collection = made_collection(given.images, untaught_model(FOLDER, SMALL_PICTURES))
     started = time.perf_counter()
     server = Server(collection)
     results: dict[str, Any] = {"start_seconds": round(time.perf_counter() - started, 2)}

@@ -42,7 +42,7 @@ def main() -> None:
     console.print(f"{protocol!r}, {len(protocol.query.class_names)} classes")
     fetched = time.perf_counter()
 
-    config = DOHConfig(code_bits=CODE_BITS, arity=4, backbone="tf_efficientnet_lite0", image_size=160)
+    config = DOHConfig(code_bits=CODE_BITS, arity=4, backbone="tf_efficientnet_lite0")
     features, models, encoders = FeatureStore(CACHE / "features"), [], []
     for seed in SEEDS:
         learn = functools.partial(

@@ -30,7 +30,7 @@ def test_options_have_the_types_and_defaults_of_the_fields() -> None:
     assert "settings" not in parameters
     assert parameters["code_bits"].annotation.__origin__ is int
     assert parameters["code_bits"].default == DOHConfig.code_bits
-    assert parameters["fit"].annotation.__origin__ == Literal["auto", "squash", "crop", "whole"]
+    assert parameters["fit"].annotation.__origin__ == Literal["squash", "crop", "whole"]
     assert parameters["attention"].default == "auto"
     assert parameters["no_local"].default is False
     assert parameters["correct_labels"].default is None

@@ -107,7 +107,7 @@ def test_settings_survive_json():
 
 def test_what_training_with_backgrounds_decides():
     plain, scenes = (DOHConfig().decided(scenes=given) for given in (False, True))
-    assert (plain.image_size, plain.fit, plain.attention) == (160, "squash", "cam")
+    assert (plain.image_size, plain.fit, plain.attention) == (224, "whole", "cam")
     assert (scenes.image_size, scenes.fit, scenes.attention) == (320, "whole", "learned")
     asked = DOHConfig(image_size=64, fit="crop", attention="none")
     assert asked.decided(scenes=True) == asked

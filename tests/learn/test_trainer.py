@@ -952,7 +952,7 @@ def test_what_backgrounds_decide(photo_folder, tmp_path, cache):
         for i, given in enumerate([None, behind])
     ]
     configs = [model.info.training["config"] for model in models]
-    assert [(config["attention"], config["fit"]) for config in configs] == [("cam", "squash"), ("learned", "whole")]
+    assert [(config["attention"], config["fit"]) for config in configs] == [("cam", "whole"), ("learned", "whole")]
     assert [config["objective"]["name"] for config in configs] == ["ordhash"] * 2
     assert [model.info.method["fitted_share"] for model in models] == [0.5, 0.0]
 

@@ -14,7 +14,7 @@ from ordhash.model.encoder import Encoder
 from ordhash.model.file import load_model
 from ordhash.model.staleness import LEAST_LEARNED_FROM
 from ordhash.ownmodel import LearningPlan, sync_without_model
-from ordhash.ownmodel.general import GENERAL_BITS, GENERAL_NETWORK, fit_general, general_model, suits
+from ordhash.ownmodel.general import GENERAL_BITS, fit_general, general_model, suits
 
 # A real backbone at its real size; its export alone takes ten seconds.
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def test_it_is_a_long_binary_code_and_says_what_it_was_made_of(model):
     info = load_model(model).info
     assert (info.spec.code_bits, info.spec.arity) == (GENERAL_BITS, 2)
     assert info.training["general"] > 5000
-    assert (info.preprocessing.size, info.preprocessing.fit) == GENERAL_NETWORK.pictures()
+    assert (info.preprocessing.size, info.preprocessing.fit) == (224, "whole")
 
 
 def test_its_codes_bring_together_what_looks_alike(model):
@@ -94,9 +94,9 @@ def test_it_is_stale_when_there_are_photographs_enough(model):
 
 def test_it_suits_the_default_network_alone():
     assert suits(DOHConfig(code_bits=64, hidden=64))
-    assert suits(DOHConfig(image_size=160, fit="squash"))
-    assert not suits(DOHConfig(image_size=224))
-    assert not suits(DOHConfig(fit="whole"))
+    assert suits(DOHConfig(image_size=224))
+    assert not suits(DOHConfig(image_size=160))
+    assert not suits(DOHConfig(fit="squash"))
     assert not suits(DOHConfig(backbone="tf_efficientnet_lite2"))
     assert not suits(DOHConfig(weights=None))
     assert not suits(DOHConfig(normalisation="half"))

@@ -51,12 +51,9 @@ OPTIONS: dict[str, Option] = {
     "normalisation": Option("How pixels become the backbone's input; own is what timm states, for its networks."),
     "tensor": Option("Tensor of the ONNX file that holds the feature map.  [default: its only output]"),
     "image_size": Option(
-        "Shorter side of what the backbone sees, in pixels.  [default: 160; with --backgrounds 320]", metavar="PIXELS"
+        "Shorter side of what the backbone sees, in pixels.  [default: 224; with --backgrounds 320]", metavar="PIXELS"
     ),
-    "fit": Option(
-        "Squash the picture into a square, crop its middle square, or keep it whole. auto: whole with --backgrounds, "
-        "squash without."
-    ),
+    "fit": Option("Keep the picture whole, in its own aspect, squash it into a square, or crop its middle square."),
     "stages": Option("Feature maps of the backbone to join: 1 is the last one alone."),
     "mirror": Option("Average features over a picture and its mirror image; takes twice the time."),
     "hidden": Option("Width of the global stream."),

@@ -260,18 +260,18 @@ def configured_backbone(config: DOHConfig, *, seed: int = 0) -> tuple[Backbone, 
         raise InputError(f"{config.backbone} is an ONNX graph, which cannot be trained; set mode to 'frozen'")
     if config.tensor is not None:
         raise InputError(f"tensor is {config.tensor!r}, but {config.backbone} is no ONNX file; leave tensor out")
-    size, fit = config.pictures()
+    size = config.size_for(scenes=False)
     backbone = build_backbone(
         config.backbone,
         weights=config.weights,
         image_size=size,
-        fit=fit,
+        fit=config.fit,
         stages=config.stages,
         mirror=config.mirror,
         normalisation=config.normalisation,
         seed=seed,
     )
-    return backbone, Preprocessing(size, fit, step=backbone.step)
+    return backbone, Preprocessing(size, config.fit, step=backbone.step)
 
 
 def configured_graph(config: DOHConfig) -> GraphBackbone:
@@ -293,12 +293,11 @@ def configured_graph(config: DOHConfig) -> GraphBackbone:
     if config.normalisation == "own":
         names = ", ".join(NORMALISATIONS)
         raise InputError(f"{name} does not say how its pixels are normalised; set normalisation to one of {names}")
-    size, fit = config.pictures()
     return read_graph(
         Path(name),
         NORMALISATIONS[config.normalisation],
-        image_size=size,
-        fit=fit,
+        image_size=config.size_for(scenes=False),
+        fit=config.fit,
         mirror=config.mirror,
         tensor=config.tensor,
     )

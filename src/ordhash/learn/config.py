@@ -26,8 +26,8 @@ Attention: TypeAlias = Literal["cam", "learned", "none"]
 """How the local stream chooses locations: ``cam`` takes the class activation maps as the paper does, ``learned`` is
 trained for it, ``none`` takes all alike."""
 
-_PLAIN: tuple[int, Fit] = (160, "squash")
-_OF_SCENES: tuple[int, Fit] = (320, "whole")  # docs/experiments.md, "Objects in scenes"
+_SIZE = 224  # docs/backbones.md
+_SIZE_OF_SCENES = 320  # docs/experiments.md, "Objects in scenes"
 
 
 def is_graph(backbone: str) -> bool:
@@ -47,12 +47,12 @@ class DOHConfig:
             download.
         weights: ``pretrained``, a weights file for the backbone, or None for random weights.
         image_size: Shorter side of what the backbone sees, in pixels; None is 320 in training with ``backgrounds`` (and
-            ``scenes`` of them, as always below), and 160 without.
+            ``scenes`` of them, as always below), and 224 without.
         stages: Number of feature maps to concatenate: 1 uses only the last, 3 adds the outputs of the two stages
             before it, which carry more texture and parts.
         mirror: Whether to average features over a picture and its mirror image: better codes at twice the cost.
-        fit: ``squash`` uses the whole photograph, squeezed into a square, ``crop`` its centre square, ``whole`` the
-            whole photograph in its own aspect; ``auto`` is ``whole`` with backgrounds, and ``squash`` without.
+        fit: ``whole`` uses the whole photograph in its own aspect, ``squash`` squeezes it into a square, ``crop`` uses
+            its centre square.
         normalisation: How pixels become the backbone's input (``NORMALISATIONS``); ``own`` is what timm states, and an
             ONNX file needs another.
         tensor: Name of the tensor of an ONNX file that holds the feature map; None takes its only output.
@@ -82,7 +82,7 @@ class DOHConfig:
     image_size: int | None = None
     stages: int = 1
     mirror: bool = False
-    fit: Literal["auto", Fit] = "auto"
+    fit: Fit = "whole"
     normalisation: NormalisationName = "own"
     tensor: str | None = None
     hidden: int = 1024
@@ -114,8 +114,7 @@ class DOHConfig:
         _check_range("stages", self.stages, 1, 16)
         _check_range("hidden", self.hidden, 1, 65536)
         _check_range("local_hidden", self.local_hidden, 1, 65536)
-        if self.fit != "auto":
-            check_fit(self.fit, self.pictures()[0], step=1)  # the backbone decides the step
+        check_fit(self.fit, self.size_for(scenes=False), step=1)  # the backbone decides the step
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -140,17 +139,16 @@ class DOHConfig:
             return self.attention
         return "learned" if scenes else "cam"
 
-    def pictures(self, *, scenes: bool = False) -> tuple[int, Fit]:
-        """Shorter side of what the backbone sees and what that is of a photograph, ``None`` and ``auto`` decided.
+    def size_for(self, *, scenes: bool) -> int:
+        """Shorter side of what the backbone sees in pixels, ``None`` decided.
 
         Args:
             scenes: Whether training images are pasted into backgrounds.
 
-        >>> DOHConfig().pictures(), DOHConfig(image_size=224).pictures(scenes=True)
-        ((160, 'squash'), (224, 'whole'))
+        >>> DOHConfig().size_for(scenes=False), DOHConfig(image_size=160).size_for(scenes=True)
+        (224, 160)
         """
-        size, fit = _OF_SCENES if scenes else _PLAIN
-        return self.image_size or size, fit if self.fit == "auto" else self.fit
+        return self.image_size or (_SIZE_OF_SCENES if scenes else _SIZE)
 
     def decided(self, *, scenes: bool) -> DOHConfig:
         """The same configuration without ``None`` and ``auto``.
@@ -158,8 +156,9 @@ class DOHConfig:
         Args:
             scenes: Whether training images are pasted into backgrounds.
         """
-        size, fit = self.pictures(scenes=scenes)
-        return dataclasses.replace(self, image_size=size, fit=fit, attention=self.attention_for(scenes=scenes))
+        return dataclasses.replace(
+            self, image_size=self.size_for(scenes=scenes), attention=self.attention_for(scenes=scenes)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; the objective becomes its name and settings."""

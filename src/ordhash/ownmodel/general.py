@@ -3,8 +3,7 @@
 A rotation of the backbone's features (ITQ), fitted to groceries and CIFAR-10, which are available as packages. Its
 float16 weights are shipped as ``general.npz``; the backbone is not included. Codes of few photographs may be long: 256
 bits preserve more of the features than a small collection could teach (docs/experiments.md, "Few photographs").
-``benchmarks/general.py`` builds it. It sees small squares, whatever networks that are learned see: it serves where
-nobody wants to wait.
+``benchmarks/general.py`` builds it.
 """
 
 from __future__ import annotations
@@ -28,21 +27,17 @@ from ordhash.support import replace_file
 __all__ = ["GENERAL_BITS", "GENERAL_NETWORK", "fit_general", "general_model", "suits"]
 
 GENERAL_BITS = 256
-GENERAL_NETWORK = DOHConfig(arity=2, image_size=160, fit="squash")
+GENERAL_NETWORK = DOHConfig(arity=2)
 _KEPT = Path(__file__).with_name("general.npz")
 
 
 def suits(config: DOHConfig) -> bool:
-    """Whether the general model has the backbone and the preprocessing asked for; what is left open suits it.
+    """Whether the general model has the backbone and the preprocessing asked for.
 
-    >>> suits(DOHConfig(code_bits=32)), suits(DOHConfig(image_size=224))
+    >>> suits(DOHConfig(code_bits=32)), suits(DOHConfig(image_size=160))
     (True, False)
     """
-    size, fit = GENERAL_NETWORK.pictures()
-    asked = dataclasses.replace(
-        config, image_size=config.image_size or size, fit=fit if config.fit == "auto" else config.fit
-    )
-    return _sees(asked) == _sees(GENERAL_NETWORK)
+    return _sees(config) == _sees(GENERAL_NETWORK)
 
 
 def general_model(out: Path, *, cache: Path) -> TrainResult:
@@ -105,4 +100,4 @@ def _sees(config: DOHConfig) -> list[Any]:
     """What tells one preprocessing and backbone from another, in JSON values."""
     own = [] if (config.normalisation, config.tensor) == ("own", None) else [config.normalisation, config.tensor]
     weights = config.weights if config.weights is None else str(config.weights)
-    return [config.backbone, weights, *config.pictures(), config.stages, config.mirror, *own]
+    return [config.backbone, weights, config.size_for(scenes=False), config.fit, config.stages, config.mirror, *own]
