@@ -32,13 +32,13 @@ COLUMNS, ROWS, SIDE = 12, 9, 334  # 4,008 x 3,006 pixels
 
 
 def made_photographs() -> tuple[list[Path], list[Path]]:
-    """Mosaics of 12 megapixels and the photographs they are made of, 348 pixels wide, as JPEG files."""
+    """Mosaics of 12 megapixels and the photographs they are made of, squares of 348 pixels, as JPEG files."""
     images = load_protocol("grocery-photos").database
     rng = np.random.default_rng(0)
     large = [FOLDER / f"large-{number:02}.jpg" for number in range(N_LARGE)]
     small = [FOLDER / f"small-{number:03}.jpg" for number in range(N_SMALL)]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    tiles = [open_rgb(image) for image in images.images]
+    tiles = [tile for image in images.images if (tile := open_rgb(image)).width == tile.height]
     for number, path in enumerate(small):
         if not path.exists():
             tiles[number % len(tiles)].save(path, "JPEG", quality=90)

@@ -223,6 +223,7 @@ def test_the_best_trial_decides_the_settings(results):
                     assert run["training"]["validation_fraction"] == 0.34
 
 
+@pytest.mark.usefixtures("tiny_protocol")
 def test_trials_of_rows_that_differ_in_parts_alone_are_trained_once(recipe_file, tmp_path, cache, monkeypatch):
     recipe_file.write_text(recipe_file.read_text() + PARTS)
     recipe = read_recipe(recipe_file)
