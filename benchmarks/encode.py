@@ -1,8 +1,8 @@
 """Encoding speed: images/s of ``Encoder`` against the same network in PyTorch eager, in one run: ``make bench-encode``.
 
-Both start from the same 32 x 32 pictures, scale them to 224 pixels and run EfficientNet-Lite0 with both streams. The
-rounds alternate, so that a noisy machine disturbs both alike; of the batch sizes and memory layouts, PyTorch gets its
-best.
+Both start from the same 32 x 32 pictures, scale them to what the default network sees, and run EfficientNet-Lite0 with
+both streams. The rounds alternate, so that a noisy machine disturbs both alike; of the batch sizes and memory layouts,
+PyTorch gets its best.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from ordhash.learn import DOHConfig, TrainConfig, labels_of, train
 from ordhash.model import Encoder, FeatureStore
 from ordhash.support import write_json
 
-SIDE = 224  # pixels, as the default network sees them
+CONFIG = DOHConfig()
 EDITED = 100  # photographs
 
 
@@ -68,7 +68,7 @@ def measured(protocol: Protocol, how: str, photographs: Mapping[str, ImageSet], 
     out = Path("runs") / f"likeness-{protocol.name}-{how.replace(' ', '-')}"
     settings = TrainConfig(mode="frozen")
     result = train(
-        protocol.train, DOHConfig(), settings, out=out, validation=protocol.validation, cache=cache,
+        protocol.train, CONFIG, settings, out=out, validation=protocol.validation, cache=cache,
         protocol=protocol.name, overwrite="others", progress=True,
     )  # fmt: skip
     encoder = Encoder(result.model, features=FeatureStore(cache / "features"), progress=True)
@@ -106,7 +106,7 @@ def _unlike(encoder: Encoder, images: ImageSet) -> float:
 
 def counted(distances: npt.NDArray[Any], relevant: npt.NDArray[np.bool_]) -> tuple[list[int], list[float]]:
     """Pairs at every distance, and the share of them that is relevant."""
-    pairs = np.bincount(distances.ravel(), minlength=DOHConfig().spec.n_segments + 1)
+    pairs = np.bincount(distances.ravel(), minlength=CONFIG.spec.n_segments + 1)
     hits = np.bincount(distances[relevant], minlength=len(pairs))
     return pairs.tolist(), (hits / np.maximum(pairs, 1)).round(4).tolist()
 
@@ -216,7 +216,7 @@ def form(seed: int) -> Image.Image:
 
 
 def print_of(picture: Image.Image) -> bytes:
-    return fingerprint(prepare(picture, SIDE, "whole")) or b""
+    return fingerprint(prepare(picture, CONFIG.size_for(scenes=False), CONFIG.fit)) or b""
 
 
 def known(

@@ -22,7 +22,6 @@ from PIL import Image
 
 from ordhash import Encoder
 from ordhash.data import ImageSet, load_protocol, open_rgb, prepare
-from ordhash.data.scaling import scaled_sides
 from ordhash.model import Preprocessing
 from ordhash.support import available_cores, write_json
 
@@ -57,13 +56,7 @@ def made_photographs() -> tuple[list[Path], list[Path]]:
 def plain(path: Path, seen: Preprocessing) -> npt.NDArray[np.uint8]:
     """Decode all pixels and scale them down."""
     with Image.open(path) as picture:
-        return np.asarray(scaled(picture.convert("RGB"), seen))
-
-
-def scaled(picture: Image.Image, seen: Preprocessing) -> Image.Image:
-    """A picture of the size that the network sees."""
-    height, width = scaled_sides(*picture.size, seen.size, seen.fit, seen.step)
-    return picture.resize((width, height), Image.Resampling.BICUBIC)
+        return prepare(picture.convert("RGB"), seen.size, seen.fit, seen.step)
 
 
 def plain_run(encoder: Encoder, paths: list[Path], pool: ThreadPoolExecutor) -> None:
@@ -76,12 +69,12 @@ def plain_run(encoder: Encoder, paths: list[Path], pool: ThreadPoolExecutor) -> 
 def parts(paths: list[Path], seen: Preprocessing) -> dict[str, float]:
     """Milliseconds a photograph of what one thread does, medians over photographs."""
     whole: list[Image.Image] = []
-    reduced: list[Image.Image] = []
+    scaled: list[Image.Image] = []
     steps: dict[str, Callable[[Path], Any]] = {
-        "decode": lambda path: reduced.append(open_rgb(path, least_side=2 * seen.size)),
-        "resize": lambda path: prepare(reduced.pop(), seen.size, seen.fit, seen.step),
+        "decode": lambda path: scaled.append(open_rgb(path, least_side=2 * seen.size)),
+        "resize": lambda path: prepare(scaled.pop(), seen.size, seen.fit, seen.step),
         "decode_all_pixels": lambda path: whole.append(Image.open(path).convert("RGB")),
-        "resize_all_pixels": lambda path: scaled(whole.pop(), seen),
+        "resize_all_pixels": lambda path: prepare(whole.pop(), seen.size, seen.fit, seen.step),
     }
     times: dict[str, list[float]] = {name: [] for name in steps}
     for path in paths:

@@ -24,6 +24,7 @@ from scale_results import costs, encoding_rates, serving_rates
 from typer.testing import CliRunner
 
 from ordhash.bench import Results, condense, draw_figures, markdown, values_of, with_interval
+from ordhash.bench.comparing import BOUNDS
 from ordhash.cli import app
 from ordhash.evaluation import draw_curves
 
@@ -46,15 +47,15 @@ def mean(runs: Runs, measure: str = "map", digits: int = 3) -> str:
     return f"{text} ± {half:.{digits}f}" if len(runs) > 1 else text
 
 
-OURS = {"ordhash", "doh", "ordhash, parts", "no attention", "trained without scenes"}
-"""Rows that are no rivals of the default, beside those for reference."""
-
-
 def best_and_scores(results: Results, protocol: str) -> tuple[str, int, dict[str, str]]:
     """The best rival at 48 bits by ordinal distance, how many there are, and the mAP of every row."""
     values = {row: values_of(results, protocol, row, 48, "ordinal", "map") for row in {r.row for r in results.runs}}
     score = {row: with_interval(*mean_interval(found)) for row, found in values.items() if found}
-    rivals = score.keys() - OURS - {"raw", "classifier"}
+    rivals = [
+        row.name
+        for row in results.rows
+        if row.name in score and row.method not in BOUNDS and not row.method.startswith(("ordhash", "doh"))
+    ]
     return max(rivals, key=lambda row: statistics.fmean(values[row])), len(rivals), score
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ordhash.bench.results import FinishedRun
 from ordhash.bench.tuning import trial_methods, tuned_length, tuned_lengths
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.shallow import ShallowMethod
+from ordhash.model import grouped
 from ordhash.support import write_json
 
 __all__ = ["Job", "adopt", "alike", "inputs_digest", "lengths_of", "runs_of", "trials_of"]
@@ -122,16 +123,14 @@ def trials_of(method: Method, recipe: Recipe, folder: Path) -> Iterator[Job]:
             yield _job(dataclasses.replace(one, training=training), bits, folder, trial)
 
 
-def alike(trials: Iterable[Job]) -> list[tuple[Job, ...]]:
+def alike(trials: Sequence[Job]) -> list[tuple[Job, ...]]:
     """Group trials that differ by the name of their row alone, such as those of a row that searches parts too.
 
     Args:
         trials: The trials.
     """
-    groups: dict[str, list[Job]] = {}
-    for job in trials:
-        groups.setdefault(identity(job.to_json() | {"row": ""}), []).append(job)
-    return [tuple(group) for group in groups.values()]
+    groups = grouped([identity(job.to_json() | {"row": ""}) for job in trials])
+    return [tuple(trials[row] for row in group) for group in groups]
 
 
 def runs_of(method: Method, trials: list[FinishedRun], recipe: Recipe, folder: Path) -> Iterator[Job]:

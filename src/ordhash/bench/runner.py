@@ -29,6 +29,7 @@ from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import InputError
 from ordhash.learn import DEFAULT_CACHE, DOHConfig, correct_labels, labelled, labels_of, looks_at_labels
 from ordhash.learn.objectives import Task, find_objective
+from ordhash.model import grouped
 from ordhash.support import available_cores, write_json
 
 __all__ = ["run_recipe"]
@@ -206,10 +207,9 @@ def _finetunes(recipe: Recipe) -> bool:
 
 def _sharing_trainings(protocols: Iterable[Protocol]) -> list[tuple[Protocol, ...]]:
     """Group protocols with the same images and labels to learn from: what is learned for one serves the others."""
-    groups: dict[str, list[Protocol]] = {}
-    for protocol in protocols:
-        groups.setdefault(protocol.training_hash(), []).append(protocol)
-    return [tuple(group) for group in groups.values()]
+    loaded = list(protocols)
+    groups = grouped([protocol.training_hash() for protocol in loaded])
+    return [tuple(loaded[row] for row in group) for group in groups]
 
 
 def _suited(methods: Iterable[Method], protocol: Protocol, prepared: tuple[Prepared, ...]) -> Iterator[Method]:

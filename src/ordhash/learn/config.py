@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_type_hints
 
 from ordhash.codes import CodeSpec
-from ordhash.data import Fit, check_fit
+from ordhash.data import Fit
 from ordhash.errors import InputError
 from ordhash.learn.normalisation import NormalisationName
 from ordhash.support import check_types
@@ -114,7 +114,6 @@ class DOHConfig:
         _check_range("stages", self.stages, 1, 16)
         _check_range("hidden", self.hidden, 1, 65536)
         _check_range("local_hidden", self.local_hidden, 1, 65536)
-        check_fit(self.fit, self.size_for(scenes=False), step=1)  # the backbone decides the step
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,15 +76,15 @@ class Batch:
     pixels: list[npt.NDArray[np.uint8]] | None = None
 
 
-def grouped(shapes: Sequence[tuple[int, ...]]) -> list[npt.NDArray[np.intp]]:
-    """Positions of equal shapes, each group ascending, in the order in which the shapes first appear.
+def grouped(values: Sequence[Hashable]) -> list[npt.NDArray[np.intp]]:
+    """Positions of equal values, such as shapes: each group ascending, in the order in which the values first appear.
 
     >>> [group.tolist() for group in grouped([(2, 3), (3, 2), (2, 3)])]
     [[0, 2], [1]]
     """
-    found: dict[tuple[int, ...], list[int]] = {}
-    for position, shape in enumerate(shapes):
-        found.setdefault(shape, []).append(position)
+    found: dict[Hashable, list[int]] = {}
+    for position, value in enumerate(values):
+        found.setdefault(value, []).append(position)
     return [np.array(group, dtype=np.intp) for group in found.values()]
 
 
