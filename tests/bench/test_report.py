@@ -142,13 +142,15 @@ def test_two_rows_that_are_best_alike_are_both_marked(results):
 def test_tables_of_groups_and_of_what_is_found(results):
     assert "groups" not in markdown(results)
     for run in results["runs"]:
-        run["ordinal"].update(by_group={"share 5-10 %": 0.25}, found_at={"1": 0.5, "10": 0.75 + 0.1 * run["seed"]})
+        run["ordinal"].update(
+            by_group={"share 10-20 %": 0.5, "share 5-10 %": 0.25}, found_at={"1": 0.5, "10": 0.75 + 0.1 * run["seed"]}
+        )
     results["protocols"]["cifar10"]["single"] = True
     text = markdown(results)
     assert "ordinal distance, 12 bits.\n\n| method | first | first 10 |" in text
     assert "| dpsh | 0.500 | 0.800 ± 0.635 |" in text
-    assert "| method | share 5-10 % |" in text
-    assert text.count("| dpsh | 0.250 |") == 1  # it has no run of 24 bits
+    assert "| method | share 5-10 % | share 10-20 % |" in text
+    assert text.count("| dpsh | 0.250 | 0.500 |") == 1  # it has no run of 24 bits
 
 
 def test_alone_in_a_table_nobody_is_first_and_lengths_without_runs_are_left_out(results):

@@ -15,6 +15,7 @@ from ordhash.bench.recipe import RAW_FEATURES
 from ordhash.bench.results import FinishedRun, Results
 from ordhash.evaluation import draw_curves
 from ordhash.learn.objectives import OBJECTIVES
+from ordhash.support import natural_order
 
 __all__ = ["draw_figures", "markdown", "markdown_table", "mean_interval", "values_of", "with_interval"]
 
@@ -91,14 +92,15 @@ def _columns(results: Results, protocol: str, heading: str, measure: str, shown:
     parts = []
     for bits in results.code_bits:
         found = {row.name: values_of(results, protocol, row.name, bits, "ordinal", measure) for row in results.rows}
-        keys = list(dict.fromkeys(key for values in found.values() for value in values for key in value))
+        keys = {key for values in found.values() for value in values for key in value}
+        ordered = sorted(keys, key=lambda key: natural_order(str(key)))
         lines = [
-            [name, *(with_interval(*mean_interval([value[key] for value in values])) for key in keys)]
+            [name, *(with_interval(*mean_interval([value[key] for value in values])) for key in ordered)]
             for name, values in found.items()
             if values and all(key in value for key in keys for value in values)
         ]
         if keys and lines:
-            parts += [f"{heading}, {bits} bits.", markdown_table(["method", *map(shown, keys)], lines)]
+            parts += [f"{heading}, {bits} bits.", markdown_table(["method", *map(shown, ordered)], lines)]
     return parts
 
 

@@ -1,6 +1,6 @@
 """Shared by every room, without domain knowledge.
 
-Checks, columns, cores, files, locations, memory, progress, seals, vectors.
+Checks, columns, cores, files, locations, memory, ordering, progress, seals, vectors.
 """
 
 from ordhash.support.checks import check_types, integer_at_least, some_usable
@@ -9,6 +9,7 @@ from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
 from ordhash.support.locations import Location, is_address, name_of, without_password
 from ordhash.support.memory import give_memory_back
+from ordhash.support.ordering import natural_order
 from ordhash.support.progress import Advance, Pace, duration, progress_bar
 from ordhash.support.seals import SEAL, is_damaged, placeholder, seal, sealed
 from ordhash.support.vectors import spread_rows, unit_rows
@@ -29,6 +30,7 @@ __all__ = [
     "is_text",
     "locked",
     "name_of",
+    "natural_order",
     "placeholder",
     "plain_column",
     "progress_bar",

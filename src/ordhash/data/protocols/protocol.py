@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import DataError, InputError
+from ordhash.support import natural_order
 
 __all__ = ["Protocol"]
 
@@ -138,7 +138,7 @@ class Protocol:
             if not of_queries and not _has(self.database, column):
                 raise DataError(f"protocol {self.name}: neither queries nor database have a column {column}")
             values = (self.query if of_queries else self.database).metadata[column].to_pylist()  # type: ignore[index]
-            for value in sorted(set(values) - {None, ""}, key=_by_number):
+            for value in sorted(set(values) - {None, ""}, key=lambda one: natural_order(str(one))):
                 mask = np.array([one == value for one in values])
                 queries, images = np.ones(len(self.query), dtype=bool), np.ones(len(self.database), dtype=bool)
                 found[f"{column} {value}"] = (mask, images) if of_queries else (queries, mask)
@@ -202,13 +202,6 @@ class Protocol:
 
 def _has(images: ImageSet, column: str) -> bool:
     return images.metadata is not None and column in images.metadata.column_names
-
-
-def _by_number(value: object) -> tuple[float, str]:
-    """``5-10 %`` before ``10-20 %``, and 5 before 10."""
-    text = str(value)
-    number = re.match(r"\d+(\.\d+)?", text)
-    return (float(number[0]) if number else 0.0, text)
 
 
 def _add(digest: hashlib.blake2b, images: ImageSet, contents: bool) -> None:
