@@ -14,6 +14,7 @@ methods = ["raw", "lsh", "sdh", "dpsh", "doh-mixup"]
 backbone = "test_resnet"
 weights = "none"
 image_size = 64
+fit = "squash"
 hidden = 8
 use_local = false
 

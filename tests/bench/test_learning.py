@@ -125,7 +125,7 @@ def test_more_scenes_than_a_benchmark_makes_are_refused():
 @pytest.mark.parametrize("augment", [False, True])
 def test_a_benchmark_trains_as_train_does(mirror, augment, tiny_protocol, cache):
     config = DOHConfig(
-        code_bits=16, objective="doh", backbone="test_resnet", weights=None, image_size=64, mirror=mirror,
+        code_bits=16, objective="doh", backbone="test_resnet", weights=None, image_size=64, fit="squash", mirror=mirror,
         hidden=8, local_hidden=8,
     )  # fmt: skip
     settings = TrainConfig(

@@ -15,7 +15,7 @@ def test_bench(tiny_protocol: Protocol, cache: Path, tmp_path: Path, monkeypatch
     recipe = tmp_path / "mine.toml"
     recipe.write_text(
         'protocols = ["cifar10"]\ncode_bits = [8]\nseeds = 1\nmethods = ["raw", "lsh"]\n'
-        '[network]\nbackbone = "test_resnet"\nweights = "none"\nimage_size = 64\n'
+        '[network]\nbackbone = "test_resnet"\nweights = "none"\nimage_size = 64\nfit = "squash"\n'
     )
     command = ["bench", recipe, "--out", tmp_path / "out", "--cache", cache, "--processes", "1"]
     first = run(*command)

@@ -35,7 +35,7 @@ from ordhash.model.file import load_model
 from ordhash.model.inference import Preprocessing
 
 TINY = DOHConfig(
-    code_bits=16, arity=4, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16, dropout=0.2
+    16, 4, backbone="test_resnet", weights=None, image_size=64, fit="squash", hidden=16, local_hidden=16, dropout=0.2
 )
 FAST = TrainConfig(
     mode="frozen",
@@ -81,6 +81,11 @@ def learned(graphs, monkeypatch):
     monkeypatch.setattr(module, "export_backbone", backbone)
     monkeypatch.setattr("ordhash.learn.export.export_head", head)
     return digests
+
+
+def on_cpu(settings):
+    """A training of its own, which writes nothing."""
+    return TrainingRun(settings, Fabric(accelerator="cpu", devices=1), TrainingState(""))
 
 
 def weights(path):
@@ -846,44 +851,37 @@ def test_wrong_labels_are_found_corrected_and_listed(mode, mislabelled, tmp_path
         pytest.param("finetune", "any", 0.5, marks=pytest.mark.slow),
     ],
 )
-def test_images_are_blended_unless_frozen_features_say_little(
-    mode, labels, mixup, correct, mislabelled, tmp_path, cache, learned
-):
+def test_images_are_blended_unless_frozen_features_say_little(mode, labels, mixup, correct, mislabelled, cache):
     images, right = mislabelled
     shown = right if labels == "right" else np.random.default_rng(0).permutation(right)
     images = dataclasses.replace(images, labels=np.eye(3, dtype=bool)[shown])
     settings = dataclasses.replace(FAST, mode=mode, epochs=1, batch_size=32, validation_fraction=0.1)
-    result = train(images, TINY, dataclasses.replace(settings, correct_labels=correct), out=tmp_path, cache=cache)
-    method = load_model(result.model).info.method
-    assert (method["name"], method["mixup"]) == ("doh-mixup", mixup)
+    trained = train_network(images, TINY, on_cpu(dataclasses.replace(settings, correct_labels=correct)), cache=cache)
+    assert (trained.objective.name, trained.objective.mixup) == ("doh-mixup", mixup)
     if correct is False:
-        assert result.wrong_labels is None
+        assert trained.state.wrong_labels is None
 
 
-def test_labels_are_corrected_where_objective_and_images_allow_it_or_settings_say_so(
-    mislabelled, tmp_path, cache, learned
-):
+def test_labels_are_corrected_where_objective_and_images_allow_it_or_settings_say_so(mislabelled, cache):
     images, _ = mislabelled
     few = images.subset(np.arange(150))
     quick = dataclasses.replace(FAST, epochs=1)
 
-    def wrong_labels(name, images, objective="ordhash", correct=None):
-        arity = 2 if objective == "dch" else 4
-        config, settings = (
-            dataclasses.replace(TINY, objective=objective, arity=arity),
-            dataclasses.replace(quick, correct_labels=correct),
-        )
-        return train(images, config, settings, out=tmp_path / name, cache=cache).wrong_labels
+    def wrong_labels(images, objective="ordhash", correct=None):
+        config = dataclasses.replace(TINY, objective=objective, arity=2 if objective == "dch" else 4)
+        run = on_cpu(dataclasses.replace(quick, correct_labels=correct))
+        trained = train_network(images, config, run, cache=cache)
+        assert not (correct is False and trained.corrected)
+        return trained.state.wrong_labels
 
-    assert wrong_labels("few", few) is None
-    assert wrong_labels("few, told so", few, correct=True) is not None
-    assert wrong_labels("another objective", images, "dch") is None
-    assert wrong_labels("another objective, told so", images, "dch", correct=True) == pytest.approx(0.3, abs=0.1)
-    assert wrong_labels("kept", images, correct=False) is None
-    assert not (tmp_path / "kept" / "corrected.csv").exists()
+    assert wrong_labels(few) is None
+    assert wrong_labels(few, correct=True) is not None
+    assert wrong_labels(images, "dch") is None
+    assert wrong_labels(images, "dch", correct=True) == pytest.approx(0.3, abs=0.1)
+    assert wrong_labels(images, correct=False) is None
     both = dataclasses.replace(few, labels=few.labels | few.labels[::-1])
     with pytest.raises(InputError, match="only where every image has one"):
-        wrong_labels("several", both, correct=True)
+        wrong_labels(both, correct=True)
     with pytest.raises(InputError, match="correct_labels"):
         TrainConfig(correct_labels=True, use_labels=False)
 
@@ -929,11 +927,11 @@ def test_whole_photographs_of_several_shapes_are_learned_and_encoded(mode, photo
     np.testing.assert_allclose(one_by_one, found.scores[:3], rtol=0, atol=1e-4)
 
 
-def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(photo_folder, tmp_path, cache):
+def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(photo_folder, tmp_path, cache, learned):
     images = read_folder(photo_folder)
     behind = ImageSet([*np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8), b"no picture"])
     # The same network and objective, so that scenes alone make a difference.
-    config = dataclasses.replace(TINY, attention="learned", fit="whole", objective=DOHCodewords(fitted_share=0.0))
+    config = dataclasses.replace(TINY, attention="learned", objective=DOHCodewords(fitted_share=0.0))
     runs = [
         train(images, config, dataclasses.replace(FAST, scenes=scenes), out=tmp_path / f"{i}", backgrounds=given,
               cache=cache)
@@ -944,7 +942,7 @@ def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(p
     assert [len(run.failures) for run in runs] == [0, 1, 0]  # the one that is no picture
 
 
-def test_what_backgrounds_decide(photo_folder, tmp_path, cache):
+def test_what_backgrounds_decide(photo_folder, tmp_path, cache, learned):
     images = read_folder(photo_folder)
     behind = ImageSet(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
     models = [
@@ -952,12 +950,14 @@ def test_what_backgrounds_decide(photo_folder, tmp_path, cache):
         for i, given in enumerate([None, behind])
     ]
     configs = [model.info.training["config"] for model in models]
-    assert [(config["attention"], config["fit"]) for config in configs] == [("cam", "whole"), ("learned", "whole")]
+    assert [config["attention"] for config in configs] == ["cam", "learned"]
     assert [config["objective"]["name"] for config in configs] == ["ordhash"] * 2
     assert [model.info.method["fitted_share"] for model in models] == [0.5, 0.0]
 
 
-def test_attention_and_fitted_segments_that_were_asked_for_stay_with_backgrounds(photo_folder, tmp_path, cache):
+def test_attention_and_fitted_segments_that_were_asked_for_stay_with_backgrounds(
+    photo_folder, tmp_path, cache, learned
+):
     images = read_folder(photo_folder)
     asked = dataclasses.replace(TINY, attention="none", objective=DOHCodewords(fitted_share=0.25))
     behind = ImageSet(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
@@ -966,10 +966,10 @@ def test_attention_and_fitted_segments_that_were_asked_for_stay_with_backgrounds
     assert model.info.method["fitted_share"] == 0.25
 
 
-def test_fine_tuning_learns_from_scenes_too(photo_folder, tmp_path, cache):
+def test_fine_tuning_learns_from_scenes_too(photo_folder, tmp_path, cache, learned):
     images, settings = read_folder(photo_folder), dataclasses.replace(FAST, mode="finetune", epochs=2)
     behind = ImageSet([*np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8), b"no picture"])
-    config = dataclasses.replace(TINY, attention="learned", fit="whole", objective=DOHCodewords(fitted_share=0.0))
+    config = dataclasses.replace(TINY, attention="learned", objective=DOHCodewords(fitted_share=0.0))
     runs = []
     for scenes in (0, 1):
         how = dataclasses.replace(settings, scenes=scenes)
@@ -984,8 +984,9 @@ def test_at_most_so_many_backgrounds_are_used(mode, photo_folder, cache, monkeyp
     picture = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     behind = ImageSet([Image.fromarray(picture), b"not looked at", Image.fromarray(picture[::-1])])
     settings = dataclasses.replace(FAST, mode=mode, epochs=1, scenes=1)
-    run = TrainingRun(settings, Fabric(accelerator="cpu", devices=1), TrainingState(""))
-    assert train_network(read_folder(photo_folder), TINY, run, backgrounds=behind, cache=cache).failures == []
+    assert (
+        train_network(read_folder(photo_folder), TINY, on_cpu(settings), backgrounds=behind, cache=cache).failures == []
+    )
 
 
 def test_backgrounds_that_cannot_be_used_are_refused(photo_folder, tmp_path, cache):
@@ -996,7 +997,7 @@ def test_backgrounds_that_cannot_be_used_are_refused(photo_folder, tmp_path, cac
         train(images, TINY, FAST, out=tmp_path, backgrounds=images, cache=cache)
 
 
-def test_backgrounds_that_show_a_class_are_left_out_and_named(photo_folder, tmp_path, cache):
+def test_backgrounds_that_show_a_class_are_left_out_and_named(photo_folder, tmp_path, cache, learned):
     images = read_folder(photo_folder)
     noise = list(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
     known = [open_rgb(images.images[row]) for row in (0, 17)]

@@ -9,7 +9,7 @@ from ordhash.model import FeatureStore
 from ordhash.ownmodel import foreseeing as module
 from ordhash.ownmodel.foreseeing import foreseen, seconds_of_learning
 
-TINY = DOHConfig(backbone="test_resnet", weights=None, image_size=64)
+TINY = DOHConfig(backbone="test_resnet", weights=None, image_size=64, fit="squash")
 
 
 def test_more_photographs_and_epochs_take_longer():

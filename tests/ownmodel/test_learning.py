@@ -18,7 +18,9 @@ from ordhash.model.file import load_model
 from ordhash.ownmodel import LearningPlan, learn_labels, learning, sync_without_model
 from ordhash.ownmodel.learning import own_config
 
-TINY = DOHConfig(code_bits=16, backbone="test_resnet", weights=None, image_size=64, hidden=16, local_hidden=16)
+TINY = DOHConfig(
+    code_bits=16, backbone="test_resnet", weights=None, image_size=64, fit="squash", hidden=16, local_hidden=16
+)
 
 
 @pytest.fixture

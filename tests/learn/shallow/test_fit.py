@@ -16,7 +16,7 @@ from ordhash.learn.validation import calibrations
 from ordhash.model.encoder import Encoder
 from ordhash.model.inference import Preprocessing
 
-TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64)
+TINY = DOHConfig(code_bits=8, arity=4, backbone="test_resnet", weights=None, image_size=64, fit="squash")
 SUPERVISED = [name for name, method in SHALLOW_METHODS.items() if method.supervision == "labels"]
 
 
