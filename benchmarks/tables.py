@@ -1,10 +1,12 @@
 """Fill the tables of README.md and docs/ and draw figures from recorded results: ``make results``.
 
-Everything between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` is replaced by the table of that name.
+Everything between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` is replaced by the table of that name. Of a
+recipe that is not finished, results are taken over only if its name is given: ``python benchmarks/tables.py noise``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
@@ -388,14 +390,14 @@ def command_line() -> str:
 RECIPES = sorted(path.stem for path in (ROOT / "benchmarks" / "recipes").glob("*.toml"))
 
 
-def take_over(name: str) -> None:
-    """Copy the results of a recipe that `ordhash bench` finished here, and those of its figures that pages show."""
+def take_over(name: str, *, unfinished: bool) -> None:
+    """Copy the results of a recipe that `ordhash bench` ran here, and those of its figures that pages show."""
     ran = ROOT / "runs" / "bench" / name / "results.json"
     if not ran.exists():
         return
     results = Results.from_json(json.loads(ran.read_text()))
-    if not results.complete:
-        print(f"{ran.relative_to(ROOT)} is not complete; go on with it first")
+    if not (results.complete or unfinished):
+        print(f"{ran.relative_to(ROOT)} is not complete; go on with it, or name {name} to take over what it has")
         return
     pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
     for figure in draw_figures(results, IMAGES):
@@ -495,6 +497,11 @@ def fill(text: str, name: str, values: str) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("unfinished", nargs="*", metavar="RECIPE", help="take over its results though it goes on")
+    unfinished = parser.parse_args().unfinished
+    if unknown := set(unfinished) - set(RECIPES):
+        parser.error(f"no recipe is named {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
     if (ROOT / "demo" / "report.json").exists():
         shutil.copyfile(ROOT / "demo" / "report.json", RESULTS / "demo.json")
         IMAGES.mkdir(parents=True, exist_ok=True)
@@ -502,7 +509,7 @@ def main() -> None:
         with Image.open(ROOT / "demo" / "results.png") as figure:
             figure.convert("RGB").save(IMAGES / "demo.jpg", quality=82)
     for name in RECIPES:
-        take_over(name)
+        take_over(name, unfinished=name in unfinished)
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text()
         for name, (files, draw) in TABLES.items():
