@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "DataError",
+    "DivergedError",
     "ImageError",
     "InputError",
     "MissingPartError",
@@ -42,6 +43,10 @@ class TooFewImagesError(InputError):
 
 class DataError(OrdhashError):
     """A data set, manifest, index or protocol is missing, incomplete or inconsistent."""
+
+
+class DivergedError(DataError):
+    """A training diverged: its loss became NaN or infinite."""
 
 
 class ImageError(OrdhashError):

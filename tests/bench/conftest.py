@@ -26,7 +26,7 @@ validation_fraction = 0.34
 
 [tuning]
 search = true
-validation_fraction = 0.34
+validation_fraction = 0.67
 
 [[variants]]
 name = "both streams, K = 16"

@@ -1,11 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from ordhash.bench.comparing import compare, paired_interval
-from ordhash.bench.results import Comparison, FinishedRun, Outcome, Ranking, Row
+from ordhash.bench.results import Comparison, FinishedRun, Outcome, Ranking, Results, Row
 
-ROWS = [Row("raw", "raw"), Row("a", "itq"), Row("b", "dpsh"), Row("c", "csq")]
+ROWS = [Row("raw", "raw"), Row("a", "pq"), Row("b", "dpsh"), Row("c", "csq")]
 
 
 def test_one_seed_is_a_paired_t_test():
@@ -36,6 +38,10 @@ def test_methods_that_are_the_same_differ_by_nothing():
     assert paired_interval(np.ones((3, 5)), np.ones((3, 5))) == (0.0, 0.0)
 
 
+def results(comparisons):
+    return Results("r", "", "0.1.0", {}, "", "", [12], 1, ROWS, [], comparisons=list(comparisons))
+
+
 def run(row, seed, precisions, *, bits=12, distance="ordinal", adopted=False):
     ranking = Ranking(float(np.mean(precisions)), 0, 0, None, {}, {}, average_precisions=() if adopted else precisions)
     method = next(one.method for one in ROWS if one.name == row)
@@ -61,10 +67,11 @@ def test_the_best_meets_every_other_method_but_no_bound():
 
 
 def test_what_another_machine_compared_holds_where_all_runs_are_its_own():
-    known = [Comparison("grocery", bits, "ordinal", "b", "a", 0.2, 0.1) for bits in (12, 24)]
+    known = results(Comparison("grocery", bits, "ordinal", "b", "a", 0.2, 0.1) for bits in (12, 24))
     theirs = [run(row, 0, (0.5, 0.6), adopted=True) for row in "ab"]
+    known.runs = [dataclasses.replace(one, code_bits=bits) for one in theirs for bits in (12, 24)]
     mixed = [run("a", 0, (0.5, 0.6), bits=24, adopted=True), run("b", 0, (0.5, 0.7), bits=24)]
-    assert compare([*theirs, *mixed], ROWS, known) == known[:1]
+    assert compare([*theirs, *mixed], ROWS, known) == known.comparisons[:1]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,29 @@ def test_what_another_machine_compared_holds_where_all_runs_are_its_own():
     ],
 )
 def test_what_another_machine_compared_holds_only_between_the_rows_that_are_here(best, others, held):
-    known = [Comparison("grocery", 12, "ordinal", best, other, 0.2, 0.1) for other in others]
+    known = results(Comparison("grocery", 12, "ordinal", best, other, 0.2, 0.1) for other in others)
+    known.runs = [run(row, 0, (0.5, 0.6)) for row in (best, *others)]
     theirs = [run(row, 0, (0.5, 0.6), adopted=True) for row in "ab"]
     assert [one.row for one in compare(theirs, ROWS, known)] == list(held)
+
+
+def test_what_another_machine_compared_holds_only_for_the_same_seeds():
+    known = results([Comparison("grocery", 12, "ordinal", "a", "b", 0.2, 0.1)])
+    known.runs = [run(row, seed, (0.5, 0.6), adopted=True) for row in "ab" for seed in (0, 1)]
+    assert compare(known.runs, ROWS, known) == known.comparisons
+    assert compare([one for one in known.runs if one.seed == 0], ROWS, known) == []
+    assert compare([one for one in known.runs if one.row == "a" or one.seed == 1], ROWS, known) == []
+
+
+def test_a_single_seed_is_not_compared_with_several_but_with_its_like():
+    rng = np.random.default_rng(4)
+    runs = [run(row, seed, tuple(rng.random(20).tolist())) for row in "bc" for seed in (0, 1, 2)]
+    assert len(compare(runs, ROWS)) == 1
+    assert compare([one for one in runs if one.row == "b" or one.seed == 2], ROWS) == []
+    two = [one for one in runs if one.row == "b" or one.seed > 0]
+    (found,) = compare(two, ROWS)
+    both = [[one.outcome.ordinal.average_precisions for one in two if one.row == row] for row in "bc"]
+    mean, half = paired_interval(np.array(both[0][1:]), np.array(both[1]))
+    sign = 1 if found.best == "b" else -1
+    assert (sign * found.mean, found.half) == pytest.approx((mean, half), abs=1e-5)
+    assert len(compare([one for one in runs if one.seed == 1], ROWS)) == 1  # where there is one seed of all

@@ -27,7 +27,9 @@ def test_codes_have_their_size_and_find_what_is_near(name, size, capfd):
     factory = COMPRESSED[name](size)
     assert faiss.index_factory(size * 8, factory).sa_code_size() == size
     (train, _), (queries, wanted), (database, of) = features(400), features(20, 1), features(300, 2)
-    found = compressed_distances(name, DOHConfig(code_bits=8 * size, arity=2), train, queries, database)
+    distances = compressed_distances(name, DOHConfig(code_bits=8 * size, arity=2), train, queries, database)
+    found = distances(slice(None))
+    np.testing.assert_array_equal(distances(slice(7, 9)), found[7:9])
     assert found.shape == (20, 300)
     assert capfd.readouterr() == ("", "")  # no warning that images are few
     nearest = of[np.argsort(found, axis=1)[:, :5]]
@@ -39,7 +41,7 @@ def test_codes_have_their_size_and_find_what_is_near(name, size, capfd):
 
 def test_a_byte_for_each_dimension_is_nearly_the_floats():
     train, queries = features(500)[0][:, :16], features(10, 1)[0][:, :16]
-    found = compressed_distances("sq8", DOHConfig(code_bits=128, arity=2), train, queries, train[:50])
+    found = compressed_distances("sq8", DOHConfig(code_bits=128, arity=2), train, queries, train[:50])(slice(None))
     np.testing.assert_allclose(found, squared(queries, train[:50]), atol=0.02)
 
 

@@ -1,6 +1,7 @@
 """Results as a repository keeps them."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -98,6 +99,14 @@ def test_entries_of_other_images_protocols_and_versions_are_left_out():
     assert known_entries(full, "grocery", "1234") == []
 
 
+def test_entries_of_a_backbone_from_other_files_are_left_out():
+    full = Results.from_json(results(entry()))
+    full.protocols["cifar10"] = dataclasses.replace(full.protocols["cifar10"], files="of these")
+    for files, expected in (("of these", 1), ("of others", 0), ("", 0)):
+        assert len(condensed.known_entries(full, "cifar10", "1234", files=files, scenes=False)) == expected
+    assert Results.from_json(full.to_json()).protocols == full.protocols
+
+
 def test_a_setting_younger_than_an_entry_has_its_default():
     old = entry()
     del old["training"]["crop"], old["config"]["mirror"]
@@ -138,8 +147,11 @@ def test_raw_features_are_the_same_at_every_length():
         (json.dumps({**results(), "protocols": {"cifar10": {}}}), "not the results"),
         (json.dumps({**results(), "runs": [{}]}), "not the results"),
         (json.dumps({**results(), "trials": None}), "not the results"),
+        (json.dumps({**results(entry()), "settings": [1]}), "not the results"),
+        (json.dumps({**results(entry()), "settings": {"cifar10": [1]}}), "not the results"),
+        (json.dumps(results({**entry(), "config": {**entry()["config"], "objective": "doh"}})), "not the results"),
     ],
-    ids=["half", "list", "little", "protocols", "facts", "run", "trials"],
+    ids=["half", "list", "little", "protocols", "facts", "run", "trials", "settings", "of a protocol", "objective"],
 )
 def test_a_file_that_is_no_results(tmp_path, text, message):
     path = tmp_path / "results.json"

@@ -14,7 +14,7 @@ RECIPES = sorted((Path(__file__).parents[2] / "benchmarks" / "recipes").glob("*.
 def test_a_recipe_says_what_is_compared(recipe_file):
     recipe = read_recipe(recipe_file)
     assert (recipe.name, recipe.title, recipe.protocols) == ("tiny", "three colours", ("cifar10",))
-    assert (recipe.code_bits, recipe.seeds, recipe.tuning) == ((8, 16), 2, Tuning(True, 0.34))
+    assert (recipe.code_bits, recipe.seeds, recipe.tuning) == ((8, 16), 2, Tuning(True, 0.67))
     assert [method.name for method in recipe.methods] == [
         *("raw", "lsh", "sdh", "dpsh", "doh-mixup"),
         "both streams, K = 16",
@@ -81,6 +81,9 @@ def test_the_recipes_of_the_package_can_be_read(path):
         ),
         ("values = { 8 = 0.5 }", "", r"\[\[published\]\] .* lacks values"),
         ("values = { 8 = 0.5 }", "values = { 8 = [] }", r"\[\[published\]\] has values"),
+        ("values = { 8 = 0.5 }", "values = { 8 = nan }", r"\[\[published\]\] has values"),
+        ("values = { 8 = 0.5 }", "values = { 8 = 51.3 }", r"\[\[published\]\] has values"),
+        ("validation_fraction = 0.67", "validation_fraction = 0", "validation_fraction is 0"),
         ('protocol = "cifar10"\nname', 'protocol = "cifar11"\nname', r"protocol 'cifar11' is unknown"),
         ("code_bits = [8, 16]", "code_bits = 12", r"code_bits is 12; allowed are lists"),
         ("code_bits = [8, 16]", 'code_bits = ["12"]', r"code_bits is \['12'\]; allowed are lists of whole numbers"),
@@ -94,7 +97,7 @@ def test_the_recipes_of_the_package_can_be_read(path):
         ("epochs = 2", 'epochs = 2\naugment = "no"', r"augment is 'no'; allowed are true"),
         ("hidden = 8", 'use_global = "no"', r"use_global is 'no'; allowed are true"),
         ("search = true", 'search = "yes"', r"search is 'yes'; allowed are true"),
-        ("search = true\nvalidation_fraction = 0.34", "validation_fraction = 3", r"validation_fraction is 3; allowed"),
+        ("search = true\nvalidation_fraction = 0.67", "validation_fraction = 3", r"validation_fraction is 3; allowed"),
         ("pair_weight = 2.0", 'pair_weight = "2"', r"pair_weight is '2'; allowed are numbers"),
         ('method = "doh"\n', 'method = "itq"\n', r"itq has no objective"),
         ('method = "doh"\n', 'method = "doh"\ncode_bits = [4, 4]\n', r"code_bits is \[4, 4\]; name each once"),

@@ -123,6 +123,18 @@ def test_paired_intervals_decide_where_they_are_known(results):
     assert "Our default is first at 12 bits; behind at 24 (near 0.020 ± 0.010 ahead) bits." in markdown(results)
 
 
+def test_the_caption_names_lengths_without_paired_intervals_and_rows_without_one_are_measured_by_theirs(results):
+    assert "too: the intervals overlap." in markdown(results)
+    near = {"protocol": "cifar10", "distance": "ordinal", "best": "ordhash", "row": "near", "mean": 0.005}
+    results["comparisons"] = [{**near, "code_bits": 12, "half": 0.002}]
+    for run in results["runs"]:
+        if run["row"] == "dpsh" and run["code_bits"] == 12:  # as good as ours, and not compared with it
+            run["ordinal"] = next(one for one in results["runs"] if one["row"] == "ordhash")["ordinal"]
+    text = markdown(results)
+    assert "paired by seed and query, holds 0; at 24 bits: the intervals overlap." in text
+    assert "Our default is level at 12 (with dpsh)" in text
+
+
 def test_two_rows_that_are_best_alike_are_both_marked(results):
     best = {"protocol": "cifar10", "distance": "ordinal", "best": "near"}
     for run in results["runs"]:

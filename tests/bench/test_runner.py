@@ -20,7 +20,7 @@ from ordhash.codes.codes import CodeSpec, OrdinalCodes
 from ordhash.codes.distances import asymmetric_distances, ordinal_distances
 from ordhash.data import ImageSet, Protocol, read_folder
 from ordhash.data.protocols import split_by_class
-from ordhash.errors import DataError, InputError
+from ordhash.errors import DataError, DivergedError, InputError
 from ordhash.evaluation.metrics import mean_average_precision
 from ordhash.learn.batches import PictureBatches
 from ordhash.learn.objectives import DOHMixup
@@ -215,6 +215,7 @@ def test_the_best_trial_decides_the_settings(results):
             trials = [trial for trial in results["trials"] if (trial["row"], trial["code_bits"]) == (row, bits)]
             trials.sort(key=lambda trial: trial["trial"])
             assert [trial["trial"] for trial in trials] == [0, 1, 2]
+            assert all(trial["validation_map"] is not None for trial in trials)
             best = max(trials, key=lambda trial: (trial["validation_map"], -trial["trial"]))
             for run in results["runs"]:
                 if (run["row"], run["code_bits"]) == (row, bits):
@@ -241,12 +242,59 @@ def test_trials_of_rows_that_differ_in_parts_alone_are_trained_once(recipe_file,
         for some in (methods[:1], methods)
     )
     assert len(trained) == len(RATES) == len(first["trials"])
+    assert not any(trial.get("adopted") for trial in second["trials"])
     found = {
         name: [trial["validation_map"] for trial in second["trials"] if trial["row"] == name]
         for name in (method.name for method in methods)
     }
     assert len(found) == 2
     assert len(set(map(tuple, found.values()))) == 1
+
+
+@pytest.mark.usefixtures("tiny_protocol")
+def test_what_is_copied_from_an_adopted_trial_is_adopted(recipe_file, tmp_path, cache):
+    recipe_file.write_text(recipe_file.read_text() + PARTS)
+    recipe = read_recipe(recipe_file)
+    methods = tuple(method for method in recipe.methods if "streams" in method.name)
+    recipe = dataclasses.replace(recipe, methods=methods, code_bits=(16,), seeds=1)
+    known = run_recipe(dataclasses.replace(recipe, methods=methods[:1]), tmp_path / "out", cache=cache, processes=1)
+    again = run_recipe(recipe, tmp_path / "again", cache=cache, processes=1, known=condense(known))
+    assert len(again["trials"]) == 2 * len(RATES)
+    assert all(trial["adopted"] for trial in again["trials"])
+
+
+@pytest.mark.usefixtures("tiny_protocol")
+def test_what_fails_is_told_and_stops_nothing_else(recipe_file, tmp_path, cache, monkeypatch):
+    recipe = dataclasses.replace(read_recipe(recipe_file), seeds=1, code_bits=(8,))
+
+    def fails(given, config, settings, **options):
+        if config.objective.name == "dpsh" and settings.learning_rate > 2e-3:
+            raise DivergedError("the loss became NaN")
+        if config.objective.name == "doh":
+            raise DataError("there is no room")
+        return try_network(given, config, settings, **options)
+
+    monkeypatch.setattr(runner, "try_network", fails)
+    said = []
+    found = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1, say=said.append)
+    assert not found["complete"]
+    assert found["failures"] == [
+        f"both streams, K = 16, 8 bits, trial {trial}: there is no room" for trial in range(len(RATES))
+    ]
+    assert sum(line.startswith("failed: both streams") for line in said) == len(RATES)
+    assert {run["row"] for run in found["runs"]} == {"raw", "lsh", "sdh", "dpsh", "doh-mixup"}
+    diverged = [one for one in found["trials"] if one["row"] == "dpsh" and "validation_map" not in one]
+    assert [one["training"]["learning_rate"] for one in diverged] == [6e-3]
+    monkeypatch.setattr(runner, "try_network", try_network)
+    mended = run_recipe(recipe, tmp_path / "out", cache=cache, processes=1)
+    assert (mended["complete"], "failures" in mended) == (True, False)
+
+
+@pytest.mark.usefixtures("tiny_protocol")
+def test_trials_that_cannot_be_compared_are_refused_beforehand(recipe_file, tmp_path, cache):
+    recipe_file.write_text(recipe_file.read_text().replace("0.67", "0.34"))
+    with pytest.raises(InputError, match="none has a relevant one to find"):
+        run_recipe(read_recipe(recipe_file), tmp_path / "out", cache=cache, processes=1)
 
 
 @pytest.mark.parametrize(("noise", "mixup"), [(0.1, 0.5), (9.0, 0.0)])

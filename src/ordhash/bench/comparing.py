@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
+from ordhash.bench.compressed import COMPRESSED
 from ordhash.bench.recipe import RAW_FEATURES
-from ordhash.bench.results import Comparison, FinishedRun, Ranking, Row
+from ordhash.bench.results import Comparison, FinishedRun, Ranking, Results, Row
 from ordhash.learn.objectives import Classifier
 
 __all__ = ["BOUNDS", "compare", "paired_interval"]
@@ -24,17 +25,22 @@ BOUNDS = (RAW_FEATURES, Classifier.name)
 Precisions = dict[int, tuple[float, ...]]  # seed -> average precision of every query
 
 
-def compare(runs: Sequence[FinishedRun], rows: Sequence[Row], known: Sequence[Comparison] = ()) -> list[Comparison]:
+def compare(runs: Sequence[FinishedRun], rows: Sequence[Row], known: Results | None = None) -> list[Comparison]:
     """The best hashing method against every other one, on each protocol, at each length and by each distance.
+
+    What is not a matter of chance has a single run, which meets every seed of the others. Of others with different
+    seeds those count that both have, and if that is one where either has more, there is no comparison: it would take
+    the chance of that seed for a difference.
 
     Args:
         runs: Finished runs. Those adopted from another machine do not know the precision of every query: nothing is
             compared with them.
         rows: Rows of the tables, in order.
-        known: Comparisons of the other machine, which hold where all runs are adopted and it compared these rows: the
-            best of more rows may be another one.
+        known: Results of the other machine, whose comparisons hold where all runs are adopted and it compared these
+            rows with the same seeds: the best of others may be another one.
     """
     hashing = {row.name for row in rows if row.method not in BOUNDS}
+    certain = {row.name for row in rows if row.method in COMPRESSED}
     places: dict[tuple[str, int, str], dict[str, Precisions]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
         if run.row in hashing and run.code_bits is not None:
@@ -46,22 +52,31 @@ def compare(runs: Sequence[FinishedRun], rows: Sequence[Row], known: Sequence[Co
     for (protocol, bits, distance), measured in places.items():
         whole = [bool(precisions) for seeds in measured.values() for precisions in seeds.values()]
         if not any(whole):
-            found += _among(set(measured), known, (protocol, bits, distance))
+            found += [] if known is None else _among(measured, known, (protocol, bits, distance))
         if not all(whole):
             continue
         best = max(measured, key=lambda row: np.mean(list(measured[row].values())))
         for row in measured:
-            if row != best:
-                mean, half = paired_interval(*_paired(measured[best], measured[row]))
+            if row == best:
+                continue
+            pair = _paired(measured[best], measured[row], certain=bool({best, row} & certain))
+            if pair is not None:
+                mean, half = paired_interval(*pair)
                 found.append(Comparison(protocol, bits, distance, best, row, round(mean, 5), round(half, 5)))
     return found
 
 
-def _among(rows: set[str], known: Sequence[Comparison], column: tuple[str, int, str]) -> list[Comparison]:
+def _among(measured: dict[str, Precisions], known: Results, column: tuple[str, int, str]) -> list[Comparison]:
     """Known comparisons of a column between rows that are there; none unless they tell all of these apart."""
-    theirs = [one for one in known if (one.protocol, one.code_bits, one.distance) == column]
-    theirs = [one for one in theirs if {one.best, one.row} <= rows]
-    return theirs if {name for one in theirs for name in (one.best, one.row)} == rows else []
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for run in known.runs:
+        if (run.protocol, run.code_bits) == column[:2]:
+            seeds[run.row].add(run.seed)
+    if any(seeds[row] != set(found) for row, found in measured.items()):
+        return []
+    theirs = [one for one in known.comparisons if (one.protocol, one.code_bits, one.distance) == column]
+    theirs = [one for one in theirs if {one.best, one.row} <= set(measured)]
+    return theirs if {name for one in theirs for name in (one.best, one.row)} == set(measured) else []
 
 
 def paired_interval(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> tuple[float, float]:
@@ -96,11 +111,15 @@ def paired_interval(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]
     return mean, float(scipy.stats.t.ppf(0.975, freedom) * np.sqrt(whole / (seeds * queries)))
 
 
-def _paired(one: Precisions, other: Precisions) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Average precisions (seeds, queries) of both for the seeds of either; a method with a single run has no others."""
+def _paired(
+    one: Precisions, other: Precisions, *, certain: bool
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """Average precisions (seeds, queries) of both for the seeds that count; None if they cannot be compared."""
     seeds = sorted(set(one) & set(other))
-    if len(one) == 1 or len(other) == 1:
+    if certain and 1 in (len(one), len(other)):
         seeds = sorted(set(one) | set(other))
+    elif not seeds or (len(seeds) == 1 and max(len(one), len(other)) > 1):
+        return None
     first, second = (
         np.array([method.get(seed, next(iter(method.values()))) for seed in seeds]) for method in (one, other)
     )

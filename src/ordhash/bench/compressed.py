@@ -59,8 +59,10 @@ def bytes_of(name: str, code_bits: int) -> int:
 
 def compressed_distances(
     name: str, config: DOHConfig, train: Floats, queries: Floats, database: Floats
-) -> npt.NDArray[np.float32]:
+) -> Callable[[slice], npt.NDArray[np.float32]]:
     """Squared distances of queries to compressed features, all of length 1 before.
+
+    Of all queries at once they need not fit in memory.
 
     Args:
         name: One of ``COMPRESSED``.
@@ -70,7 +72,7 @@ def compressed_distances(
         database: float32 (n, D).
 
     Returns:
-        float32 (q, n).
+        A function of a slice of the queries, which gives the float32 (b, n) of these.
 
     Raises:
         InputError: The length is not one of whole bytes, or too short or too long for the features.
@@ -88,13 +90,17 @@ def compressed_distances(
     except RuntimeError as error:
         raise InputError(
             f"{name} at {config.code_bits} bits ({factory}) cannot learn from {len(train)} features of "
-            f"{train.shape[1]} floats; give a shorter length"
+            f"{train.shape[1]} floats; give a shorter length, or at least 256 images to learn from"
         ) from error
     del for_rotation  # FAISS holds a bare pointer to it while it trains
     index.add(parts[2])
-    found, rows = index.search(parts[1], len(database))
-    distances = np.empty(found.shape, np.float32)
-    np.put_along_axis(distances, rows, found, axis=1)
+
+    def distances(rows: slice) -> npt.NDArray[np.float32]:
+        found, order = index.search(parts[1][rows], len(database))
+        unsorted = np.empty(found.shape, np.float32)
+        np.put_along_axis(unsorted, order, found, axis=1)
+        return unsorted
+
     return distances
 
 

@@ -48,8 +48,10 @@ def condense(results: Results) -> Results:
     return dataclasses.replace(results, trials=trials, runs=runs, settings=settings)
 
 
-def known_entries(results: Results, protocol: str, protocol_hash: str, *, scenes: bool) -> list[FinishedRun]:
-    """Trials and runs of a protocol with all their settings, if version and images are the same.
+def known_entries(
+    results: Results, protocol: str, protocol_hash: str, *, files: str = "", scenes: bool
+) -> list[FinishedRun]:
+    """Trials and runs of a protocol with all their settings, if version, images and files are the same.
 
     Settings that were added after an entry was made get their default, which is what it was made with. Entries from
     before label correction are left out if their objective now corrects labels by default.
@@ -58,10 +60,11 @@ def known_entries(results: Results, protocol: str, protocol_hash: str, *, scenes
         results: From [condense][ordhash.bench.condense] or [run_recipe][ordhash.bench.run_recipe].
         protocol: Name of the protocol.
         protocol_hash: Its hash.
+        files: Hash of the files of the backbone.
         scenes: Whether it has backgrounds; without any, settings of scenes have no effect.
     """
     facts = results.protocols.get(protocol)
-    if facts is None or facts.hash != protocol_hash:
+    if facts is None or (facts.hash, facts.files) != (protocol_hash, files):
         return []
     entries = []
     rows = (results.settings or {}).get(protocol, {})
@@ -103,7 +106,10 @@ def read_results(path: Path) -> Results:
     except (OSError, ValueError) as error:
         raise InputError(f"results {path} cannot be read: {error}") from error
     try:
-        return Results.from_json(values)
+        results = Results.from_json(values)
+        for name, facts in results.protocols.items():  # settings, too, must be such that runs can be taken over
+            known_entries(results, name, facts.hash, files=facts.files, scenes=True)
+        return results
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path} is not the results of a benchmark, which `ordhash bench` writes as results.json"

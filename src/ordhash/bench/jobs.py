@@ -22,7 +22,7 @@ from ordhash.learn.shallow import ShallowMethod
 from ordhash.model import grouped
 from ordhash.support import write_json
 
-__all__ = ["Job", "adopt", "alike", "inputs_digest", "lengths_of", "runs_of", "trials_of"]
+__all__ = ["Job", "adopt", "alike", "files_digest", "inputs_digest", "lengths_of", "runs_of", "trials_of"]
 
 Values = dict[str, Any]
 
@@ -169,7 +169,7 @@ def _job(method: Method, code_bits: int, folder: Path, trial: int | None = None)
     job = Job(method.name, method.method, config, method.training, folder, trial, method.shallow, parts)
     what = json.dumps([job.to_json(), ordhash.__version__], sort_keys=True).encode()
     digest = hashlib.blake2b(what, digest_size=6).hexdigest()
-    readable = re.sub(r"[^a-z0-9]+", "-", method.name.lower()).strip("-")
+    readable = re.sub(r"[^a-z0-9]+", "-", method.name.lower()).strip("-")[:80]  # file names have at most 255 bytes
     return dataclasses.replace(job, path=folder / f"{readable}-{config.code_bits}-{method.training.seed}-{digest}")
 
 
@@ -184,6 +184,11 @@ def inputs_digest(protocol_hash: str, config: DOHConfig) -> str:
     for file in config.files:
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def files_digest(config: DOHConfig) -> str:
+    """Hash of the content of the backbone's files; empty without any."""
+    return inputs_digest("", config) if config.files else ""
 
 
 def adopt(jobs: list[Job], entries: list[FinishedRun]) -> int:
@@ -204,6 +209,6 @@ def adopt(jobs: list[Job], entries: list[FinishedRun]) -> int:
         if entry is not None and not own:  # overwritten, never deleted first: other processes may read it
             job.finish(dataclasses.replace(entry, adopted=True))
             adopted += 1
-        elif not own:
+        elif done is not None and done.adopted:
             job.forget()
     return adopted

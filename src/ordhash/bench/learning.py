@@ -44,7 +44,15 @@ from ordhash.learn import (
 from ordhash.learn.shallow import ShallowMethod
 from ordhash.model import FeatureMaps
 
-__all__ = ["Learned", "learn_everything", "learn_network", "learn_shallow", "try_network", "try_shallow"]
+__all__ = [
+    "Learned",
+    "check_trials",
+    "learn_everything",
+    "learn_network",
+    "learn_shallow",
+    "try_network",
+    "try_shallow",
+]
 
 
 Inputs = FeatureMaps | PictureBatches
@@ -213,6 +221,26 @@ def try_shallow(prepared: Prepared, method: ShallowMethod, code_bits: int, setti
     learning, _ = _parted(prepared, settings)
     head = _fitted(learning, method, code_bits, settings, prepared.last_channels)
     return Outcome(validation_map=_rehearsed(head, prepared, settings, whole_maps=False))
+
+
+def check_trials(prepared: Prepared, settings: TrainConfig) -> None:
+    """Check that trials can be compared.
+
+    Args:
+        prepared: The protocol.
+        settings: Give the share of each class to hold out, and the seed.
+
+    Raises:
+        InputError: No held-out image has a relevant one to find.
+    """
+    learning, held = _parted(prepared, settings)
+    others = learning.labels if prepared.database_is_learned else held.labels
+    least = 1 if prepared.database_is_learned else 2  # itself does not count
+    if not held.labels[:, others.sum(axis=0) >= least].any():
+        raise InputError(
+            f"of the {len(held.images)} images held out to compare trials (validation_fraction = "
+            f"{settings.validation_fraction:g}) none has a relevant one to find; raise it, or leave search out"
+        )
 
 
 def _parted(prepared: Prepared, settings: TrainConfig) -> tuple[Part, Part]:

@@ -94,4 +94,4 @@ def measure_compressed(prepared: Prepared, name: str, config: DOHConfig) -> Outc
         part.averages()[:, : prepared.last_channels] for part in (prepared.train, prepared.query, prepared.database)
     )
     distances = compressed_distances(name, config, train, queries, database)
-    return Outcome(asymmetric=Ranking.of(rank_quality(lambda rows: distances[rows], prepared.protocol)))
+    return Outcome(asymmetric=Ranking.of(rank_quality(distances, prepared.protocol)))

@@ -69,6 +69,8 @@ class Tuning:
 
     def __post_init__(self) -> None:
         check_types(vars(self), get_type_hints(Tuning))
+        if self.search and not self.validation_fraction:
+            raise InputError("validation_fraction is 0, and search compares trials on held-out images; raise it")
         TrainConfig(validation_fraction=self.validation_fraction)  # which trials learn with
 
 
@@ -319,8 +321,12 @@ def _published(entry: dict[str, Any]) -> Published:
     _check_protocol(entry["protocol"])
     try:
         values = {int(bits): float(value) for bits, value in entry["values"].items()}
-    except (TypeError, ValueError) as error:
-        raise InputError(f"[[published]] has values {entry['values']}; give the mAP for lengths in bits") from error
+        if not all(0 <= value <= 1 for value in values.values()):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"[[published]] has values {entry['values']}; give the mAP, 0 to 1, for lengths in bits"
+        ) from error
     return Published(entry["protocol"], entry["name"], entry.get("source", ""), values)
 
 

@@ -114,9 +114,16 @@ def _seeds(results: Results, protocol: str) -> str:
 def _level(results: Results, protocol: str) -> str:
     if len({run.row for run in results.runs if run.protocol == protocol} & _hashing_methods(results).keys()) < 2:
         return ""
-    if any(one.protocol == protocol for one in results.comparisons):
-        return " Level with the best, and bold too: the interval of the difference, paired by seed and query, holds 0."
-    return " Level with the best, and bold too: the intervals overlap."
+    lengths = {run.code_bits for run in results.runs if run.protocol == protocol} - {None}
+    paired = {one.code_bits for one in results.comparisons if one.protocol == protocol}
+    if not paired:
+        return " Level with the best, and bold too: the intervals overlap."
+    unpaired = ", ".join(map(str, sorted(lengths - paired)))  # type: ignore[type-var]
+    overlapping = f"; at {unpaired} bits: the intervals overlap" if unpaired else ""
+    return (
+        " Level with the best, and bold too: the interval of the difference, paired by seed and query, holds 0"
+        f"{overlapping}."
+    )
 
 
 Cells = dict[tuple[str, int], tuple[float, float]]
@@ -153,7 +160,7 @@ def _best(results: Results, cells: Cells, bits: int) -> tuple[str, float, float]
 def _as_good(results: Results, cells: Cells, column: tuple[str, int, str], best: tuple[str, float, float]) -> set[str]:
     """Hashing methods that may be as good as the best: the paired interval of the difference holds 0.
 
-    Where there are no paired intervals (of NDCG, and in results from before they were computed), methods whose
+    Of methods without one (of NDCG, in results from before they were computed, and of too few seeds) those whose
     intervals overlap.
 
     Args:
@@ -163,11 +170,11 @@ def _as_good(results: Results, cells: Cells, column: tuple[str, int, str], best:
         best: The best method, its mean and half interval.
     """
     paired = [one for one in results.comparisons if (one.protocol, one.code_bits, one.distance) == column]
-    if paired:
-        return {one.row for one in paired if one.level} | {one.best for one in paired}  # two may be best alike
-    bits = column[1]
+    level = {one.row for one in paired if one.level} | {one.best for one in paired}  # two may be best alike
+    bits, told = column[1], level | {one.row for one in paired}
     there = [(name, cells[name, bits]) for name in _hashing_methods(results) if (name, bits) in cells]
-    return {name for name, (mean, half) in there if name != best[0] and mean + half >= best[1] - best[2]}
+    others = {name for name, (mean, half) in there if name not in told and mean + half >= best[1] - best[2]}
+    return (level | others) - {best[0]}
 
 
 def _ahead(

@@ -195,6 +195,17 @@ class FinishedRun:
         absent = [name for name in ("config", "training", "adopted", "parts") if not values[name]]
         return {**{name: value for name, value in values.items() if name not in absent}, **outcome}
 
+    @property
+    def sentence(self) -> str:
+        """What was done, and its quality."""
+        name, outcome = f"{self.protocol}, {self.row}", self.outcome
+        ranking = outcome.ordinal or outcome.asymmetric
+        if ranking is None:
+            quality = outcome.validation_map
+            return f"{name}, trial {self.trial}: " + ("no validation" if quality is None else f"{quality:.4f}")
+        where = "" if self.code_bits is None else f", {self.code_bits} bits, seed {self.seed}"
+        return f"{name}{where}: mAP {ranking.map:.4f}, {outcome.seconds:.0f} s"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -252,6 +263,7 @@ class ProtocolFacts:
         database: Number of images in the database.
         backbone: The backbone, its image size, and whether it was frozen or fine-tuned.
         single: Whether each query has one relevant image, which is found or not.
+        files: Hash of the files that the backbone was read from; empty if its weights come from a package.
     """
 
     hash: str
@@ -264,10 +276,11 @@ class ProtocolFacts:
     database: int
     backbone: str
     single: bool = False
+    files: str = ""
 
     def to_json(self) -> Values:
-        """JSON values; ``single`` only where it is so."""
-        return {name: value for name, value in _to_values(self).items() if name != "single" or value}
+        """JSON values; ``single`` only where it is so, and ``files`` where there are any."""
+        return {name: value for name, value in _to_values(self).items() if name not in ("single", "files") or value}
 
 
 @dataclass
@@ -290,6 +303,7 @@ class Results:
         runs: Finished runs.
         comparisons: The best methods against the others.
         complete: Whether every run is done.
+        failures: What failed and why, a sentence each.
         settings: Protocol -> row -> settings that all its runs share; None unless condensed.
     """
 
@@ -308,6 +322,7 @@ class Results:
     runs: list[FinishedRun] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     complete: bool = False
+    failures: list[str] = field(default_factory=list)
     settings: dict[str, dict[str, Values]] | None = None
 
     @classmethod
@@ -348,8 +363,9 @@ class Results:
             ],
             "comparisons": [_to_values(one) for one in self.comparisons],
         }
-        if not self.comparisons:
-            del values["comparisons"]
+        for name in ("comparisons", "failures"):
+            if not values[name]:
+                del values[name]
         if self.settings is None:
             del values["settings"]
         return values

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-import multiprocessing
 import platform
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +18,23 @@ import torch
 import ordhash
 from ordhash.bench.comparing import compare
 from ordhash.bench.condensed import known_entries
-from ordhash.bench.jobs import Job, adopt, alike, inputs_digest, lengths_of, runs_of, trials_of
-from ordhash.bench.learning import Learned, learn_everything, learn_network, learn_shallow, try_network, try_shallow
+from ordhash.bench.jobs import Job, adopt, alike, files_digest, inputs_digest, lengths_of, runs_of, trials_of
+from ordhash.bench.learning import (
+    Learned,
+    check_trials,
+    learn_everything,
+    learn_network,
+    learn_shallow,
+    try_network,
+    try_shallow,
+)
 from ordhash.bench.measuring import keep, measure, measure_compressed, measure_raw_features
 from ordhash.bench.prepared import Prepared, prepare_protocol
 from ordhash.bench.recipe import RAW_FEATURES, Method, Recipe
 from ordhash.bench.results import FinishedRun, Outcome, ProtocolFacts, Results, Row
+from ordhash.bench.workers import Workers
 from ordhash.data.protocols import Protocol, load_protocol
-from ordhash.errors import InputError
+from ordhash.errors import DivergedError, InputError, OrdhashError
 from ordhash.learn import DEFAULT_CACHE, DOHConfig, correct_labels, labelled, labels_of, looks_at_labels
 from ordhash.learn.objectives import Task, find_objective
 from ordhash.model import grouped
@@ -82,8 +90,8 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         out: Folder of the results, of codes and scores of every run, and of trials.
         root: Folder of data sets.
         cache: Folder of feature maps and exported backbones.
-        processes: Number of parallel runs, each on one core; None uses all cores. Fine-tuning runs one at a time.
-        minutes: Start no run after this time; 0 only collects finished runs.
+        processes: Number of parallel runs, each in one thread; None uses all cores. Fine-tuning runs one at a time.
+        minutes: Start no run after this time, but finish those that were started; 0 only collects finished runs.
         seed: Do only the runs of this seed, so that several calls can share a folder; None does all seeds.
         most_images: Limit every part of a protocol to this number of images, for a rehearsal; None uses all.
         known: Results of the recipe from another machine, condensed or not. Their runs and trials are not repeated if
@@ -92,11 +100,12 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         progress: Whether to show bars while features are computed.
 
     Returns:
-        The contents of ``results.json``; ``complete`` tells whether every run is done.
+        The contents of ``results.json``; ``complete`` tells whether every run is done, ``failures`` what failed.
 
     Raises:
         InputError: Methods of the recipe have different backbones, or no run has the seed.
         DataError: A data set is missing, or one of its images cannot be used.
+        OrdhashError: A process was killed.
     """
     global _common
     seeds = max(recipe.seeds, *(method.seeds or 0 for method in recipe.methods))
@@ -127,18 +136,22 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         facts = _facts(_common, config)
         results.protocols |= facts
         folders = {name: f"{name}-{inputs_digest(of_one.hash, config)}" for name, of_one in facts.items()}
-        pool = _Workers(workers, protocols, config, cache)
+        pool = Workers(workers, _start, (protocols, config, cache))
         elsewhere = {
-            name: [] if known is None else known_entries(known, name, of_one.hash, scenes=first.backgrounds is not None)
-            for name, of_one in facts.items()
+            name: []
+            if known is None
+            else known_entries(known, name, one.hash, files=one.files, scenes=first.backgrounds is not None)
+            for name, one in facts.items()
         }
         methods = list(_suited(recipe.methods, first, prepared))
         trials: list[Job] = []
         for method in methods:
             if recipe.tuning.search:
                 trials += trials_of(method, recipe, out / "trials" / folders[first.name])
+        if trials and most_images is None:
+            check_trials(prepared[0], trials[0].training)
         adopted = adopt(trials, elsewhere[first.name])
-        done = _work(alike(trials), _try, pool, ends, say)
+        done = _work(alike(trials), _try, pool, ends, say, results.failures)
         results.trials += done
         of_protocols: list[list[Job]] = []
         for protocol in protocols:
@@ -156,10 +169,10 @@ def run_recipe(  # one parameter for every option of `ordhash bench`, all by nam
         if known is not None:
             say(f"{', '.join(facts)}: {adopted} trials and runs of another machine taken over")
         trainings = list(zip(*of_protocols, strict=True))
-        finished = _work(trainings, _do, pool, ends, say, note)
+        finished = _work(trainings, _do, pool, ends, say, results.failures, note)
         complete &= len(done) == len(trials) and len(finished) == sum(map(len, trainings))
     results.complete = complete
-    results.comparisons = compare(results.runs, results.rows, [] if known is None else known.comparisons)
+    results.comparisons = compare(results.runs, results.rows, known)
     if seed is None:
         write_json(out / "results.json", results.to_json())
     return results
@@ -237,48 +250,23 @@ def _suited(methods: Iterable[Method], protocol: Protocol, prepared: tuple[Prepa
         yield dataclasses.replace(method, config=dataclasses.replace(method.config, objective=objective))
 
 
-@dataclass(frozen=True)
-class _Workers:
-    """Processes that do the trainings of protocols; a single worker is this process itself.
-
-    Workers are spawned, not forked: PyTorch cannot train in a fork of a process that has trained.
-    """
-
-    n: int
-    protocols: tuple[Protocol, ...]
-    config: DOHConfig
-    cache: Path
-
-    @contextmanager
-    def doing(
-        self, work: Callable[[Training], list[FinishedRun]], trainings: list[Training]
-    ) -> Iterator[Iterator[list[FinishedRun]]]:
-        """Yield an iterator over results in order of completion."""
-        if self.n == 1:
-            yield map(work, trainings)
-            return
-        given = (self.protocols, self.config, self.cache)
-        with multiprocessing.get_context("spawn").Pool(min(self.n, len(trainings)), _start, given) as pool:
-            yield pool.imap_unordered(work, trainings, chunksize=1)
-
-
 def _start(protocols: tuple[Protocol, ...], config: DOHConfig, cache: Path) -> None:
     """Initialise a worker."""
     global _common
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts and ends the workers
-    torch.set_num_threads(1)
     _common = _Common(protocols, tuple(prepare_protocol(one, config, cache) for one in protocols), cache)
 
 
 def _work(
     trainings: list[Training],
     work: Callable[[Training], list[FinishedRun]],
-    workers: _Workers,
+    workers: Workers,
     ends: float | None,
     say: Callable[[str], None],
+    failures: list[str],
     note: Callable[[FinishedRun], None] = lambda _: None,
 ) -> list[FinishedRun]:
-    """Results of trainings, including those of earlier calls; fewer if the time is up."""
+    """Results of trainings, including those of earlier calls; fewer if the time is up, or if some fail."""
     done: list[FinishedRun] = []
     todo = []
     for training in trainings:
@@ -288,20 +276,35 @@ def _work(
             note(entry)
         if len(entries) < len(training):
             todo.append(training)
-    if not todo or (ends is not None and time.perf_counter() >= ends):
+    if not todo:
         return done
     started = time.perf_counter()
-    with workers.doing(work, todo) as finished:
-        for count, entries in enumerate(finished, start=1):
-            left = (time.perf_counter() - started) / count * (len(todo) - count)
-            at = len(trainings) - len(todo) + count
-            for entry in entries:
-                note(entry)
-                say(f"{_sentence(entry)} ({at} of {len(trainings)}, {left / 60:.0f} minutes left)")
-            done += entries
-            if ends is not None and time.perf_counter() >= ends:
-                break
+    for count, found in enumerate(workers.results(functools.partial(_attempt, work), todo, ends), start=1):
+        left = (time.perf_counter() - started) / count * (len(todo) - count)
+        at = f"({len(trainings) - len(todo) + count} of {len(trainings)}, {left / 60:.0f} minutes left)"
+        if isinstance(found, str):
+            failures.append(found)
+            say(f"failed: {found} {at}")
+            continue
+        for entry in found:
+            note(entry)
+            say(f"{entry.sentence} {at}")
+        done += found
     return done
+
+
+def _attempt(work: Callable[[Training], list[FinishedRun]], training: Training) -> list[FinishedRun] | str:
+    """What a training gives, or why it fails: the others go on."""
+    job, threads = training[0], torch.get_num_threads()
+    if job.training.mode != "finetune":  # one thread, however many processes: sums and times are the same
+        torch.set_num_threads(1)
+    try:
+        return work(training)
+    except OrdhashError as error:
+        what = f"seed {job.training.seed}" if job.trial is None else f"trial {job.trial}"
+        return f"{job.row}, {job.config.code_bits} bits, {what}: {error}"
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _try(training: Training) -> list[FinishedRun]:
@@ -314,8 +317,13 @@ def _try(training: Training) -> list[FinishedRun]:
     elif job.shallow is not None:
         outcome = try_shallow(features, job.shallow, job.config.code_bits, job.training)
     else:
-        outcome = try_network(features, job.config, job.training)
-    return [_written(one, _shared().protocols[0], outcome, started) for one in training if one.entry is None]
+        try:
+            outcome = try_network(features, job.config, job.training)
+        except DivergedError:  # these settings are not chosen
+            outcome = Outcome()
+    adopted = known is not None and known.adopted
+    protocol = _shared().protocols[0]
+    return [_written(one, protocol, outcome, started, adopted=adopted) for one in training if one.entry is None]
 
 
 def _do(training: Training) -> list[FinishedRun]:
@@ -357,13 +365,14 @@ def _shared() -> _Common:
     return _common
 
 
-def _written(job: Job, protocol: Protocol, outcome: Outcome, started: float) -> FinishedRun:
+def _written(job: Job, protocol: Protocol, outcome: Outcome, started: float, *, adopted: bool = False) -> FinishedRun:
     seconds = round(outcome.seconds + time.perf_counter() - started, 1)
     entry = FinishedRun(
         **job.to_json(),
         protocol=protocol.name,
         version=ordhash.__version__,
         outcome=dataclasses.replace(outcome, seconds=seconds),
+        adopted=adopted,
     )
     job.finish(entry)
     return entry
@@ -384,16 +393,7 @@ def _facts(common: _Common, config: DOHConfig) -> dict[str, ProtocolFacts]:
             database=len(protocol.database),
             backbone=f"{config.backbone} at {config.image_size} px, {mode}",
             single=protocol.single,
+            files=files_digest(config),
         )
         for protocol, found in zip(common.protocols, hashes, strict=True)
     }
-
-
-def _sentence(entry: FinishedRun) -> str:
-    name, outcome = f"{entry.protocol}, {entry.row}", entry.outcome
-    ranking = outcome.ordinal or outcome.asymmetric
-    if ranking is None:
-        quality = outcome.validation_map
-        return f"{name}, trial {entry.trial}: " + ("no validation" if quality is None else f"{quality:.4f}")
-    where = "" if entry.code_bits is None else f", {entry.code_bits} bits, seed {entry.seed}"
-    return f"{name}{where}: mAP {ranking.map:.4f}, {outcome.seconds:.0f} s"

@@ -11,6 +11,7 @@ import typer
 from ordhash.cli.errors import needs_extra
 from ordhash.cli.options import DEFAULT_ROOT, Cache, Json, Root
 from ordhash.cli.output import print_json, say, tell
+from ordhash.errors import DataError
 from ordhash.learn import DEFAULT_CACHE
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ def bench(
 
 
 def _stop_unless_complete(results: Results) -> None:
+    if results.failures:
+        raise DataError(
+            f"{len(results.failures)} trainings failed, the others are kept: {results.failures[0]}; mend the recipe or "
+            "its data, and run the same command again"
+        )
     if not results.complete:
         say("time is up, and some runs are left; run the same command again to continue")
         raise typer.Exit(1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ordhash.codes import OrdinalCodes
-from ordhash.errors import DataError
+from ordhash.errors import DivergedError
 from ordhash.learn.batches import Batches, PictureBatches, Share, epoch_order, shown_labels
 from ordhash.learn.checkpoint import TrainingState
 from ordhash.learn.config import DOHConfig, TrainConfig
@@ -120,7 +120,8 @@ def fit(
         run: How and where to train.
 
     Raises:
-        DataError: The loss became NaN or infinite, or the checkpoint is damaged.
+        DivergedError: The loss became NaN or infinite.
+        DataError: The checkpoint is damaged.
         InputError: The checkpoint belongs to another training.
     """
     settings, fabric, state = run.settings, run.fabric, run.state
@@ -179,7 +180,7 @@ def fit(
                     sums[name] = sums[name] + value.detach() if name in sums else value.detach()
             terms_of_epoch = {name: float(value) / len(order) for name, value in sums.items()}
             if bool(overflow) or not all(math.isfinite(value) for value in terms_of_epoch.values()):
-                raise DataError(f"the loss became NaN or infinite in epoch {epoch}; lower the learning rate")
+                raise DivergedError(f"the loss became NaN or infinite in epoch {epoch}; lower the learning rate")
             if epoch % settings.validate_every == 0 or epoch == settings.epochs:
                 if head.fitted is not None:
                     if head.attends or isinstance(network, HashingNetwork):  # what they read has changed

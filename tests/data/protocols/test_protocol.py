@@ -68,6 +68,10 @@ def test_training_images_may_be_in_the_database():
         ({"train": images_of(["q2"], [[1, 0, 0]])}, r"1 queries are also in the training set \(such as q2\)"),
         ({"validation": images_of(["q3", "v"], [[1, 0, 0]] * 2)}, r"also in the validation set \(such as q3\)"),
         (
+            {"train": images_of(["v", "t"], [[1, 0, 0]] * 2), "validation": images_of(["v"], [[1, 0, 0]])},
+            r"1 validation images are also in the training set \(such as v\)",
+        ),
+        (
             {"database": images_of(["d", "q1", "q2"], [[1, 1, 1]] * 3)},
             r"2 queries are also in the database \(such as q1\)",
         ),

@@ -44,6 +44,19 @@ def test_counts_and_shares_are_of_every_class():
     assert parts["train"].labels.sum(axis=0).tolist() == [4, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("counts", "word"),
+    [
+        ({"query": 6, "train": 5}, "11 images of cat"),
+        ({"query": 0.7, "train": 0.7}, "14 images of cat"),
+        ({"query": -1}, "query is -1"),
+    ],
+)
+def test_parts_that_a_class_cannot_fill_are_refused(counts, word):
+    with pytest.raises(InputError, match=word):
+        split_by_class(thirty(), counts, salt="s")
+
+
 def test_a_split_is_the_same_for_ever():
     parts = split_by_class(thirty(), {"query": 1, "train": 2}, salt="cifar10")
     assert parts["query"].keys.tolist() == ["02", "13", "21"]

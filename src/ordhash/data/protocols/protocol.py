@@ -75,6 +75,13 @@ class Protocol:
                         f"protocol {self.name}: {len(shared)} queries are also in the {name} (such as {shared[0]}), "
                         "where they would find or teach themselves; take them out"
                     )
+        if self.validation is not None:
+            shared = np.intersect1d(self.train.keys, self.validation.keys)
+            if len(shared):
+                raise DataError(
+                    f"protocol {self.name}: {len(shared)} validation images are also in the training set (such as "
+                    f"{shared[0]}), where they would choose what they have taught; take them out"
+                )
         found = self.query.labels & self.database.labels.any(axis=0)  # type: ignore[operator, union-attr]
         relevant = found.any(axis=1)
         if not relevant.all():

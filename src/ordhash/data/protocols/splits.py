@@ -39,10 +39,12 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
         The parts, and ``rest``; each in the order of ``images``.
 
     Raises:
-        InputError: An image carries no label.
+        InputError: An image carries no label, a count is negative, or a class has fewer images than the parts need.
     """
     if images.labels is None:
         raise InputError("images without labels cannot be divided by class; give labels")
+    if wrong := [part for part, count in counts.items() if count < 0]:
+        raise InputError(f"{wrong[0]} is {counts[wrong[0]]}; allowed are 0 and more")
     unlabelled = np.flatnonzero(images.labels.sum(axis=1) == 0)
     if len(unlabelled):
         name = images.name(int(unlabelled[0]))
@@ -57,6 +59,11 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
             stop = start + (round(count * len(rows)) if isinstance(count, float) else count)
             parts[part] += rows[start:stop]
             start = stop
+        if rows and start > len(rows):
+            raise InputError(
+                f"the parts need {start:,} images of {images.class_names[label]} and there are {len(rows):,}; "
+                "give more images, or take fewer"
+            )
         parts["rest"] += rows[start:]
     return {part: images.subset(np.array(sorted(rows), dtype=np.intp)) for part, rows in parts.items()}
 
