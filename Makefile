@@ -19,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE =
 help:
 	@echo "make setup           create .venv with everything; other targets do so when they need it"
 	@echo "make demo            train, encode, index and search on photographs; writes demo/"
-	@echo "make test            run the quick tests on all cores; WORKERS=1 for one core"
+	@echo "make test            run the quick tests on all cores, eight at most; WORKERS=1 for one core"
 	@echo "make check           run everything that must pass before a commit: ruff format, ruff check, mypy,"
 	@echo "                     lint-imports, the quick tests; COVERAGE=1 lists the lines that no test reaches"
 	@echo "make test-all        run the slow tests too: data sets, several processes, Milvus, a browser"
@@ -107,7 +107,8 @@ bench-serve: $(READY)
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/tables.py
 
-# The data sets of these two are not fetched: docs/datasets.md says where each has to be put.
+# Not all data sets are fetched: bench-few, -ridge, -int8, -backbones, -scenes, -search and scenes-figure also need
+# corel5k or grocery; docs/datasets.md says where each has to be put.
 bench-few: $(READY)
 	$(BIN)/python benchmarks/general.py
 	$(BIN)/python benchmarks/tables.py

@@ -44,7 +44,7 @@ from ordhash.model import Encoded
 from ordhash.support import write_json
 
 NAME = "grocery-photos"
-SIDE = 320  # pixels of a composite; the network sees half of them
+SIDE = 320  # pixels of a composite; the network sees it at 224
 SHARES = (0.15, 0.35)  # smallest and largest area of what is pasted
 SEEDS, SHOWN = 5, 6
 FOOD = {"crops", "food", "fruit", "harvest", "market", "vegetables"}

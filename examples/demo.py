@@ -1,6 +1,6 @@
 """The whole way on real photographs: fetch, train, encode, index, search, evaluate, draw.
 
-Run it with ``make demo``. It writes demo/results.png and demo/report.json.
+Run it with ``make demo``. It writes demo/results.png, demo/report.json and demo/groceries.index.
 """
 
 from __future__ import annotations

@@ -46,14 +46,16 @@ OPTIONS: dict[str, Option] = {
     "code_bits": Option("Code length in bits."),
     "arity": Option("Scores that compete in a segment, a power of two."),
     "objective": Option("Training objective; `ordhash methods` lists them."),
-    "backbone": Option("timm's name of a network, alexnet, or an ONNX file.", metavar="NAME|FILE.onnx"),
+    "backbone": Option(
+        "timm's name of a network, alexnet, vgg16, resnet50_v1, or an ONNX file.", metavar="NAME|FILE.onnx"
+    ),
     "weights": Option("Initial weights of the backbone.", str, "pretrained|none|FILE", parse=_weights),
     "normalisation": Option("How pixels become the backbone's input; own is what timm states, for its networks."),
     "tensor": Option("Tensor of the ONNX file that holds the feature map.  [default: its only output]"),
     "image_size": Option(
         "Shorter side of what the backbone sees, in pixels.  [default: 224; with --backgrounds 320]", metavar="PIXELS"
     ),
-    "fit": Option("Keep the picture whole, in its own aspect, squash it into a square, or crop its middle square."),
+    "fit": Option("Squash the picture into a square, crop its middle square, or keep it whole, in its own aspect."),
     "stages": Option("Feature maps of the backbone to join: 1 is the last one alone."),
     "mirror": Option("Average features over a picture and its mirror image; takes twice the time."),
     "hidden": Option("Width of the global stream."),

@@ -1,4 +1,4 @@
-"""``ordhash train``: learn codes from images. The only command that needs PyTorch."""
+"""``ordhash train``: learn codes from images."""
 
 from __future__ import annotations
 

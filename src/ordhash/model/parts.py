@@ -5,7 +5,7 @@ makes of that window alone. What counts at a location is its attention times the
 has no attention, the features alone. Windows are taken in the order of what they hold of that, and overlap no earlier
 one. A window becomes a part if its code says something that the code of the whole picture and those of earlier parts
 leave open: if its distance to each of them is at least four ninths of the mean distance of two codes. So a photograph
-of one thing has hardly any part, and one of three things about two (docs/experiments.md).
+of one thing has hardly any part, and one of three things two or three (docs/experiments.md).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A rotation of the backbone's features (ITQ), fitted to groceries and CIFAR-10, which are available as packages. Its
 float16 weights are shipped as ``general.npz``; the backbone is not included. Codes of few photographs may be long: 256
-bits preserve more of the features than a small collection could teach (docs/experiments.md, "Few photographs").
+bits cost little there, and are level with codes fitted to the photographs, or better (docs/unlabelled.md).
 ``benchmarks/general.py`` builds it.
 """
 

@@ -9,7 +9,7 @@ objective.
 
 Half of the segments are not trained: they are fitted to the features, which they keep (``ordhash.learn.fitted``). That
 costs nothing that can be measured where classes were learned, and images of other classes are found far better
-(docs/experiments.md), as are alternatives that were tried.
+(docs/experiments.md, which also has the alternatives that were tried).
 """
 
 from __future__ import annotations
