@@ -126,7 +126,8 @@ def encode(results: dict[str, Any]) -> str:
     machine = results["machine"]
     note = (
         f"Medians of {len(results['rounds'])} alternating rounds over {results['images']:,} CIFAR-10 images, "
-        f"decoding and scaling included; the ratio is the median of the rounds' ratios; {results['network']}; {machine['processor']}, {machine['cores']} cores. "
+        f"decoding and scaling included; the ratio is the median of the rounds' ratios; {results['network']}; "
+        f"{machine['processor']}, {machine['cores']} cores. "
         f"Written by `{results['command']}`."
     )
     return table(["encoder", "images/s", "ratio"], rows) + "\n\n" + note
@@ -167,9 +168,9 @@ def serve(results: dict[str, Any]) -> str:
     sizes, minutes = results["soak"]["megabytes"], results["soak"]["minutes"]
     machine = results["machine"]
     note = (
-        f"Milliseconds from when a request is due to its answer, less the encoder's time (its network saw squares of 160 px); "
-        f"{results['images']:,} photographs, {results['rate']} requests a second, top {results['top_k']}; "
-        f"client and service on the same {machine['cores']} cores ({machine['processor']}). In the {minutes:.0f} "
+        f"Milliseconds from when a request is due to its answer, less the encoder's time (its network saw "
+        f"squares of 160 px); {results['images']:,} photographs, {results['rate']} requests a second, top "
+        f"{results['top_k']}; client and service on the same {machine['cores']} cores ({machine['processor']}). In the {minutes:.0f} "
         f"minutes of the soak the service's own memory was {sizes[0]:.0f} MB at the start, {max(sizes):.0f} MB at most "
         f"and {sizes[-1]:.0f} MB at the end. Written by `make bench-serve`."
     )
@@ -211,8 +212,8 @@ def search(results: dict[str, Any]) -> str:
         f"{memory['open']['seconds_to_open']:.3f} s from a file of {memory['file_bytes'] / 1e9:.2f} GB; a process that "
         f"searches them uses {memory['search']['resident_bytes'] / 1e9:.2f} GB, of which "
         f"{memory['open']['resident_bytes'] / 1e9:.2f} GB before the search. With tables, codes "
-        f"take {tables['bytes_a_code']:.0f} bytes each; tables take {tables['seconds_to_build']:.0f} s to build. Written by "
-        f"`{results['command']}`."
+        f"take {tables['bytes_a_code']:.0f} bytes each; tables take {tables['seconds_to_build']:.0f} s to build. "
+        f"Written by `{results['command']}`."
     )
     return table(["work", "rival", "ordhash, ms", "rival, ms", "times faster"], rows) + "\n\n" + note
 

@@ -62,8 +62,8 @@ def fingerprint(pixels: npt.NDArray[np.uint8]) -> bytes | None:
 
     Returns:
         36 bytes of the hash (signs of the 12 x 12 lowest frequencies of its grey values), and a WebP file of 80 x 80
-        pixels: in all about 2.4 kB for a photograph, at most about 3. None for a picture of nearly one colour, which has
-        nothing that could be compared.
+        pixels: in all about 2.4 kB for a photograph, at most about 3. None for a picture of nearly one colour, which
+        has nothing that could be compared.
 
     >>> fingerprint(np.zeros((64, 64, 3), np.uint8)) is None
     True

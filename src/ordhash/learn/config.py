@@ -43,8 +43,8 @@ class DOHConfig:
         code_bits: Length of a code in bits.
         arity: K, the number of scores that compete in a segment; a power of two from 2 to 256.
         objective: Name of an objective (``ordhash.learn.objectives.OBJECTIVES``) or an objective with its settings.
-        backbone: A timm name, ``alexnet``, ``vgg16``, ``resnet50_v1``, or an ONNX file; ``tf_efficientnet_lite0``, ``1``
-            and ``2`` need no download.
+        backbone: A timm name, ``alexnet``, ``vgg16``, ``resnet50_v1``, or an ONNX file;
+            ``tf_efficientnet_lite0``, ``1`` and ``2`` need no download.
         weights: ``pretrained``, a weights file for the backbone, or None for random weights.
         image_size: Shorter side of what the backbone sees, in pixels; None is 320 in training with ``backgrounds`` (and
             ``scenes`` of them, as always below), and 224 without.
