@@ -170,9 +170,9 @@ def serve(results: dict[str, Any]) -> str:
     note = (
         f"Milliseconds from when a request is due to its answer, less the encoder's time (its network saw "
         f"squares of 160 px); {results['images']:,} photographs, {results['rate']} requests a second, top "
-        f"{results['top_k']}; client and service on the same {machine['cores']} cores ({machine['processor']}). In the {minutes:.0f} "
-        f"minutes of the soak the service's own memory was {sizes[0]:.0f} MB at the start, {max(sizes):.0f} MB at most "
-        f"and {sizes[-1]:.0f} MB at the end. Written by `make bench-serve`."
+        f"{results['top_k']}; client and service on the same {machine['cores']} cores ({machine['processor']}). "
+        f"In the {minutes:.0f} minutes of the soak the service's own memory was {sizes[0]:.0f} MB at the start, "
+        f"{max(sizes):.0f} MB at most and {sizes[-1]:.0f} MB at the end. Written by `make bench-serve`."
     )
     return table(["searches", "requests", "median", "95 %", "99 %", "longest", "encoder, median"], rows) + "\n\n" + note
 
