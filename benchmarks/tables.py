@@ -1,12 +1,16 @@
 """Fill the tables of README.md and docs/ and draw figures from recorded results: ``make results``.
 
-Everything between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` is replaced by the table of that name. Of a
-recipe that is not finished, results are taken over only if its name is given: ``python benchmarks/tables.py noise``.
+Everything between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->`` is replaced by the table of that name.
+
+``python benchmarks/tables.py noise`` also keeps the trials of a recipe that is not finished, in
+``results/begun/bench-noise.json``, for another machine: ``ordhash bench noise.toml --known`` that file does not repeat
+them. Runs are not kept: those of two machines cannot be compared query by query.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import re
@@ -32,6 +36,7 @@ from ordhash.evaluation import draw_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
+BEGUN = RESULTS / "begun"
 COMMANDS = (
     *("sync", "search", "serve", "duplicates", "verify", "export", "info", "train", "methods", "evaluate", "bench"),
     *("quantize", "encode", "index", "push", "pull", "data", "data list", "data get"),
@@ -391,23 +396,32 @@ def command_line() -> str:
 RECIPES = sorted(path.stem for path in (ROOT / "benchmarks" / "recipes").glob("*.toml"))
 
 
-def take_over(name: str, *, unfinished: bool) -> None:
+def take_over(name: str, *, begun: bool) -> None:
     """Copy the results of a recipe that `ordhash bench` ran here, and those of its figures that pages show."""
     ran = ROOT / "runs" / "bench" / name / "results.json"
     if not ran.exists():
         return
     results = Results.from_json(json.loads(ran.read_text()))
-    if not (results.complete or unfinished):
-        print(f"{ran.relative_to(ROOT)} is not complete; go on with it, or name {name} to take over what it has")
+    kept = BEGUN / f"bench-{name}.json"
+    if not results.complete:
+        if begun:
+            write_condensed(kept, dataclasses.replace(results, runs=[], comparisons=[]))
+        advice = "" if begun else f", or name {name} to keep its trials"
+        print(f"{ran.relative_to(ROOT)} is not complete; go on with it{advice}")
         return
+    kept.unlink(missing_ok=True)
     pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
     for figure in draw_figures(results, IMAGES):
         if figure.name not in pages:
             figure.unlink()
-    text = json.dumps(condense(results).to_json(), sort_keys=True, separators=(",", ":")).replace(
-        '{"arity"', '\n{"arity"'
-    )
-    (RESULTS / f"bench-{name}.json").write_text(text + "\n")
+    write_condensed(RESULTS / f"bench-{name}.json", results)
+
+
+def write_condensed(path: Path, results: Results) -> None:
+    """Write condensed results, a run to a line."""
+    text = json.dumps(condense(results).to_json(), sort_keys=True, separators=(",", ":"))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.replace('{"arity"', '\n{"arity"') + "\n")
 
 
 def bench_tables(results: dict[str, Any]) -> str:
@@ -499,9 +513,9 @@ def fill(text: str, name: str, values: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("unfinished", nargs="*", metavar="RECIPE", help="take over its results though it goes on")
-    unfinished = parser.parse_args().unfinished
-    if unknown := set(unfinished) - set(RECIPES):
+    parser.add_argument("begun", nargs="*", metavar="RECIPE", help="keep its trials though it goes on")
+    begun = parser.parse_args().begun
+    if unknown := set(begun) - set(RECIPES):
         parser.error(f"no recipe is named {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
     if (ROOT / "demo" / "report.json").exists():
         shutil.copyfile(ROOT / "demo" / "report.json", RESULTS / "demo.json")
@@ -510,7 +524,7 @@ def main() -> None:
         with Image.open(ROOT / "demo" / "results.png") as figure:
             figure.convert("RGB").save(IMAGES / "demo.jpg", quality=82)
     for name in RECIPES:
-        take_over(name, unfinished=name in unfinished)
+        take_over(name, begun=name in begun)
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text()
         for name, (files, draw) in TABLES.items():
