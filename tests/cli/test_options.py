@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import run
 
@@ -60,7 +61,9 @@ def test_validation_images_of_a_protocol_are_not_held_out(
     tiny_protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    with_validation = dataclasses.replace(tiny_protocol, validation=tiny_protocol.train)
+    of_train = tiny_protocol.train
+    halves = {"train": of_train.subset(np.arange(1, 6)), "validation": of_train.subset(np.arange(1))}
+    with_validation = dataclasses.replace(tiny_protocol, **halves)
     monkeypatch.setattr("ordhash.cli.sources.load_protocol", lambda name, root: with_validation)
     result = run("train", "cifar10", "--out", tmp_path / "run", "--validation-fraction", "0.2")
     assert (result.exit_code, "--validation-fraction has no effect" in result.stderr) == (2, True)
