@@ -102,10 +102,9 @@ def costs(results: dict[str, Any]) -> str:
     note = (
         f"48 bits. From {encode:.0f} images a second and core (squares of 160 px; the default network takes twice as "
         f"long), {a_row:.0f} bytes of an index file and {milvus_row:.0f} bytes of Milvus' memory a code, "
-        f"{1e9 * scan:.2f} "
-        f"ns of a scan and {1e9 * milvus_scan:.1f} "
-        f"ns of Milvus' scan a code, {push:,.0f} codes pushed a second by one client. Measured: scans and tables of up "
-        f"to 10^8 codes here, up to {largest['codes']:,} codes in Milvus; all else is extrapolated."
+        f"{1e9 * scan:.2f} ns of a scan and {1e9 * milvus_scan:.1f} ns of Milvus' scan a code, "
+        f"{push:,.0f} codes pushed a second by one client. Measured: scans and tables of up to 10^8 codes here, up to "
+        f"{largest['codes']:,} codes in Milvus; all else is extrapolated."
     )
     return table(heads, rows) + "\n\n" + note
 

@@ -29,8 +29,7 @@ from recall_results import draw_recall, recall
 from scale_results import costs, encoding_rates, serving_rates
 from typer.testing import CliRunner
 
-from ordhash.bench import Results, condense, draw_figures, markdown, values_of, with_interval
-from ordhash.bench.comparing import BOUNDS
+from ordhash.bench import BOUNDS, Results, condense, draw_figures, markdown, values_of, with_interval
 from ordhash.cli import app
 from ordhash.evaluation import draw_curves
 

@@ -77,6 +77,16 @@ def test_what_runs_have_in_common_is_said_once():
     assert "seed" not in small["settings"]["cifar10"]["doh"]["training"]
 
 
+@pytest.mark.parametrize("runs", [(), (entry(0, 16, learning_rate=1e-3),)], ids=["alone", "beside a run"])
+def test_what_trials_have_in_common_is_said_once_too(runs):
+    tried = [entry(0, bits, trial=n, learning_rate=rate) for bits in (16, 32) for n, rate in enumerate((1e-3, 3e-3))]
+    small = condense(results(*runs, trials=tried))
+    assert not any("config" in trial for trial in small["trials"])
+    assert [trial.get("training") for trial in small["trials"]] == [None, {"learning_rate": 3e-3}] * 2
+    expected = [condensed.identity(one) for one in (*tried, *runs)]
+    assert [condensed.identity(one) for one in known_entries(small, "cifar10", "1234")] == expected
+
+
 def test_what_differs_between_runs_of_a_row_stays_with_them():
     full = results(entry(0, 16), entry(0, 32, learning_rate=0.003), entry(1, 32, learning_rate=0.003))
     small = condense(full)

@@ -931,7 +931,7 @@ def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(p
     images = read_folder(photo_folder)
     behind = ImageSet([*np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8), b"no picture"])
     # The same network and objective, so that scenes alone make a difference.
-    config = dataclasses.replace(TINY, attention="learned", objective=DOHCodewords(fitted_share=0.0))
+    config = dataclasses.replace(TINY, attention="learned", fit="whole", objective=DOHCodewords(fitted_share=0.0))
     runs = [
         train(images, config, dataclasses.replace(FAST, scenes=scenes), out=tmp_path / f"{i}", backgrounds=given,
               cache=cache)
@@ -943,14 +943,14 @@ def test_backgrounds_make_another_training_and_what_cannot_be_read_is_left_out(p
 
 
 def test_what_backgrounds_decide(photo_folder, tmp_path, cache, learned):
-    images = read_folder(photo_folder)
+    images, config = read_folder(photo_folder), dataclasses.replace(TINY, fit="whole")
     behind = ImageSet(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
     models = [
-        load_model(train(images, TINY, FAST, out=tmp_path / f"{i}", backgrounds=given, cache=cache).model)
+        load_model(train(images, config, FAST, out=tmp_path / f"{i}", backgrounds=given, cache=cache).model)
         for i, given in enumerate([None, behind])
     ]
     configs = [model.info.training["config"] for model in models]
-    assert [config["attention"] for config in configs] == ["cam", "learned"]
+    assert [(config["attention"], config["fit"]) for config in configs] == [("cam", "whole"), ("learned", "whole")]
     assert [config["objective"]["name"] for config in configs] == ["ordhash"] * 2
     assert [model.info.method["fitted_share"] for model in models] == [0.5, 0.0]
 
@@ -969,7 +969,7 @@ def test_attention_and_fitted_segments_that_were_asked_for_stay_with_backgrounds
 def test_fine_tuning_learns_from_scenes_too(photo_folder, tmp_path, cache, learned):
     images, settings = read_folder(photo_folder), dataclasses.replace(FAST, mode="finetune", epochs=2)
     behind = ImageSet([*np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8), b"no picture"])
-    config = dataclasses.replace(TINY, attention="learned", objective=DOHCodewords(fitted_share=0.0))
+    config = dataclasses.replace(TINY, attention="learned", fit="whole", objective=DOHCodewords(fitted_share=0.0))
     runs = []
     for scenes in (0, 1):
         how = dataclasses.replace(settings, scenes=scenes)

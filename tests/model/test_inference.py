@@ -4,14 +4,12 @@ import time
 import numpy as np
 import onnx.parser
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from ordhash.data import open_rgb, prepare
 from ordhash.data.imageset import ImageSet
 from ordhash.errors import ImageError, InputError, ModelFileError
-from ordhash.model.inference import Preprocessing, grouped, open_session, run_images, run_in_groups
+from ordhash.model.inference import Preprocessing, open_session, run_images, run_in_groups
 
 # The mean colour of a picture, and the picture itself.
 GRAPH = onnx.parser.parse_model(
@@ -169,15 +167,6 @@ def test_inputs_of_any_shapes_keep_their_order(session):
         np.testing.assert_array_equal(back, one)
         np.testing.assert_allclose(mean, one.mean(axis=(0, 1)), rtol=1e-6)
     assert run_in_groups(session, ["mean", "same"], "images", []) == [[], []]
-
-
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3))))
-def test_groups_are_all_positions_of_a_shape(shapes):
-    groups = grouped(shapes)
-    assert sorted(position for group in groups for position in group) == list(range(len(shapes)))
-    assert len({shapes[group[0]] for group in groups}) == len(groups) == len(set(shapes))
-    assert all({shapes[position] for position in group} == {shapes[group[0]]} for group in groups)
-    assert all(sorted(group) == group.tolist() for group in groups)
 
 
 def test_whole_pictures_come_in_their_own_shapes(session):

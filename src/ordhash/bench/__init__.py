@@ -1,5 +1,6 @@
 """Benchmarks of retrieval quality: a recipe names protocols and methods, all of which are measured on equal terms."""
 
+from ordhash.bench.comparing import BOUNDS
 from ordhash.bench.condensed import condense, read_results
 from ordhash.bench.recipe import Recipe, read_recipe, rehearsal_of
 from ordhash.bench.report import draw_figures, markdown, markdown_table, mean_interval, values_of, with_interval
@@ -7,6 +8,7 @@ from ordhash.bench.results import Results
 from ordhash.bench.runner import run_recipe
 
 __all__ = [
+    "BOUNDS",
     "Recipe",
     "Results",
     "condense",

@@ -19,33 +19,35 @@ Values = dict[str, Any]
 
 
 def condense(results: Results) -> Results:
-    """Drop curves, and store the settings of a row's runs only once, as far as they are the same.
+    """Drop curves, and store the settings of a row's runs and trials only once, as far as they are the same.
 
     Args:
         results: From [run_recipe][ordhash.bench.run_recipe].
 
     Returns:
-        Results with ``settings``, by protocol and row: ``config`` and ``training`` of the first run; the runs keep what
-        is different in theirs. Condensed results are returned unchanged.
+        Results with ``settings``, by protocol and row: ``config`` and ``training`` of the first run, or trial if there
+        is no run; the entries keep what is different in theirs. Condensed results are returned unchanged.
     """
     if results.settings is not None:
         return results
     settings: dict[str, dict[str, Values]] = {}
-    runs = []
-    for run in results.runs:
-        own = {
-            "config": {name: value for name, value in run.config.items() if name != "code_bits"},
-            "training": {name: value for name, value in run.training.items() if name != "seed"},
-        }
-        common = settings.setdefault(run.protocol, {}).setdefault(run.row, own)
-        config, training = (
-            {name: value for name, value in own[kind].items() if common[kind].get(name) != value}
-            for kind in ("config", "training")
-        )
-        outcome = run.outcome.without("precision", "average_precisions")
-        runs.append(dataclasses.replace(run, outcome=outcome, config=config, training=training, adopted=False))
-    trials = [dataclasses.replace(trial, adopted=False) for trial in results.trials]
+    runs, trials = ([_condensed(one, settings) for one in entries] for entries in (results.runs, results.trials))
     return dataclasses.replace(results, trials=trials, runs=runs, settings=settings)
+
+
+def _condensed(entry: FinishedRun, settings: dict[str, dict[str, Values]]) -> FinishedRun:
+    """An entry without curves and without the settings of its row, which it sets if it is the first."""
+    own = {
+        "config": {name: value for name, value in entry.config.items() if name != "code_bits"},
+        "training": {name: value for name, value in entry.training.items() if name != "seed"},
+    }
+    common = settings.setdefault(entry.protocol, {}).setdefault(entry.row, own)
+    config, training = (
+        {name: value for name, value in own[kind].items() if common[kind].get(name) != value}
+        for kind in ("config", "training")
+    )
+    outcome = entry.outcome.without("precision", "average_precisions")
+    return dataclasses.replace(entry, outcome=outcome, config=config, training=training, adopted=False)
 
 
 def known_entries(

@@ -19,8 +19,7 @@ from ordhash.bench.results import FinishedRun
 from ordhash.bench.tuning import trial_methods, tuned_length, tuned_lengths
 from ordhash.learn import DOHConfig, TrainConfig
 from ordhash.learn.shallow import ShallowMethod
-from ordhash.model import grouped
-from ordhash.support import write_json
+from ordhash.support import grouped, write_json
 
 __all__ = ["Job", "adopt", "alike", "files_digest", "inputs_digest", "lengths_of", "runs_of", "trials_of"]
 

@@ -114,11 +114,11 @@ def _seeds(results: Results, protocol: str) -> str:
 def _level(results: Results, protocol: str) -> str:
     if len({run.row for run in results.runs if run.protocol == protocol} & _hashing_methods(results).keys()) < 2:
         return ""
-    lengths = {run.code_bits for run in results.runs if run.protocol == protocol} - {None}
+    lengths = {run.code_bits for run in results.runs if run.protocol == protocol and run.code_bits is not None}
     paired = {one.code_bits for one in results.comparisons if one.protocol == protocol}
     if not paired:
         return " Level with the best, and bold too: the intervals overlap."
-    unpaired = ", ".join(map(str, sorted(lengths - paired)))  # type: ignore[type-var]
+    unpaired = ", ".join(map(str, sorted(lengths - paired)))
     overlapping = f"; at {unpaired} bits: the intervals overlap" if unpaired else ""
     return (
         " Level with the best, and bold too: the interval of the difference, paired by seed and query, holds 0"

@@ -37,8 +37,7 @@ from ordhash.data.protocols import Protocol, load_protocol
 from ordhash.errors import DivergedError, InputError, OrdhashError
 from ordhash.learn import DEFAULT_CACHE, DOHConfig, correct_labels, labelled, labels_of, looks_at_labels
 from ordhash.learn.objectives import Task, find_objective
-from ordhash.model import grouped
-from ordhash.support import available_cores, write_json
+from ordhash.support import available_cores, grouped, write_json
 
 __all__ = ["run_recipe"]
 

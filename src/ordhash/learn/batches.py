@@ -16,7 +16,8 @@ from torchvision.transforms import v2
 
 from ordhash.data import ImageSet, companions, drawn_scene, open_rgb
 from ordhash.errors import InputError
-from ordhash.model import FeatureMaps, Preprocessing, grouped
+from ordhash.model import FeatureMaps, Preprocessing
+from ordhash.support import grouped
 
 Rows = npt.NDArray[np.intp]
 Group: TypeAlias = tuple[Tensor, Rows]

@@ -16,7 +16,8 @@ from ordhash.codes import PartCodes
 from ordhash.errors import DataError, InputError
 from ordhash.learn.batches import Batches, Group, PictureBatches, Share
 from ordhash.learn.network import HeadOutput
-from ordhash.model import FeatureMaps, grouped, part_codes
+from ordhash.model import FeatureMaps, part_codes
+from ordhash.support import grouped
 
 __all__ = ["averages_of", "features_of", "parts_of", "scores_of"]
 

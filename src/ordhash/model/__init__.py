@@ -6,7 +6,7 @@ from ordhash.model.familiarity import Familiarity
 from ordhash.model.features import FeatureMaps, FeatureStore, FrozenBackbone
 from ordhash.model.file import MODEL_FILE, Model, load_model, recorded_model, save_model
 from ordhash.model.graphs import OPSET
-from ordhash.model.inference import MAX_SIDE, Preprocessing, grouped, open_session
+from ordhash.model.inference import MAX_SIDE, Preprocessing, open_session
 from ordhash.model.info import ModelInfo
 from ordhash.model.parts import check_sees_all, part_codes
 from ordhash.model.quantization import quantize
@@ -39,7 +39,6 @@ __all__ = [
     "ModelInfo",
     "Preprocessing",
     "check_sees_all",
-    "grouped",
     "learned_from",
     "load_model",
     "open_session",

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from ordhash.data import ImageSet, content_id
 from ordhash.errors import DataError, ImageError
-from ordhash.model.inference import Preprocessing, depth_of, grouped, open_session, run_images
-from ordhash.support import available_cores, progress_bar, some_usable
+from ordhash.model.inference import Preprocessing, depth_of, open_session, run_images
+from ordhash.support import available_cores, grouped, progress_bar, some_usable
 
 __all__ = ["FeatureMaps", "FeatureStore", "FrozenBackbone"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ import onnxruntime
 
 from ordhash.data import STEP, Fit, ImageSet, open_rgb, prepare
 from ordhash.errors import ImageError, ModelFileError, NoMemoryError
-from ordhash.support import available_cores, integer_at_least
+from ordhash.support import available_cores, grouped, integer_at_least
 
-__all__ = ["MAX_SIDE", "Batch", "Preprocessing", "depth_of", "grouped", "open_session", "run_images", "run_in_groups"]
+__all__ = ["MAX_SIDE", "Batch", "Preprocessing", "depth_of", "open_session", "run_images", "run_in_groups"]
 
 MAX_SIDE = 4096
 """Pixels of a side of a graph's input at most."""
@@ -74,18 +74,6 @@ class Batch:
     failures: list[ImageError]
     size: int
     pixels: list[npt.NDArray[np.uint8]] | None = None
-
-
-def grouped(values: Sequence[Hashable]) -> list[npt.NDArray[np.intp]]:
-    """Positions of equal values, such as shapes: each group ascending, in the order in which the values first appear.
-
-    >>> [group.tolist() for group in grouped([(2, 3), (3, 2), (2, 3)])]
-    [[0, 2], [1]]
-    """
-    found: dict[Hashable, list[int]] = {}
-    for position, value in enumerate(values):
-        found.setdefault(value, []).append(position)
-    return [np.array(group, dtype=np.intp) for group in found.values()]
 
 
 def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:

@@ -22,8 +22,7 @@ import onnx
 from ordhash.data import ImageSet
 from ordhash.errors import ImageError, InputError
 from ordhash.model.file import Model, load_model, write_graph
-from ordhash.model.inference import grouped
-from ordhash.support import StrPath, spread_rows
+from ordhash.support import StrPath, grouped, spread_rows
 
 __all__ = ["MOST_PICTURES", "quantize"]
 

@@ -1,12 +1,13 @@
 """Shared by every room, without domain knowledge.
 
-Checks, columns, cores, files, locations, memory, ordering, progress, seals, vectors.
+Checks, columns, cores, files, grouping, locations, memory, ordering, progress, seals, vectors.
 """
 
 from ordhash.support.checks import check_types, integer_at_least, some_usable
 from ordhash.support.columns import is_text, plain_column, wide_column
 from ordhash.support.cores import available_cores
 from ordhash.support.files import StrPath, locked, remove_leftovers, replace_file, write_csv, write_json
+from ordhash.support.grouping import grouped
 from ordhash.support.locations import Location, is_address, name_of, without_password
 from ordhash.support.memory import give_memory_back
 from ordhash.support.ordering import natural_order
@@ -24,6 +25,7 @@ __all__ = [
     "check_types",
     "duration",
     "give_memory_back",
+    "grouped",
     "integer_at_least",
     "is_address",
     "is_damaged",

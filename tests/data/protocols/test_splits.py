@@ -57,6 +57,12 @@ def test_parts_that_a_class_cannot_fill_are_refused(counts, word):
         split_by_class(thirty(), counts, salt="s")
 
 
+@pytest.mark.parametrize("split", [split_by_digest, split_by_concept])
+def test_no_part_has_fewer_than_no_images(split):
+    with pytest.raises(InputError, match="query is -1"):
+        split(thirty(), {"query": -1}, salt="s")
+
+
 def test_a_split_is_the_same_for_ever():
     parts = split_by_class(thirty(), {"query": 1, "train": 2}, salt="cifar10")
     assert parts["query"].keys.tolist() == ["02", "13", "21"]

@@ -43,8 +43,7 @@ def split_by_class(images: ImageSet, counts: dict[str, int | float], *, salt: st
     """
     if images.labels is None:
         raise InputError("images without labels cannot be divided by class; give labels")
-    if wrong := [part for part, count in counts.items() if count < 0]:
-        raise InputError(f"{wrong[0]} is {counts[wrong[0]]}; allowed are 0 and more")
+    _check_counts(counts)
     unlabelled = np.flatnonzero(images.labels.sum(axis=1) == 0)
     if len(unlabelled):
         name = images.name(int(unlabelled[0]))
@@ -80,12 +79,13 @@ def split_by_digest(images: ImageSet, counts: Mapping[str, int], *, salt: str) -
         The parts, and ``rest``; each in the order of ``images``.
 
     Raises:
-        InputError: There are fewer images than the parts need.
+        InputError: A count is negative, or there are fewer images than the parts need.
 
     >>> split = split_by_digest(ImageSet(["a.jpg", "b.jpg", "c.jpg"]), {"query": 1}, salt="s")
     >>> len(split["query"]), len(split["rest"])
     (1, 2)
     """
+    _check_counts(counts)
     if sum(counts.values()) > len(images):
         raise InputError(
             f"the parts need {sum(counts.values()):,} images and there are {len(images):,}; give more images"
@@ -115,7 +115,7 @@ def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) 
         The parts, and ``rest``; each in the order of ``images``.
 
     Raises:
-        InputError: The images have no labels, or a class has too few images left.
+        InputError: The images have no labels, a count is negative, or a class has too few images left.
 
     >>> labels = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 1]], dtype=bool)
     >>> pictures = ImageSet(np.zeros((5, 8, 8, 3), np.uint8), labels=labels, class_names=("sea", "sky"))
@@ -124,6 +124,7 @@ def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) 
     """
     if images.labels is None:
         raise InputError("images without labels cannot be divided by class; give labels")
+    _check_counts(counts)
     order = _order(images, salt)
     free = np.ones(len(images), dtype=bool)
     parts = {}
@@ -141,6 +142,12 @@ def split_by_concept(images: ImageSet, counts: Mapping[str, int], *, salt: str) 
         parts[part] = images.subset(np.array(sorted(drawn), dtype=np.intp))
     parts["rest"] = images.subset(free)
     return parts
+
+
+def _check_counts(counts: Mapping[str, float]) -> None:
+    for part, count in counts.items():
+        if count < 0:
+            raise InputError(f"{part} is {count}; allowed are 0 and more")
 
 
 def with_classes(images: ImageSet, class_names: Sequence[str]) -> ImageSet:
